@@ -1,0 +1,94 @@
+"""What every stage shares: where its files are, how it starts, and how it ends."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipeline.errors import UserError
+from pipeline.params import load
+
+Metrics = dict[str, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where a stage finds its inputs and leaves its outputs, below the project's root."""
+
+    root: Path
+
+    def data(self, stage: str) -> Path:
+        """``data/<stage>``: the outputs of a stage, owned by DVC."""
+        return self.root / "data" / stage
+
+    def scratch(self, stage: str) -> Path:
+        """``data/scratch/<stage>``: checkpoints and caches that outlive a killed run; never an output."""
+        return self.root / "data" / "scratch" / stage
+
+
+def main(run: Callable[..., Metrics], *shared: str) -> None:
+    """Run the stage that this process was started for, with its own section of params.yaml.
+
+    ``shared`` names further sections that the stage reads, e.g. ``encoder``; they are passed after its own.
+    A user's mistake ends as one line on stderr and exit code 2.
+    """
+    stage = sys.modules["__main__"].__spec__.name.split(".")[1]  # type: ignore[union-attr]
+    paths = Paths(Path.cwd())
+    try:
+        params = load(paths.root / "params.yaml")
+        out = paths.data(stage)
+        out.mkdir(parents=True, exist_ok=True)
+        # The metrics are the last thing written: whoever finds them knows that the rest is whole.
+        (out / "metrics.json").unlink(missing_ok=True)
+        metrics = run(*(getattr(params, name) for name in (stage, *shared)), paths)
+        write_json(metrics, out / "metrics.json")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def write_json(content: Any, path: Path) -> None:
+    """Write beside the place and rename, so that a half-written file never has the final name."""
+    replace(path, lambda part: part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n"))
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file that an earlier stage wrote; a missing one is the user's to make."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path}: expected the output of an earlier stage, found no such file; run `dvc repro`") from None
+
+
+def replace(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let ``write`` fill a temporary file or folder beside ``path``, then rename it into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    if part.is_dir():
+        shutil.rmtree(part)
+    write(part)
+    if path.is_dir():
+        shutil.rmtree(path)
+    os.replace(part, path)
+
+
+def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+    """One progress line: a bar in a terminal, a line every few seconds in a log."""
+    from tqdm import tqdm
+
+    live = sys.stderr.isatty()
+    return iter(
+        tqdm(
+            items,
+            desc=what,
+            total=total,
+            mininterval=0.1 if live else 5,
+            bar_format=None if live else "{desc}: {n_fmt}/{total_fmt} [{elapsed}<{remaining}]\n",
+            leave=live,
+        )
+    )
