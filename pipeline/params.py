@@ -202,7 +202,14 @@ class Finetune(Training):
 
 class Export(Section):
     int8: bool
+    serve: Literal["float32", "int8"]
     tolerance: Positive
+
+    @model_validator(mode="after")
+    def served_is_built(self) -> "Export":
+        if self.serve == "int8" and not self.int8:
+            raise ValueError("serve: expected float32 while export.int8 is false, found int8")
+        return self
 
 
 class Evaluate(Section):
