@@ -85,6 +85,14 @@ def load(folder: Path, **config: Any) -> tuple[Any, Any]:
     return model, AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True)
 
 
+def dropouts(folder: Path, value: float) -> dict[str, float]:
+    """Config overrides that set each dropout of the encoder in ``folder``, whatever its architecture calls them."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True).to_dict()
+    return {key: value for key in config if "dropout" in key and isinstance(config[key], int | float)}
+
+
 def pool(hidden: "torch.Tensor", mask: "torch.Tensor", pooling: str) -> "torch.Tensor":
     """Token vectors (batch, tokens, width) to unit-length text vectors (batch, width)."""
     import torch

@@ -117,7 +117,7 @@ class Ingest(Section):
 class Scratch(Section):
     """Size of an encoder trained from nothing."""
 
-    vocabulary: Annotated[int, Field(ge=100)]
+    vocabulary: Annotated[int, Field(ge=300)]  # the 256 bytes and the special tokens are a part of it
     hidden: Count
     layers: Count
     heads: Count
@@ -153,6 +153,7 @@ class Pretrain(Training):
     max_rows: Count | None
     mask_probability: Annotated[float, Field(gt=0, lt=1)]
     temperature: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)]
 
     @model_validator(mode="after")
     def scratch_needs_an_objective(self) -> "Pretrain":
@@ -185,15 +186,19 @@ class PseudoLabel(Section):
     gold_weight: Positive
     class_names: bool
     class_name_weight: NotNegative
+    first_share: Fraction
+    last_share: Fraction
+    prior_shrinkage: Fraction
     min_confidence: Fraction
-    max_rows: Count | None
     weight: NotNegative
     folds: Annotated[int, Field(ge=2)]
     seed: Seed
 
 
 class Finetune(Training):
+    method: Literal["full", "head"]
     start: Literal["probe", "random"]
+    head_lr: Positive
     dropout: Annotated[float, Field(ge=0, lt=1)]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     patience: Count

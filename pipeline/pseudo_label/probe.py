@@ -1,0 +1,58 @@
+"""The teacher: multinomial logistic regression on the unit vectors of the encoder."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# A class that nothing stands for: the probe never names it, and says so by a logit no other reaches.
+NEVER = -30.0
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Rows whose label is given: gold, augmented, and the names of the classes."""
+
+    vectors: np.ndarray  # (rows, width) float32, unit length
+    labels: np.ndarray  # (rows,) class numbers
+    weights: np.ndarray  # (rows,) how much each counts
+    sources: np.ndarray  # (rows,) source_id: a fold holds out a gold row and whatever derives from it
+
+    def take(self, rows: np.ndarray) -> "Seeds":
+        return Seeds(self.vectors[rows], self.labels[rows], self.weights[rows], self.sources[rows])
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A linear head over unit vectors: logits = vectors @ weight.T + bias."""
+
+    weight: np.ndarray  # (classes, width) float32
+    bias: np.ndarray  # (classes,) float32
+
+    def logits(self, vectors: np.ndarray) -> np.ndarray:
+        """(rows, width) to (rows, classes)."""
+        return vectors @ self.weight.T + self.bias
+
+
+def fit(vectors: np.ndarray, labels: np.ndarray, weights: np.ndarray, classes: int, c: float) -> Probe:
+    """Fit the probe on hard labels, weighted; ``c`` is the inverse strength of its L2 penalty."""
+    from sklearn.linear_model import LogisticRegression
+
+    weight = np.zeros((classes, vectors.shape[1]), dtype=np.float32)
+    bias = np.full(classes, NEVER, dtype=np.float32)
+    present = np.unique(labels)
+    if len(present) == 1:
+        bias[present] = 0
+        return Probe(weight, bias)
+    model = LogisticRegression(C=c, max_iter=300, tol=1e-3).fit(vectors, labels, sample_weight=weights)
+    # With two classes scikit-learn keeps one row of coefficients: the log-odds of the second against the first.
+    both = model.coef_.shape[0] == 1
+    weight[present] = np.concatenate([-model.coef_ / 2, model.coef_ / 2]) if both else model.coef_
+    bias[present] = np.concatenate([-model.intercept_ / 2, model.intercept_ / 2]) if both else model.intercept_
+    return Probe(weight, bias)
+
+
+def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Rows of logits to rows of probabilities."""
+    scaled = logits / temperature
+    exp = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    return exp / exp.sum(axis=1, keepdims=True)

@@ -1,0 +1,22 @@
+"""The gate's verdict as a Prefect task: the policy is pipeline/gate.py, the limits are in params.yaml."""
+
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed, Failed, State
+
+from pipeline import gate as policy
+from pipeline.params import Gate
+from pipeline.stage import Paths, read_json
+
+
+@task(name="gate", task_run_name="gate", cache_policy=NO_CACHE, persist_result=False)
+def judge(root: Path, limits: Gate) -> State:
+    """Hold the metrics of the test split and of the groups against the limits; anything but a pass is a failure."""
+    paths = Paths(root)
+    evaluated, groups = (read_json(paths.data(stage) / "metrics.json") for stage in ("evaluate", "fairness"))
+    verdict = policy.decide(evaluated, groups, limits)
+    if verdict.status == "pass":
+        return Completed(name="Pass", message="every limit is kept", data=verdict)
+    return Failed(name=verdict.status.capitalize(), message="; ".join(verdict.reasons), data=verdict)

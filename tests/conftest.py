@@ -1,0 +1,97 @@
+"""Shared by the tests: a tiny real encoder with its tokenizer, tables of the row schema, and params to change."""
+
+import os
+
+# Before torch is imported: the tests' models are so small that threads only get in each other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pipeline import params as parameters
+from pipeline import table
+from pipeline.params import Params
+
+ROOT = Path(__file__).parent.parent
+TOPICS = {
+    "refund": ("money back", "refund", "charged twice", "return payment"),
+    "delivery": ("parcel late", "courier", "tracking number", "package lost"),
+    "account": ("password", "login", "locked out", "change email"),
+}
+OPENINGS = ("hello", "please help", "I need help", "good morning", "what now", "this is about")
+ENDINGS = ("thanks", "today", "again", "as soon as possible", "for my order", "since yesterday", "twice this week")
+
+
+def sentences() -> list[tuple[str, str]]:
+    """126 distinct (text, label) pairs that a word count can tell apart."""
+    return [
+        (f"{opening} {topic[(i + j) % len(topic)]} {ending}", label)
+        for i, opening in enumerate(OPENINGS)
+        for j, ending in enumerate(ENDINGS)
+        for label, topic in TOPICS.items()
+    ]
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a random-weight BERT of width 32 with 2 layers, and a WordPiece tokenizer of the tests' sentences."""
+    import torch
+    from tokenizers import BertWordPieceTokenizer
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny") / "encoder"
+    words = BertWordPieceTokenizer(lowercase=True)
+    words.train_from_iterator([text for text, _ in sentences()], vocab_size=300, min_frequency=1, show_progress=False)
+    tokenizer = BertTokenizerFast(vocab=words.get_vocab(), do_lower_case=True, model_max_length=32)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def rows() -> Callable[..., pd.DataFrame]:
+    """``rows(pairs, origin=..., ...)``: a table of the schema from (text, label) pairs; the origin is in each id."""
+
+    def make(pairs: list[tuple[str, str | None]], origin: str = "gold", **columns: Any) -> pd.DataFrame:
+        texts = [text for text, _ in pairs]
+        ids = [table.row_id(origin, text) for text in texts]
+        columns = {"source_id": ids, "label": [label for _, label in pairs]} | columns
+        return table.make(id=ids, text=texts, origin=origin, **columns)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def pairs() -> list[tuple[str, str]]:
+    """126 distinct (text, label) pairs of 3 classes, each class as often as the others."""
+    return sentences()
+
+
+@pytest.fixture(scope="session")
+def params(tiny_encoder: Path) -> Callable[..., Params]:
+    """``params({"finetune": {"lr": 0.1}})``: the project's params.yaml over the tiny encoder, with these changes."""
+    own = parameters.read_yaml(ROOT / "params.yaml")
+    tiny = {"source": "path", "name": str(tiny_encoder), "sha256": None, "max_length": 32}
+
+    def change(changes: dict[str, dict[str, Any]] | None = None) -> Params:
+        content = dict(own)
+        for section, values in [("encoder", tiny), *(changes or {}).items()]:
+            content[section] = content[section] | values
+        return parameters.validate(content)
+
+    return change

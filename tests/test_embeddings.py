@@ -1,0 +1,76 @@
+"""Text vectors, each computed once."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import embeddings
+from pipeline.params import Params
+from pipeline.stage import Paths
+
+Change = Callable[..., Params]
+
+
+def embed(texts: list[str], tiny_encoder: Path, params: Params, root: Path) -> np.ndarray:
+    return embeddings.embed(texts, tiny_encoder, params.encoder, Paths(root))
+
+
+def stores(root: Path) -> list[Path]:
+    return sorted(Paths(root).scratch("embeddings").glob("*.sqlite"))
+
+
+def test_vectors_have_unit_length_and_come_in_the_order_of_the_texts(
+    tiny_encoder: Path, params: Change, tmp_path: Path
+) -> None:
+    texts = ["hello refund today", "courier", "please help login as soon as possible", "courier"]
+    vectors = embed(texts, tiny_encoder, params(), tmp_path)
+    assert vectors.shape == (4, 32) and vectors.dtype == np.float32
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert np.array_equal(vectors[1], vectors[3]) and not np.allclose(vectors[0], vectors[1])
+    assert np.array_equal(embed(texts[::-1], tiny_encoder, params(), tmp_path), vectors[::-1])
+
+
+def test_a_text_has_the_same_vector_to_the_bit_whatever_its_company(
+    tiny_encoder: Path, params: Change, tmp_path: Path, pairs: list[tuple[str, str]]
+) -> None:
+    texts = [text for text, _ in pairs]
+    among = embed(texts, tiny_encoder, params(), tmp_path / "among")
+    alone = np.concatenate([embed([text], tiny_encoder, params(), tmp_path / "alone") for text in texts[:5]])
+    assert np.array_equal(alone, among[:5])
+
+
+def test_what_is_stored_is_not_computed_again(
+    tiny_encoder: Path, params: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = embed(["refund", "courier"], tiny_encoder, params(), tmp_path)
+    loads: list[Path] = []
+    load = embeddings.encoders.load
+    monkeypatch.setattr(embeddings.encoders, "load", lambda folder: (loads.append(folder), load(folder))[1])
+    assert np.array_equal(embed(["courier", "refund"], tiny_encoder, params(), tmp_path), first[::-1])
+    assert not loads
+    embed(["courier", "login"], tiny_encoder, params(), tmp_path)
+    assert len(loads) == 1
+
+
+def test_a_kill_between_batches_loses_only_the_batch_at_work(
+    tiny_encoder: Path, params: Change, tmp_path: Path, pairs: list[tuple[str, str]]
+) -> None:
+    texts = [text for text, _ in pairs]
+    whole = embed(texts, tiny_encoder, params(), tmp_path)
+    [store] = stores(tmp_path)
+    with sqlite3.connect(store) as connection:
+        connection.execute("DELETE FROM vector WHERE key IN (SELECT key FROM vector LIMIT 60)")
+    assert np.array_equal(embed(texts, tiny_encoder, params(), tmp_path), whole)
+
+
+@pytest.mark.parametrize("change", [{"pooling": "cls"}, {"max_length": 8}])
+def test_another_pooling_or_length_has_a_store_of_its_own(
+    tiny_encoder: Path, params: Change, tmp_path: Path, change: dict[str, object]
+) -> None:
+    text = ["please help login as soon as possible for my order since yesterday"]
+    first = embed(text, tiny_encoder, params(), tmp_path)
+    other = embed(text, tiny_encoder, params({"encoder": change}), tmp_path)
+    assert not np.allclose(first, other) and len(stores(tmp_path)) == 2

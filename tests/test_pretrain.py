@@ -1,0 +1,132 @@
+"""Pretraining on real files with a tiny encoder."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.torch import load_file
+from transformers import AutoModel, AutoTokenizer
+
+from pipeline import encoder as encoders
+from pipeline import table
+from pipeline.errors import UserError
+from pipeline.params import Params
+from pipeline.pretrain import objectives, scratch
+from pipeline.pretrain.run import run as stage
+from pipeline.stage import Paths
+
+Change = Callable[..., Params]
+Rows = Callable[..., pd.DataFrame]
+QUICK = {"epochs": 4, "lr": 5e-3, "batch_size": 16}
+CHINESE = [f"这个产品{word}，{end}" for word in ("很好", "不错", "太差") for end in ("值得买", "不推荐", "会再来")]
+
+
+@pytest.fixture
+def project(tmp_path: Path, rows: Rows, pairs: list[tuple[str, str]]) -> Paths:
+    paths = Paths(tmp_path)
+    table.write(rows(pairs[:20]), paths.data("ingest") / "train.parquet")
+    pool = [(text, None) for text, _ in pairs[20:]]
+    table.write(rows(pool, "unlabelled"), paths.data("ingest") / "unlabelled.parquet")
+    return paths
+
+
+def run(paths: Paths, params: Params) -> dict[str, Any]:
+    return stage(params.pretrain, params.encoder, paths)
+
+
+def test_none_hands_the_encoder_on_with_the_digest_that_params_pin(project: Paths, params: Change) -> None:
+    metrics = run(project, params({"pretrain": {"objective": "none"}}))
+    source, target = Path(params().encoder.name), project.data("pretrain") / "encoder"
+    assert encoders.digest(target) == encoders.digest(source)
+    assert (target / "tokenizer.json").read_bytes() == (source / "tokenizer.json").read_bytes()
+    assert metrics["steps"] == 0
+
+
+@pytest.mark.parametrize("objective", ["mlm", "simcse"])
+def test_training_lowers_the_loss_on_texts_it_never_saw(project: Paths, params: Change, objective: str) -> None:
+    metrics = run(project, params({"pretrain": QUICK | {"objective": objective}}))
+    assert metrics["rows"] == 120 and metrics["held_out_rows"] == 6 and metrics["steps"] == 32
+    assert metrics["held_out_loss_after"] < metrics["held_out_loss_before"]
+    target = project.data("pretrain") / "encoder"
+    model, tokenizer = encoders.load(target)
+    assert type(model).__name__ == "BertModel" and tokenizer("refund")["input_ids"]
+    old = load_file(Path(params().encoder.name) / "model.safetensors")
+    new = load_file(target / "model.safetensors")
+    assert set(new) <= set(old) and any(not new[name].equal(old[name]) for name in new)
+
+
+def test_two_runs_give_the_same_encoder(project: Paths, params: Change) -> None:
+    settings = params({"pretrain": QUICK | {"objective": "mlm", "epochs": 1, "from_scratch": True}})
+    first = run(project, settings), encoders.digest(project.data("pretrain") / "encoder")
+    assert (run(project, settings), encoders.digest(project.data("pretrain") / "encoder")) == first
+
+
+def test_from_scratch_makes_an_encoder_of_the_size_that_params_say(project: Paths, params: Change) -> None:
+    size = {"vocabulary": 400, "hidden": 24, "layers": 1, "heads": 2}
+    run(project, params({"pretrain": QUICK | {"objective": "simcse", "from_scratch": True, "scratch": size}}))
+    target = project.data("pretrain") / "encoder"
+    model, tokenizer = AutoModel.from_pretrained(target), AutoTokenizer.from_pretrained(target)
+    assert (model.config.hidden_size, model.config.num_hidden_layers) == (24, 1)
+    assert len(tokenizer) == model.config.vocab_size <= 400
+    assert tokenizer.decode(tokenizer("Please REFUND")["input_ids"]) == "[CLS]please refund[SEP]"
+
+
+def test_a_new_tokenizer_reads_what_its_corpus_never_had(params: Change, tmp_path: Path) -> None:
+    scratch.train_tokenizer(CHINESE, params().pretrain.scratch, 32).save_pretrained(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    assert len(tokenizer.tokenize("产品很好")) == 4, "a frequent character is not one token"
+    ids = tokenizer("新 zebra 🦓", add_special_tokens=False)["input_ids"]
+    assert tokenizer.decode(ids) == "新 zebra 🦓" and tokenizer.unk_token_id not in ids
+
+
+def word_piece(folder: Path) -> Any:
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def byte_pairs(folder: Path) -> Any:
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import RobertaTokenizerFast
+
+    words = ByteLevelBPETokenizer(add_prefix_space=True)
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    words.train_from_iterator(["the refund of refunds"] * 3, vocab_size=280, special_tokens=special)
+    return RobertaTokenizerFast(tokenizer_object=words._tokenizer)
+
+
+def chinese(folder: Path) -> Any:
+    from pipeline.params import Scratch
+
+    return scratch.train_tokenizer(CHINESE, Scratch(vocabulary=400, hidden=8, layers=1, heads=1), 64)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [(word_piece, "unbelievable refunds packages"), (byte_pairs, "unbelievable refunds"), (chinese, "这个产品很好")],
+)
+def test_whole_words_are_masked_and_chinese_by_character(
+    tiny_encoder: Path, make: Callable[[Path], Any], text: str
+) -> None:
+    tokenizer = make(tiny_encoder)
+    [ids], [words] = objectives.tokenise([text], tokenizer, 64)
+    drawn = []
+    for seed in range(200):
+        hidden, targets = objectives.mask_words(ids, words, tokenizer, 0.3, np.random.default_rng(seed))
+        masked = {word for word, target in zip(words, targets, strict=True) if target != objectives.IGNORED}
+        assert None not in masked, "a special token was masked"
+        by_word = [target != objectives.IGNORED for target in targets]
+        assert by_word == [word in masked for word in words], "a word was masked in part"
+        assert all(new == old for new, old, hit in zip(hidden, ids, by_word, strict=True) if not hit)
+        drawn.append(len(masked))
+    count = len({word for word in words if word is not None})
+    assert count == len(text.split() if " " in text else text)
+    assert np.mean(drawn) / count < 0.55
+
+
+def test_too_few_texts_are_refused(project: Paths, params: Change, rows: Rows) -> None:
+    table.write(rows([("hello", "refund")]), project.data("ingest") / "train.parquet")
+    table.write(rows([], "unlabelled"), project.data("ingest") / "unlabelled.parquet")
+    with pytest.raises(UserError, match="expected at least 4 distinct texts to train on, found 1"):
+        run(project, params({"pretrain": {"objective": "mlm"}}))
