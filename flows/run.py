@@ -1,5 +1,6 @@
 """What `gleaner run` does: the training flow on a server that is there or is started, a summary, an exit code."""
 
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -44,6 +45,7 @@ def run(root: Path, ready: Callable[[], None]) -> "Training":
     from flows.train import train
     from tasks import registry, stage
 
+    logging.getLogger("prefect.task_runs").addFilter(said_once)
     stage.graph(root)
     registry.connect(root)
     ready()
@@ -54,6 +56,11 @@ def run(root: Path, ready: Callable[[], None]) -> "Training":
         raise KeyboardInterrupt from None
     finally:
         settle(name)
+
+
+def said_once(record: logging.LogRecord) -> bool:
+    """Prefect logs a state that a task ends in on its own, and a failed one before that with an empty traceback."""
+    return not record.getMessage().startswith("Task run failed with state")
 
 
 def settle(name: str) -> None:

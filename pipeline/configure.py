@@ -1,6 +1,6 @@
 """Merge an overlay, such as those in examples/, into params.yaml: checked first, comments kept, written whole.
 
-    gleaner configure examples/banking77.yaml
+gleaner configure examples/banking77.yaml
 """
 
 import os

@@ -30,7 +30,7 @@ def run(params: Finetune, encoder: Encoder, paths: Paths) -> Metrics:
     from pipeline import network
 
     labels_file = paths.data("ingest") / "labels.json"
-    labels: list[str] = read_json(labels_file)
+    labels: list[str] = read_json(labels_file)["labels"]
     files = [paths.data(stage) / "train.parquet" for stage in SOURCES]
     validation_file = paths.data("ingest") / "validation.parquet"
     train = pd.concat([labelled(path, labels) for path in files], ignore_index=True)
@@ -67,9 +67,7 @@ def labelled(path: Path, labels: list[str]) -> pd.DataFrame:
     return rows.assign(target=rows["label"].map(labels.index).astype(int))
 
 
-def build(
-    params: Finetune, encoder: Encoder, labels: list[str], start: Path, head: Path
-) -> tuple["Network", Any]:
+def build(params: Finetune, encoder: Encoder, labels: list[str], start: Path, head: Path) -> tuple["Network", Any]:
     """The network before its first step, its head random (drawn with the seed) or the probe's, and the tokenizer."""
     from transformers import set_seed
 
@@ -166,7 +164,7 @@ def optimizer(net: "Network", params: Finetune) -> Any:
         for decays in (True, False):
             chosen = [weight for weight in weights if (weight.ndim > 1) == decays]
             groups.append({"params": chosen, "lr": lr, "weight_decay": params.weight_decay if decays else 0.0})
-    return torch.optim.AdamW([group for group in groups if group["params"]])
+    return torch.optim.AdamW([group for group in groups if group["params"]], fused=True)
 
 
 def accuracy(predictions: Any) -> dict[str, float]:

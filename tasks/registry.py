@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.models import ModelSignature
@@ -33,7 +34,7 @@ BATCH = 100  # params or metrics in one call; MLflow takes no more params
 RECORDED = ("params.yaml", "dvc.yaml", "dvc.lock", "data/report/report.html", "data/report/MODEL_CARD.md")
 # What loading and serving a version imports; the pins come from constraints.txt.
 SERVING = ("mlflow", "numpy", "onnxruntime", "pandas", "pydantic", "ruamel.yaml", "tokenizers", "tqdm")
-EXAMPLE = {"text": ["This is an example."]}
+EXAMPLE = pd.DataFrame({"text": ["This is an example."]})
 SIGNATURE = ModelSignature(
     Schema([ColSpec(DataType.string, "text")]),
     Schema([ColSpec(DataType.string, "label"), ColSpec(DataType.double, "confidence")]),

@@ -10,6 +10,7 @@ import mlflow
 import pandas as pd
 
 from pipeline import classifier
+from pipeline.errors import UserError
 
 
 class TextClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
@@ -20,8 +21,14 @@ class TextClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
         self.model = classifier.load(Path(context.artifacts["bundle"]))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """``label`` and ``confidence`` (0 to 1) for each row of the column ``text``, in the same order."""
-        scores = self.model.predict(model_input["text"].tolist())
+        """``label`` and ``confidence`` (0 to 1) for each row of the column ``text``, in the same order.
+
+        Raises UserError for a cell that is no text: MLflow takes a list of texts for one cell in some forms of input.
+        """
+        texts = model_input["text"].tolist()
+        if wrong := [i for i, text in enumerate(texts) if not isinstance(text, str)]:
+            raise UserError(f"text: expected one text a row, found {type(texts[wrong[0]]).__name__} in row {wrong[0]}")
+        scores = self.model.predict(texts)
         best = scores.argmax(axis=1)
         labels = [self.model.labels[i] for i in best]
         return pd.DataFrame({"label": labels, "confidence": scores.max(axis=1, initial=0).astype(float)})

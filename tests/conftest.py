@@ -43,12 +43,12 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a random-weight BERT of width 32 with 2 layers, and a WordPiece tokenizer of the tests' sentences."""
     import torch
     from tokenizers import BertWordPieceTokenizer
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from transformers import BertConfig, BertModel, BertTokenizer
 
     folder = tmp_path_factory.mktemp("tiny") / "encoder"
     words = BertWordPieceTokenizer(lowercase=True)
     words.train_from_iterator([text for text, _ in sentences()], vocab_size=300, min_frequency=1, show_progress=False)
-    tokenizer = BertTokenizerFast(vocab=words.get_vocab(), do_lower_case=True, model_max_length=32)
+    tokenizer = BertTokenizer(vocab=words.get_vocab(), do_lower_case=True, model_max_length=32)
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(tokenizer),
@@ -70,7 +70,7 @@ def rows() -> Callable[..., pd.DataFrame]:
     def make(pairs: list[tuple[str, str | None]], origin: str = "gold", **columns: Any) -> pd.DataFrame:
         texts = [text for text, _ in pairs]
         ids = [table.row_id(origin, text) for text in texts]
-        columns = {"source_id": ids, "label": [label for _, label in pairs]} | columns
+        columns = {"source_id": ids, "label": [label for _, label in pairs], **columns}
         return table.make(id=ids, text=texts, origin=origin, **columns)
 
     return make

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,7 +49,12 @@ def test_what_is_stored_is_not_computed_again(
     first = embed(["refund", "courier"], tiny_encoder, params(), tmp_path)
     loads: list[Path] = []
     load = embeddings.encoders.load
-    monkeypatch.setattr(embeddings.encoders, "load", lambda folder: (loads.append(folder), load(folder))[1])
+
+    def counted(folder: Path) -> tuple[Any, Any]:
+        loads.append(folder)
+        return load(folder)
+
+    monkeypatch.setattr(embeddings.encoders, "load", counted)
     assert np.array_equal(embed(["courier", "refund"], tiny_encoder, params(), tmp_path), first[::-1])
     assert not loads
     embed(["courier", "login"], tiny_encoder, params(), tmp_path)

@@ -21,8 +21,11 @@ SIZE = {
     "intermediate_size": 64,
     "max_position_embeddings": 66,
     "vocab_size": 120,
+    "initializer_range": 0.2,
 }
-DISTIL = {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64, "max_position_embeddings": 66, "vocab_size": 120}
+DISTIL = {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64} | {
+    name: SIZE[name] for name in ("max_position_embeddings", "vocab_size", "initializer_range")
+}
 # (config class, its sizes, id of the padding token)
 ARCHITECTURES = {
     "bert": ("BertConfig", SIZE, 0),

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ WORDS = ["where", "is", "my", "card", "the", "loan", "was", "refused", "please",
 PARAMS = Export(int8=True, serve="float32", tolerance=1e-4)
 
 
-def tokenizer() -> object:
+def tokenizer() -> Any:
     """A word-level tokenizer with [CLS] and [SEP]; padding is not token 0, so that a wrong guess would show."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
@@ -34,7 +35,7 @@ def tokenizer() -> object:
     )
 
 
-def encoder(architecture: str) -> object:
+def encoder(architecture: str) -> Any:
     """A random encoder of hidden size 32."""
     import torch
     from transformers import AutoConfig, AutoModel

@@ -20,7 +20,7 @@ def project(root: Path, cells: list[Cell], attribute: str | None = "site") -> Pa
     rows = [(group, label, predicted) for group, label, predicted, count in cells for _ in range(count)]
     ids = [f"row{i}" for i in range(len(rows))]
     groups = pd.DataFrame({f"group.{attribute}": [group for group, _, _ in rows]}) if attribute else None
-    labels = [label for _, label, _ in rows]
+    labels: list[str | None] = [label for _, label, _ in rows]
     test = table.make(id=ids, source_id=ids, text=ids, label=labels, origin="gold", groups=groups)
     paths = Paths(root)
     table.write(test, paths.data("ingest") / "test.parquet")

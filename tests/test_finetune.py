@@ -39,7 +39,7 @@ def project(tmp_path: Path, tiny_encoder: Path, rows: Rows, pairs: list[tuple[st
         weight = 1.0 if stage == "ingest" else 0.5
         table.write(rows(part, origins[stage], weight=weight), paths.data(stage) / "train.parquet")
     table.write(rows(pairs[96:]), paths.data("ingest") / "validation.parquet")
-    write_json(LABELS, paths.data("ingest") / "labels.json")
+    write_json({"labels": LABELS, "descriptions": {}}, paths.data("ingest") / "labels.json")
     shutil.copytree(tiny_encoder, paths.data("pretrain") / "encoder")
     torch.manual_seed(3)
     head = {"weight": torch.randn(3, 32), "bias": torch.zeros(3)}
@@ -144,7 +144,7 @@ def test_a_label_that_ingest_does_not_know_is_named_by_file_and_row(
 
 
 def test_a_probe_of_other_labels_is_refused(project: Paths, params: Change) -> None:
-    write_json([*LABELS, "praise"], project.data("ingest") / "labels.json")
+    write_json({"labels": [*LABELS, "praise"], "descriptions": {}}, project.data("ingest") / "labels.json")
     with pytest.raises(UserError, match=r"head\.safetensors: expected a linear head of .*\(4, 32\).*found .*\(3, 32\)"):
         run(project, params())
 

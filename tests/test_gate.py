@@ -95,6 +95,12 @@ def test_a_group_gap_beyond_its_limit_fails():
     assert line(verdict, "max_group_gap").startswith("fail: max_group_gap of customer")
 
 
+def test_a_group_gap_beyond_its_limit_that_may_be_chance_is_insufficient():
+    verdict = decide(GOOD, FAIR | {"customer.accuracy_gap": 0.16, "customer.accuracy_gap_low": 0.0}, LIMITS)
+    assert verdict.status == "insufficient"
+    assert line(verdict, "max_group_gap").startswith("insufficient: max_group_gap of customer")
+
+
 def test_an_attribute_without_two_large_groups_is_insufficient():
     small = {"customer.status": "insufficient", "customer.accuracy_gap": None, "customer.insufficient_groups": ["new"]}
     verdict = decide(GOOD, FAIR | small, LIMITS)

@@ -58,7 +58,7 @@ def no_flow() -> Iterator[None]:
 def run(root: Path, name: str, processes: Processes, points: list[Point] | None = None) -> tuple[str, stage.Outcome]:
     """Run a stage; the name of its state, and its outcome."""
     state = stage.run_stage.fn(name, root, processes, lambda _, new: (points if points is not None else []).extend(new))
-    return str(state.name), state.data
+    return str(state.name), stage.value(state)
 
 
 def test_a_stage_runs_then_is_cached_then_restored_from_the_run_cache(make: Make) -> None:
@@ -165,7 +165,8 @@ def test_curves_arrive_while_the_stage_runs(make: Make) -> None:
 
 
 def test_a_tail_waits_for_whole_lines_and_keeps_what_could_not_be_sent(tmp_path: Path) -> None:
-    path, points = tmp_path / "curves.jsonl", []
+    path = tmp_path / "curves.jsonl"
+    points: list[Point] = []
     tail = Tail(path)
     path.write_text('{"step": 1}\n{"st')
     with pytest.raises(ConnectionError):
@@ -178,7 +179,8 @@ def test_a_tail_waits_for_whole_lines_and_keeps_what_could_not_be_sent(tmp_path:
 
 
 def test_a_resumed_curve_is_read_from_its_beginning_and_an_untouched_one_not_at_all(tmp_path: Path) -> None:
-    path, points = tmp_path / "curves.jsonl", []
+    path = tmp_path / "curves.jsonl"
+    points: list[Point] = []
     path.write_text('{"step": 1}\n')
     with live(path, points.extend):
         pass

@@ -2,7 +2,7 @@
 
     python data/demo/generate.py
 
-Reads phrases/*.yaml beside this file; writes train.csv, test.csv and unlabelled.csv beside it, the same bytes each time.
+Reads phrases/*.yaml; writes train.csv, test.csv and unlabelled.csv beside this file, the same bytes each time.
 README.md says what was planted on purpose.
 """
 
@@ -26,6 +26,7 @@ POOL_ROWS = 1850
 ASIDES = 0.1  # messages that also mention another intent's topic
 LEADS, DETAILS, CONTEXTS = 0.65, 0.5, 0.2
 CALM = ("product_question", "change_order")  # nobody is angry yet
+AFTER_ORDERING = ("delivery_delay", "faulty_item", "billing_problem", "refund_status", "change_order")
 WORDS = range(4, 61)  # how long a message may be
 
 # How often each intent is asked: unbalanced, as an inbox is.
@@ -39,7 +40,7 @@ SHARES = {
     "change_order": 0.08,
     "cancel_subscription": 0.06,
 }
-NAMES = {"device", "ware", "soft", "thing", "order", "plan", "club", "colour"}  # what stays the same within a message
+NAMES = {"device", "ware", "soft", "thing", "order", "plan", "club"}  # what stays the same within a message
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,11 @@ class Style:
 
 STYLES = {
     "private": Style(share=0.65, brief=0.12, lower=0.2, unpunctuated=0.12, shorthand=0.05, typos=0.4),
-    "business": Style(share=0.35, brief=0.35, lower=0.4, unpunctuated=0.3, shorthand=0.5, typos=0.8),
+    "business": Style(share=0.35, brief=0.3, lower=0.4, unpunctuated=0.3, shorthand=0.5, typos=0.7),
 }
 # The planted bias in the labels: the business desk files a complaint about money as a customer about to leave.
 LEANING_GROUP, LEANING_FROM, LEANING_TO = "business", ("billing_problem", "refund_status"), "cancel_subscription"
-LEANING_RATE = 0.2
+LEANING_RATE = 0.15
 
 SHORTHAND = {
     "please": "pls", "thanks": "thx", "thank you": "thx", "received": "rcvd", "as soon as possible": "asap",
@@ -68,7 +69,9 @@ SHORTHAND = {
     "message": "msg", "tomorrow": "tmrw", "about": "abt", "without": "w/o", "replacement": "repl", "and": "&",
     "address": "addr", "information": "info", "password": "pw", "payment": "pmt", "month": "mth", "quantity": "qty",
 }  # fmt: skip
-NEIGHBOURS = dict(zip("abcdefghiklmnoprstuvwy", "snvfrdgujoknipteayceu", strict=False))
+# Ends with a full stop in the phrases, whichever alternative was picked, and yet asks.
+ASKING = re.compile(r"((?:^|[.!?,] )(?:so )?(?:could|can|how|who can|what now|where is)\b[^.?!,]*)\.(?=$| )", re.I)
+NEIGHBOURS = dict(zip("abcdefghiklmnoprstuvwy", "snvfrdhgulknbpotdrycet", strict=True))  # on the keyboard
 
 
 @dataclass(frozen=True)
@@ -122,10 +125,12 @@ def compose(rng: Random, phrases: dict[str, Any], asked: str, customer: str) -> 
         return [draft.fill(rng.choice(templates))] if rng.random() < probability * (0.4 if brief else 1) else []
 
     elsewhere = rng.choice([intent for intent in SHARES if intent != asked])
+    contexts = common["contexts"][customer]["any"] + common["contexts"][customer]["order"] * (asked in AFTER_ORDERING)
+    closings = common["closings"]["any"] + common["closings"]["case"] * (asked != "product_question")
     mood = common["emotions"]["mild" if asked in CALM or rng.random() < 0.3 else "upset"]
     greeting = maybe(0.4, common["greetings"])
-    before = maybe(CONTEXTS, common["contexts"][customer]) + maybe(0.12, mood) + maybe(LEADS, own["leads"])
-    after = maybe(DETAILS, own["details"]) + maybe(0.12, mood) + maybe(0.35, common["closings"])
+    before = maybe(CONTEXTS, contexts) + maybe(0.12, mood) + maybe(LEADS, own["leads"])
+    after = maybe(DETAILS, own["details"]) + maybe(0.12, mood) + maybe(0.35, closings)
     aside = maybe(ASIDES, phrases[elsewhere]["asides"])
     if aside:
         (before if rng.random() < 0.4 else after).extend(aside)
@@ -136,7 +141,7 @@ def compose(rng: Random, phrases: dict[str, Any], asked: str, customer: str) -> 
 def sentences(parts: list[str]) -> str:
     """The parts as running text: stops, capitals, and ``an`` where it belongs."""
     text = " ".join(part if part[-1] in ".,!?" else part + "." for part in parts)
-    text = re.sub(r"(^|[.!?,] )((?:Could|Can) [^.?!]*)\.", r"\1\2?", text)
+    text = re.sub(ASKING, r"\1?", text)
     text = re.sub(r"\b([Aa]) (?=[aeio]|8\b|11\b|18\b)", r"\1n ", text)
     text = re.sub(r"\s+([,.?!])", r"\1", re.sub(r"\s+", " ", text)).strip()
     return re.sub(r"(^|[.!?] )(\w)", lambda match: match[1] + match[2].upper(), text)

@@ -1,6 +1,6 @@
 """Run the back_translate stage.
 
-    python -m pipeline.back_translate
+python -m pipeline.back_translate
 """
 
 from pipeline.back_translate.run import run

@@ -55,9 +55,7 @@ def tokenise(texts: list[str], tokenizer: Any, max_length: int) -> tuple[Tokens,
     return encoded["input_ids"], [encoded.word_ids(i) for i in range(len(texts))]
 
 
-def collator(
-    rows: Tokens, words: Words, tokenizer: Any, params: Pretrain
-) -> Callable[[trainer.Batch], dict[str, Any]]:
+def collator(rows: Tokens, words: Words, tokenizer: Any, params: Pretrain) -> Callable[[trainer.Batch], dict[str, Any]]:
     """The function that makes the objective's inputs of a batch."""
     if params.objective == "simcse":
         return lambda batch: trainer.inputs([rows[row] for _, row in batch], tokenizer.pad_token_id)

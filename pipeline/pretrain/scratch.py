@@ -30,8 +30,9 @@ def train_tokenizer(texts: list[str], params: Scratch, max_length: int) -> Any:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    first, last = (tokenizer.token_to_id(SPECIAL[name]) for name in ("cls_token", "sep_token"))
-    tokenizer.post_processor = processors.BertProcessing((SPECIAL["sep_token"], last), (SPECIAL["cls_token"], first))
+    ids = {piece: i for i, piece in enumerate(SPECIAL.values())}  # the trainer numbers them first
+    last, first = ((SPECIAL[name], ids[SPECIAL[name]]) for name in ("sep_token", "cls_token"))
+    tokenizer.post_processor = processors.BertProcessing(last, first)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=max_length, **SPECIAL)
 
 

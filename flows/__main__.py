@@ -1,0 +1,80 @@
+"""The ``gleaner`` command. Prefect and MLflow are imported by the commands that need them, so that --help is fast.
+
+gleaner --help
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.errors import UserError
+
+app = typer.Typer(
+    help="A few labels and a pile of raw text in; a versioned, fairness-checked text classifier out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def run() -> None:
+    """Run every stage that is not up to date, then the gate, then the registry."""
+    from flows.run import main as train
+
+    raise typer.Exit(train(Path.cwd()))
+
+
+@app.command()
+def configure(
+    file: Annotated[Path, typer.Argument(help="An overlay, such as examples/banking77.yaml.")],
+    data: Annotated[str | None, typer.Option(help="The folder for ${GLEANER_DATA} in the overlay.")] = None,
+) -> None:
+    """Merge an overlay into params.yaml, refusing unknown keys."""
+    from pipeline.configure import configure as merge
+
+    changed = merge(file, Path("params.yaml"), data)
+    print("\n".join(f"changed {key}" for key in changed) or "params.yaml has all of these values already")
+
+
+@app.command()
+def predict(
+    source: Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, JSON Lines or plain lines; - reads stdin.")],
+    bundle: Annotated[Path, typer.Option(help="The folder of the classifier.")] = Path("data/export/bundle"),
+    text_column: Annotated[str, typer.Option(help="The column or key that holds the text.")] = "text",
+) -> None:
+    """Label texts: the rows of the input with label and confidence added."""
+    from pipeline.predict import predict_file
+
+    predict_file(source, bundle, text_column, sys.stdout)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is missing or misconfigured on this machine, and the fix."""
+    from flows.doctor import examine, show
+
+    raise typer.Exit(show(examine(Path.cwd())))
+
+
+@app.command()
+def ui() -> None:
+    """Serve the pages of Prefect and MLflow on loopback until interrupted."""
+    from flows.ui import main as serve
+
+    raise typer.Exit(serve(Path.cwd()))
+
+
+def main() -> None:
+    """Entry point: a user's mistake ends as one line on stderr and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()
