@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.calibration import softmax
 from pipeline.errors import UserError
 from pipeline.stage import progress, read_json, write_json
 
@@ -46,7 +47,7 @@ class Classifier:
         Rows sum to 1 and columns are in the order of ``labels``. Equal input gives equal output. With int8 the ranges
         of activations are taken over a whole batch, so that a text's score moves slightly with its neighbours.
         """
-        return softmax(self.logits(texts, batch_size) / self.temperature)
+        return softmax(self.logits(texts, batch_size), self.temperature)
 
     def logits(self, texts: list[str], batch_size: int = BATCH_SIZE) -> np.ndarray:
         """Uncalibrated scores, (len(texts), len(labels)) float32; texts of like length share a batch."""
@@ -150,9 +151,3 @@ def sha256(path: Path) -> str:
     """Digest of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Rows of scores to rows of probabilities, (rows, classes) float32."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
-    return (shifted / shifted.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -63,9 +63,7 @@ def stored(store: sqlite3.Connection, keys: list[bytes]) -> dict[bytes, bytes]:
     return found
 
 
-def compute(
-    texts: dict[bytes, str], folder: Path, encoder: Encoder
-) -> Iterator[list[tuple[bytes, np.ndarray]]]:
+def compute(texts: dict[bytes, str], folder: Path, encoder: Encoder) -> Iterator[list[tuple[bytes, np.ndarray]]]:
     """Vectors of the texts, batch by batch, short texts first so that little is spent on padding."""
     import torch
 

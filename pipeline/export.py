@@ -2,7 +2,8 @@
 
     python -m pipeline.export
 
-Reads data/finetune/model and the tables of data/ingest; writes data/export/bundle/ and metrics.json.
+Reads data/finetune/model, the tables of data/ingest and what data/pseudo_label/metrics.json says of held-out labels;
+writes data/export/bundle/ and metrics.json.
 """
 
 import logging
@@ -15,10 +16,11 @@ import numpy as np
 import pandas as pd
 
 from pipeline import classifier, table
+from pipeline.calibration import fit_temperature, match_confidence
 from pipeline.classifier import Classifier
 from pipeline.errors import UserError
 from pipeline.params import Export
-from pipeline.stage import Metrics, Paths, main, replace, write_json
+from pipeline.stage import Metrics, Paths, main, read_json, replace, write_json
 
 if TYPE_CHECKING:
     from pipeline.network import Network
@@ -27,7 +29,6 @@ TABLES = ("train", "validation", "unlabelled")
 SAMPLE = 500  # texts on which int8 is compared with float32 when there is no validation split
 BATCHES = (1, 2, 7, 32)  # rows of the batches on which ONNX is compared with torch
 MIN_CALIBRATION_ROWS = 50  # from fewer, one odd row can move the temperature by half
-TEMPERATURES = (0.05, 20.0)
 
 
 def run(params: Export, paths: Paths) -> Metrics:
@@ -38,12 +39,19 @@ def run(params: Export, paths: Paths) -> Metrics:
     sources += [paths.data("ingest") / f"{name}.parquet" for name in TABLES]
     lineage = {path.relative_to(paths.root).as_posix(): classifier.sha256(path) for path in sources}
     metrics: Metrics = {}
-    replace(paths.data("export") / "bundle", lambda part: metrics.update(build(params, model, tables, lineage, part)))
+    judged = read_json(paths.data("pseudo_label") / "metrics.json")
+    bundle = paths.data("export") / "bundle"
+    replace(bundle, lambda part: metrics.update(build(params, model, tables, judged, lineage, part)))
     return metrics
 
 
 def build(
-    params: Export, model: Path, tables: dict[str, pd.DataFrame], lineage: dict[str, str], bundle: Path
+    params: Export,
+    model: Path,
+    tables: dict[str, pd.DataFrame],
+    judged: Metrics,
+    lineage: dict[str, str],
+    bundle: Path,
 ) -> Metrics:
     """Fill the folder ``bundle`` from the fine-tuned ``model`` and seal it; return what was measured on the way."""
     from pipeline import network
@@ -64,7 +72,7 @@ def build(
         small = classifier.read(bundle, "int8")
         metrics |= compare(exact, small, tables)
         served = small if params.serve == "int8" else exact
-    calibration = calibrate(served, tables["validation"])
+    calibration = calibrate(served, tables, judged)
     write_json(about | calibration, bundle / "classifier.json")
     classifier.seal(bundle)
     megabytes = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file()) / 1e6
@@ -120,9 +128,7 @@ def sample(tables: dict[str, pd.DataFrame]) -> list[str]:
     return rows.sort_values("id")["text"].head(SAMPLE).tolist()
 
 
-def check_parity(
-    net: "Network", tokenizer: Any, exact: Classifier, texts: list[str], tolerance: float
-) -> Metrics:
+def check_parity(net: "Network", tokenizer: Any, exact: Classifier, texts: list[str], tolerance: float) -> Metrics:
     """Compare logits of ONNX, tokenizer included, with torch's on padded batches of real texts.
 
     Each batch runs from the shortest text to the longest, so that padding matters, and one text fills the maximum
@@ -165,31 +171,24 @@ def compare(exact: Classifier, small: Classifier, tables: dict[str, pd.DataFrame
     }
 
 
-def calibrate(served: Classifier, validation: pd.DataFrame) -> dict[str, Any]:
-    """Temperature for the served precision, and where it comes from; 1.0 where there is too little to fit it on."""
-    if len(validation) < MIN_CALIBRATION_ROWS:
-        return {"temperature": 1.0, "temperature_from": f"none: {len(validation)} validation rows"}
-    truth = served.indices(validation["label"])
-    fitted = fit_temperature(served.logits(validation["text"].tolist()), truth)
-    return {"temperature": fitted, "temperature_from": f"{len(validation)} validation rows, {served.precision}"}
+def calibrate(served: Classifier, tables: dict[str, pd.DataFrame], judged: Metrics) -> dict[str, Any]:
+    """Temperature for the served precision, and where it comes from.
 
-
-def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
-    """The divisor of logits that minimises the negative log-likelihood of ``truth`` (Guo et al. 2017).
-
-    ``logits`` is (rows, classes), ``truth`` the index of each row's class. The search is held to 0.05-20, because the
-    likelihood of rows that are all correct has no optimum.
+    Fitted on validation rows; without enough of them, set so that the mean confidence on the pool is the precision
+    that ``judged``, the metrics of pseudo_label, found on held-out gold rows; 1.0 where there is too little for both.
     """
-    from scipy.optimize import minimize_scalar
-    from scipy.special import log_softmax
-
-    wide = logits.astype(np.float64)
-
-    def loss(log_temperature: float) -> float:
-        scores = log_softmax(wide / np.exp(log_temperature), axis=1)
-        return float(-scores[np.arange(len(truth)), truth].mean())
-
-    return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
+    validation, pool = tables["validation"], tables["unlabelled"]
+    if len(validation) >= MIN_CALIBRATION_ROWS:
+        truth = served.indices(validation["label"])
+        fitted = fit_temperature(served.logits(validation["text"].tolist()), truth)
+        return {"temperature": fitted, "temperature_from": f"{len(validation)} validation rows, {served.precision}"}
+    held_out = judged["held_out_rows"] if "precision" in judged else 0
+    if held_out < MIN_CALIBRATION_ROWS or pool.empty:
+        why = f"{len(validation)} validation rows, {held_out} gold rows held out, {len(pool)} pool rows"
+        return {"temperature": 1.0, "temperature_from": f"none: {why}"}
+    texts = pool["text"].sample(min(SAMPLE, len(pool)), random_state=0).tolist()
+    matched = match_confidence(served.logits(texts), judged["precision"])
+    return {"temperature": matched, "temperature_from": f"precision on {held_out} held-out gold rows"}
 
 
 if __name__ == "__main__":

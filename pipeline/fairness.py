@@ -97,9 +97,7 @@ def by_group(rows: pd.DataFrame, groups: pd.Series, labels: list[str], least: in
     return result.astype(counts).sort_values("group", kind="stable")
 
 
-def gaps(
-    rows: pd.DataFrame, values: pd.Series, groups: pd.DataFrame, labels: list[str], params: Fairness
-) -> Metrics:
+def gaps(rows: pd.DataFrame, values: pd.Series, groups: pd.DataFrame, labels: list[str], params: Fairness) -> Metrics:
     """The largest difference of each metric between two groups that are large enough, with its interval.
 
     A maximum over groups is biased upwards under resampling, so that a percentile interval of the gap itself would lie

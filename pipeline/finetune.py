@@ -10,10 +10,9 @@ metrics.json.
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from pipeline import table, trainer
+from pipeline import supervised, table, trainer
 from pipeline.errors import UserError
 from pipeline.params import Encoder, Finetune
 from pipeline.stage import Metrics, Paths, main, read_json, replace
@@ -114,63 +113,19 @@ def fit(
     net: "Network", tokenizer: Any, train: pd.DataFrame, validation: pd.DataFrame, params: Finetune, folder: Path
 ) -> tuple[pd.DataFrame, Metrics]:
     """Train ``net`` in place and leave its best weights in it; return the history by step, and the metrics."""
-    rows = pd.concat([train, validation], ignore_index=True)
-    tokens = tokenizer(rows["text"].tolist(), truncation=True, max_length=net.max_length)["input_ids"]
-    lengths = [len(ids) for ids in tokens]
-    held = trainer.held_out(list(range(len(train), len(rows))), lengths)
     ships_probe = params.method == "head" and params.start == "probe"
-    batches = [] if ships_probe else trainer.schedule(list(range(len(train))), lengths, params)
-    data = trainer.Data(batches, held, collator(tokens, rows, len(net.labels), tokenizer.pad_token_id))
-    run = trainer.build(
+    curves = supervised.fit(
         net,
-        data,
+        tokenizer,
+        train.iloc[:0] if ships_probe else train,
+        validation,
         params,
         folder,
-        optimizer=optimizer(net, params),
-        evaluate_steps=params.evaluate_steps if held else None,
-        patience=params.patience if held else None,
-        measure=accuracy,
+        evaluate_steps=params.evaluate_steps,
+        patience=params.patience,
     )
-    if batches:
-        curves = trainer.train(run, params.patience if held else None)
-    else:
-        curves = [{"step": 0} | run.evaluate()] if held else []
     history = pd.DataFrame(curves, columns=HISTORY).groupby("step", as_index=False).first()
     return history, summary(history, len(validation))
-
-
-def collator(tokens: list[list[int]], rows: pd.DataFrame, classes: int, pad_token: int | None) -> Any:
-    """The function that makes the network's inputs of a batch: tokens, one-hot targets and weights."""
-    import torch
-
-    one_hot = torch.eye(classes)[rows["target"].tolist()]
-    weights = torch.tensor(rows["weight"].tolist(), dtype=torch.float32)
-
-    def collate(batch: trainer.Batch) -> dict[str, Any]:
-        numbers = [row for _, row in batch]
-        batch_inputs = trainer.inputs([tokens[row] for row in numbers], pad_token)
-        return batch_inputs | {"targets": one_hot[numbers], "weights": weights[numbers]}
-
-    return collate
-
-
-def optimizer(net: "Network", params: Finetune) -> Any:
-    """AdamW with ``head_lr`` for the head; biases and norms, which are vectors, don't decay."""
-    import torch
-
-    groups = []
-    for module, lr in ((net.encoder, params.lr), (net.head, params.head_lr)):
-        weights = [weight for weight in module.parameters() if weight.requires_grad]
-        for decays in (True, False):
-            chosen = [weight for weight in weights if (weight.ndim > 1) == decays]
-            groups.append({"params": chosen, "lr": lr, "weight_decay": params.weight_decay if decays else 0.0})
-    return torch.optim.AdamW([group for group in groups if group["params"]], fused=True)
-
-
-def accuracy(predictions: Any) -> dict[str, float]:
-    """Share of the rows whose highest logit is the target's."""
-    logits, targets = predictions.predictions, predictions.label_ids
-    return {"accuracy": float(np.mean(logits.argmax(1) == targets.argmax(1)))}
 
 
 def summary(history: pd.DataFrame, validation_rows: int) -> Metrics:

@@ -179,6 +179,14 @@ class BackTranslate(Section):
     weight: NotNegative
 
 
+class Supervised(Training):
+    """Training of the classifier on labelled rows; ``lr`` is the encoder's."""
+
+    head_lr: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+
+
 class PseudoLabel(Section):
     teacher: Literal["none", "probe", "finetuned"]
     rounds: Count
@@ -189,18 +197,18 @@ class PseudoLabel(Section):
     first_share: Fraction
     last_share: Fraction
     prior_shrinkage: Fraction
+    neighbours: Count
+    smoothing: Annotated[float, Field(ge=0, lt=1)]
     min_confidence: Fraction
     weight: NotNegative
     folds: Annotated[int, Field(ge=2)]
     seed: Seed
+    finetuned: Supervised
 
 
-class Finetune(Training):
+class Finetune(Supervised):
     method: Literal["full", "head"]
     start: Literal["probe", "random"]
-    head_lr: Positive
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     patience: Count
     evaluate_steps: Count
 

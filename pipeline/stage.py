@@ -62,7 +62,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
-        raise UserError(f"{path}: expected the output of an earlier stage, found no such file; run `dvc repro`") from None
+        raise UserError(
+            f"{path}: expected the output of an earlier stage, found no such file; run `dvc repro`"
+        ) from None
 
 
 def replace(path: Path, write: Callable[[Path], Any]) -> None:

@@ -1,6 +1,5 @@
 """Evaluation of a bundle whose answers are known by hand, against baselines trained on the same gold rows."""
 
-
 import numpy as np
 import pandas as pd
 import pytest

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from pipeline import classifier, export, table
 from pipeline.errors import UserError
 from pipeline.params import Export
-from pipeline.stage import Paths
+from pipeline.stage import Paths, write_json
 
 LABELS = ["card", "loan", "other"]
 WORDS = ["where", "is", "my", "card", "the", "loan", "was", "refused", "please", "help", "now", "thanks", "money"]
@@ -60,7 +60,9 @@ def rows(count: int, origin: str = "gold", seed: int = 0) -> pd.DataFrame:
     return table.make(id=ids, source_id=ids, text=texts, label=labels, origin=origin)
 
 
-def project(root: Path, architecture: str = "bert", validation: int = 60, pooling: str = "mean") -> Paths:
+def project(
+    root: Path, architecture: str = "bert", validation: int = 60, pooling: str = "mean", judged: Any = None
+) -> Paths:
     """What ingest and finetune leave behind, with a random head whose scores differ from text to text."""
     import torch
 
@@ -73,6 +75,7 @@ def project(root: Path, architecture: str = "bert", validation: int = 60, poolin
     save_file(head, model / "head.safetensors")
     about = {"labels": LABELS, "pooling": pooling, "max_length": 32}
     (model / "classifier.json").write_text(json.dumps(about))
+    write_json(judged or {"held_out_rows": 0}, paths.data("pseudo_label") / "metrics.json")
     for name, part in {
         "train": rows(20),
         "validation": rows(validation, seed=1) if validation else table.empty(rows(1)),
@@ -181,8 +184,18 @@ def test_without_validation_rows_int8_agreement_is_reported_under_its_own_name_a
     assert metrics["int8_agreement_rows"] == 50
     assert 0.5 < metrics["int8_agreement"] <= 1
     assert "int8_accuracy_drop" not in metrics
-    assert (metrics["temperature"], metrics["temperature_from"]) == (1.0, "none: 0 validation rows")
+    assert metrics["temperature"] == 1.0
+    assert metrics["temperature_from"] == "none: 0 validation rows, 0 gold rows held out, 50 pool rows"
     assert classifier.load(bundle(paths)).precision == "int8"
+
+
+@pytest.mark.slow
+def test_without_validation_rows_confidence_is_matched_to_the_precision_on_held_out_gold_rows(tmp_path):
+    paths = project(tmp_path, validation=0, judged={"held_out_rows": 64, "precision": 0.6})
+    metrics = export.run(Export(int8=False, serve="float32", tolerance=1e-4), paths)
+    pool = table.read(paths.data("ingest") / "unlabelled.parquet")["text"].tolist()
+    assert classifier.load(bundle(paths)).predict(pool).max(axis=1).mean() == pytest.approx(0.6, abs=0.01)
+    assert metrics["temperature_from"] == "precision on 64 held-out gold rows"
 
 
 def test_the_bundle_predicts_with_the_fitted_temperature(exported):
@@ -190,16 +203,3 @@ def test_the_bundle_predicts_with_the_fitted_temperature(exported):
     model = classifier.load(bundle(paths))
     assert model.temperature == metrics["temperature"] != 1.0
     assert metrics["temperature_from"] == "60 validation rows, float32"
-
-
-def test_temperature_minimises_the_negative_log_likelihood():
-    rng = np.random.default_rng(0)
-    true_logits = rng.normal(size=(4000, 4)) * 2
-    chances = np.exp(true_logits) / np.exp(true_logits).sum(axis=1, keepdims=True)
-    truth = np.array([rng.choice(4, p=row) for row in chances])
-    assert export.fit_temperature(true_logits * 3, truth) == pytest.approx(3, rel=0.1)
-    assert export.fit_temperature(true_logits / 2, truth) == pytest.approx(0.5, rel=0.1)
-
-
-def test_temperature_of_rows_that_are_all_correct_stays_within_bounds():
-    assert export.fit_temperature(np.eye(60), np.arange(60)) >= export.TEMPERATURES[0]

@@ -134,9 +134,7 @@ def test_rows_of_weight_0_do_not_train(
     assert run(project, params({"finetune": QUICK | {"max_steps": 1}}))["rows"] == {"gold": 60, "pseudo": 10}
 
 
-def test_a_label_that_ingest_does_not_know_is_named_by_file_and_row(
-    project: Paths, params: Change, rows: Rows
-) -> None:
+def test_a_label_that_ingest_does_not_know_is_named_by_file_and_row(project: Paths, params: Change, rows: Rows) -> None:
     stranger = rows([("what is this", "complaint")], "synonym")
     table.write(stranger, project.data("synonyms") / "train.parquet")
     with pytest.raises(UserError, match=rf"synonyms/train\.parquet: .*found 1 rows .*{stranger['id'][0]}"):

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
+from pipeline.calibration import fit_temperature
 from pipeline.params import PseudoLabel
-from pipeline.pseudo_label.probe import Seeds, fit, softmax
+from pipeline.pseudo_label.probe import Seeds
 from pipeline.pseudo_label.rounds import label_in_rounds
+from pipeline.pseudo_label.teacher import See
 from pipeline.stage import progress
-
-Labelled = tuple[np.ndarray, np.ndarray]  # vectors (rows, width) and class numbers (rows,)
 
 
 @dataclass(frozen=True)
@@ -26,44 +27,63 @@ class Judgement:
 NO_JUDGEMENT = Judgement("none: too few gold rows for folds", 0, None, None, 1.0)
 
 
-def on_validation(seeds: Seeds, held: Labelled, pool: np.ndarray, classes: int, params: PseudoLabel) -> Judgement:
+def chosen(seeds: pd.DataFrame, see: See, kept: np.ndarray) -> Seeds:
+    """The kept seeds, by position, as a teacher sees them; ``seeds`` has a column ``target``, the class number."""
+    rows = seeds.iloc[kept]
+    return Seeds(see(kept).seeds[kept], rows["target"].to_numpy(), rows["weight"].to_numpy())
+
+
+def judge(seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, params: PseudoLabel) -> Judgement:
+    """Judge by ``validation``, class numbers of the validation rows, or else by folds of the gold seeds."""
+    if len(validation):
+        return on_validation(seeds, validation, see, classes, params)
+    gold = np.flatnonzero(seeds["origin"] == "gold")
+    return on_folds(seeds, gold, see, classes, params) if len(gold) >= params.folds else NO_JUDGEMENT
+
+
+def on_validation(
+    seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, params: PseudoLabel
+) -> Judgement:
     """Judge by validation rows, which no teacher learns from."""
-    vectors, labels = held
-    first = fit(seeds.vectors, seeds.labels, seeds.weights, classes, params.c)
-    temperature = fit_temperature(first.logits(vectors), labels)
-    rounds = label_in_rounds(seeds, pool, classes, temperature, params)
-    logits = np.stack([result.probe.logits(vectors) for result in rounds])
-    return judgement("validation", logits, labels, temperature)
+    everything = np.arange(len(seeds))
+    vectors = see(everything)
+    rounds = label_in_rounds(chosen(seeds, see, everything), vectors.pool, classes, 1.0, params)
+    logits = np.stack([result.probe.logits(vectors.validation) for result in rounds])
+    return judgement("validation", logits, validation)
 
 
-def on_folds(seeds: Seeds, gold: np.ndarray, pool: np.ndarray, classes: int, params: PseudoLabel) -> Judgement:
+def on_folds(seeds: pd.DataFrame, gold: np.ndarray, see: See, classes: int, params: PseudoLabel) -> Judgement:
     """Judge each gold row by a teacher that saw neither the row nor what derives from it.
 
-    ``gold`` marks the seeds that are gold rows. The pool is labelled anew in each fold, so that nothing of a held-out
-    label reaches the teacher through it.
+    ``gold`` holds the positions of the gold rows among the seeds. The pool is labelled anew in each fold, so that
+    nothing of a held-out label reaches the teacher through it.
     """
-    rows = np.flatnonzero(gold)
-    fold_of = stratified_folds(seeds.labels[rows], params.folds, params.seed)
-    rounds = params.rounds if len(pool) else 0
-    logits = np.zeros((rounds + 1, len(rows), classes), dtype=np.float32)
-    for fold in progress(np.unique(fold_of), "folds", total=len(np.unique(fold_of))):
-        held = rows[fold_of == fold]
-        kept = seeds.take(np.flatnonzero(~np.isin(seeds.sources, seeds.sources[held])))
-        for i, result in enumerate(label_in_rounds(kept, pool, classes, 1.0, params)):
-            logits[i, fold_of == fold] = result.probe.logits(seeds.vectors[held])
-    temperature = fit_temperature(logits[0], seeds.labels[rows])
-    return judgement("folds", logits, seeds.labels[rows], temperature)
+    labels, sources = seeds["target"].to_numpy()[gold], seeds["source_id"].to_numpy()
+    fold_of = stratified_folds(labels, params.folds, params.seed)
+    parts = []
+    for fold in progress(range(params.folds), "folds", total=params.folds):
+        held = gold[fold_of == fold]
+        kept = np.flatnonzero(~np.isin(sources, sources[held]))
+        if len(held) == 0 or len(kept) == 0:
+            continue
+        vectors = see(kept)
+        rounds = label_in_rounds(chosen(seeds, see, kept), vectors.pool, classes, 1.0, params)
+        parts.append((held, np.stack([result.probe.logits(vectors.seeds[held]) for result in rounds])))
+    if not parts:
+        return NO_JUDGEMENT
+    held = np.concatenate([rows for rows, _ in parts])
+    return judgement("folds", np.concatenate([logits for _, logits in parts], axis=1), seeds["target"].to_numpy()[held])
 
 
-def judgement(by: str, logits: np.ndarray, labels: np.ndarray, temperature: float) -> Judgement:
+def judgement(by: str, logits: np.ndarray, labels: np.ndarray) -> Judgement:
     """Count right answers by round and choose: the last of the best rounds, and round 0 only where it beats all.
 
-    With few labels many rounds have the same count; pseudo-labels that cost nothing on held-out rows are worth
-    having for their number.
+    ``logits`` is (rounds, rows, classes). With few labels many rounds have the same count; pseudo-labels that cost
+    nothing on held-out rows are worth having for their number.
     """
     right = (logits.argmax(axis=2) == labels).sum(axis=1)
     best = int(np.flatnonzero(right == right.max())[-1])
-    return Judgement(by, len(labels), right.tolist(), best, temperature)
+    return Judgement(by, len(labels), right.tolist(), best, fit_temperature(logits[0], labels))
 
 
 def stratified_folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
@@ -74,14 +94,3 @@ def stratified_folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
         mine = random.permutation(np.flatnonzero(labels == label))
         fold_of[mine] = (random.integers(folds) + np.arange(len(mine))) % folds
     return fold_of
-
-
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature that makes held-out probabilities honest (Guo et al. 2017), between 0.05 and 5."""
-    from scipy.optimize import minimize_scalar
-
-    def loss(log_temperature: float) -> float:
-        probabilities = softmax(logits, float(np.exp(log_temperature)))
-        return float(-np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12)).mean())
-
-    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(5)), method="bounded").x))

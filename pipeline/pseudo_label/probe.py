@@ -15,10 +15,6 @@ class Seeds:
     vectors: np.ndarray  # (rows, width) float32, unit length
     labels: np.ndarray  # (rows,) class numbers
     weights: np.ndarray  # (rows,) how much each counts
-    sources: np.ndarray  # (rows,) source_id: a fold holds out a gold row and whatever derives from it
-
-    def take(self, rows: np.ndarray) -> "Seeds":
-        return Seeds(self.vectors[rows], self.labels[rows], self.weights[rows], self.sources[rows])
 
 
 @dataclass(frozen=True)
@@ -49,10 +45,3 @@ def fit(vectors: np.ndarray, labels: np.ndarray, weights: np.ndarray, classes: i
     weight[present] = np.concatenate([-model.coef_ / 2, model.coef_ / 2]) if both else model.coef_
     bias[present] = np.concatenate([-model.intercept_ / 2, model.intercept_ / 2]) if both else model.intercept_
     return Probe(weight, bias)
-
-
-def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Rows of logits to rows of probabilities."""
-    scaled = logits / temperature
-    exp = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return exp / exp.sum(axis=1, keepdims=True)

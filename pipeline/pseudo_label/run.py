@@ -16,72 +16,82 @@ from pipeline import table
 from pipeline.embeddings import embed
 from pipeline.errors import UserError
 from pipeline.params import Encoder, PseudoLabel
-from pipeline.pseudo_label import audit, held_out
-from pipeline.pseudo_label.probe import Probe, Seeds
+from pipeline.pseudo_label import audit, held_out, teacher
+from pipeline.pseudo_label.probe import Probe, Seeds, fit
 from pipeline.pseudo_label.rounds import Round, label_in_rounds
 from pipeline.pseudo_label.seeds import gather
+from pipeline.pseudo_label.teacher import See, Vectors
 from pipeline.stage import Metrics, Paths, main, replace
 
 
 def run(params: PseudoLabel, encoder: Encoder, paths: Paths) -> Metrics:
-    """Label the pool by the rounds that held-out labels speak for, and write the teacher's head."""
-    rows, labels = gather(paths, params)
-    if rows.empty:
+    """Label the pool by the rounds that held-out labels speak for, and write a linear head for the student."""
+    seeds, labels = gather(paths, params)
+    if seeds.empty:
         raise UserError(
             "pseudo_label.class_names: expected gold rows or class names to learn from, found neither; "
             "label some rows or set it to true"
         )
     pool = table.read(paths.data("ingest") / "unlabelled.parquet")
+    pool = pool if params.teacher != "none" else pool.iloc[:0]
     validation = table.read(paths.data("ingest") / "validation.parquet")
-    folder = paths.data("pretrain") / "encoder"
-    texts = [*rows["text"], *pool["text"], *validation["text"]]
-    vectors = np.split(embed(texts, folder, encoder, paths), np.cumsum([len(rows), len(pool)]))
-    seeds = Seeds(vectors[0], numbers(rows, labels), rows["weight"].to_numpy(), rows["source_id"].to_numpy(str))
-    usable = pool if params.teacher != "none" else pool.iloc[:0]
-    judged = judge(seeds, rows, vectors[1][: len(usable)], (vectors[2], numbers(validation, labels)), labels, params)
-    rounds = label_in_rounds(seeds, vectors[1][: len(usable)], len(labels), judged.temperature, params)
+    own, see = look(seeds, pool, validation, labels, params, encoder, paths)
+    truth = validation["label"].map(labels.index).to_numpy(dtype=int)
+    judged = held_out.judge(seeds, truth, see, len(labels), params)
+    everything = np.arange(len(seeds))
+    trained = held_out.chosen(seeds, see, everything)
+    rounds = label_in_rounds(trained, see(everything).pool, len(labels), judged.temperature, params)
     kept = judged.best if judged.best is not None else len(rounds) - 1
-    write(rounds[kept], rows, usable, labels, params, paths)
+    write(rounds[kept], seeds, pool, labels, params, paths)
+    write_head(head(rounds[kept], own, trained, len(labels), params), paths.data("pseudo_label") / "head.safetensors")
     history = audit.table_of(rounds, judged, labels)
-    out = paths.data("pseudo_label")
-    replace(out / "rounds.csv", lambda part: history.to_csv(part, index=False))
-    replace(out / "rounds.png", lambda part: audit.draw(history, kept, part))
-    return audit.metrics(rounds, kept, judged, len(usable))
+    replace(paths.data("pseudo_label") / "rounds.csv", lambda part: history.to_csv(part, index=False))
+    replace(paths.data("pseudo_label") / "rounds.png", lambda part: audit.draw(history, kept, part))
+    teacher.clear(paths)
+    return audit.metrics(rounds, kept, judged, len(pool))
 
 
-def numbers(rows: pd.DataFrame, labels: list[str]) -> np.ndarray:
-    """Class number of each row."""
-    return rows["label"].map({label: i for i, label in enumerate(labels)}).to_numpy(dtype=int)
-
-
-def judge(
-    seeds: Seeds,
-    rows: pd.DataFrame,
-    pool: np.ndarray,
-    validation: held_out.Labelled,
+def look(
+    seeds: pd.DataFrame,
+    pool: pd.DataFrame,
+    validation: pd.DataFrame,
     labels: list[str],
     params: PseudoLabel,
-) -> held_out.Judgement:
-    """How good each round is on labels it has not seen: on validation rows, or else on folds of the gold ones."""
-    gold = (rows["origin"] == "gold").to_numpy()
-    if len(validation[1]):
-        return held_out.on_validation(seeds, validation, pool, len(labels), params)
-    if gold.sum() < max(params.folds, 2):
-        return held_out.NO_JUDGEMENT
-    return held_out.on_folds(seeds, gold, pool, len(labels), params)
+    encoder: Encoder,
+    paths: Paths,
+) -> tuple[Vectors, See]:
+    """The vectors of the student's own encoder, and the way that the teacher of the params sees the texts."""
+    folder = paths.data("pretrain") / "encoder"
+    groups = (seeds["text"].tolist(), pool["text"].tolist(), validation["text"].tolist())
+    texts = [text for group in groups for text in group]
+    own = Vectors(*teacher.split(embed(texts, folder, encoder, paths), groups))
+    if params.teacher == "finetuned":
+        return own, teacher.fine_tuned(seeds, groups[1:], folder, labels, encoder, params.finetuned, paths)
+    return own, teacher.as_they_are(own)
+
+
+def head(kept: Round, own: Vectors, trained: Seeds, classes: int, params: PseudoLabel) -> Probe:
+    """A probe for the student to start from: on the vectors of its own encoder, whatever the teacher looked at."""
+    if params.teacher != "finetuned":
+        return kept.probe
+    return fit(
+        np.concatenate([own.seeds, own.pool[kept.rows]]),
+        np.concatenate([trained.labels, kept.labels]),
+        np.concatenate([trained.weights, np.ones(len(kept.rows))]),
+        classes,
+        params.c,
+    )
 
 
 def write(
-    kept: Round, rows: pd.DataFrame, pool: pd.DataFrame, labels: list[str], params: PseudoLabel, paths: Paths
+    kept: Round, seeds: pd.DataFrame, pool: pd.DataFrame, labels: list[str], params: PseudoLabel, paths: Paths
 ) -> None:
-    """The rows that the student learns from beside gold and augmented ones, and the teacher's head."""
-    names = rows[rows["origin"] == "class_name"].assign(weight=params.class_name_weight)
-    chosen = pool.iloc[kept.rows].assign(
+    """The rows that the student learns from beside gold and augmented ones: class names and accepted pool rows."""
+    names = seeds[seeds["origin"] == "class_name"].assign(weight=params.class_name_weight)
+    accepted = pool.iloc[kept.rows].assign(
         label=[labels[i] for i in kept.labels], origin="pseudo", weight=params.weight, confidence=kept.confidence
     )
-    out = paths.data("pseudo_label")
-    write_head(kept.probe, out / "head.safetensors")
-    table.write(pd.concat([names, chosen]), out / "train.parquet")
+    table.write(pd.concat([names, accepted]), paths.data("pseudo_label") / "train.parquet")
 
 
 def write_head(probe: Probe, path: Path) -> None:

@@ -10,7 +10,7 @@ from pipeline.stage import Paths, read_json
 
 
 def gather(paths: Paths, params: PseudoLabel) -> tuple[pd.DataFrame, list[str]]:
-    """Seed rows in the row schema, and the labels in their order.
+    """Seed rows in the row schema with their class number as ``target``, and the labels in their order.
 
     A gold row counts ``gold_weight``, an augmented one its own weight of that, a class name ``class_name_weight``.
     """
@@ -21,7 +21,8 @@ def gather(paths: Paths, params: PseudoLabel) -> tuple[pd.DataFrame, list[str]]:
     rows["weight"] *= params.gold_weight
     if params.class_names:
         rows = pd.concat([rows, class_names(labels, about["descriptions"], params.class_name_weight)])
-    return table.cast(table.check(rows, Path("data/pseudo_label seeds"))), labels
+    rows = table.cast(table.check(rows, Path("data/pseudo_label")))
+    return rows.assign(target=rows["label"].map(labels.index).astype(int)), labels
 
 
 def class_names(labels: list[str], descriptions: dict[str, str], weight: float) -> pd.DataFrame:

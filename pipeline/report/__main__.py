@@ -1,6 +1,6 @@
 """Run the report stage.
 
-    python -m pipeline.report
+python -m pipeline.report
 """
 
 from pipeline.report import run

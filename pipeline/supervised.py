@@ -1,0 +1,83 @@
+"""Training of the classifier network on labelled rows, as both the student and a fine-tuned teacher need it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline import trainer
+from pipeline.params import Supervised
+
+if TYPE_CHECKING:
+    from pipeline.network import Network
+
+
+def fit(
+    net: "Network",
+    tokenizer: Any,
+    train: pd.DataFrame,
+    validation: pd.DataFrame,
+    params: Supervised,
+    folder: Path,
+    *,
+    evaluate_steps: int,
+    patience: int,
+) -> list[dict[str, float]]:
+    """Train ``net`` in place on the rows' ``text``, ``target`` (class number) and ``weight``; return the curves.
+
+    With validation rows the best weights are kept and training stops early; without training rows nothing is trained.
+    """
+    rows = pd.concat([train, validation], ignore_index=True)
+    tokens = tokenizer(rows["text"].tolist(), truncation=True, max_length=net.max_length)["input_ids"]
+    lengths = [len(ids) for ids in tokens]
+    held = trainer.held_out(list(range(len(train), len(rows))), lengths)
+    batches = trainer.schedule(list(range(len(train))), lengths, params) if len(train) else []
+    data = trainer.Data(batches, held, collator(tokens, rows, len(net.labels), tokenizer.pad_token_id))
+    run = trainer.build(
+        net,
+        data,
+        params,
+        folder,
+        optimizer=optimizer(net, params),
+        evaluate_steps=evaluate_steps if held else None,
+        patience=patience if held else None,
+        measure=accuracy,
+    )
+    if batches:
+        return trainer.train(run, patience if held else None)
+    return [{"step": 0} | run.evaluate()] if held else []
+
+
+def collator(tokens: list[list[int]], rows: pd.DataFrame, classes: int, pad_token: int | None) -> Any:
+    """The function that makes the network's inputs of a batch: tokens, one-hot targets and weights."""
+    import torch
+
+    one_hot = torch.eye(classes)[rows["target"].tolist()]
+    weights = torch.tensor(rows["weight"].tolist(), dtype=torch.float32)
+
+    def collate(batch: trainer.Batch) -> dict[str, Any]:
+        numbers = [row for _, row in batch]
+        batch_inputs = trainer.inputs([tokens[row] for row in numbers], pad_token)
+        return batch_inputs | {"targets": one_hot[numbers], "weights": weights[numbers]}
+
+    return collate
+
+
+def optimizer(net: "Network", params: Supervised) -> Any:
+    """AdamW with ``head_lr`` for the head; biases and norms, which are vectors, don't decay."""
+    import torch
+
+    groups = []
+    for module, lr in ((net.encoder, params.lr), (net.head, params.head_lr)):
+        weights = [weight for weight in module.parameters() if weight.requires_grad]
+        for decays in (True, False):
+            chosen = [weight for weight in weights if (weight.ndim > 1) == decays]
+            groups.append({"params": chosen, "lr": lr, "weight_decay": params.weight_decay if decays else 0.0})
+    return torch.optim.AdamW([group for group in groups if group["params"]], fused=True)
+
+
+def accuracy(predictions: Any) -> dict[str, float]:
+    """Share of the rows whose highest logit is the target's."""
+    logits, targets = predictions.predictions, predictions.label_ids
+    return {"accuracy": float(np.mean(logits.argmax(1) == targets.argmax(1)))}
