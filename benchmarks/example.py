@@ -1,0 +1,110 @@
+"""One whole `gleaner run` in a fresh clone, measured: accuracy, seconds by stage, peak memory; a line in LOG.md.
+
+    python benchmarks/example.py demo
+    GLEANER_DATA=../shared/data python benchmarks/example.py banking77 finetune.epochs=2
+
+Arguments after the name of the example change params, so that a variant can be measured beside it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psutil
+
+ROOT = Path(__file__).parent.parent
+
+
+def main(example: str, changes: list[str]) -> None:
+    with TemporaryDirectory() as folder:
+        project = Path(folder) / "gleaner"
+        subprocess.run(["git", "clone", "--quiet", ROOT, project], check=True)
+        gleaner = [sys.executable, "-m", "flows"]
+        if example != "demo":
+            subprocess.run([*gleaner, "configure", f"examples/{example}.yaml"], cwd=project, check=True)
+        change(project / "params.yaml", changes)
+        started = time.monotonic()
+        process = subprocess.Popen([*gleaner, "run"], cwd=project, stdout=subprocess.PIPE, text=True)
+        peak: list[int] = [0]
+        watcher = threading.Thread(target=watch, args=(process.pid, peak), daemon=True)
+        watcher.start()
+        lines = [line for line in process.stdout or () if sys.stdout.write(line)]
+        code = process.wait()
+        row = describe(project, example, changes, code, time.monotonic() - started, peak[0], stage_seconds(lines))
+    print(row)
+    with (ROOT / "benchmarks" / "LOG.md").open("a") as log:
+        log.write(row + "\n")
+
+
+def change(params: Path, changes: list[str]) -> None:
+    """Apply ``section.key=value`` to params.yaml."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    content = yaml.load(params)
+    for text in changes:
+        path, value = text.split("=", 1)
+        *sections, key = path.split(".")
+        place = content
+        for section in sections:
+            place = place[section]
+        if key not in place:
+            raise SystemExit(f"{path}: expected a key of params.yaml, found none of that name")
+        place[key] = YAML(typ="safe").load(value)
+    yaml.dump(content, params)
+
+
+def watch(pid: int, peak: list[int]) -> None:
+    """Keep the highest sum of the memory that the processes of a tree hold (proportional share), until it ends."""
+    while psutil.pid_exists(pid):
+        total = 0
+        try:
+            root = psutil.Process(pid)
+            for process in [root, *root.children(recursive=True)]:
+                try:
+                    total += process.memory_full_info().pss
+                except (psutil.NoSuchProcess, psutil.AccessDenied):
+                    continue
+        except psutil.NoSuchProcess:
+            return
+        peak[0] = max(peak[0], total)
+        time.sleep(1)
+
+
+def stage_seconds(lines: list[str]) -> str:
+    """``stage seconds`` of every stage that took a second or more, out of the table that the run printed."""
+    cells = [[cell.strip() for cell in line.strip("│\n ").split("│")] for line in lines if line.startswith("│")]
+    timed = [cell for cell in cells if len(cell) == 3 and cell[1] in ("ran", "cached", "restored", "failed")]
+    return ", ".join(f"{name} {seconds}" for name, _, seconds in timed if float(seconds) >= 1)
+
+
+def describe(project: Path, example: str, changes: list[str], code: int, seconds: float, peak: int, stages: str) -> str:
+    """The line for the log."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=project, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    head = f"| {date.today()} | {commit} | {' '.join([example, *changes])} |"
+    found = project / "data" / "evaluate" / "metrics.json"
+    if not found.exists():
+        return (
+            f"{head} exit code {code}, nothing evaluated | | | | {seconds:.0f} s | {peak / 2**30:.1f} GiB | {stages} |"
+        )
+    metrics = json.loads(found.read_text())
+    baselines = metrics["baseline"]
+    return (
+        f"{head} {metrics['accuracy']:.3f} ({metrics['accuracy_low']:.3f}-{metrics['accuracy_high']:.3f}) "
+        f"| {metrics['macro_f1']:.3f} | {baselines['tfidf']['accuracy']:.3f} / {baselines['tfidf']['macro_f1']:.3f} "
+        f"| {baselines['probe']['accuracy']:.3f} / {baselines['probe']['macro_f1']:.3f} "
+        f"| {seconds:.0f} s, exit {code} | {peak / 2**30:.1f} GiB | {stages} |"
+    )
+
+
+if __name__ == "__main__":
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    main(sys.argv[1], sys.argv[2:])
