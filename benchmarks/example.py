@@ -38,8 +38,16 @@ def main(example: str, changes: list[str]) -> None:
         code = process.wait()
         row = describe(project, example, changes, code, time.monotonic() - started, peak[0], stage_seconds(lines))
     print(row)
-    with (ROOT / "benchmarks" / "LOG.md").open("a") as log:
-        log.write(row + "\n")
+    log(row)
+
+
+def log(row: str) -> None:
+    """Add the row at the end of the first table of LOG.md."""
+    path = ROOT / "benchmarks" / "LOG.md"
+    lines = path.read_text().splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("|"))
+    end = next((i for i in range(start, len(lines)) if not lines[i].startswith("|")), len(lines))
+    path.write_text("\n".join([*lines[:end], row, *lines[end:]]) + "\n")
 
 
 def change(params: Path, changes: list[str]) -> None:
