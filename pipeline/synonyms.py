@@ -40,7 +40,8 @@ MIN_WORD = 0.5  # of a word's uses, in the shared sense
 MIN_SYNONYM = 0.4  # of a synonym's uses, in the shared sense
 MIN_RATIO = 0.15  # of the word's count in that sense, the synonym's: rarer ones sound stilted
 
-# What stands before a noun or a verb; decides for words that can be both ("a scare", "to scare").
+# What stands before a noun or a verb; decides for words that can be both ("a scare", "to scare"). Nothing decides for
+# an adjective that can be both as well.
 BEFORE = {
     "n": set("the a an my your his her its our their this that these those no any some every each another".split()),
     "v": set(
@@ -165,7 +166,7 @@ class Lexicon:
             return False
         if entry.pos == "n" and before.isdigit():  # a unit of measure
             return False
-        if entry.ambiguous and before.replace("’", "'") not in BEFORE[entry.pos]:
+        if entry.ambiguous and before.replace("’", "'") not in BEFORE.get(entry.pos, ()):  # an adjective: never
             return False
         return before not in ("a", "an") or all((form[0] in "aeiou") == (before == "an") for form in entry.synonyms)
 

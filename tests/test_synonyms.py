@@ -64,6 +64,11 @@ def test_an_article_stays_right(lexicon):
     assert tagged(lexicon, "an attorney") == []  # "an lawyer"
 
 
+def test_an_adjective_that_is_a_noun_and_a_verb_as_well_is_left_alone(lexicon):
+    assert lexicon.entry("plain").ambiguous and lexicon.entry("plain").pos == "a"
+    assert tagged(lexicon, "the plain truth") == []
+
+
 def test_text_around_the_replaced_words_stays_as_it_is(lexicon):
     rows, _ = synonyms.vary(gold(), lexicon, params())
     first = rows["text"][0]
