@@ -16,7 +16,7 @@ from types import FrameType
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-from tasks.process import end
+from tasks.process import end, leashed
 
 PATIENCE = 120.0  # seconds for a server to answer: the first start compiles its modules and creates its database
 SETTINGS = {
@@ -80,12 +80,13 @@ def start(port: int, pages: bool = False) -> subprocess.Popen[bytes]:
 def spawn(command: list[str], output: Path) -> subprocess.Popen[bytes]:
     """Start a Python module as a server that writes what it says to a file.
 
-    It leads a session of its own: Ctrl-C ends the flow, which still has to tell the server so.
+    It leads a session of its own: Ctrl-C ends the flow, which still has to tell the server so. It ends with this
+    process all the same.
     """
     with output.open("wb") as file:
         return subprocess.Popen(
-            [sys.executable, "-m", *command],
-            stdin=subprocess.DEVNULL,
+            leashed([sys.executable, "-m", *command]),
+            stdin=subprocess.PIPE,
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -96,6 +97,8 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     """End a server and the workers that it started."""
     end([process])
     process.wait()
+    if process.stdin:
+        process.stdin.close()
 
 
 def wait(process: subprocess.Popen[bytes], url: str) -> None:

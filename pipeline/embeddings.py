@@ -16,7 +16,7 @@ from pipeline import encoder as encoders
 from pipeline.params import Encoder
 from pipeline.stage import Paths, progress
 
-STEP = 8  # lengths are padded up to a multiple of this
+STEP = 8  # lengths are padded up to a multiple of this, or to the longest that params allow
 
 
 def embed(texts: list[str], folder: Path, encoder: Encoder, paths: Paths) -> np.ndarray:
@@ -73,7 +73,8 @@ def compute(texts: dict[bytes, str], folder: Path, encoder: Encoder) -> Iterator
     tokens = tokenizer(list(texts.values()), truncation=True, max_length=encoder.max_length)["input_ids"]
     buckets: dict[int, list[tuple[bytes, list[int]]]] = {}
     for key, ids in zip(texts, tokens, strict=True):
-        buckets.setdefault(-(-len(ids) // STEP) * STEP, []).append((key, ids))
+        length = min(-(-len(ids) // STEP) * STEP, encoder.max_length)
+        buckets.setdefault(length, []).append((key, ids))
     batches = [
         (length, rows[start : start + encoder.batch_size])
         for length, rows in sorted(buckets.items())

@@ -1,6 +1,7 @@
 """Find and load the pretrained encoder: from a package, the hub or a folder, its weights checked by digest."""
 
 import hashlib
+import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,15 @@ if TYPE_CHECKING:
 
 # What an encoder needs; no pickled weights and no code of the model's author are ever fetched.
 HUB_FILES = ["*.json", "*.txt", "*.safetensors", "*.model"]
+# They number positions from the padding token's id on, so that those up to it are lost.
+AFTER_PADDING = ("camembert", "data2vec-text", "longformer", "mpnet", "roberta", "xlm-roberta", "xlm-roberta-xl")
 
 
 def locate(encoder: Encoder) -> Path:
     """The folder that holds config, tokenizer and weights of the encoder that params name.
 
-    Raises UserError when it cannot be found or its weights are not the ones that ``encoder.sha256`` pins.
+    Raises UserError when it cannot be found, its weights are not the ones that ``encoder.sha256`` pins, or it cannot
+    read ``encoder.max_length`` tokens.
     """
     folder = {"package": from_package, "hub": from_hub, "path": from_path}[encoder.source](encoder)
     actual = digest(folder)
@@ -26,6 +30,12 @@ def locate(encoder: Encoder) -> Path:
         raise UserError(
             f"encoder.sha256: expected weights with {encoder.sha256[:12]}…, found {actual[:12]}… in {encoder.name}; "
             "fetch the pinned weights again, or pin the new digest if the change is wanted"
+        )
+    limit = positions(folder)
+    if limit is not None and encoder.max_length > limit:
+        raise UserError(
+            f"encoder.max_length: expected at most {limit}, the tokens that {encoder.name} can read, "
+            f"found {encoder.max_length}; lower it"
         )
     return folder
 
@@ -71,6 +81,15 @@ def digest(folder: Path) -> str:
             while block := file.read(1 << 20):
                 total.update(block)
     return total.hexdigest()
+
+
+def positions(folder: Path) -> int | None:
+    """How many tokens an encoder can read; None where its config names no limit."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    length = config.get("max_position_embeddings")
+    if length is not None and config.get("model_type") in AFTER_PADDING:
+        return int(length) - config.get("pad_token_id", 1) - 1
+    return None if length is None else int(length)
 
 
 def load(folder: Path, **config: Any) -> tuple[Any, Any]:

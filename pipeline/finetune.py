@@ -39,7 +39,8 @@ def run(params: Finetune, encoder: Encoder, paths: Paths) -> Metrics:
     start = paths.data("pretrain") / "encoder"
     head = paths.data("pseudo_label") / "head.safetensors"
     inputs = [*files, validation_file, labels_file, *sorted(start.glob("*.safetensors")), head]
-    folder = trainer.checkpoints(paths, "finetune", trainer.fingerprint([params, encoder], inputs))
+    key = trainer.fingerprint([params, encoder], [*inputs, Path(__file__)])
+    folder = trainer.checkpoints(paths, "finetune", key)
     net, tokenizer = build(params, encoder, labels, start, head)
     history, result = fit(net, tokenizer, train, validation, params, folder)
     out = paths.data("finetune")

@@ -2,7 +2,7 @@
 
 A stage lays out all its batches beforehand (``schedule``), so that step n trains on the same rows however often the
 process was killed before, and the plain Trainer walks through them once, in order. Checkpoints are kept in
-``data/scratch/<stage>/<fingerprint>/``: a changed parameter or input never picks up a stale one.
+``data/scratch/<stage>/<fingerprint>/``: a changed parameter, input or line of code never picks up a stale one.
 """
 
 import hashlib
@@ -24,6 +24,8 @@ from pipeline.params import Section, Training
 from pipeline.stage import Paths
 
 Batch = list[tuple[int, int]]  # (place in the schedule, row number): the place seeds whatever is drawn for the row
+HERE = Path(__file__).parent
+CODE = ("callbacks.py", "encoder.py", "network.py", "supervised.py", "trainer.py")  # what shapes any training
 POOL = 50  # batches that are sorted by length together: enough to save padding, few enough to stay mixed
 CURVE_POINTS = 200  # about so many points a curve, however long the training
 
@@ -78,9 +80,12 @@ def inputs(rows: list[list[int]], pad_token: int | None) -> dict[str, Any]:
 
 
 def fingerprint(sections: list[Section], files: list[Path]) -> str:
-    """Hash of what a training depends on: the sections of params.yaml and the content of its input files."""
+    """Hash of what a training depends on: the sections of params.yaml, and the content of the files it is made from.
+
+    Those are its inputs and the stage's own code, which the stage names; the code that all trainings share is added.
+    """
     total = hashlib.sha256(json.dumps([section.model_dump() for section in sections], sort_keys=True).encode())
-    for path in files:
+    for path in (*files, *(HERE / name for name in CODE)):
         with path.open("rb") as file:
             total.update(hashlib.file_digest(file, "sha256").digest())
     return total.hexdigest()[:16]
@@ -220,6 +225,8 @@ def train(trainer: Any, patience: int | None = None) -> list[dict[str, float]]:
     if start is not None and patience is not None:  # killed after it had stopped early: no step is left to take
         trainer.state = TrainerState.load_from_json(str(start / "trainer_state.json"))
         ended = Patience(patience).exhausted(trainer.state.log_history)
+    if start is not None:
+        print(f"{folder.parent.name}: goes on from step {start.name.split('-')[1]}", file=sys.stderr)
     if not ended:
         trainer.train(resume_from_checkpoint=str(start) if start else None)
     if trainer.args.metric_for_best_model:

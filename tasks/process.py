@@ -11,8 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tasks import leash
+
 Process = subprocess.Popen[str] | subprocess.Popen[bytes]
-GRACE = 5.0  # seconds from the request to end to the order
 
 
 class Stopped(Exception):
@@ -22,7 +23,8 @@ class Stopped(Exception):
 class Processes:
     """Starts processes from any thread; leaving the block ends every one that still runs, children included.
 
-    Each process leads a session of its own: ending `dvc` alone would leave the stage that it started running.
+    So does the end of this process, however it comes. Each process leads a session of its own: ending `dvc` alone
+    would leave the stage that it started running.
     """
 
     def __init__(self) -> None:
@@ -56,10 +58,10 @@ class Processes:
             if not self._open:
                 raise Stopped(f"not started: {' '.join(command)}")
             process = subprocess.Popen(
-                command,
+                leashed(command),
                 cwd=folder,
                 env={**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"},
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
@@ -72,16 +74,23 @@ class Processes:
     def wait(self, process: subprocess.Popen[str]) -> int:
         """Wait for a process whose output has been read; returns its exit code."""
         code = process.wait()
+        if process.stdin:
+            process.stdin.close()
         with self._lock:
             self._running.discard(process)
         return code
+
+
+def leashed(command: list[str]) -> list[str]:
+    """The command as it has to be started, with a pipe as stdin, to end when this process does."""
+    return [sys.executable, "-I", "-S", leash.__file__, *command]
 
 
 def end(processes: Sequence[Process]) -> None:
     """Ask the sessions of these processes to end, and end what has not after a grace period."""
     for process in processes:
         signal_group(process, signal.SIGTERM)
-    deadline = time.monotonic() + GRACE
+    deadline = time.monotonic() + leash.GRACE
     while any(map(alive, processes)) and time.monotonic() < deadline:
         time.sleep(0.05)
     for process in processes:

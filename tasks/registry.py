@@ -6,6 +6,8 @@ The only file that talks to MLflow's stores; tasks/serving.py is loaded by MLflo
 import json
 import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -196,18 +198,20 @@ def create(root: Path, settings: Settings, opened: Run, tags: dict[str, str]) ->
 
 
 def push(root: Path) -> None:
-    """Copy the data of this version to the default DVC remote."""
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
+    """Copy the data of this version to the default DVC remote; UserError when that fails.
 
-    try:
-        with Repo(str(root), _wait_for_lock=True) as repo:
-            repo.push()
-    except DvcException as error:
+    Through DVC's command, which tells what any kind of remote may raise in one line.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "--wait-for-lock", "push"], cwd=root, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        faults = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
         raise UserError(
-            f"registry.push: expected to push the data to the default DVC remote, found: {error}; "
-            "nothing is registered: mend the remote (`dvc remote list`) and run again, or set registry.push: false"
-        ) from None
+            "registry.push: expected to push the data to the default DVC remote, found: "
+            f"{(faults or [done.stderr.strip()])[0]}; nothing is registered: mend the remote (`dvc remote list`) "
+            "and run again, or set registry.push: false"
+        )
 
 
 def pins(constraints: Path) -> list[str]:

@@ -24,7 +24,7 @@ HINTS = re.compile(
     r"|\s+(git add|dvc config core.autostage)|Use `dvc push`"
 )
 LAST = 15  # lines of its output that a failure quotes
-MISSING = re.compile(r"missing data 'sources?': (.*)|dependency '(.*)' does not exist")
+MISSING = re.compile(r"(?:missing data 'sources?': |dependency '|No such file or directory: ')(.*?)(?:'|$)")
 
 How = Literal["ran", "cached", "restored", "failed", "stopped", "not reached"]
 
@@ -144,8 +144,7 @@ def last_words(name: str, lines: list[str]) -> tuple[str, bool]:
     verdict = next((i for i, line in enumerate(lines) if line.startswith("ERROR: failed to reproduce")), len(lines))
     told, verdicts = lines[:verdict], " ".join(lines[verdict:])
     if missing := MISSING.search(verdicts):
-        path = missing[1] or missing[2]
-        return f"error: {name}: expected the input {path}, found no such file; correct its path or add it", True
+        return f"error: {name}: expected the input {missing[1]}, found no such file; correct its path or add it", True
     mistake = next((i for i, line in enumerate(told) if line.startswith("error: ")), None)
     if mistake is not None and re.search(r"exited with 2\b", verdicts):
         return "\n".join(told[mistake:]), True

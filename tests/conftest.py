@@ -7,13 +7,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from flows import server
 from pipeline import params as parameters
 from pipeline import table
 from pipeline.params import Params
@@ -95,3 +96,18 @@ def params(tiny_encoder: Path) -> Callable[..., Params]:
         return parameters.validate(content)
 
     return change
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Prefect server for the tests that run the flow more than once: each start takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (server.SETTINGS | {"PREFECT_HOME": str(tmp_path_factory.mktemp("prefect"))}).items():
+            patch.setenv(name, value)
+        port = server.free_port()
+        process = server.start(port)
+        try:
+            server.wait(process, server.api_url(port))
+            yield server.api_url(port)
+        finally:
+            server.stop(process)

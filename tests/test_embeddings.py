@@ -72,6 +72,16 @@ def test_a_kill_between_batches_loses_only_the_batch_at_work(
     assert np.array_equal(embed(texts, tiny_encoder, params(), tmp_path), whole)
 
 
+def test_no_text_is_padded_beyond_the_positions_of_the_encoder(
+    tiny_encoder: Path, params: Change, tmp_path: Path
+) -> None:
+    short = tmp_path / "short"
+    model, tokenizer = embeddings.encoders.load(tiny_encoder, max_position_embeddings=13, ignore_mismatched_sizes=True)
+    model.save_pretrained(short)
+    tokenizer.save_pretrained(short)
+    assert embed(["refund " * 20], short, params({"encoder": {"max_length": 13}}), tmp_path).shape == (1, 32)
+
+
 @pytest.mark.parametrize("change", [{"pooling": "cls"}, {"max_length": 8}])
 def test_another_pooling_or_length_has_a_store_of_its_own(
     tiny_encoder: Path, params: Change, tmp_path: Path, change: dict[str, object]

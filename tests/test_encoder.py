@@ -86,6 +86,20 @@ def test_padding_changes_no_texts_vector(folder: Path, pooling: str) -> None:
     assert not torch.allclose(together[0], together[1], atol=1e-3)
 
 
+def test_it_reads_as_many_tokens_as_its_config_has_positions_and_asking_for_more_is_refused(
+    folder: Path, params: Callable[..., Params]
+) -> None:
+    limit = encoders.positions(folder)
+    assert limit is not None
+    model, tokenizer = encoders.load(folder)
+    made = batch([" ".join(["refund"] * limit)], tokenizer)
+    with torch.no_grad():
+        model(**{name: values[:, :limit] for name, values in made.items()})
+    encoders.locate(params({"encoder": {"name": str(folder), "max_length": limit}}).encoder)
+    with pytest.raises(UserError, match=f"encoder.max_length: expected at most {limit}, .* found {limit + 1}; lower"):
+        encoders.locate(params({"encoder": {"name": str(folder), "max_length": limit + 1}}).encoder)
+
+
 def test_a_network_over_it_learns_and_comes_back_from_its_files(folder: Path, tmp_path: Path) -> None:
     net, tokenizer = network.create(folder, ["a", "b", "c"], pooling="mean", max_length=32, encoder_dropout=0.1)
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01)

@@ -185,7 +185,7 @@ def test_without_validation_rows_int8_agreement_is_reported_under_its_own_name_a
     assert 0.5 < metrics["int8_agreement"] <= 1
     assert "int8_accuracy_drop" not in metrics
     assert metrics["temperature"] == 1.0
-    assert metrics["temperature_from"] == "none: 0 validation rows, 0 gold rows held out, 50 pool rows"
+    assert metrics["temperature_from"] == "none: 0 validation rows, 0 gold rows held out, 30 pool rows"
     assert classifier.load(bundle(paths)).precision == "int8"
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from flow_project import BIN, ROOT, environment, gleaner, last_states, make, mlf
 from flows.server import answers, free_port
 from pipeline.params import read_yaml, to_yaml
 
+Interrupt = Callable[[int], tuple[int, str]]
 STAGES = ["ingest", "synonyms", "back_translate", "export", "evaluate", "fairness"]
 pytestmark = pytest.mark.slow
 
@@ -126,27 +128,59 @@ def test_a_failed_stage_leaves_independent_ones_running_and_a_users_mistake_exit
     assert last_states(project)["wrong"] == "Failed" and mlflow_runs(project)[0].info.status == "FAILED"
 
 
-def test_a_run_that_is_ended_takes_its_stages_and_its_server_with_it(project: Path, records: dict[str, str]) -> None:
+@pytest.fixture
+def interrupt(project: Path) -> Iterator[Interrupt]:
+    """``interrupt(signal)`` runs the flow with a long stage, sends it the signal then, and gives what the run said."""
     before = (project / "dvc.yaml").read_text()
-    graph = read_yaml(project / "dvc.yaml")
-    graph["stages"]["long"] = {"cmd": "sleep 300 & echo $$ $! > pids; wait"}
-    (project / "dvc.yaml").write_text(to_yaml(graph))
-    with subprocess.Popen(
-        [f"{BIN}/gleaner", "run"], cwd=project, env=environment(project), stderr=subprocess.PIPE
-    ) as run:
-        deadline = time.monotonic() + 60
-        while not (project / "pids").exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        time.sleep(0.5)
-        run.send_signal(signal.SIGTERM)
-        said = str(run.stderr and run.stderr.read())
+
+    def run(number: int) -> tuple[int, str]:
+        graph = read_yaml(project / "dvc.yaml")
+        graph["stages"]["long"] = {"cmd": "sleep 300 & echo $$ $! > pids; wait"}
+        (project / "dvc.yaml").write_text(to_yaml(graph))
+        (project / "pids").unlink(missing_ok=True)
+        with subprocess.Popen(
+            [f"{BIN}/gleaner", "run"], cwd=project, env=environment(project), stderr=subprocess.PIPE
+        ) as run:
+            wait_for(lambda: (project / "pids").exists())
+            time.sleep(0.5)
+            run.send_signal(number)
+            said = str(run.stderr and run.stderr.read())
+        return run.returncode, said
+
+    yield run
     (project / "dvc.yaml").write_text(before)
-    assert run.returncode == 130
-    assert not any(Path(f"/proc/{pid}").exists() for pid in (project / "pids").read_text().split())
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Return once the condition holds, or fail."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.1)
+
+
+def nothing_left(project: Path, said: str) -> bool:
+    """Whether the long stage with its children, and the server that the run named, are gone."""
     (url,) = set(re.findall(r"http://127\.0\.0\.1:\d+", said))
-    assert not answers(f"{url}/api")
+    stage_left = any(Path(f"/proc/{pid}").exists() for pid in (project / "pids").read_text().split())
+    return not stage_left and not answers(f"{url}/api")
+
+
+def test_a_run_that_is_ended_takes_its_stages_and_its_server_with_it(
+    project: Path, records: dict[str, str], interrupt: Interrupt
+) -> None:
+    code, said = interrupt(signal.SIGTERM)
+    assert code == 130 and nothing_left(project, said)
     assert mlflow_runs(project)[0].info.status == "KILLED"
     assert stored(project, "SELECT state_type FROM flow_run ORDER BY start_time DESC LIMIT 1") == [("CRASHED",)]
+
+
+def test_a_run_that_is_killed_leaves_no_process_behind_either(
+    project: Path, records: dict[str, str], interrupt: Interrupt
+) -> None:
+    code, said = interrupt(signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    wait_for(lambda: nothing_left(project, said), seconds=20)
 
 
 def test_faults_in_params_are_told_at_once_and_nothing_starts(tmp_path: Path) -> None:

@@ -109,6 +109,15 @@ def test_a_stage_lists_exactly_the_code_that_it_runs(stage: str) -> None:
     assert listed == files - {"pipeline/__init__.py"}
 
 
+def test_checkpoints_are_bound_to_the_code_that_trainings_share() -> None:
+    from pipeline.trainer import CODE
+
+    plumbing = {"__init__", "errors", "faults", "params", "stage", "table"}  # what these change shows in the inputs
+    shared = set.union(*(reached(f"pipeline.{stage}") for stage in ("pretrain", "finetune")))
+    files = {module.split(".")[1] for module in shared if module != "pipeline" and not stage_of(module)}
+    assert {f"{name}.py" for name in files - plumbing} == set(CODE)
+
+
 def starts(stage: str) -> set[str]:
     """``python -m`` runs a package through its ``__main__``."""
     main = f"pipeline.{stage}.__main__"

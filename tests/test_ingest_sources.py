@@ -95,7 +95,8 @@ def test_a_local_hugging_face_folder_of_csv_works(dataset: Path) -> None:
     ("changes", "message"),
     [
         ({"test": ["holdout"]}, 'ingest.test: expected the split "holdout" of raw, found ValueError'),
-        ({"url": "nobody/nothing:config"}, "expected the split .* of nobody/nothing:config, found"),
+        ({"url": "nobody/nothing:config"}, "ingest.revision: expected the commit hash of nobody/nothing:config on the"),
+        ({"url": "nobody/nothing:config", "revision": "abc"}, "expected the split .* of nobody/nothing:config, found"),
         ({"train": [], "test": [], "columns": {"split": "text"}}, "ingest.train: expected at least one query"),
     ],
 )

@@ -1,6 +1,7 @@
 """What every training shares: batches, checkpoints, curves."""
 
 import json
+import shutil
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -79,6 +80,21 @@ def test_the_fingerprint_changes_with_a_parameter_and_with_an_inputs_content(par
     assert trainer.fingerprint([tiny(params, lr=0.2).pretrain], [file]) != first
     file.write_bytes(b"2")
     assert trainer.fingerprint([tiny(params).pretrain], [file]) != first
+
+
+def test_the_fingerprint_changes_with_the_code_of_a_training(
+    params: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in trainer.CODE:
+        shutil.copy(trainer.HERE / name, tmp_path)
+    first = trainer.fingerprint([tiny(params).pretrain], [])
+    monkeypatch.setattr(trainer, "HERE", tmp_path)
+    assert trainer.fingerprint([tiny(params).pretrain], []) == first
+    for name in trainer.CODE:
+        before = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(before + "\n")
+        assert trainer.fingerprint([tiny(params).pretrain], []) != first, name
+        (tmp_path / name).write_text(before)
 
 
 def test_checkpoints_of_another_config_are_removed(tmp_path: Path) -> None:
@@ -160,6 +176,15 @@ def test_a_loss_that_is_no_number_ends_the_training_with_what_to_change(params: 
         trainer.train(build(tiny(params), tmp_path / "pretrain" / "key", model))
 
 
+def test_curves_go_to_tensorboard_by_one_param(params: Change, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    points = trainer.train(build(tiny(params, trackers=["tensorboard"]), tmp_path / "pretrain" / "key", Line()))
+    events = EventAccumulator(str(tmp_path / "pretrain" / "tensorboard")).Reload()
+    found = {event.step: event.value for event in events.Scalars("train/loss")}
+    assert found == pytest.approx({point["step"]: point["loss"] for point in points})
+
+
 @pytest.mark.skipif(find_spec("wandb") is not None, reason="wandb is installed")
 def test_a_tracker_that_is_not_installed_is_named(params: Change, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"pretrain\.trackers: expected wandb to be installed"):
@@ -169,3 +194,15 @@ def test_a_tracker_that_is_not_installed_is_named(params: Change, tmp_path: Path
 def test_bfloat16_trains_on_this_machine(params: Change, tmp_path: Path) -> None:
     points = trainer.train(build(tiny(params, precision="bfloat16"), tmp_path / "pretrain" / "key", Line()))
     assert points[0]["loss"] > points[-1]["loss"]
+
+
+@pytest.mark.slow
+def test_a_compiled_training_resumes_from_plain_weights(params: Change, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    folder, unbroken, resumed = tmp_path / "pretrain" / "key", Line(), Line()
+    points = trainer.train(build(tiny(params, compile=True), folder, unbroken))
+    assert set(load_file(folder / "checkpoint-28" / "model.safetensors")) == {"weight"}
+    shutil.rmtree(folder / "checkpoint-30")
+    assert trainer.train(build(tiny(params, compile=True), folder, resumed)) == points
+    assert torch.equal(resumed.weight, unbroken.weight)

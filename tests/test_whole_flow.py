@@ -1,21 +1,22 @@
 """The whole path for real: `gleaner run` on a copy of this project, some rows of the demo and a tiny random encoder."""
 
-import csv
 import json
 import os
-import random
 import re
 import shutil
+import signal
 import subprocess
-import sys
+import time
 from pathlib import Path
 
 import pytest
+from flow_project import ROOT
+from flow_project import outcomes as listed
+from mlflow import MlflowClient
+from real_project import change, command, end, forget, make, process_of, start
 
-from pipeline.params import read_yaml, to_yaml
+from pipeline.params import read_yaml
 
-ROOT = Path(__file__).parent.parent
-BIN = Path(sys.executable).parent
 ENCODER = {
     f"encoder/{name}" for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 }
@@ -37,68 +38,26 @@ ARTIFACTS = {
     "fairness": {"groups.csv", "groups.png"},
     "report": {"report.html", "MODEL_CARD.md"},
 }
+AFTER = ["finetune", "export", "evaluate", "fairness", "report"]
 pytestmark = pytest.mark.slow
 
 
-def command(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a tool of this environment in the copy, none of the user's own servers known to it."""
-    unwanted = ("PREFECT", "MLFLOW", "GIT_")
-    known = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
-    return subprocess.run(
-        [f"{BIN}/{words[0]}", *words[1:]],
-        cwd=root,
-        env=known | {"COLUMNS": "120"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,  # the exit code is looked at by the tests
-    )
-
-
 def outcomes(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
-    """What the printed table says of each stage."""
+    """What the printed table says of each stage, the run having ended well."""
     assert done.returncode == 0, done.stdout + done.stderr
-    return dict(re.findall(r"│ (\w+)\s+│ (ran|cached|restored|failed|not reached) ", done.stdout))
+    return listed(done)
 
 
-def shorten(path: Path, rows: int) -> None:
-    """Keep some rows of a CSV file, drawn with a seed."""
-    with path.open(encoding="utf-8", newline="") as file:
-        head, *lines = csv.reader(file)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([head, *random.Random(0).sample(lines, rows)])
-
-
-def change(root: Path, **sections: dict[str, object]) -> None:
-    """Set values in params.yaml."""
-    content = read_yaml(root / "params.yaml")
-    for section, values in sections.items():
-        content[section] |= values
-    (root / "params.yaml").write_text(to_yaml(content))
+def measured(root: Path, stage: str) -> dict[str, object]:
+    """The metrics of a stage."""
+    found: dict[str, object] = json.loads((root / "data" / stage / "metrics.json").read_text())
+    return found
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
-    """What a commit of the working tree would hold, with few rows, the tiny encoder and no limits in the gate."""
-    root = tmp_path_factory.mktemp("whole") / "gleaner"
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-    for file in filter(None, files):
-        if (ROOT / file).exists() and file != "dvc.lock":
-            (root / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / file, root / file)
-    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
-    for name, rows in (("unlabelled.csv", 80), ("test.csv", 60)):
-        shorten(root / "data" / "demo" / name, rows)
-    limits = dict.fromkeys(read_yaml(root / "params.yaml")["gate"])
-    change(
-        root,
-        encoder={"source": "path", "name": str(tiny_encoder), "sha256": None, "max_length": 32},
-        evaluate={"bootstrap": 100},
-        fairness={"bootstrap": 100},
-        gate=limits | {"min_test_rows": 10},
-    )
-    return root
+def project(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path, prefect_server: str) -> Path:
+    """The copy that every test of this file works in."""
+    return make(tmp_path_factory.mktemp("whole") / "gleaner", tiny_encoder, prefect_server)
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +74,11 @@ def test_every_stage_leaves_exactly_what_it_declares(project: Path, first: dict[
         assert found == files | {"metrics.json"}, stage
 
 
+def test_no_stage_asks_for_anything_but_loopback(project: Path, first: dict[str, str]) -> None:
+    refused = project / ".loopback" / "refused"
+    assert not refused.exists(), refused.read_text()
+
+
 def test_dvc_finds_nothing_to_do_after_the_flow(project: Path, first: dict[str, str]) -> None:
     assert json.loads(command(project, "dvc", "status", "--json").stdout) == {}
     before = (project / "dvc.lock").read_bytes()
@@ -122,20 +86,77 @@ def test_dvc_finds_nothing_to_do_after_the_flow(project: Path, first: dict[str, 
     assert (project / "dvc.lock").read_bytes() == before
 
 
-def test_training_curves_are_in_mlflow(project: Path, first: dict[str, str]) -> None:
-    from mlflow import MlflowClient
-
+def test_files_and_training_curves_are_in_mlflow(project: Path, first: dict[str, str]) -> None:
     client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
     (run,) = client.search_runs([one.experiment_id for one in client.search_experiments()])
+    kept = {found.path for found in client.list_artifacts(run.info.run_id)}
+    assert kept >= {"params.yaml", "dvc.yaml", "dvc.lock", "report.html", "MODEL_CARD.md"}
     lines = (project / "data" / "scratch" / "finetune" / "curves.jsonl").read_text().splitlines()
     assert len(client.get_metric_history(run.info.run_id, "finetune/lr")) == sum('"lr"' in line for line in lines) > 0
 
 
+def test_dvc_shows_metrics_params_and_plots_offline(project: Path, first: dict[str, str]) -> None:
+    shown = json.loads(command(project, "dvc", "metrics", "show", "--json").stdout)[""]["data"]
+    assert shown["data/evaluate/metrics.json"]["data"] == measured(project, "evaluate")
+    assert set(shown) == {f"data/{stage}/metrics.json" for stage in ARTIFACTS}
+
+    change(project, finetune={"lr": 1e-4})
+    different = json.loads(command(project, "dvc", "params", "diff", "--json").stdout)["params.yaml"]
+    change(project, finetune={"lr": read_yaml(ROOT / "params.yaml")["finetune"]["lr"]})
+    assert different == {"finetune.lr": {"old": 2e-5, "new": 1e-4, "diff": 8e-5}}
+
+    drawn = command(project, "dvc", "plots", "show", "--out", "plots")
+    assert drawn.returncode == 0, drawn.stderr
+    page = (project / "plots" / "index.html").read_text()
+    pictures = re.findall(r'<img src="([^"]+)"', page)
+    assert len(pictures) == len(read_yaml(ROOT / "dvc.yaml")["plots"])
+    assert all((project / "plots" / picture).read_bytes().startswith(b"\x89PNG") for picture in pictures)
+    shutil.rmtree(project / "plots")
+
+
+def test_a_training_that_is_killed_goes_on_and_ends_as_an_unbroken_one(
+    project: Path, first: dict[str, str], tmp_path: Path
+) -> None:
+    broken = tmp_path / "gleaner"
+    shutil.copytree(project, broken, ignore=shutil.ignore_patterns("mlruns", "mlflow.db*"))
+    forget(broken, *AFTER)
+    run = start(broken, "gleaner", "run")
+    kill_when(broken / "data" / "scratch" / "finetune", "*/checkpoint-*/complete.json", "pipeline.finetune", broken)
+    done = end(run)
+    assert done.returncode == 1, done.stderr
+    how = listed(done)
+    assert [how[stage] for stage in AFTER] == ["failed", *["not reached"] * 4]
+    assert not (broken / "data" / "finetune" / "metrics.json").exists()
+
+    again = command(broken, "gleaner", "run")
+    assert outcomes(again) == {stage: "ran" if stage in AFTER else "cached" for stage in ARTIFACTS}
+    resumed = re.search(r"finetune: goes on from step (\d+)", again.stderr)
+    assert resumed and 0 < int(resumed[1]) < int(str(measured(project, "finetune")["steps"]))
+    for stage in ("finetune", "evaluate"):
+        assert measured(broken, stage) == measured(project, stage)
+    curves = [(root / "data/scratch/finetune/curves.jsonl").read_text() for root in (project, broken)]
+    assert curves[0] == curves[1]
+
+
+def kill_when(folder: Path, pattern: str, module: str, root: Path) -> None:
+    """Send SIGKILL to the process that runs a module as soon as a file is there."""
+    deadline = time.monotonic() + 180
+    while not any(folder.glob(pattern)):
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.005)
+    os.kill(process_of(module, root), signal.SIGKILL)
+
+
 def test_another_learning_rate_reruns_finetune_and_what_follows(project: Path, first: dict[str, str]) -> None:
     change(project, finetune={"lr": 1e-4})
-    after = ["finetune", "export", "evaluate", "fairness", "report"]
-    again = outcomes(command(project, "gleaner", "run"))
-    assert again == {stage: "ran" if stage in after else "cached" for stage in ARTIFACTS}
+    done = command(project, "dvc", "repro")
+    assert re.findall(r"Running stage '(\w+)'", done.stdout) == AFTER, done.stderr
+
+
+def test_the_flow_finds_all_cached_after_dvc_repro_alone_and_registers_it(project: Path, first: dict[str, str]) -> None:
+    done = command(project, "gleaner", "run")
+    assert outcomes(done) == dict.fromkeys(ARTIFACTS, "cached")
+    assert "Registered: gleaner-demo version 2" in done.stdout
 
 
 def test_what_was_measured_before_is_restored_and_its_version_found_again(project: Path, first: dict[str, str]) -> None:
@@ -143,3 +164,16 @@ def test_what_was_measured_before_is_restored_and_its_version_found_again(projec
     done = command(project, "gleaner", "run")
     assert set(outcomes(done).values()) == {"cached", "restored"}
     assert "Already registered: gleaner-demo version 1" in done.stdout
+
+
+def test_a_version_outlives_the_cache_and_the_outputs(project: Path, first: dict[str, str]) -> None:
+    client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    run = client.get_run(str(client.get_model_version("gleaner-demo", "2").run_id))
+    for name in ("dvc.lock", "params.yaml"):
+        client.download_artifacts(run.info.run_id, name, str(project))
+    for folder in (project / ".dvc" / "cache", *(project / "data" / stage for stage in ARTIFACTS)):
+        shutil.rmtree(folder)
+    pulled = command(project, "dvc", "pull")
+    assert pulled.returncode == 0, pulled.stderr
+    assert json.loads(command(project, "dvc", "status", "--json").stdout) == {}
+    assert measured(project, "evaluate")["accuracy"] == run.data.metrics["evaluate.accuracy"]

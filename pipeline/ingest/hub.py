@@ -9,9 +9,17 @@ from pipeline.params import Ingest
 
 
 def read(params: Ingest, root: Path) -> list[Source]:
-    """The dataset's splits that params name; class numbers become class names, and -1 (hidden) an empty label."""
+    """The dataset's splits that params name; class numbers become class names, and -1 (hidden) an empty label.
+
+    Raises UserError for a dataset of the hub without a revision: DVC would not notice a new one there.
+    """
     url = params.url or ""
     local = (root / url).exists()
+    if not (local or params.revision):
+        raise UserError(
+            f"ingest.revision: expected the commit hash of {url} on the hub, found none; pin one, "
+            "or name a folder of this machine in ingest.url"
+        )
     name, _, config = (str(root / url), "", "") if local else url.partition(":")
     sources = []
     for split in SPLITS:

@@ -25,15 +25,16 @@ KEPT = (
 def run(params: Pretrain, encoder: Encoder, paths: Paths) -> Metrics:
     """Train as ``params.objective`` says and write the encoder; with ``none``, hand the located one on unchanged."""
     place = paths.data("pretrain") / "encoder"
+    source = encoders.locate(encoder)  # evaluate compares with it in any case: better to miss it now
     if params.objective == "none":
-        source = encoders.locate(encoder)
         replace(place, lambda part: copy(source, part))
         return {"objective": "none", "from_scratch": False, "rows": 0, "tokens": 0, "steps": 0}
     sources = [paths.data("ingest") / f"{name}.parquet" for name in ("train", "unlabelled")]
     texts = corpus([table.read(path)["text"] for path in sources], params)
-    located = None if params.from_scratch else encoders.locate(encoder)
+    located = None if params.from_scratch else source
     files = sources if located is None else [*sources, *sorted(located.glob("*.safetensors"))]
-    folder = trainer.checkpoints(paths, "pretrain", trainer.fingerprint([params, encoder], files))
+    code = sorted(Path(__file__).parent.glob("*.py"))
+    folder = trainer.checkpoints(paths, "pretrain", trainer.fingerprint([params, encoder], [*files, *code]))
     model, tokenizer = start(texts, located, params, encoder)
     metrics = fit(model, tokenizer, texts, params, encoder, folder)
     replace(place, lambda part: save(objectives.base(model), tokenizer, part))

@@ -69,7 +69,7 @@ def tune(
     from pipeline import network, supervised, trainer
 
     learned = "".join(rows["id"] + rows["label"] + rows["weight"].astype(str))
-    inputs = trainer.fingerprint([params, encoder], sorted(start.glob("*.safetensors")))
+    inputs = trainer.fingerprint([params, encoder], [*sorted(start.glob("*.safetensors")), Path(__file__)])
     folder = paths.scratch("pseudo_label") / f"teacher-{hashlib.sha256((inputs + learned).encode()).hexdigest()[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "model").exists():
