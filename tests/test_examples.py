@@ -1,0 +1,52 @@
+"""The overlays of examples/ on the real data that they are for: read to the end, with the rows that they promise.
+
+The data is in the folder GLEANER_DATA (default ../shared/data); where it is absent these tests are skipped.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline import table
+from pipeline.configure import configure
+from pipeline.ingest import run
+from pipeline.params import load
+from pipeline.stage import Paths
+
+ROOT = Path(__file__).parent.parent
+DATA = Path(os.environ.get("GLEANER_DATA", ROOT.parent / "shared" / "data")).resolve()
+# example: (classes, gold rows, test rows, group attributes)
+EXPECTED = {
+    "banking77": (77, 616, 3080, 0),
+    "ag_news": (4, 32, 7600, 0),
+    "hatexplain": (3, 96, 4022, 4),
+    "clothing_reviews": (2, 128, 4526, 1),
+    "eprstmt": (2, 32, 610, 0),
+}
+pytestmark = pytest.mark.slow
+
+
+def test_every_example_is_tested() -> None:
+    assert {path.stem for path in (ROOT / "examples").glob("*.yaml")} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("example", EXPECTED)
+def test_an_example_reads_its_data(tmp_path: Path, example: str) -> None:
+    if not (DATA / example).is_dir():
+        pytest.skip(f"{DATA / example} is not there; GLEANER_DATA names the folder of the data")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    configure(ROOT / "examples" / f"{example}.yaml", tmp_path / "params.yaml", str(DATA))
+    metrics = run(load(tmp_path / "params.yaml").ingest, Paths(tmp_path))
+    train = table.read(tmp_path / "data" / "ingest" / "train.parquet")
+    found = (metrics["classes"], metrics["rows"]["train"], metrics["rows"]["test"], len(table.group_columns(train)))
+    assert found == EXPECTED[example]
+    assert metrics["rows"]["unlabelled"] > 1000
+    read, kept = metrics["rows"]["read"], sum(metrics["rows"][name] for name in table_names())
+    assert read == kept + sum(metrics["rejected"].values()) + metrics["unlabelled_left_out"]  # nothing is lost
+
+
+def table_names() -> tuple[str, ...]:
+    """The splits that ingest writes."""
+    return ("train", "validation", "test", "unlabelled")
