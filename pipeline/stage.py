@@ -37,8 +37,8 @@ def main(run: Callable[..., Metrics], *shared: str) -> None:
     ``shared`` names further sections that the stage reads, e.g. ``encoder``; they are passed after its own.
     A user's mistake ends as one line on stderr and exit code 2.
     """
-    # Threads of torch that wait by spinning take the cores from the other stages: two trainings at a time, or one beside
-    # anything else, run five times slower than with short spins, which cost one alone nothing (benchmarks/LOG.md).
+    # Threads of torch that wait by spinning take the cores from other work: two trainings at a time ran three times
+    # slower than with short spins, which cost one alone nothing (benchmarks/LOG.md).
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     stage = sys.modules["__main__"].__spec__.name.split(".")[1]  # type: ignore[union-attr]
     paths = Paths(Path.cwd())
