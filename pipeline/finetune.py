@@ -69,20 +69,7 @@ def labelled(path: Path, labels: list[str]) -> pd.DataFrame:
 
 def build(params: Finetune, encoder: Encoder, labels: list[str], start: Path, head: Path) -> tuple["Network", Any]:
     """The network before its first step, its head random (drawn with the seed) or the probe's, and the tokenizer."""
-    from transformers import set_seed
-
-    from pipeline import network
-
-    set_seed(params.seed)
-    net, tokenizer = network.create(
-        start,
-        labels,
-        pooling=encoder.pooling,
-        max_length=encoder.max_length,
-        dropout=params.dropout,
-        encoder_dropout=params.dropout if params.method == "full" else 0.0,
-        label_smoothing=params.label_smoothing,
-    )
+    net, tokenizer = supervised.create(start, labels, encoder, params, frozen=params.method == "head")
     if params.method == "head":
         net.encoder.requires_grad_(False)
     if params.start == "probe":

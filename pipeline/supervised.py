@@ -7,10 +7,33 @@ import numpy as np
 import pandas as pd
 
 from pipeline import trainer
-from pipeline.params import Supervised
+from pipeline.params import Encoder, Supervised
 
 if TYPE_CHECKING:
     from pipeline.network import Network
+
+
+def create(
+    start: Path, labels: list[str], encoder: Encoder, params: Supervised, frozen: bool = False
+) -> tuple["Network", Any]:
+    """The network over the encoder in ``start``, its head drawn with the seed, and the tokenizer.
+
+    The encoder gets no dropout where it is ``frozen``: its vectors are then what they are without training.
+    """
+    from transformers import set_seed
+
+    from pipeline import network
+
+    set_seed(params.seed)
+    return network.create(
+        start,
+        labels,
+        pooling=encoder.pooling,
+        max_length=encoder.max_length,
+        dropout=params.dropout,
+        encoder_dropout=0.0 if frozen else params.dropout,
+        label_smoothing=params.label_smoothing,
+    )
 
 
 def fit(

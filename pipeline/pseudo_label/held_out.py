@@ -9,7 +9,7 @@ from pipeline.calibration import fit_temperature
 from pipeline.params import PseudoLabel
 from pipeline.pseudo_label.probe import Seeds
 from pipeline.pseudo_label.rounds import label_in_rounds
-from pipeline.pseudo_label.teacher import See
+from pipeline.pseudo_label.teacher import See, Vectors
 from pipeline.stage import progress
 
 
@@ -27,10 +27,10 @@ class Judgement:
 NO_JUDGEMENT = Judgement("none: too few gold rows for folds", 0, None, None, 1.0)
 
 
-def chosen(seeds: pd.DataFrame, see: See, kept: np.ndarray) -> Seeds:
+def chosen(seeds: pd.DataFrame, vectors: Vectors, kept: np.ndarray) -> Seeds:
     """The kept seeds, by position, as a teacher sees them; ``seeds`` has a column ``target``, the class number."""
     rows = seeds.iloc[kept]
-    return Seeds(see(kept).seeds[kept], rows["target"].to_numpy(), rows["weight"].to_numpy())
+    return Seeds(vectors.seeds[kept], rows["target"].to_numpy(), rows["weight"].to_numpy())
 
 
 def judge(seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, params: PseudoLabel) -> Judgement:
@@ -47,7 +47,7 @@ def on_validation(
     """Judge by validation rows, which no teacher learns from."""
     everything = np.arange(len(seeds))
     vectors = see(everything)
-    rounds = label_in_rounds(chosen(seeds, see, everything), vectors.pool, classes, 1.0, params)
+    rounds = label_in_rounds(chosen(seeds, vectors, everything), vectors.pool, classes, 1.0, params)
     logits = np.stack([result.probe.logits(vectors.validation) for result in rounds])
     return judgement("validation", logits, validation)
 
@@ -67,7 +67,7 @@ def on_folds(seeds: pd.DataFrame, gold: np.ndarray, see: See, classes: int, para
         if len(held) == 0 or len(kept) == 0:
             continue
         vectors = see(kept)
-        rounds = label_in_rounds(chosen(seeds, see, kept), vectors.pool, classes, 1.0, params)
+        rounds = label_in_rounds(chosen(seeds, vectors, kept), vectors.pool, classes, 1.0, params)
         parts.append((held, np.stack([result.probe.logits(vectors.seeds[held]) for result in rounds])))
     if not parts:
         return NO_JUDGEMENT

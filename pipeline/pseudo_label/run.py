@@ -39,8 +39,9 @@ def run(params: PseudoLabel, encoder: Encoder, paths: Paths) -> Metrics:
     truth = validation["label"].map(labels.index).to_numpy(dtype=int)
     judged = held_out.judge(seeds, truth, see, len(labels), params)
     everything = np.arange(len(seeds))
-    trained = held_out.chosen(seeds, see, everything)
-    rounds = label_in_rounds(trained, see(everything).pool, len(labels), judged.temperature, params)
+    vectors = see(everything)
+    trained = held_out.chosen(seeds, vectors, everything)
+    rounds = label_in_rounds(trained, vectors.pool, len(labels), judged.temperature, params)
     kept = judged.best if judged.best is not None else len(rounds) - 1
     write(rounds[kept], seeds, pool, labels, params, paths)
     write_head(head(rounds[kept], own, trained, len(labels), params), paths.data("pseudo_label") / "head.safetensors")

@@ -64,8 +64,6 @@ def tune(
     rows: pd.DataFrame, start: Path, labels: list[str], encoder: Encoder, params: Supervised, paths: Paths
 ) -> Path:
     """Folder of the encoder fine-tuned on ``rows``; what a killed run made of the very same rows is used again."""
-    from transformers import set_seed
-
     from pipeline import network, supervised, trainer
 
     learned = "".join(rows["id"] + rows["label"] + rows["weight"].astype(str))
@@ -73,16 +71,7 @@ def tune(
     folder = paths.scratch("pseudo_label") / f"teacher-{hashlib.sha256((inputs + learned).encode()).hexdigest()[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "model").exists():
-        set_seed(params.seed)
-        net, tokenizer = network.create(
-            start,
-            labels,
-            pooling=encoder.pooling,
-            max_length=encoder.max_length,
-            dropout=params.dropout,
-            encoder_dropout=params.dropout,
-            label_smoothing=params.label_smoothing,
-        )
+        net, tokenizer = supervised.create(start, labels, encoder, params)
         supervised.fit(net, tokenizer, rows, rows.iloc[:0], params, folder, evaluate_steps=1, patience=1)
         replace(folder / "model", lambda part: network.save(net, tokenizer, part))
     return folder / "model" / "encoder"
