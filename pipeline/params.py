@@ -89,7 +89,7 @@ class Ingest(Section):
     validation: list[Name]
     test: list[Name]
     unlabelled: list[Name]
-    format: Literal["auto", "csv", "tsv", "jsonl", "parquet"]
+    format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "label_studio"]
     encoding: str | None
     delimiter: str | None
     columns: Columns

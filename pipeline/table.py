@@ -1,6 +1,7 @@
 """The row schema that every table between stages has, its validated read and its atomic write."""
 
 import hashlib
+import re
 import unicodedata
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pipeline.stage import replace
 ORIGINS = ("gold", "class_name", "synonym", "back_translation", "pseudo", "unlabelled")
 COLUMNS = ("id", "source_id", "text", "label", "origin", "weight", "confidence")
 GROUP = "group."
+RISKY = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet would run, or looks like what was kept from it
 REQUIRED = ("id", "source_id", "text", "origin")  # never null
 
 
@@ -102,10 +104,17 @@ def write(table: pd.DataFrame, path: Path) -> None:
 
 
 def write_csv(rows: pd.DataFrame, path: Path) -> None:
-    """Write a CSV file meant for people: an apostrophe goes before text that a spreadsheet would run as a formula."""
-    risky = ("=", "+", "-", "@", "\t", "\r")
-    safe = rows.map(lambda cell: f"'{cell}" if isinstance(cell, str) and cell.startswith(risky) else cell)
+    """Write a CSV file meant for people: an apostrophe goes before text that a spreadsheet would run as a formula.
+
+    It also goes before text that has such an apostrophe already, so that ``as_written`` can take exactly one away.
+    """
+    safe = rows.map(lambda cell: f"'{cell}" if isinstance(cell, str) and RISKY.match(cell) else cell)
     replace(path, lambda part: safe.to_csv(part, index=False))
+
+
+def as_written(cell: str) -> str:
+    """A cell of such a file as it was before an apostrophe went in front of it."""
+    return cell[1:] if cell.startswith("'") and RISKY.match(cell) else cell
 
 
 def empty(like: pd.DataFrame) -> pd.DataFrame:

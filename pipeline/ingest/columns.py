@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline import answers
 from pipeline.errors import UserError
 from pipeline.ingest.decode import is_broken, printable
 from pipeline.ingest.source import SPLITS, Record, Source
@@ -15,9 +16,10 @@ from pipeline.table import GROUP, normalise
 
 
 def map_columns(sources: list[Source], params: Ingest) -> pd.DataFrame:
-    """One table of all records, in their order: split, file, row, raw, label, group.*, reason.
+    """One table of all records, in their order: split, file, row, raw, label, answers, reason, group.*.
 
-    ``raw`` is the text as read; ``reason`` says why the row cannot be used and is null for the others.
+    ``raw`` is the text as read; ``answers`` the id of the pool row that an answer is about, and null for other rows;
+    ``reason`` says why the row cannot be used and is null for the others.
     Raises UserError for a missing column, an unknown split value, and bins of an unknown attribute.
     """
     edges = {attr: checked_edges(attr, params) for attr in params.group_bins}
@@ -25,7 +27,16 @@ def map_columns(sources: list[Source], params: Ingest) -> pd.DataFrame:
     for source in sources:
         check_columns(source, params)
         rows += [map_record(record, source, params, edges) for record in source.records]
-    names = ["split", "file", "row", "raw", "label", "reason", *(GROUP + attr for attr in params.columns.groups)]
+    names = [
+        "split",
+        "file",
+        "row",
+        "raw",
+        "label",
+        "answers",
+        "reason",
+        *(GROUP + attr for attr in params.columns.groups),
+    ]
     kinds = {name: "int64" if name == "row" else "str" for name in names}
     return pd.DataFrame(rows, columns=names).astype(kinds)
 
@@ -41,7 +52,8 @@ def map_record(record: Record, source: Source, params: Ingest, edges: dict[str, 
     row["raw"] = printable(raw)
     if any(map(is_broken, cells.values())):
         return row | {"reason": f"not valid {source.encoding.upper()}"}
-    if columns.split and source.split == "train":
+    row["answers"] = normalise(cells.get(answers.ID, "")) or None
+    if columns.split and source.split == "train" and columns.split in cells:
         row["split"] = given_split(cells[columns.split], record, source, columns.split)
     if columns.label and row["split"] != "unlabelled":
         row["label"] = normalise(cells[columns.label]) or None
@@ -54,14 +66,17 @@ def map_record(record: Record, source: Source, params: Ingest, edges: dict[str, 
 def check_columns(source: Source, params: Ingest) -> None:
     """Raise UserError for a column that params name and the source lacks; unlabelled rows need only their text.
 
-    An empty file has no columns, and is reported as such later.
+    Answers need no split and no groups either: they inherit those of the pool row that they are about. An empty file
+    has no columns, and is reported as such later.
     """
     if not source.columns:
         return
     needed = list(params.columns.text)
+    ours = answers.ID in source.columns
     if source.split != "unlabelled":
-        needed += [name for name in (params.columns.label, *params.columns.groups.values()) if name]
-    if source.split == "train" and params.columns.split:
+        groups = () if ours else params.columns.groups.values()
+        needed += [name for name in (params.columns.label, *groups) if name]
+    if source.split == "train" and params.columns.split and not ours:
         needed.append(params.columns.split)
     missing = [name for name in needed if name not in source.columns]
     if missing:

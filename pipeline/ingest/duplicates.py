@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from pipeline import answers
 from pipeline.ingest.clean import reject
 from pipeline.params import Duplicates
 from pipeline.stage import progress
@@ -90,7 +91,8 @@ def separate(rows: pd.DataFrame, source: str, whole_test: bool) -> pd.DataFrame:
     """Reject the rows that duplicate one of another split, contradict a duplicate, or repeat one of their own.
 
     With ``whole_test`` all test rows stay, so that figures on published test sets compare; a repeated text there gets
-    an id of its own. ``rows`` has the columns key, group and id; a labelled row is kept before an unlabelled one.
+    an id of its own. ``rows`` has the columns key, group, id and answers; of rows that repeat each other an answer is
+    kept before the row that it is about, then a labelled one before an unlabelled one.
     """
     for held_out in ("test", "validation"):
         of = rows["split"].eq(held_out)
@@ -100,9 +102,10 @@ def separate(rows: pd.DataFrame, source: str, whole_test: bool) -> pd.DataFrame:
     kept = rows["split"].eq("test") & whole_test
     labels = rows[rows["reason"].isna() & ~kept].groupby(["split", "key"])["label"].transform("nunique")
     contradicted = labels.reindex(rows.index, fill_value=0).gt(1) & rows["label"].notna()
-    rows = reject(rows, contradicted, "conflicting labels among duplicates")
+    rows = reject(rows, contradicted, answers.CONFLICT)
     usable = rows[rows["reason"].isna() & ~kept]
-    repeated = usable.sort_values("label", key=lambda label: label.isna(), kind="stable")["id"].duplicated()
+    order = usable["label"].isna() * 2 + usable["answers"].isna().eq(usable["label"].notna())
+    repeated = usable.loc[order.sort_values(kind="stable").index, "id"].duplicated()
     rows = reject(rows, repeated.reindex(rows.index, fill_value=False), "exact duplicate")
     return tell_apart(rows, source)
 

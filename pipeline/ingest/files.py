@@ -1,11 +1,11 @@
-"""Files and globs below ``ingest.path``: CSV, TSV, JSON Lines and Parquet to records."""
+"""Files and globs below ``ingest.path``: CSV, TSV, JSON Lines, Parquet and Label Studio's export to records."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.ingest import delimited
+from pipeline.ingest import delimited, label_studio
 from pipeline.ingest.decode import decode
 from pipeline.ingest.source import SPLITS, Record, Source, wanted
 from pipeline.params import Ingest
@@ -79,6 +79,8 @@ def read_file(path: Path, name: str, split: str, params: Ingest) -> Source:
     if kind == "parquet":
         return read_parquet(path, name, split, params)
     text, encoding = decode(path.read_bytes(), params.encoding, name)
+    if kind == "label_studio" or (kind == "jsonl" and params.format == "auto" and label_studio.looks_like_it(text)):
+        return Source(name, split, *label_studio.read(text, name, params.columns), encoding)
     readers: dict[str, Callable[..., tuple[list[str], list[Record]]]] = {
         "csv": delimited.read,
         "tsv": delimited.read,

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from pipeline import table
+from pipeline import answers, table
 from pipeline.errors import UserError
-from pipeline.ingest import columns, duplicates, files, hub, labels, split, sql
+from pipeline.ingest import columns, duplicates, files, hub, labels, returned, split, sql
 from pipeline.ingest.clean import clean
 from pipeline.ingest.source import SPLITS, Source
 from pipeline.params import Ingest
@@ -21,10 +21,12 @@ def run(params: Ingest, paths: Paths) -> Metrics:
     sources = READERS[params.source](params, paths.root)
     if not sources:
         raise UserError("ingest.train: expected at least one query or split name, found an empty list; add one")
-    rows = labels.apply(clean(columns.map_columns(sources, params), params), params.labels)
-    check_sources(rows, sources)
     name = source_name(params)
-    rows = group(rows, name, params)
+    rows = returned.restore(clean(columns.map_columns(sources, params), params), name)
+    rows = labels.apply(rows, params.labels)
+    check_sources(rows, sources)
+    rows = returned.inherit_groups(group(rows, name, params))
+    returned.announce(rows)
     shares = split.absent(rows, params)
     rows = split.draw(rows, shares, params.seed)
     whole_test = not (shares.test and shares.stratify)
@@ -51,8 +53,8 @@ def source_name(params: Ingest) -> str:
 
 
 def check_sources(rows: pd.DataFrame, sources: list[Source]) -> None:
-    """Raise UserError for a source with no usable row; only an unlabelled one may be empty."""
-    usable = set(rows.loc[rows["reason"].isna(), "file"])
+    """Raise UserError for a source with no usable row; an unlabelled one may be empty, and answers all undecided."""
+    usable = set(rows.loc[rows["reason"].isna() | rows["reason"].isin(answers.UNDECIDED), "file"])
     for source in sources:
         if source.name in usable or (source.split == "unlabelled" and not source.records):
             continue
@@ -120,6 +122,7 @@ def measure(rows: pd.DataFrame, tables: dict[str, pd.DataFrame], names: list[str
         "rows": {"read": len(rows)} | {name: len(part) for name, part in tables.items()},
         "classes": len(names),
         "gold_per_class": {"min": int(gold.min()), "max": int(gold.max())},
+        "answers": int((rows["answers"].notna() & rows["label"].notna() & rows["reason"].isna()).sum()),
         "rejected": {reason: int(reasons[reason]) for reason in sorted(reasons.index)},
         "unlabelled_left_out": usable - len(everything),
         "near_duplicate_groups": int((shared > 1).sum()),

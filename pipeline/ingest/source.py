@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from pipeline import answers
 from pipeline.params import Columns
 
 SPLITS = ("train", "validation", "test", "unlabelled")
@@ -29,6 +30,6 @@ class Source:
 
 
 def wanted(columns: Columns) -> list[str]:
-    """The source's columns that params name, each once."""
-    names = [*columns.text, columns.label, columns.split, *columns.groups.values()]
+    """The columns to read where a source has them, each once: those that params name, and the id of an answer."""
+    names = [*columns.text, columns.label, columns.split, *columns.groups.values(), answers.ID]
     return list(dict.fromkeys(name for name in names if name))

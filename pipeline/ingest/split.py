@@ -18,9 +18,10 @@ def draw(rows: pd.DataFrame, shares: Split, seed: int) -> pd.DataFrame:
 
     Not stratified, a test row is one of the last of the shuffled rows, as in published protocols; stratified, the
     share is taken of each label, and duplicates (rows of one ``group``) stay together. A drawn row without a label
-    joins the unlabelled ones: it cannot be scored.
+    joins the unlabelled ones: it cannot be scored. Answers to `gleaner suggest` are never drawn: they are not a fair
+    sample, and the other rows fall into the same splits whether they are there or not.
     """
-    train = rows.index[rows["split"].eq("train")].tolist()
+    train = rows.index[rows["split"].eq("train") & rows["answers"].isna()].tolist()
     if not (shares.test or shares.validation):
         return rows
     order = list(range(len(train)))
@@ -50,9 +51,10 @@ def keep_gold(rows: pd.DataFrame, per_class: int, seed: int) -> pd.DataFrame:
     """The rows with ``per_class`` labels a class; the other training rows lose theirs.
 
     Training rows are numbered in their order, unusable ones included, and walked in shuffled order, so that the same
-    rows are drawn whatever was rejected: an unusable one is passed over.
+    rows are drawn whatever was rejected: an unusable one is passed over. Answers to `gleaner suggest` keep
+    their labels.
     """
-    train = rows.index[rows["split"].eq("train")]
+    train = rows.index[rows["split"].eq("train") & rows["answers"].isna()]
     labels = rows.loc[train, "label"].where(rows.loc[train, "reason"].isna())
     order = list(range(len(train)))
     random.Random(seed).shuffle(order)
