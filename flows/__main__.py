@@ -52,6 +52,24 @@ def predict(
 
 
 @app.command()
+def suggest(
+    count: Annotated[int, typer.Argument(metavar="N", help="How many rows.")],
+    csv: Annotated[Path, typer.Option(help="Where they go, with an empty column for the label.")] = Path(
+        "suggestions.csv"
+    ),
+    label_studio: Annotated[Path | None, typer.Option(help="The same as tasks for Label Studio, a .json file.")] = None,
+) -> None:
+    """Choose the N unlabelled rows whose labels would help most."""
+    from pipeline.params import load
+    from pipeline.stage import Paths
+    from pipeline.suggest import Files
+    from pipeline.suggest import suggest as choose
+
+    root = Path.cwd()
+    print("\n".join(choose(count, Files(csv, label_studio), load(root / "params.yaml"), Paths(root))))
+
+
+@app.command()
 def doctor() -> None:
     """Say what is missing or misconfigured on this machine, and the fix."""
     from flows.doctor import examine, show
