@@ -98,7 +98,8 @@ def test_the_lazy_choice_is_the_greedy_one() -> None:
     random = np.random.default_rng(0)
     vectors = unit(*random.normal(size=(60, 8)).tolist())
     weights, alike = random.random(60), informative.likeness(vectors, vectors)
-    covered, plain = np.zeros(60), []
+    covered = np.zeros(60)
+    plain: list[int] = []
     for _ in range(20):
         gains = np.maximum(alike - covered, 0) @ weights
         gains[plain] = -1

@@ -13,12 +13,12 @@ def restore(rows: pd.DataFrame, source: str) -> pd.DataFrame:
     A text that has the id it was asked under came back as it went out, e.g. by way of Label Studio.
     """
     rows = rows.copy()
-    for row in rows.index[rows["answers"].notna() & rows["reason"].isna()]:
-        text, label = rows.at[row, "text"], rows.at[row, "label"]
-        if table.row_id(source, text) != rows.at[row, "answers"]:
-            rows.at[row, "text"] = table.as_written(text)
-        if isinstance(label, str):
-            rows.at[row, "label"] = table.as_written(label)
+    back = rows["answers"].notna() & rows["reason"].isna()
+    rows.loc[back, "text"] = [
+        text if table.row_id(source, text) == id else table.as_written(text)
+        for text, id in zip(rows.loc[back, "text"], rows.loc[back, "answers"], strict=True)
+    ]
+    rows.loc[back, "label"] = rows.loc[back, "label"].map(table.as_written, na_action="ignore")
     return rows
 
 
