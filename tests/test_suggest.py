@@ -108,6 +108,15 @@ def test_the_lazy_choice_is_the_greedy_one() -> None:
     assert informative.greedy(alike, np.zeros(60), weights, 20).tolist() == plain
 
 
+def test_a_large_pool_is_sampled_among_its_least_sure_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(informative, "LIMIT", 30)
+    unsure = np.linspace(0, 1, 300)
+    rows = informative.eligible(unsure, 2)
+    assert len(set(rows)) == 30 and rows[0] == 299 and rows.min() == 210
+    assert len(informative.eligible(unsure, 50)) == 50
+    assert len(informative.eligible(unsure[:12], 5)) == 12
+
+
 def test_every_row_of_the_pool_can_be_asked_for_and_no_gold_row_is_needed() -> None:
     vectors = unit([1, 0], [1, 0], [0, 1])
     taken = informative.choose(np.full((3, 2), 0.5), vectors, np.zeros((0, 2), dtype=np.float32), 3)
