@@ -14,6 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,10 +38,12 @@ Rule = Callable[[np.ndarray, np.ndarray, np.ndarray, int, int], np.ndarray]
 
 
 def at_random(probabilities: np.ndarray, vectors: np.ndarray, gold: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """What no rule at all would pick."""
     return np.random.default_rng(seed).choice(len(vectors), count, replace=False)
 
 
 def least_sure(probabilities: np.ndarray, vectors: np.ndarray, gold: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Margin sampling: the smallest lead of the likeliest label over the second."""
     return np.argsort(informative.margin(probabilities), kind="stable")[:count]
 
 
@@ -67,6 +70,7 @@ def typical(probabilities: np.ndarray, vectors: np.ndarray, gold: np.ndarray, co
 
 
 def ours(probabilities: np.ndarray, vectors: np.ndarray, gold: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """What the command does."""
     return informative.choose(probabilities, vectors, gold, count)
 
 
@@ -126,7 +130,7 @@ def simulate(
     return found
 
 
-def probe(vectors: np.ndarray, labels: np.ndarray):  # type: ignore[no-untyped-def]
+def probe(vectors: np.ndarray, labels: np.ndarray) -> Any:
     """The fitted linear probe."""
     from sklearn.linear_model import LogisticRegression
 

@@ -40,7 +40,7 @@ def test_help_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-    assert all(command in done.stdout for command in ("run", "configure", "predict", "doctor", "ui"))
+    assert all(command in done.stdout for command in ("run", "configure", "predict", "suggest", "doctor", "ui"))
 
 
 def test_configure_writes_params(project):

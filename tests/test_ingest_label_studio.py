@@ -1,6 +1,7 @@
 """Answers come back: Label Studio's export and filled-in CSV files become gold rows, and nothing of them is lost."""
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +171,26 @@ def test_a_slip_in_a_label_and_an_edited_text_are_announced(tmp_path: Path, caps
     told = capsys.readouterr().err
     assert "answers: 2 labels for 2 suggested rows; 1 of texts that are in no other file" in told
     assert "no other file has the label wehre" in told and "edited words" not in told
+
+
+def test_answers_may_come_from_a_table_of_the_database(tmp_path: Path) -> None:
+    id = table.row_id("x.db", "=where is it")
+    with sqlite3.connect(tmp_path / "x.db") as database:
+        database.execute("CREATE TABLE t (text TEXT, label TEXT, who TEXT)")
+        database.executemany(
+            "INSERT INTO t VALUES (?, ?, ?)", [("a", "x", "1"), ("b", "y", "2"), ("=where is it", None, "3")]
+        )
+        database.execute("CREATE TABLE back (gleaner_id TEXT, text TEXT, label TEXT)")
+        database.execute("INSERT INTO back VALUES (?, ?, ?)", (id, "'=where is it", "x"))
+    database.close()
+    ingest(
+        tmp_path,
+        source="sql",
+        url="sqlite:///x.db",
+        train=["SELECT * FROM t", "SELECT * FROM back"],
+        test=["SELECT 'test' AS text, 'x' AS label, '' AS who"],
+        columns={"groups": {"who": "who"}},
+    )
+    gold = output(tmp_path, "train").set_index("id")
+    assert gold.loc[id, ["text", "label", "group.who"]].tolist() == ["=where is it", "x", "3"]
+    assert output(tmp_path, "unlabelled").empty

@@ -67,3 +67,10 @@ def test_ids_are_equal_for_texts_that_look_alike_and_differ_between_sources() ->
 def test_cells_that_a_spreadsheet_would_run_are_neutralised(tmp_path: Path) -> None:
     table.write_csv(pd.DataFrame({"label": ["=1+1", "fine"], "n": [-1, 2]}), tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_text() == "label,n\n'=1+1,-1\nfine,2\n"
+
+
+@pytest.mark.parametrize("text", ["=1", "'=1", "''-x", "'quoted'", "it's", "+", "plain", "'"])
+def test_an_apostrophe_that_was_added_can_be_taken_away(tmp_path: Path, text: str) -> None:
+    table.write_csv(pd.DataFrame({"text": [text]}), tmp_path / "t.csv")
+    written = pd.read_csv(tmp_path / "t.csv")["text"].iloc[0]
+    assert table.as_written(written) == text and not written.startswith(("=", "+"))
