@@ -96,7 +96,8 @@ def main(names: list[str]) -> None:
         file, text, label, counts = DATA[name]
         with (Path(os.environ.get("GLEANER_DATA", "../shared/data")) / name / file).open(encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
-        rows = random.Random(0).sample(rows, min(ROWS, len(rows)))
+        random.Random(0).shuffle(rows)
+        rows = rows[:ROWS]
         encoder = load(ROOT / "params.yaml").encoder
         vectors = embed([row[text] for row in rows], encoders.locate(encoder), encoder, Paths(ROOT))
         _, labels = np.unique([row[label] for row in rows], return_inverse=True)
