@@ -192,5 +192,5 @@ def test_answers_may_come_from_a_table_of_the_database(tmp_path: Path) -> None:
         columns={"groups": {"who": "who"}},
     )
     gold = output(tmp_path, "train").set_index("id")
-    assert gold.loc[id, ["text", "label", "group.who"]].tolist() == ["=where is it", "x", "3"]
+    assert gold.loc[[id], ["text", "label", "group.who"]].to_numpy().tolist() == [["=where is it", "x", "3"]]
     assert output(tmp_path, "unlabelled").empty
