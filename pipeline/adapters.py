@@ -1,8 +1,8 @@
 """Adapters that stay beside a frozen encoder: a prefix in each attention, or bottlenecks behind each of its parts.
 
 Neither can be merged into the encoder's weights, so both are saved beside it, and installed again wherever it is
-loaded. They are our own: peft has no bottleneck adapters, and its prefix is a decoder's cache, which BERT and its kin
-alone accept, and which moves the text's positions along by the length of the prefix.
+loaded. They are our own: peft 0.21 has no bottleneck adapters, and its prefix is a decoder's cache, which ModernBERT,
+DistilBERT and others don't read, and which moves the text's positions along by the length of the prefix.
 """
 
 import re
@@ -40,7 +40,7 @@ class Prefix(torch.nn.Module):
 
     def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
         super().__init__()
-        self.keys, self.values = torch.nn.Parameter(keys.clone()), torch.nn.Parameter(values.clone())
+        self.keys, self.values = (torch.nn.Parameter(one.contiguous().clone()) for one in (keys, values))
 
 
 def install(encoder: Any, kind: str, size: int) -> None:
@@ -129,7 +129,7 @@ def installed(encoder: Any) -> Iterator[tuple[str, torch.nn.Parameter]]:
 
 def save(encoder: Any, folder: Path, file: Path) -> None:
     """Write the encoder to ``folder`` as it would be without adapters, and these to ``file`` if there are any."""
-    weights = {name: weight.detach().cpu().contiguous() for name, weight in installed(encoder)}
+    weights = {name: weight.detach().cpu() for name, weight in installed(encoder)}
     if not weights:
         encoder.save_pretrained(folder)
         return

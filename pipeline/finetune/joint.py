@@ -27,7 +27,7 @@ class MaskedLanguage(torch.nn.Module):
     ) -> torch.Tensor:
         """Mean cross-entropy over the hidden tokens.
 
-        ``hidden_ids`` and ``hidden_targets`` (rows, tokens) are masking.hide's, the latter IGNORED where nothing is hidden.
+        ``hidden_ids`` and ``hidden_targets`` (rows, tokens) are masking.hide's, the latter IGNORED where nothing hides.
         """
         states = encoder(input_ids=hidden_ids, attention_mask=attention_mask).last_hidden_state
         hidden = hidden_targets != IGNORED

@@ -4,6 +4,7 @@ Imports peft and transformers, so it is imported late.
 """
 
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def wrap(encoder: Any, params: Finetune, steps: int) -> Any:
         "lora_dropout": params.peft.dropout,
     }
     if params.method == "lora":
-        return peft.get_peft_model(encoder, peft.LoraConfig(r=params.peft.rank, **shared))
+        return changed(encoder, peft.LoraConfig(r=params.peft.rank, **shared))
     config = peft.AdaLoraConfig(
         target_r=params.peft.rank,
         init_r=math.ceil(SURPLUS * params.peft.rank),
@@ -41,7 +42,13 @@ def wrap(encoder: Any, params: Finetune, steps: int) -> Any:
         total_step=steps,
         **shared,
     )
-    return peft.get_peft_model(encoder, config)
+    return changed(encoder, config)
+
+
+def changed(encoder: Any, config: Any) -> Any:
+    """peft's model of the encoder, without its warning that transformers will drop a name that peft asks for."""
+    with warnings.catch_warnings(action="ignore", category=FutureWarning):
+        return peft.get_peft_model(encoder, config)
 
 
 def targets(encoder: Any) -> list[str]:
