@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline import trainer
 from pipeline.finetune import student
 from pipeline.finetune.student import Student, Task
 from pipeline.params import Finetune
@@ -56,6 +57,7 @@ def teach(task: Task, params: Finetune, folder: Path, place: Path) -> None:
         for name, part in rows.items()
     }
     replace(place, lambda part: save_file(said, part))
+    trainer.clear(folder)  # the checkpoints of many students would fill a disk
 
 
 def read(place: Path) -> dict[str, np.ndarray]:
@@ -68,8 +70,6 @@ def read(place: Path) -> dict[str, np.ndarray]:
 def predict(net: "Network", tokenizer: Any, texts: list[str], batch_size: int) -> np.ndarray:
     """Probabilities (texts, classes) float32; texts of like length share a batch."""
     import torch
-
-    from pipeline import trainer
 
     found = np.empty((len(texts), len(net.labels)), dtype=np.float32)
     if not texts:
