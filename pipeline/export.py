@@ -57,7 +57,8 @@ def build(
     from pipeline import network
 
     shutil.copytree(model / "encoder", bundle / "encoder")
-    shutil.copy(model / "head.safetensors", bundle)
+    for weights in model.glob("*.safetensors"):  # of the head, and of adapters where there are any
+        shutil.copy(weights, bundle)
     net, tokenizer, about = network.load(model)
     tokenizer.backend_tokenizer.save(str(bundle / "tokenizer.json"))
     to_onnx(net, bundle / "model.onnx")

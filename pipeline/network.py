@@ -7,8 +7,11 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from pipeline import adapters
 from pipeline import encoder as encoders
 from pipeline.stage import read_json
+
+ADAPTERS = "adapters.safetensors"
 
 
 class Network(torch.nn.Module):
@@ -23,8 +26,14 @@ class Network(torch.nn.Module):
         super().__init__()
         self.encoder, self.labels, self.pooling, self.max_length = encoder, labels, pooling, max_length
         self.label_smoothing = label_smoothing
+        self.adapters: dict[str, Any] | None = None
         self.dropout = torch.nn.Dropout(dropout)
         self.head = torch.nn.Linear(encoder.config.hidden_size, len(labels))
+
+    def adapt(self, kind: str, size: int) -> None:
+        """Put adapters into the encoder; their weights are drawn, and saved beside the encoder's."""
+        adapters.install(self.encoder, kind, size)
+        self.adapters = {"kind": kind, "size": size}
 
     def forward(
         self,
@@ -70,18 +79,26 @@ def create(
 
 
 def save(network: Network, tokenizer: Any, folder: Path) -> None:
-    """Write ``encoder/`` (config, weights, tokenizer), ``head.safetensors`` and ``classifier.json``."""
-    network.encoder.save_pretrained(folder / "encoder")
+    """Write ``encoder/`` (config, weights, tokenizer), ``head.safetensors`` and ``classifier.json``.
+
+    Where the encoder has adapters, ``adapters.safetensors`` too, and classifier.json says which.
+    """
+    adapters.save(network.encoder, folder / "encoder", folder / ADAPTERS)
     tokenizer.save_pretrained(folder / "encoder")
     head = {"weight": network.head.weight.detach().cpu(), "bias": network.head.bias.detach().cpu()}
     save_file(head, folder / "head.safetensors")
     about = {"labels": network.labels, "pooling": network.pooling, "max_length": network.max_length}
+    about |= {"adapters": network.adapters} if network.adapters else {}
     (folder / "classifier.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n")
 
 
 def load(folder: Path) -> tuple[Network, Any, dict[str, Any]]:
-    """Network ready to predict, its tokenizer, and classifier.json: labels, pooling, max_length."""
+    """Network ready to predict, its tokenizer, and classifier.json: labels, pooling, max_length, maybe adapters."""
     about = read_json(folder / "classifier.json")
-    network, tokenizer = create(folder / "encoder", **about)
+    plain = {key: value for key, value in about.items() if key != "adapters"}
+    network, tokenizer = create(folder / "encoder", **plain)
+    if "adapters" in about:
+        adapters.load(network.encoder, **about["adapters"], file=folder / ADAPTERS)
+        network.adapters = about["adapters"]
     network.head.load_state_dict(load_file(folder / "head.safetensors"))
     return network.eval(), tokenizer, about

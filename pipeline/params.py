@@ -206,11 +206,40 @@ class PseudoLabel(Section):
     finetuned: Supervised
 
 
+class Peft(Section):
+    """Sizes of what learns instead of the encoder: rank, alpha and dropout of lora and adalora, the others' own."""
+
+    rank: Count
+    alpha: Count
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    prefix_tokens: Count
+    width: Count
+
+
 class Finetune(Supervised):
-    method: Literal["full", "head"]
+    method: Literal["full", "head", "lora", "adalora", "prefix", "bottleneck"]
+    peft: Peft
     start: Literal["probe", "random"]
+    adversarial: NotNegative
+    joint_weight: Positive | None
+    mask_probability: Annotated[float, Field(gt=0, lt=1)]
+    students: Count
     patience: Count
     evaluate_steps: Count
+
+    @model_validator(mode="after")
+    def fits_together(self) -> "Finetune":
+        if self.compile and self.adversarial:
+            raise ValueError("compile: expected false with adversarial above 0, found true; set one of them off")
+        if self.method == "head" and self.joint_weight is not None:
+            raise ValueError(
+                f"joint_weight: expected null with method head, whose encoder learns nothing, found {self.joint_weight}"
+            )
+        if self.method == "head" and self.start == "probe" and self.students > 1:
+            raise ValueError(
+                f"students: expected 1 with method head and start probe, which take no step, found {self.students}"
+            )
+        return self
 
 
 class Export(Section):

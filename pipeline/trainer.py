@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,7 +25,8 @@ from pipeline.stage import Paths
 
 Batch = list[tuple[int, int]]  # (place in the schedule, row number): the place seeds whatever is drawn for the row
 HERE = Path(__file__).parent
-CODE = ("callbacks.py", "encoder.py", "network.py", "supervised.py", "trainer.py")  # what shapes any training
+# What shapes any training.
+CODE = ("adapters.py", "callbacks.py", "encoder.py", "masking.py", "network.py", "supervised.py", "trainer.py")
 POOL = 50  # batches that are sorted by length together: enough to save padding, few enough to stay mixed
 CURVE_POINTS = 200  # about so many points a curve, however long the training
 
@@ -46,11 +47,7 @@ def schedule(rows: list[int], lengths: list[int], params: Training) -> list[Batc
     batches come, is drawn with the seed. No batch reaches over the end of an epoch, so no row meets itself in one.
     """
     rng = np.random.default_rng(params.seed)
-    size = params.batch_size
-    per_epoch = -(-len(rows) // size)
-    wanted = max(1, round(params.epochs * per_epoch))
-    if params.max_steps is not None:
-        wanted = min(wanted, params.max_steps * params.gradient_accumulation)
+    size, wanted = params.batch_size, planned(len(rows), params)
     batches: list[list[int]] = []
     while len(batches) < wanted:
         shuffled = rng.permutation(rows).tolist()
@@ -60,6 +57,17 @@ def schedule(rows: list[int], lengths: list[int], params: Training) -> list[Batc
             batches.extend(cut[i] for i in rng.permutation(len(cut)))
     places = iter(range(wanted * size))
     return [[(next(places), row) for row in batch] for batch in batches[:wanted]]
+
+
+def planned(rows: int, params: Training) -> int:
+    """How many batches a training on so many rows has."""
+    wanted = max(1, round(params.epochs * -(-rows // params.batch_size)))
+    return wanted if params.max_steps is None else min(wanted, params.max_steps * params.gradient_accumulation)
+
+
+def steps(rows: int, params: Training) -> int:
+    """How many optimizer steps a training on so many rows takes, if nothing stops it early."""
+    return -(-planned(rows, params) // params.gradient_accumulation)
 
 
 def held_out(rows: list[int], lengths: list[int]) -> list[Batch]:
@@ -163,11 +171,13 @@ def build(
     evaluate_steps: int | None = None,
     patience: int | None = None,
     measure: Callable[[Any], dict[str, float]] | None = None,
+    callbacks: Sequence[Any] = (),
 ) -> Any:
     """A Trainer for ``model``, whose forward returns its own loss; ``folder`` is that of ``checkpoints``.
 
     ``measure`` gets the Trainer's predictions at each evaluation and returns further metrics. Without ``optimizer``,
-    it is the Trainer's own AdamW with ``params.lr`` for every weight.
+    it is the Trainer's own AdamW with ``params.lr`` for every weight. What ``callbacks`` add to a checkpoint is sealed
+    with it.
     """
     from transformers import PrinterCallback, Trainer
     from transformers.utils import logging
@@ -190,7 +200,7 @@ def build(
         data_collator=lambda items: data.collate([pair for item in items for pair in item]),
         compute_metrics=measure,
         optimizers=(optimizer, None),
-        callbacks=[Curves(folder.parent / "curves.jsonl", stage), Progress(stage), Seal()],
+        callbacks=[Curves(folder.parent / "curves.jsonl", stage), Progress(stage), *callbacks, Seal()],
     )
     if patience is not None:
         trainer.add_callback(Patience(patience))

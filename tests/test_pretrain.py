@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer
 
 from pipeline import encoder as encoders
-from pipeline import table
+from pipeline import masking, table
 from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.pretrain import objectives, scratch
@@ -113,10 +113,10 @@ def test_whole_words_are_masked_and_chinese_by_character(
     [ids], [words] = objectives.tokenise([text], tokenizer, 64)
     drawn = []
     for seed in range(200):
-        hidden, targets = objectives.mask_words(ids, words, tokenizer, 0.3, np.random.default_rng(seed))
-        masked = {word for word, target in zip(words, targets, strict=True) if target != objectives.IGNORED}
+        hidden, targets = masking.mask_words(ids, words, tokenizer, 0.3, np.random.default_rng(seed))
+        masked = {word for word, target in zip(words, targets, strict=True) if target != masking.IGNORED}
         assert None not in masked, "a special token was masked"
-        by_word = [target != objectives.IGNORED for target in targets]
+        by_word = [target != masking.IGNORED for target in targets]
         assert by_word == [word in masked for word in words], "a word was masked in part"
         assert all(new == old for new, old, hit in zip(hidden, ids, by_word, strict=True) if not hit)
         drawn.append(len(masked))

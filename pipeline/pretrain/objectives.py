@@ -4,15 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from pipeline import trainer
+from pipeline import masking, trainer
 from pipeline.errors import UserError
 from pipeline.params import Pretrain
 
 Tokens = list[list[int]]
 Words = list[list[int | None]]  # the word that each token belongs to; None for special tokens
-IGNORED = -100  # torch's cross-entropy skips this target
 
 
 def model(config: Any, located: Path | None, params: Pretrain, pooling: str) -> Any:
@@ -63,34 +60,7 @@ def collator(rows: Tokens, words: Words, tokenizer: Any, params: Pretrain) -> Ca
         raise UserError("pretrain.objective: expected a tokenizer with a mask token for mlm, found none; use simcse")
 
     def collate(batch: trainer.Batch) -> dict[str, Any]:
-        masked = []
-        for place, row in batch:
-            rng = np.random.default_rng([params.seed, place])  # the same mask for this place after any kill
-            masked.append(mask_words(rows[row], words[row], tokenizer, params.mask_probability, rng))
-        labels = trainer.pad([targets for _, targets in masked], IGNORED)
-        return trainer.inputs([ids for ids, _ in masked], tokenizer.pad_token_id) | {"labels": labels}
+        hidden, targets = masking.hide(batch, rows, words, tokenizer, params.mask_probability, params.seed)
+        return trainer.inputs(hidden, tokenizer.pad_token_id) | {"labels": targets}
 
     return collate
-
-
-def mask_words(
-    ids: list[int], words: list[int | None], tokenizer: Any, probability: float, rng: np.random.Generator
-) -> tuple[list[int], list[int]]:
-    """Ids with whole words hidden, and the targets: each word is drawn with ``probability``, at least one.
-
-    Of a drawn word's tokens 80% become the mask, 10% a random token and 10% stay (Devlin et al. 2019), each by its
-    own draw. transformers' collator decides by character offsets, which makes one word of a Chinese sentence.
-    """
-    present = sorted({word for word in words if word is not None})
-    if not present:
-        return ids, [IGNORED] * len(ids)
-    drawn = {word for word, draw in zip(present, rng.random(len(present)), strict=True) if draw < probability}
-    drawn = drawn or {present[rng.integers(len(present))]}
-    hidden, targets = list(ids), [IGNORED] * len(ids)
-    for i, word in enumerate(words):
-        if word in drawn:
-            targets[i] = ids[i]
-            draw = rng.random()
-            if draw < 0.9:
-                hidden[i] = tokenizer.mask_token_id if draw < 0.8 else int(rng.integers(len(tokenizer)))
-    return hidden, targets

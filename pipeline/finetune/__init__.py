@@ -1,0 +1,12 @@
+"""Fine-tuning: encoder and linear head learn from gold, augmented and pseudo-labelled rows, each by its weight.
+
+    python -m pipeline.finetune
+
+Reads data/ingest/{train,validation}.parquet and labels.json, data/{synonyms,back_translate,pseudo_label}/train.parquet,
+data/pseudo_label/head.safetensors and data/pretrain/encoder; writes data/finetune/model/, history.csv, history.png and
+metrics.json.
+"""
+
+from pipeline.finetune.run import run
+
+__all__ = ["run"]

@@ -1,0 +1,107 @@
+"""Several students and one who learns from their mean: distillation of an ensemble (Hinton et al. 2015)."""
+
+import sys
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline import trainer
+from pipeline.finetune import student
+from pipeline.finetune.student import Student, Task
+from pipeline.params import Finetune
+from pipeline.stage import Metrics, Paths, replace
+
+if TYPE_CHECKING:
+    from pipeline.network import Network
+
+GIVEN = ("gold", "class_name")  # origins whose labels nobody guessed: a row of these keeps its own
+SEEDS = 2**32
+
+
+def distil(task: Task, params: Finetune, folder: Path) -> Student:
+    """Train ``params.students`` students, then one on what they say together; its metrics tell of all.
+
+    Each leaves its probabilities in ``folder`` when it is done, so that a killed run goes on with the next.
+    """
+    alone = params.model_copy(update={"students": 1})
+    train, validation = [], []
+    for number in range(params.students):
+        place = folder / f"student-{number}.safetensors"
+        if not place.exists():
+            print(f"finetune: student {number + 1} of {params.students}", file=sys.stderr)
+            own = alone.model_copy(update={"seed": (params.seed + number) % SEEDS})
+            teach(task, own, folder / f"student-{number}", place)
+        said = read(place)
+        train.append(said["train"])
+        validation.append(said["validation"])
+    print("finetune: the student of all", file=sys.stderr)
+    last = student.learn(task, alone, folder, targets(task, np.mean(train, axis=0)))
+    return Student(
+        last.net, last.tokenizer, last.history, last.metrics | {"ensemble": measure(task, train, validation)}
+    )
+
+
+def teach(task: Task, params: Finetune, folder: Path, place: Path) -> None:
+    """Train one student and write its probabilities for training and validation rows to ``place``."""
+    from safetensors.numpy import save_file
+
+    # Its curves are its own: those that others follow, data/scratch/finetune/curves.jsonl, are the last student's.
+    checkpoints = Paths(folder).scratch("finetune") / "checkpoints"
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    learned = student.learn(task, params, checkpoints)
+    rows = {"train": task.train, "validation": task.validation}
+    said = {
+        name: predict(learned.net, learned.tokenizer, part["text"].tolist(), params.batch_size)
+        for name, part in rows.items()
+    }
+    replace(place, lambda part: save_file(said, part))
+    trainer.clear(folder)  # the checkpoints of many students would fill a disk
+
+
+def read(place: Path) -> dict[str, np.ndarray]:
+    """Probabilities of one student, (rows, classes), by split."""
+    from safetensors.numpy import load_file
+
+    return load_file(place)
+
+
+def predict(net: "Network", tokenizer: Any, texts: list[str], batch_size: int) -> np.ndarray:
+    """Probabilities (texts, classes) float32; texts of like length share a batch."""
+    import torch
+
+    found = np.empty((len(texts), len(net.labels)), dtype=np.float32)
+    if not texts:
+        return found
+    tokens = tokenizer(texts, truncation=True, max_length=net.max_length)["input_ids"]
+    order = sorted(range(len(texts)), key=lambda row: len(tokens[row]))
+    device = net.head.weight.device
+    net.eval()
+    with torch.inference_mode():
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            inputs = trainer.inputs([tokens[row] for row in rows], tokenizer.pad_token_id)
+            logits = net(**{name: value.to(device) for name, value in inputs.items()})["logits"]
+            found[rows] = logits.softmax(1).cpu().numpy()
+    return found
+
+
+def targets(task: Task, mean: np.ndarray) -> np.ndarray:
+    """What the last student learns, (training rows, classes): the ensemble's mean, but a given label as it is."""
+    given = task.train["origin"].isin(GIVEN).to_numpy()
+    labels = np.eye(mean.shape[1], dtype=np.float32)[task.train["target"].to_numpy()]
+    return np.where(given[:, None], labels, mean)
+
+
+def measure(task: Task, train: list[np.ndarray], validation: list[np.ndarray]) -> Metrics:
+    """How often two students agree on training rows, and how often each and all together are right on validation."""
+    guesses = [said.argmax(1) for said in train]
+    same = [float((one == other).mean()) for one, other in combinations(guesses, 2)]
+    found: Metrics = {"agreement": round(float(np.mean(same)), 6)}
+    if len(task.validation):
+        truth = task.validation["target"].to_numpy()
+        right = [float((said.argmax(1) == truth).mean()) for said in (*validation, np.mean(validation, axis=0))]
+        found["validation_accuracy"] = round(right.pop(), 6)
+        found["students"] = {str(number): round(share, 6) for number, share in enumerate(right)}
+    return found
