@@ -10,7 +10,7 @@ BIN := .venv/bin
 STAMPS := .setup
 
 help:  ## This list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
 setup: $(STAMPS)/python $(STAMPS)/system $(STAMPS)/wordnet  ## Everything that the other commands need; does nothing twice
 
