@@ -7,7 +7,7 @@ import hashlib
 import math
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,7 +154,12 @@ def table_rows(judged: list[Earned], failed: dict[str, str]) -> list[list[str]]:
     """All rows: what was judged, what earned most first, then what could not be run."""
     ordered = sorted(judged, key=lambda one: -one.points)
     blank = [""] * (len(COLUMNS) - 2)
-    return [*map(cells, ordered), *([name, *blank, f"failed: {why}"] for name, why in failed.items())]
+    return [*map(cells, ordered), *([name, *blank, "failed"] for name in failed)]
+
+
+def reasons(failed: dict[str, str]) -> list[str]:
+    """Why variants could not be judged, a line each."""
+    return [f"{name} failed: {why}" for name, why in failed.items()]
 
 
 def show(summary: str, judged: list[Earned], failed: dict[str, str]) -> None:
@@ -167,17 +172,22 @@ def show(summary: str, judged: list[Earned], failed: dict[str, str]) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(drawn)
     console.print(summary)
+    for line in reasons(failed):
+        console.print(f"[red]{escape(line)}[/red]")
 
 
 def write(summary: str, judged: list[Earned], failed: dict[str, str], paths: Paths) -> None:
-    """ablation.csv and ablation.md, and where they are."""
+    """ablation.csv, in numbers, and ablation.md, as it was printed; and say where they are."""
     import pandas as pd
 
     from pipeline import table
 
     folder, rows = paths.scratch("ablate"), table_rows(judged, failed)
-    table.write_csv(pd.DataFrame(rows, columns=list(COLUMNS)), folder / "ablation.csv")
+    numbers = [asdict(one) | {"points_per_minute": one.per_minute} for one in judged]
+    numbers += [{"name": name, "verdict": "failed"} for name in failed]
+    table.write_csv(pd.DataFrame(numbers).rename(columns={"name": "having"}).round(4), folder / "ablation.csv")
     lines = [COLUMNS, ["---"] * len(COLUMNS), *([cell.replace("|", "/") for cell in row] for row in rows)]
     text = f"# What each stage earned\n\n{summary}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    text += "".join(f"\n{line}\n" for line in reasons(failed))
     replace(folder / "ablation.md", lambda part: part.write_text(text, encoding="utf-8"))
     print(f"Table: {folder / 'ablation.md'} and ablation.csv")
