@@ -51,6 +51,8 @@ def fit(
 
     With validation rows the best weights are kept and training stops early; without training rows nothing is trained.
     """
+    if train.empty and validation.empty:  # the tokenizer takes no empty list
+        return []
     rows = pd.concat([train, validation], ignore_index=True)
     tokens = tokenizer(rows["text"].tolist(), truncation=True, max_length=net.max_length)["input_ids"]
     lengths = [len(ids) for ids in tokens]
