@@ -26,7 +26,7 @@ from pipeline import statistics
 from pipeline.errors import UserError
 from pipeline.params import read_yaml, validate
 from pipeline.stage import read_json, replace, write_json
-from pipeline.workbench import changed, parse_changes, stages
+from pipeline.workbench import StageFailed, changed, parse_changes, stages
 
 Record = dict[str, Any]
 METHODS = ("tfidf", "probe", "self_training", "setfit", "gleaner")
@@ -132,9 +132,10 @@ def run(cell: Cell, shared: Prepared, places: Places) -> Record:
         measured = start(method, folder)
         outcome = score(folder, task) | cost(folder, measured, shared)
         shutil.rmtree(folder)
-    except (UserError, CellFailed) as error:
+    except (UserError, StageFailed, CellFailed) as error:
         outcome = {"error": str(error)}
     versions = {name: version(name) for name in LIBRARIES} | {"python": sys.version.split()[0]}
+    versions |= outcome.pop("versions", {})
     return record | outcome | {"commit": commit(), "date": str(date.today()), "versions": versions}
 
 
@@ -162,14 +163,15 @@ def set_up(cell: Cell, folder: Path, shared: Prepared, places: Places) -> None:
 
 def start(method: Method, folder: Path) -> Measured:
     """Run the method's process to its end; CellFailed with its last words when that is a bad one."""
+    env = {"GOMP_SPINCOUNT": "1000"} | os.environ  # as the stages set it
     if method.kind == "setfit":
         if not SETFIT.exists():
             raise UserError("setfit: expected its own environment, found none; run `make bench-setfit`")
         command = [str(SETFIT), str(ROOT / "benchmarks" / "setfit_peer.py"), str(folder)]
+        env["HF_HUB_OFFLINE"] = "1"  # all that it reads is here
     else:
         module = "whole_pipeline" if method.kind == "gleaner" else "peers"
         command = [sys.executable, "-m", f"benchmarks.{module}", str(folder)]
-    env = {"GOMP_SPINCOUNT": "1000"} | os.environ  # as the stages set it
     measured = measure(command, ROOT, folder / "cell.log", env)
     if measured.code:
         lines = (folder / "cell.log").read_text(encoding="utf-8", errors="replace").splitlines()
@@ -205,7 +207,7 @@ def cost(folder: Path, measured: Measured, shared: Prepared) -> Record:
         "gib": round(measured.memory / 2**30, 2),
     }
     extra = {"pretrain_seconds": round(pretrain, 1)} if pretrain else {}
-    return record | extra | ({"stages": trained["stages"]} if "stages" in trained else {})
+    return record | extra | {name: trained[name] for name in ("stages", "versions") if name in trained}
 
 
 def read_results(path: Path) -> dict[tuple[str, int, int], Record]:

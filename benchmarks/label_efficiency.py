@@ -72,6 +72,8 @@ def run_task(
 ) -> None:
     """Every missing cell of one data set; a line of LOG.md for each method and k that has new ones."""
     shared = prepare(task, places)
+    for method in methods:
+        cells.params_of(method, shared)  # a mistake is told now, not after the cells before it
     path = places.results / f"{task.name}.jsonl"
     for k in ks:
         for method in methods:

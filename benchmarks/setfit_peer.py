@@ -12,6 +12,7 @@ banking77 with 8 labels a class would take hours on two cores.
 import json
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 
@@ -32,7 +33,9 @@ def main(folder: Path) -> None:
     seconds = time.monotonic() - started
     found = model.predict([row["text"] for row in read(folder / "test.jsonl")], batch_size=32, as_numpy=True)
     (folder / "predictions.json").write_text(json.dumps([labels[int(number)] for number in found]), encoding="utf-8")
-    (folder / "trained.json").write_text(json.dumps({"seconds": seconds, "looked_up": 0, "known": 0}))
+    versions = {name: version(name) for name in ("setfit", "sentence-transformers", "transformers", "torch")}
+    trained = {"seconds": seconds, "looked_up": 0, "known": 0, "versions": versions}
+    (folder / "trained.json").write_text(json.dumps(trained), encoding="utf-8")
 
 
 def read(path: Path) -> list[dict[str, str]]:

@@ -15,9 +15,10 @@ import psutil
 
 from benchmarks.peers import read_rows
 from pipeline import classifier
+from pipeline.errors import UserError
 from pipeline.params import load
 from pipeline.stage import read_json, write_json
-from pipeline.workbench import run_stage, stages
+from pipeline.workbench import StageFailed, run_stage, stages
 
 LAST = "export"
 
@@ -40,4 +41,7 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    try:
+        main(Path(sys.argv[1]))
+    except (UserError, StageFailed) as error:
+        raise SystemExit(str(error)) from None

@@ -105,17 +105,18 @@ def attempt(name: str, content: dict[str, Any], place: Path, held: "pd.DataFrame
         found = rehearsal.answers(folder / "model", held["text"].tolist(), params.encoder.batch_size)
         write_json(found, file)
         shutil.rmtree(folder / "model")  # as large as the encoder, once for each variant and seed
-    speed = embedding_speed(root, held["text"].tolist(), params, kept)
+    speed = embedding_speed(root, params, kept)
     return Trial(read_json(file), sum(one.cold(speed) for one in ran))
 
 
-def embedding_speed(root: Path, texts: list[str], params: Params, kept: Path) -> float:
+def embedding_speed(root: Path, params: Params, kept: Path) -> float:
     """Seconds that the vector of one text takes, measured once: vectors that are known are not free, only paid for."""
     from pipeline import encoder as encoders
 
     folder = Paths(root).data("pretrain") / "encoder"
     file = kept / f"speed-{encoders.digest(folder)[:16]}.json"
     if not file.exists():
+        texts = [text for rows in ablation.read(Paths(root)).values() for text in rows["text"]]
         write_json(seconds_per_text(texts, folder, params.encoder), file)
     return float(read_json(file))
 

@@ -24,7 +24,7 @@ from pipeline.stage import Paths
 PROJECT = Path(__file__).parent.parent
 LOOKED_UP = re.compile(r"^embed: (\d+) texts, (\d+) of them known$", re.MULTILINE)  # what pipeline.embeddings says
 CHANGE = re.compile(r",(?=[a-z_]+\.[a-z_.]+=)")  # the comma before the next change, not one inside a list
-SPEED_ROWS = 512  # texts that are embedded to see how long one takes
+SPEED_ROWS = 2048  # texts that are embedded to see how long one takes; with few, half-filled batches count
 
 
 @dataclass(frozen=True)
