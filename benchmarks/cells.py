@@ -127,6 +127,7 @@ def run(cell: Cell, shared: Prepared, places: Places) -> Record:
     method, task = cell.method, shared.task
     folder = places.scratch / "cells" / sha(f"{task.name} {cell.key}")
     record: Record = {"method": method.name, "k": cell.k, "seed": cell.seed, "fingerprint": fingerprint(method, shared)}
+    made = {"commit": commit(), "date": str(date.today())}  # of the code as it is when the cell starts
     try:
         set_up(cell, folder, shared, places)
         measured = start(method, folder)
@@ -136,7 +137,7 @@ def run(cell: Cell, shared: Prepared, places: Places) -> Record:
         outcome = {"error": str(error)}
     versions = {name: version(name) for name in LIBRARIES} | {"python": sys.version.split()[0]}
     versions |= outcome.pop("versions", {})
-    return record | outcome | {"commit": commit(), "date": str(date.today()), "versions": versions}
+    return record | outcome | made | {"versions": versions}
 
 
 class CellFailed(Exception):

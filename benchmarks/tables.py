@@ -116,6 +116,7 @@ def draw(tables: dict[str, list[dict[str, Any]]], path: Path) -> None:
         ticks = sorted({row["k"] for row in rows})
         above.set_xticks(ticks, [str(k) for k in ticks])
         below.set(xlabel="seconds to train, vectors included", ylabel="test accuracy", xscale="log")
-    panels[0][0].legend(fontsize=7)
+    shown = {label: line for panel in panels[0] for line, label in zip(*panel.get_legend_handles_labels(), strict=True)}
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", fontsize=8, ncols=len(tables))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, format="png", dpi=120, metadata={"Software": None})
