@@ -138,8 +138,8 @@ def about(trials: Trials, from_validation: bool) -> str:
     rows, distinct = sum(map(len, trials.held)), len({one for part in trials.held for one in part["id"]})
     drawn = "the validation split, with other training seeds each time" if from_validation else "other gold rows a seed"
     return (
-        f"{len(pairs)} seeds, {rows} held-out answers on {distinct} distinct rows ({drawn}). With everything: accuracy "
-        f"{accuracy:.3f}, macro-F1 {f1:.3f}, {minutes:.1f} minutes."
+        f"{len(pairs)} seed(s), {rows} held-out answers on {distinct} distinct rows ({drawn}). With everything: "
+        f"accuracy {accuracy:.3f}, macro-F1 {f1:.3f}, {minutes:.1f} minutes."
     )
 
 

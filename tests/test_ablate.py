@@ -213,7 +213,7 @@ def test_an_ablation_from_end_to_end_and_again(tmp_path, few, tables, monkeypatc
     selection = (2, 0.25, ["finetune.max_steps=3"], ["class names", "finetune"])
     assert ablate.main(root, *selection) == 0
     said = capsys.readouterr().out
-    assert "2 seeds" in said and "distinct rows" in said
+    assert "2 seed(s)" in said and "distinct rows" in said
     place = root / "data" / "scratch" / "ablate"
     with (place / "ablation.csv").open() as file:
         rows = {row["having"]: row for row in csv.DictReader(file)}
