@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test ui check clean lock
+.PHONY: help setup run test ui check bench bench-setfit clean lock
 
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
@@ -10,7 +10,7 @@ BIN := .venv/bin
 STAMPS := .setup
 
 help:  ## This list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
 setup: $(STAMPS)/python $(STAMPS)/system $(STAMPS)/wordnet  ## Everything that the other commands need; does nothing twice
 
@@ -27,6 +27,17 @@ check: setup  ## Style, format and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+bench: setup  ## Label efficiency beside peers, hours in all; ARGS="--datasets banking77 --k 1 8 --seeds 0 1 2" selects
+	@$(BIN)/python -m benchmarks.label_efficiency $(ARGS)
+
+SETFIT := benchmarks/scratch/setfit
+bench-setfit: $(SETFIT)/made  ## The environment of the peer SetFit, for `make bench ARGS="--methods setfit ..."`
+
+$(SETFIT)/made: benchmarks/setfit.txt constraints.txt | $(STAMPS)/python
+	@$(PYTHON) -m venv $(SETFIT)
+	@$(SETFIT)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r benchmarks/setfit.txt
+	@touch $@
 
 # The DVC cache, its remote, mlflow.db and mlruns stay: registered versions live there, and `make run` restores from them.
 clean:  ## Remove what a run makes again: stage outputs, scratch, caches of the tools

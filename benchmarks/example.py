@@ -1,7 +1,7 @@
 """One whole `gleaner run` in a fresh clone, measured: accuracy, seconds by stage, peak memory; a line in LOG.md.
 
-    python benchmarks/example.py demo
-    GLEANER_DATA=../shared/data python benchmarks/example.py banking77 finetune.epochs=2
+    python -m benchmarks.example demo
+    GLEANER_DATA=../shared/data python -m benchmarks.example banking77 finetune.epochs=2
 
 Arguments after the name of the example change params, so that a variant can be measured beside it.
 """
@@ -16,9 +16,10 @@ from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import psutil
+from benchmarks.log import ROOT, add_row, git
+from benchmarks.processes import watch
 
-ROOT = Path(__file__).parent.parent
+HEADING = "## Whole runs: `python -m benchmarks.example EXAMPLE [param=value ...]`"
 
 
 def main(example: str, changes: list[str]) -> None:
@@ -38,16 +39,7 @@ def main(example: str, changes: list[str]) -> None:
         code = process.wait()
         row = describe(project, example, changes, code, time.monotonic() - started, peak[0], stage_seconds(lines))
     print(row)
-    log(row)
-
-
-def log(row: str) -> None:
-    """Add the row at the end of the first table of LOG.md."""
-    path = ROOT / "benchmarks" / "LOG.md"
-    lines = path.read_text().splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith("|"))
-    end = next((i for i in range(start, len(lines)) if not lines[i].startswith("|")), len(lines))
-    path.write_text("\n".join([*lines[:end], row, *lines[end:]]) + "\n")
+    add_row(row, HEADING)
 
 
 def change(params: Path, changes: list[str]) -> None:
@@ -68,23 +60,6 @@ def change(params: Path, changes: list[str]) -> None:
     yaml.dump(content, params)
 
 
-def watch(pid: int, peak: list[int]) -> None:
-    """Keep the highest sum of the memory that the processes of a tree hold (proportional share), until it ends."""
-    while psutil.pid_exists(pid):
-        total = 0
-        try:
-            root = psutil.Process(pid)
-            for process in [root, *root.children(recursive=True)]:
-                try:
-                    total += process.memory_full_info().pss
-                except (psutil.NoSuchProcess, psutil.AccessDenied):
-                    continue
-        except psutil.NoSuchProcess:
-            return
-        peak[0] = max(peak[0], total)
-        time.sleep(1)
-
-
 def stage_seconds(lines: list[str]) -> str:
     """``stage seconds`` of every stage that took a second or more, out of the table that the run printed."""
     cells = [[cell.strip() for cell in line.strip("│\n ").split("│")] for line in lines if line.startswith("│")]
@@ -94,10 +69,9 @@ def stage_seconds(lines: list[str]) -> str:
 
 def describe(project: Path, example: str, changes: list[str], code: int, seconds: float, peak: int, stages: str) -> str:
     """The line for the log."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=project, capture_output=True, text=True, check=True
-    ).stdout.strip()
-    head = f"| {date.today()} | {commit} | {' '.join([example, *changes])} |"
+    head = (
+        f"| {date.today()} | {git(project, 'rev-parse', '--short', 'HEAD').strip()} | {' '.join([example, *changes])} |"
+    )
     found = project / "data" / "evaluate" / "metrics.json"
     if not found.exists():
         return (

@@ -70,6 +70,21 @@ def suggest(
 
 
 @app.command()
+def ablate(
+    seeds: Annotated[int, typer.Option(min=1, help="How often, each time with other gold rows held out.")] = 3,
+    share: Annotated[float, typer.Option(min=0.01, max=0.9, help="Of each class's gold rows, held out.")] = 0.25,
+    with_: Annotated[
+        list[str] | None, typer.Option("--with", help="A change to judge as an addition: finetune.lr=1e-4; repeatable.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Judge only this, e.g. synonyms; repeatable.")] = None,
+) -> None:
+    """Tell what each stage earned on held-out labels, and for how many minutes; the test split stays closed."""
+    from flows.ablate import main as judge
+
+    raise typer.Exit(judge(Path.cwd(), seeds, share, with_ or [], only or []))
+
+
+@app.command()
 def doctor() -> None:
     """Say what is missing or misconfigured on this machine, and the fix."""
     from flows.doctor import examine, show

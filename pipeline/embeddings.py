@@ -7,6 +7,7 @@ runs for a text whatever else is in the batch, and a result rebuilt from an empt
 
 import hashlib
 import sqlite3
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def embed(texts: list[str], folder: Path, encoder: Encoder, paths: Paths) -> np.
     keys = [hashlib.sha256(text.encode()).digest()[:16] for text in texts]
     known = stored(store, keys)
     fresh = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+    print(f"embed: {len(known) + len(fresh)} texts, {len(known)} of them known", file=sys.stderr)
     if fresh:
         for batch in compute(fresh, folder, encoder):
             with store:

@@ -70,6 +70,8 @@ def fit(
 
     With validation rows the best weights are kept and training stops early; without training rows nothing is trained.
     """
+    if train.empty and validation.empty:  # the tokenizer takes no empty list
+        return []
     rows = pd.concat([train, validation], ignore_index=True)
     extras = extras or Extras(model=net, heads=[net.head], inputs=None, callbacks=[], targets=None)
     encoded = tokenizer(rows["text"].tolist(), truncation=True, max_length=net.max_length)

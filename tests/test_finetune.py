@@ -114,6 +114,13 @@ def test_head_from_the_probe_ships_the_probe(project: Paths, params: Change) -> 
     assert same_encoder(project)
 
 
+def test_head_from_the_probe_ships_it_without_validation_rows_too(project: Paths, params: Change) -> None:
+    without_validation(project)
+    metrics = run(project, params({"finetune": {"method": "head"}}))
+    assert metrics["steps"] == 0 and metrics["validation_rows"] == 0
+    assert (project.data("finetune") / "history.png").exists()
+
+
 def same_encoder(paths: Paths) -> bool:
     before = load_file(paths.data("pretrain") / "encoder" / "model.safetensors")
     after = load_file(paths.data("finetune") / "model" / "encoder" / "model.safetensors")

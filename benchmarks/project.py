@@ -1,0 +1,106 @@
+"""What a cell starts from: params, raw files, an encoder, and the store of vectors; labels of the test file nowhere."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from benchmarks.tasks import ROOT, Task, draw
+from pipeline import configure, table
+from pipeline import encoder as encoders
+from pipeline.params import Params, to_yaml, validate
+from pipeline.stage import Paths, read_json, write_json
+from pipeline.workbench import run_stage, share_embeddings
+
+# `ingest` wants a test file and no stage up to `export` reads what it makes of it: one row that is no row of any data.
+STAND_IN = "this row stands in for the test file"
+INGEST: dict[str, Any] = {
+    "source": "files",
+    "path": "raw",
+    "train": ["train.jsonl"],
+    "validation": [],
+    "test": ["stand_in.jsonl"],
+    "unlabelled": [],
+    "format": "jsonl",
+    "columns": {"text": ["text"], "label": "label", "split": None, "groups": {}},
+    "group_bins": {},
+    "split": {"validation": 0.0, "test": 0.0, "stratify": True},
+    "labels_per_class": None,  # the file has labels in the gold rows alone
+    "unlabelled_limit": None,  # the whole pool, as for every other method
+}
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a benchmark finds and leaves its files."""
+
+    params: Path = ROOT / "params.yaml"
+    scratch: Path = ROOT / "benchmarks" / "scratch"
+    results: Path = ROOT / "benchmarks" / "results"
+    log: Path = ROOT / "benchmarks" / "LOG.md"
+    store: Path = ROOT / "data" / "scratch" / "embeddings"
+
+
+def content(task: Task, params: Path) -> dict[str, Any]:
+    """params.yaml with the example's overlay, reading the files that a cell writes."""
+    yaml = configure.round_trip()
+    merged = yaml.load(params.read_text(encoding="utf-8"))
+    list(configure.merge(configure.expand(task.overlay, "raw", params), merged))
+    text = StringIO()
+    yaml.dump(merged, text)
+    plain = YAML(typ="safe", pure=True).load(text.getvalue())
+    plain["ingest"] |= INGEST
+    plain["ingest"]["labels"] |= {"rename": {}, "drop": []}  # the rows are renamed already
+    validate(plain)
+    return plain
+
+
+def write(folder: Path, task: Task, k: int, seed: int, params: dict[str, Any], places: Places) -> None:
+    """A cell's folder, from nothing: params.yaml, raw/, test.jsonl and the shared store."""
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "raw").mkdir(parents=True)
+    gold = set(draw(task.train, k, seed))
+    labels = (label if i in gold else "" for i, label in enumerate(task.train.labels))
+    rows = [{"text": text, "label": label} for text, label in zip(task.train.texts, labels, strict=True) if text]
+    write_rows([*rows, *({"text": text, "label": ""} for text in task.pool)], folder / "raw" / "train.jsonl")
+    write_rows([{"text": STAND_IN, "label": min(task.train.labels)}], folder / "raw" / "stand_in.jsonl")
+    write_rows([{"text": text} for text in task.test.texts], folder / "test.jsonl")
+    (folder / "params.yaml").write_text(to_yaml(params), encoding="utf-8")
+    share_embeddings(folder, places.store)
+
+
+def write_rows(rows: list[dict[str, str]], path: Path) -> None:
+    """JSON Lines."""
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def pretrained(task: Task, plain: dict[str, Any], places: Places) -> tuple[Path, float] | None:
+    """The output of `pretrain` on all raw text of the task, and its seconds; None where the params pretrain nothing.
+
+    No label shapes it, so that one encoder serves every k, seed and method. It is kept by params and corpus.
+    """
+    params = validate(plain)
+    if params.pretrain.objective == "none":
+        return None
+    texts = list(dict.fromkeys(filter(None, [*task.train.texts, *task.pool])))
+    told = [params.pretrain.model_dump(mode="json"), params.encoder.model_dump(mode="json"), texts]
+    root = places.scratch / "pretrain" / hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+    finished = root / "finished.json"
+    if not finished.exists():
+        paths, ids = Paths(root), [table.row_id(f"raw {i}", text) for i, text in enumerate(texts)]
+        pool = table.make(id=ids, source_id=ids, text=texts, origin="unlabelled")
+        table.write(pool, paths.data("ingest") / "unlabelled.parquet")
+        table.write(table.empty(pool), paths.data("ingest") / "train.parquet")
+        (root / "params.yaml").write_text(to_yaml(plain), encoding="utf-8")
+        write_json({"seconds": run_stage("pretrain", root).seconds}, finished)
+    return Paths(root).data("pretrain"), read_json(finished)["seconds"]
+
+
+def encoder_folder(params: Params, done: tuple[Path, float] | None) -> Path:
+    """The encoder that every method of a task starts from."""
+    return done[0] / "encoder" if done else encoders.locate(params.encoder)

@@ -1,0 +1,233 @@
+"""What each stage earned: which variants there are, what is held out, what the verdict is, and one whole ablation."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flows import ablate
+from pipeline import ablation, table
+from pipeline.ablation import Variant
+from pipeline.errors import UserError
+from pipeline.params import Evaluate, read_yaml, to_yaml
+from pipeline.rehearsal import bring, key, root_for
+from pipeline.stage import write_json
+from pipeline.workbench import parse_changes
+
+ROOT = Path(__file__).parent.parent
+EVALUATE = Evaluate(bootstrap=500, interval=0.95, baseline_c=10.0, seed=0)
+
+
+@pytest.fixture
+def content():
+    return read_yaml(ROOT / "params.yaml")
+
+
+def test_a_variant_has_one_thing_less_and_is_there_only_where_the_params_have_it(content):
+    names = [one.name for one in ablation.variants(content)]
+    assert names == ["everything", "synonyms", "back_translate", "pseudo_label", "class names", "finetune"]
+    content["synonyms"]["variants"] = 0
+    content["pretrain"]["objective"] = "mlm"
+    assert [one.name for one in ablation.variants(content)][1:3] == ["pretrain", "back_translate"]
+
+
+def test_additions_are_changes_of_the_users_params(content):
+    added = ablation.variants(content, with_=["finetune.lr=1e-4,finetune.epochs=2"], only=["synonyms"])
+    assert [(one.name, one.adds) for one in added] == [
+        ("everything", False),
+        ("synonyms", False),
+        ("finetune.lr=1e-4,finetune.epochs=2", True),
+    ]
+    assert added[2].content["finetune"] | {"lr": 2e-5, "epochs": 1} == content["finetune"]
+
+
+@pytest.mark.parametrize(
+    ("with_", "only", "said"),
+    [
+        (["finetune.shoe=1"], [], "finetune.shoe: expected a key of params.yaml"),
+        (["finetune.lr=fast"], [], "finetune.lr: expected"),
+        (["finetune.lr=2e-5"], [], "found the same"),
+        (["finetune"], [], 'found "finetune"'),
+        ([], ["shoes"], "--only: expected some of pretrain"),
+    ],
+)
+def test_mistakes_are_named(content, with_, only, said):
+    with pytest.raises(UserError, match=said):
+        ablation.variants(content, with_, only)
+
+
+def test_every_switch_names_keys_of_the_params(content):
+    for switch in ablation.OFF.values():
+        assert ablation.validate(ablation.changed(content, switch))
+
+
+def test_a_comma_inside_a_list_is_no_further_change():
+    assert parse_changes("a.b=[1, 2],c.d_e=x") == {"a.b": [1, 2], "c.d_e": "x"}
+
+
+@pytest.fixture
+def tables(rows, pairs):
+    train = rows(pairs[:30])
+    near = rows([(f"{pairs[0][0]} indeed", pairs[0][1])], source_id=[train["id"][0]])
+    pool = rows([(text, None) for text, _ in pairs[30:60]], origin="unlabelled")
+    copies = rows([(f"{text} copy", None) for text, _ in pairs[:30]], origin="unlabelled", source_id=list(train["id"]))
+    train = pd.concat([train, near])
+    return {"train": train, "validation": train.iloc[:0], "unlabelled": pd.concat([pool, copies])}
+
+
+def test_a_share_of_each_class_is_held_out_of_every_table_with_what_derives_from_it(tables):
+    rest, held = ablation.hold_out(tables, 0.25, seed=1)
+    assert held.groupby("label")["source_id"].nunique().tolist() == [2, 2, 2]
+    gone = set(held["source_id"])
+    for part in rest.values():
+        assert not gone & (set(part["source_id"]) | set(part["id"]))
+    assert len(rest["train"]) + len(held) == len(tables["train"])
+    assert len(rest["unlabelled"]) == len(tables["unlabelled"]) - len(gone)
+
+
+def test_seeds_hold_other_rows_out(tables):
+    first, again, other = (set(ablation.hold_out(tables, 0.25, seed)[1]["id"]) for seed in (0, 0, 1))
+    assert first == again != other
+
+
+def test_a_class_with_one_row_keeps_it_and_one_with_two_gives_one(rows):
+    train = rows([("a one", "a"), ("a two", "a"), ("b one", "b")])
+    rest, held = ablation.hold_out(
+        {"train": train, "validation": train.iloc[:0], "unlabelled": train.iloc[:0]}, 0.25, 0
+    )
+    assert held["label"].tolist() == ["a"]
+    assert sorted(rest["train"]["label"]) == ["a", "b"]
+
+
+def test_nothing_to_hold_out_is_the_users_to_mend(rows):
+    train = rows([("a one", "a"), ("b one", "b")])
+    with pytest.raises(UserError, match="expected a class with two labelled rows or more"):
+        ablation.hold_out({"train": train, "validation": train.iloc[:0], "unlabelled": train.iloc[:0]}, 0.25, 0)
+
+
+def test_a_validation_split_is_what_is_held_out(tables, rows):
+    validation = rows([("never seen", "refund")])
+    rest, held = ablation.hold_out(tables | {"validation": validation}, 0.25, 3)
+    assert held["id"].tolist() == validation["id"].tolist()
+    assert rest["validation"].empty and len(rest["train"]) == len(tables["train"])
+
+
+def test_every_training_seed_moves_on(content):
+    moved = ablation.reseeded(content, 2)
+    assert [ablation.value_at(moved, path) for path in ablation.SEEDS] == [2] * len(ablation.SEEDS)
+    assert moved["ingest"]["seed"] == content["ingest"]["seed"]
+
+
+def answers(right_full, right_other, seeds=2):
+    """So many rows answered right with everything, so many without, of 100 in each seed."""
+    number = np.arange(100)
+    one = pd.DataFrame({"id": [f"row {i}" for i in number], "label": "yes"})
+    one["full"], one["other"] = np.where(number < right_full, "yes", "no"), np.where(number < right_other, "yes", "no")
+    return [one] * seeds
+
+
+@pytest.mark.parametrize(
+    ("full", "other", "verdict"),
+    [
+        (90, 60, "paid"),
+        (62, 60, "too few labels to tell"),
+        (60, 60, "did not pay"),
+        (50, 60, "did not pay"),
+    ],
+)
+def test_the_verdict_follows_the_interval(full, other, verdict):
+    found = ablation.earned(Variant("x", {}, adds=False), answers(full, other), 2.0, EVALUATE)
+    assert found.verdict == verdict
+    assert found.points == pytest.approx(full - other)
+    assert found.low <= found.points <= found.high
+    assert found.per_minute == pytest.approx((full - other) / 2)
+
+
+def test_an_addition_earns_what_it_adds():
+    found = ablation.earned(Variant("x", {}, adds=True), answers(60, 90), -3.0, EVALUATE)
+    assert (found.points, found.minutes, found.verdict) == (pytest.approx(30), 3.0, "paid")
+
+
+def test_the_same_rows_in_more_seeds_are_no_more_evidence():
+    one, many = (
+        ablation.earned(Variant("x", {}, adds=False), answers(65, 60, seeds), 1.0, EVALUATE) for seeds in (1, 5)
+    )
+    assert (one.low, one.high) == pytest.approx((many.low, many.high))
+
+
+def test_no_extra_minutes_have_no_rate():
+    found = ablation.earned(Variant("x", {}, adds=False), answers(90, 60), -0.5, EVALUATE)
+    assert ablate.cells(found)[5] == "-"
+
+
+def project(root, content, tables):
+    """A project after `ingest`, whose test table nobody can read."""
+    (root / "params.yaml").write_text(to_yaml(content))
+    for name, rows in tables.items():
+        table.write(rows, root / "data" / "ingest" / f"{name}.parquet")
+    (root / "data" / "ingest" / "test.parquet").write_bytes(b"closed")
+    labels = sorted(tables["train"]["label"].unique())
+    write_json({"labels": labels, "descriptions": {}}, root / "data" / "ingest" / "labels.json")
+    return root
+
+
+@pytest.fixture
+def few(params):
+    """Params that train the tiny encoder for a few steps."""
+    changes = {
+        "back_translate": {"engine": "none"},
+        "synonyms": {"variants": 0},
+        "pseudo_label": {"rounds": 1, "neighbours": 3, "folds": 2},
+        "finetune": {"max_steps": 2, "batch_size": 8},
+        "evaluate": {"bootstrap": 100},
+    }
+    return params(changes).model_dump(mode="json")
+
+
+def test_an_output_depends_on_params_and_inputs(tmp_path, few, tables):
+    root = project(tmp_path, few, tables)
+    before = key("synonyms", root)
+    assert key("synonyms", root) == before
+    few["synonyms"]["share"] = 0.5
+    (root / "params.yaml").write_text(to_yaml(few))
+    changed = key("synonyms", root)
+    table.write(tables["train"].iloc[:5], root / "data" / "ingest" / "train.parquet")
+    assert len({before, changed, key("synonyms", root)}) == 3
+
+
+@pytest.mark.slow
+def test_an_output_is_made_once_for_all_roots(tmp_path, few, tables):
+    ingest = project(tmp_path, few, tables) / "data" / "ingest"
+    roots = [root_for(tmp_path / name, ingest, few, tmp_path / "vectors") for name in ("one", "two")]
+    first, again = (bring("synonyms", root, tmp_path / "kept") for root in roots)
+    assert first == again
+    assert not (roots[1] / "synonyms.log").exists()
+    assert (roots[1] / "data" / "synonyms" / "train.parquet").exists()
+
+
+@pytest.mark.slow
+def test_an_ablation_from_end_to_end_and_again(tmp_path, few, tables, monkeypatch, capsys):
+    root = project(tmp_path, few, tables)
+    selection = (2, 0.25, ["finetune.max_steps=3"], ["class names", "finetune"])
+    assert ablate.main(root, *selection) == 0
+    said = capsys.readouterr().out
+    assert "2 seed(s)" in said and "distinct rows" in said
+    place = root / "data" / "scratch" / "ablate"
+    with (place / "ablation.csv").open() as file:
+        rows = {row["having"]: row for row in csv.DictReader(file)}
+    assert set(rows) == {"class names", "finetune", "finetune.max_steps=3"}
+    assert {row["verdict"] for row in rows.values()} <= {"paid", "did not pay", "too few labels to tell"}
+    assert "| finetune.max_steps=3 |" in (place / "ablation.md").read_text()
+    for seed in (0, 1):
+        _, held = ablation.hold_out(tables, 0.25, seed)
+        for path in place.glob(f"seed-{seed}/**/*.parquet"):
+            assert not set(held["id"]) & set(pd.read_parquet(path)["id"]), path
+    monkeypatch.setattr("pipeline.rehearsal.run_stage", lambda stage, root: pytest.fail(f"{stage} ran again"))
+    assert ablate.main(root, *selection) == 0
+
+
+def test_the_failure_of_a_variant_is_a_row(capsys):
+    ablate.show("summary", [], {"finetune.lr=3": "finetune, exit code 1: out of memory"})
+    assert "out of memory" in capsys.readouterr().out
