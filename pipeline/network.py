@@ -14,8 +14,29 @@ from pipeline.stage import read_json
 ADAPTERS = "adapters.safetensors"
 
 
+class Words(torch.nn.Module):
+    """What the words of a text say: the mean of its distinct tokens' rows in a table, by inverse frequency.
+
+    Features have unit length, as those that the table was fitted on. It is not trained: the encoder learns beside it.
+    """
+
+    def __init__(self, table: torch.Tensor, idf: torch.Tensor) -> None:
+        super().__init__()
+        self.register_buffer("table", table)  # (vocabulary, classes)
+        self.register_buffer("idf", idf)  # (vocabulary,); 0 for tokens that do not count
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Logits (rows, classes) of token ids and mask (rows, tokens)."""
+        same = (ids.unsqueeze(2) == ids.unsqueeze(1)) & mask.unsqueeze(1).bool()
+        times = same.sum(2).clamp(min=1)  # that the token stands in the text: each shares in what it counts once
+        idf = self.idf[ids] * mask
+        share = idf / times
+        length = (idf * share).sum(1, keepdim=True).clamp(min=1e-12).sqrt()
+        return torch.einsum("bt,btc->bc", share / length, self.table[ids])
+
+
 class Network(torch.nn.Module):
-    """logits = head(dropout(unit vector of the text)).
+    """logits = head(dropout(unit vector of the text)), plus those of its words where the teacher had some.
 
     The vector has unit length, as the probe's training vectors had, so a probe's weights fit the head as they are.
     """
@@ -29,6 +50,19 @@ class Network(torch.nn.Module):
         self.adapters: dict[str, Any] | None = None
         self.dropout = torch.nn.Dropout(dropout)
         self.head = torch.nn.Linear(encoder.config.hidden_size, len(labels))
+        self.words: Words | None = None
+
+    def load_heads(self, heads: dict[str, torch.Tensor]) -> None:
+        """Take over ``weight`` and ``bias`` of the head and, where they are given, ``words`` and ``idf``."""
+        self.head.load_state_dict({"weight": heads["weight"], "bias": heads["bias"]})
+        if "words" in heads:
+            self.words = Words(heads["words"], heads["idf"])
+
+    def heads(self) -> dict[str, torch.Tensor]:
+        """What `load_heads` takes."""
+        found = {"weight": self.head.weight, "bias": self.head.bias}
+        found |= {"words": self.words.table, "idf": self.words.idf} if self.words else {}
+        return {name: value.detach().cpu() for name, value in found.items()}
 
     def adapt(self, kind: str, size: int) -> None:
         """Put adapters into the encoder; their weights are drawn, and saved beside the encoder's."""
@@ -51,6 +85,8 @@ class Network(torch.nn.Module):
         hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         vectors = encoders.pool(hidden.float(), attention_mask, self.pooling)
         logits = self.head(self.dropout(vectors)).float()
+        if self.words is not None:
+            logits = logits + self.words(input_ids, attention_mask)
         if targets is None:
             return {"logits": logits}
         smoothing = self.label_smoothing if self.training else 0.0
@@ -85,8 +121,7 @@ def save(network: Network, tokenizer: Any, folder: Path) -> None:
     """
     adapters.save(network.encoder, folder / "encoder", folder / ADAPTERS)
     tokenizer.save_pretrained(folder / "encoder")
-    head = {"weight": network.head.weight.detach().cpu(), "bias": network.head.bias.detach().cpu()}
-    save_file(head, folder / "head.safetensors")
+    save_file(network.heads(), folder / "head.safetensors")
     about = {"labels": network.labels, "pooling": network.pooling, "max_length": network.max_length}
     about |= {"adapters": network.adapters} if network.adapters else {}
     (folder / "classifier.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n")
@@ -100,5 +135,5 @@ def load(folder: Path) -> tuple[Network, Any, dict[str, Any]]:
     if "adapters" in about:
         adapters.load(network.encoder, **about["adapters"], file=folder / ADAPTERS)
         network.adapters = about["adapters"]
-    network.head.load_state_dict(load_file(folder / "head.safetensors"))
+    network.load_heads(load_file(folder / "head.safetensors"))
     return network.eval(), tokenizer, about

@@ -187,6 +187,14 @@ class Supervised(Training):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
 
 
+class WordsView(Section):
+    """The teacher's second view; no ``parts`` switch it off."""
+
+    parts: list[Annotated[float, Field(gt=0, lt=1)]]
+    c: Positive
+    smoothing: Positive
+
+
 class PseudoLabel(Section):
     teacher: Literal["none", "probe", "finetuned"]
     rounds: Count
@@ -196,8 +204,11 @@ class PseudoLabel(Section):
     class_name_weight: NotNegative
     first_share: Fraction
     last_share: Fraction
-    prior_shrinkage: Fraction
+    trust: Fraction
+    words: WordsView
+    spread: Literal["graph", "clusters", "none"]
     neighbours: Count
+    clusters: Count
     smoothing: Annotated[float, Field(ge=0, lt=1)]
     min_confidence: Fraction
     weight: NotNegative

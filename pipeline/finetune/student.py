@@ -102,7 +102,7 @@ def count(net: "Network", trainable: bool = False) -> int:
 
 
 def load_probe(net: "Network", head: Path) -> None:
-    """Give the network's head the weights of the teacher's: ``weight`` (classes, width) and ``bias`` (classes,).
+    """Give the network the teacher's heads: ``weight`` (classes, width), ``bias`` (classes,), and maybe its words'.
 
     Raises UserError when there are none or they belong to other labels or another encoder.
     """
@@ -111,11 +111,14 @@ def load_probe(net: "Network", head: Path) -> None:
     if not head.exists():
         raise UserError(f"{head}: expected the output of an earlier stage, found no such file; run `dvc repro`")
     probe = load_file(head)
-    expected = {name: tuple(value.shape) for name, value in net.head.state_dict().items()}
+    classes, width = net.head.weight.shape
+    expected: dict[str, tuple[int, ...]] = {"weight": (classes, width), "bias": (classes,)}
+    if "idf" in probe:
+        expected |= {"words": (len(probe["idf"]), classes), "idf": (len(probe["idf"]),)}
     found = {name: tuple(value.shape) for name, value in probe.items()}
     if found != expected:
         raise UserError(
             f"{head}: expected a linear head of {expected}, found {found or 'none'}; "
             "run `dvc repro`, or set finetune.start to random"
         )
-    net.head.load_state_dict(probe)
+    net.load_heads(probe)

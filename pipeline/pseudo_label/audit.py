@@ -1,47 +1,112 @@
-"""What the rounds did, for people: a row a round with counts, class shares and precision, and a picture."""
+"""What the rounds did, for people: counts, class shares and precision by round and class, and who was accepted."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from pipeline import table
 from pipeline.pseudo_label.held_out import Judgement
 from pipeline.pseudo_label.rounds import Round
-from pipeline.stage import Metrics
+from pipeline.stage import Metrics, replace
 
 
-def table_of(rounds: list[Round], judged: Judgement, labels: list[str]) -> pd.DataFrame:
-    """One row a round: accepted rows, least confidence, right answers on held-out labels, shares and prior by class."""
+def write(
+    rounds: list[Round], kept: int, judged: Judgement, pool: pd.DataFrame, labels: list[str], folder: Path
+) -> None:
+    """Fill ``folder`` with rounds.csv, rounds.png, classes.csv and groups.csv."""
+    history = by_round(rounds, judged, labels)
+    replace(folder / "rounds.csv", lambda part: history.to_csv(part, index=False))
+    replace(folder / "rounds.png", lambda part: draw(history, kept, part))
+    table.write_csv(by_class(rounds, judged, labels), folder / "classes.csv")
+    table.write_csv(by_group(rounds[kept], pool), folder / "groups.csv")
+
+
+def by_round(rounds: list[Round], judged: Judgement, labels: list[str]) -> pd.DataFrame:
+    """One row a round: accepted rows, least confidence, right answers on held-out labels, shares and prior by class.
+
+    ``drift`` is the total variation distance of the accepted rows' class shares from those of round 1: 0 to 1.
+    """
     rows = []
+    start = shares(rounds[1], labels) if len(rounds) > 1 else None
     for number, result in enumerate(rounds):
         row: dict[str, float | None] = {
             "round": number,
             "accepted": len(result.rows),
             "least_confidence": float(result.confidence.min()) if len(result.rows) else None,
-            "held_out_rows": judged.rows,
-            "precision": judged.right[number] / judged.rows if judged.right else None,
+            "held_out_rows": len(judged.truth),
+            "precision": judged.right[number] / len(judged.truth) if judged.right else None,
+            "drift": float(np.abs(shares(result, labels) - start).sum() / 2) if number and start is not None else None,
         }
-        counts = np.bincount(result.labels, minlength=len(labels))
-        shares = counts / max(1, counts.sum())
-        row |= {f"share.{label}": share for label, share in zip(labels, shares, strict=True)}
+        row |= {f"share.{label}": share for label, share in zip(labels, shares(result, labels), strict=True)}
         row |= {f"prior.{label}": share for label, share in zip(labels, result.prior, strict=True)}
         rows.append(row)
     return pd.DataFrame(rows).round(6)
 
 
+def shares(result: Round, labels: list[str]) -> np.ndarray:
+    """Shares of the classes among the accepted rows, (classes,)."""
+    return np.bincount(result.labels, minlength=len(labels)) / max(1, len(result.labels))
+
+
+def by_class(rounds: list[Round], judged: Judgement, labels: list[str]) -> pd.DataFrame:
+    """One row a round and class: accepted rows, and of the held-out ones how many were called so, and rightly."""
+    rows = []
+    for number, result in enumerate(rounds):
+        predicted = judged.predicted[number] if judged.right else judged.truth  # nothing held out: both are empty
+        for place, label in enumerate(labels):
+            called, true = predicted == place, judged.truth == place
+            both = int((called & true).sum())
+            rows.append(
+                {
+                    "round": number,
+                    "class": label,
+                    "accepted": int((result.labels == place).sum()),
+                    "prior": round(float(result.prior[place]), 6),
+                    "held_out_rows": int(true.sum()),
+                    "called": int(called.sum()),
+                    "right": both,
+                    "precision": round(both / called.sum(), 6) if called.any() else None,
+                    "recall": round(both / true.sum(), 6) if true.any() else None,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def by_group(kept: Round, pool: pd.DataFrame) -> pd.DataFrame:
+    """One row a group of the pool: its rows, and how many and which share of them got a pseudo-label."""
+    accepted = np.zeros(len(pool), dtype=bool)
+    accepted[kept.rows] = True
+    rows = [
+        {
+            "attribute": column.removeprefix(table.GROUP),
+            "group": group,
+            "pool": len(taken),
+            "accepted": int(taken.sum()),
+            "share": round(float(taken.mean()), 6),
+        }
+        for column in table.group_columns(pool)
+        for group, taken in pd.Series(accepted, index=pool.index).groupby(pool[column])
+    ]
+    return pd.DataFrame(rows, columns=["attribute", "group", "pool", "accepted", "share"])
+
+
 def metrics(rounds: list[Round], kept: int, judged: Judgement, pool: int) -> Metrics:
     """Counts, the round kept and why, and its precision on held-out labels."""
+    held = len(judged.truth)
     result: Metrics = {
         "pool": pool,
         "accepted": len(rounds[kept].rows),
         "round": kept,
         "judged_by": judged.by,
-        "held_out_rows": judged.rows,
-        "temperature": round(judged.temperature, 4),
+        "held_out_rows": held,
+        "temperature": round(judged.belief.temperature, 4),
+        "trust": round(judged.belief.trust, 4),
+        "words_part": rounds[kept].teacher.part,
     }
     if judged.right:
-        result["precision_without"] = round(judged.right[0] / judged.rows, 6)
-        result["precision"] = round(judged.right[kept] / judged.rows, 6)
+        result["precision_without"] = round(judged.right[0] / held, 6)
+        result["precision"] = round(judged.right[kept] / held, 6)
     return result
 
 

@@ -1,15 +1,16 @@
 """How good each round is on labels it has not seen: the validation rows, or folds of the gold rows without them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from pipeline.calibration import fit_temperature
+from pipeline.calibration import fit_temperature, softmax
 from pipeline.params import PseudoLabel
-from pipeline.pseudo_label.probe import Seeds
-from pipeline.pseudo_label.rounds import label_in_rounds
-from pipeline.pseudo_label.teacher import See, Vectors
+from pipeline.pseudo_label.rounds import Belief, first, label_in_rounds
+from pipeline.pseudo_label.teacher import See, View
+from pipeline.pseudo_label.views import Seeds, Texts
 from pipeline.stage import progress
 
 
@@ -18,72 +19,117 @@ class Judgement:
     """What held-out labels say about the rounds."""
 
     by: str  # "validation", "folds", or why there is none
-    rows: int  # held-out labels
-    right: list[int] | None  # right answers by round, round 0 first
+    truth: np.ndarray  # (held-out rows,) class numbers
+    predicted: np.ndarray  # (rounds, held-out rows) class numbers, round 0 first
     best: int | None  # the round to keep; 0 = no pseudo-labels
-    temperature: float  # makes the first teacher's confidence honest
+    belief: Belief
+
+    @property
+    def right(self) -> list[int] | None:
+        """Right answers by round; None where no label was held out."""
+        return (self.predicted == self.truth).sum(axis=1).tolist() if len(self.truth) else None
 
 
-NO_JUDGEMENT = Judgement("none: too few gold rows for folds", 0, None, None, 1.0)
+@dataclass(frozen=True)
+class Exam:
+    """A teacher's lesson and its questions: what it may learn from, and rows whose labels it has not seen."""
+
+    seeds: Seeds
+    view: View
+    asked: Texts
+    answers: np.ndarray  # (asked rows,) class numbers
 
 
-def chosen(seeds: pd.DataFrame, vectors: Vectors, kept: np.ndarray) -> Seeds:
+def chosen(seeds: pd.DataFrame, view: View, kept: np.ndarray) -> Seeds:
     """The kept seeds, by position, as a teacher sees them; ``seeds`` has a column ``target``, the class number."""
     rows = seeds.iloc[kept]
-    return Seeds(vectors.seeds[kept], rows["target"].to_numpy(), rows["weight"].to_numpy())
+    return Seeds(view.seeds.pick(kept), rows["target"].to_numpy(), rows["weight"].to_numpy())
 
 
 def judge(seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, params: PseudoLabel) -> Judgement:
     """Judge by ``validation``, class numbers of the validation rows, or else by folds of the gold seeds."""
     if len(validation):
-        return on_validation(seeds, validation, see, classes, params)
+        everything = np.arange(len(seeds))
+        view = see(everything)
+        exam = Exam(chosen(seeds, view, everything), view, view.validation, validation)
+        return examine("validation", [exam], classes, params)
     gold = np.flatnonzero(seeds["origin"] == "gold")
-    return on_folds(seeds, gold, see, classes, params) if len(gold) >= params.folds else NO_JUDGEMENT
+    exams = list(folds(seeds, gold, see, params)) if len(gold) >= params.folds else []
+    if exams:
+        return examine("folds", exams, classes, params)
+    nobody = Belief(1.0, params.trust, usual(params))
+    return Judgement("none: too few gold rows for folds", np.zeros(0, int), np.zeros((0, 0), int), None, nobody)
 
 
-def on_validation(
-    seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, params: PseudoLabel
-) -> Judgement:
-    """Judge by validation rows, which no teacher learns from."""
-    everything = np.arange(len(seeds))
-    vectors = see(everything)
-    rounds = label_in_rounds(chosen(seeds, vectors, everything), vectors.pool, classes, 1.0, params)
-    logits = np.stack([result.probe.logits(vectors.validation) for result in rounds])
-    return judgement("validation", logits, validation)
-
-
-def on_folds(seeds: pd.DataFrame, gold: np.ndarray, see: See, classes: int, params: PseudoLabel) -> Judgement:
-    """Judge each gold row by a teacher that saw neither the row nor what derives from it.
+def folds(seeds: pd.DataFrame, gold: np.ndarray, see: See, params: PseudoLabel) -> Iterator[Exam]:
+    """Ask for each gold row a teacher that saw neither the row nor what derives from it.
 
     ``gold`` holds the positions of the gold rows among the seeds. The pool is labelled anew in each fold, so that
     nothing of a held-out label reaches the teacher through it.
     """
-    labels, sources = seeds["target"].to_numpy()[gold], seeds["source_id"].to_numpy()
-    fold_of = stratified_folds(labels, params.folds, params.seed)
-    parts = []
-    for fold in progress(range(params.folds), "folds", total=params.folds):
+    labels, sources = seeds["target"].to_numpy(), seeds["source_id"].to_numpy()
+    fold_of = stratified_folds(labels[gold], params.folds, params.seed)
+    for fold in range(params.folds):
         held = gold[fold_of == fold]
         kept = np.flatnonzero(~np.isin(sources, sources[held]))
-        if len(held) == 0 or len(kept) == 0:
-            continue
-        vectors = see(kept)
-        rounds = label_in_rounds(chosen(seeds, vectors, kept), vectors.pool, classes, 1.0, params)
-        parts.append((held, np.stack([result.probe.logits(vectors.seeds[held]) for result in rounds])))
-    if not parts:
-        return NO_JUDGEMENT
-    held = np.concatenate([rows for rows, _ in parts])
-    return judgement("folds", np.concatenate([logits for _, logits in parts], axis=1), seeds["target"].to_numpy()[held])
+        if len(held) and len(kept):
+            view = see(kept)
+            yield Exam(chosen(seeds, view, kept), view.among(kept), view.seeds.pick(held), labels[held])
 
 
-def judgement(by: str, logits: np.ndarray, labels: np.ndarray) -> Judgement:
-    """Count right answers by round and choose: the last of the best rounds, and round 0 only where it beats all.
+def examine(by: str, exams: list[Exam], classes: int, params: PseudoLabel) -> Judgement:
+    """Let teachers answer what they have not seen: the first one for its trust, then those of all rounds.
 
-    ``logits`` is (rounds, rows, classes). With few labels many rounds have the same count; pseudo-labels that cost
-    nothing on held-out rows are worth having for their number.
+    The words' part is the one whose answers in the last round are likeliest to be right, over all questions.
     """
-    right = (logits.argmax(axis=2) == labels).sum(axis=1)
-    best = int(np.flatnonzero(right == right.max())[-1])
-    return Judgement(by, len(labels), right.tolist(), best, fit_temperature(logits[0], labels))
+    truth = np.concatenate([exam.answers for exam in exams])
+    answered = [first(exam.seeds, exam.view.pool, classes, params).teacher.logits(exam.asked) for exam in exams]
+    logits = np.concatenate(answered)
+    belief = Belief(fit_temperature(logits, truth), trust(logits.argmax(axis=1) == truth, classes), usual(params))
+    runs = []
+    for exam in progress(exams, "folds", total=len(exams)):
+        view = exam.view
+        runs.append((exam, label_in_rounds(exam.seeds, view.pool, view.spread, classes, belief, params)))
+    parts = params.words.parts or [0.0]
+    losses = [
+        loss(np.concatenate([run[-1].teacher.logits(exam.asked, part) for exam, run in runs]), truth) for part in parts
+    ]
+    part = parts[int(np.argmin(losses))]
+    predicted = np.stack(
+        [
+            np.concatenate([run[number].teacher.logits(exam.asked, part).argmax(axis=1) for exam, run in runs])
+            for number in range(len(runs[0][1]))
+        ]
+    )
+    return Judgement(by, truth, predicted, best(predicted == truth), Belief(belief.temperature, belief.trust, part))
+
+
+def trust(right: np.ndarray, classes: int) -> float:
+    """How far a teacher is above guessing, 0 to 1: its accuracy, corrected for chance over equal classes."""
+    chance = 1 / classes
+    return float(np.clip((right.mean() - chance) / (1 - chance), 0, 1)) if classes > 1 else 1.0
+
+
+def usual(params: PseudoLabel) -> float:
+    """The middle one of the parts that the words may have."""
+    parts = sorted(params.words.parts or [0.0])
+    return parts[len(parts) // 2]
+
+
+def loss(logits: np.ndarray, truth: np.ndarray) -> float:
+    """Mean negative log-likelihood of the truth, at the temperature that suits the logits best."""
+    probabilities = softmax(logits, fit_temperature(logits, truth))
+    return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)).mean())
+
+
+def best(right: np.ndarray) -> int:
+    """The round to keep, of (rounds, rows): the last one of the best, and round 0 only where it beats all.
+
+    With few labels many rounds have the same count; pseudo-labels that cost nothing on held-out rows are worth having
+    for their number.
+    """
+    counts = right.sum(axis=1)
+    return int(np.flatnonzero(counts == counts.max())[-1])
 
 
 def stratified_folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:

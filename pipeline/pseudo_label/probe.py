@@ -1,6 +1,7 @@
-"""The teacher: multinomial logistic regression on the unit vectors of the encoder."""
+"""Multinomial logistic regression, over the unit vectors of the encoder or the words of the texts."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -9,17 +10,8 @@ NEVER = -30.0
 
 
 @dataclass(frozen=True)
-class Seeds:
-    """Rows whose label is given: gold, augmented, and the names of the classes."""
-
-    vectors: np.ndarray  # (rows, width) float32, unit length
-    labels: np.ndarray  # (rows,) class numbers
-    weights: np.ndarray  # (rows,) how much each counts
-
-
-@dataclass(frozen=True)
 class Probe:
-    """A linear head over unit vectors: logits = vectors @ weight.T + bias."""
+    """A linear head: logits = vectors @ weight.T + bias."""
 
     weight: np.ndarray  # (classes, width) float32
     bias: np.ndarray  # (classes,) float32
@@ -29,8 +21,11 @@ class Probe:
         return vectors @ self.weight.T + self.bias
 
 
-def fit(vectors: np.ndarray, labels: np.ndarray, weights: np.ndarray, classes: int, c: float) -> Probe:
-    """Fit the probe on hard labels, weighted; ``c`` is the inverse strength of its L2 penalty."""
+def fit(vectors: Any, labels: np.ndarray, weights: np.ndarray, classes: int, c: float) -> Probe:
+    """Fit the probe on hard labels, weighted; ``c`` is the inverse strength of its L2 penalty.
+
+    ``vectors`` is (rows, width), dense or sparse.
+    """
     from sklearn.linear_model import LogisticRegression
 
     weight = np.zeros((classes, vectors.shape[1]), dtype=np.float32)

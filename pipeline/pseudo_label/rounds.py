@@ -6,9 +6,18 @@ import numpy as np
 
 from pipeline.calibration import softmax
 from pipeline.params import PseudoLabel
-from pipeline.pseudo_label import graph
-from pipeline.pseudo_label.probe import Probe, Seeds, fit
 from pipeline.pseudo_label.selection import align, estimate_prior, select
+from pipeline.pseudo_label.spread import Spread
+from pipeline.pseudo_label.views import Seeds, Teacher, Texts, teach
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What held-out labels say of the first teacher, or params where none can be held out."""
+
+    temperature: float  # makes its confidence honest
+    trust: float  # 0: it guesses | 1: it is always right
+    part: float  # of the words in its logits
 
 
 @dataclass(frozen=True)
@@ -19,38 +28,38 @@ class Round:
     labels: np.ndarray  # (accepted,) class numbers
     confidence: np.ndarray  # (accepted,) probability of the label
     prior: np.ndarray  # (classes,) estimated shares of the classes in the pool
-    probe: Probe
+    teacher: Teacher
+
+
+def first(seeds: Seeds, pool: Texts, classes: int, params: PseudoLabel) -> Round:
+    """The teacher before the first round. Few seeds have too few words in common with the pool: it sees vectors."""
+    nothing = np.zeros(0, dtype=int)
+    start = teach(seeds, pool, classes, params.c, params.words, trust=0.0, part=0.0)
+    return Round(nothing, nothing, np.zeros(0), np.full(classes, 1 / classes), start)
 
 
 def label_in_rounds(
-    seeds: Seeds, pool: np.ndarray, classes: int, temperature: float, params: PseudoLabel
+    seeds: Seeds, pool: Texts, spread: Spread, classes: int, belief: Belief, params: PseudoLabel
 ) -> list[Round]:
     """Every round of self-training, the teacher before the first one at index 0.
 
     Round r takes the rows of the pool that the teacher of round r-1 is surest of, after near texts have told each other
     their labels: a growing share of the pool, each class up to its estimated share (curriculum labelling,
     Cascante-Bonilla et al. 2021, with a class prior as in distribution alignment, Berthelot et al. 2020). It then fits
-    a new teacher from nothing on those rows and the seeds.
+    a new teacher from nothing on those rows and the seeds; its two views learn from what both together were sure of,
+    as in co-training (Blum & Mitchell 1998). ``spread`` is over seeds and pool, in this order.
     """
-    probe = fit(seeds.vectors, seeds.labels, seeds.weights, classes, params.c)
-    nothing = np.zeros(0, dtype=int)
-    rounds = [Round(nothing, nothing, np.zeros(0), np.full(classes, 1 / classes), probe)]
+    rounds = [first(seeds, pool, classes, params)]
     if len(pool) == 0:
         return rounds
     given = np.eye(classes)[seeds.labels] * seeds.weights[:, None]
-    neighbours = graph.build(np.concatenate([seeds.vectors, pool]), params.neighbours)
     for share in np.linspace(params.first_share, params.last_share, params.rounds):
-        own = softmax(probe.logits(pool), temperature)
-        spread = neighbours.smooth(np.concatenate([given, own]), params.smoothing)[len(given) :]
-        prior = estimate_prior(spread, params.prior_shrinkage)
-        probabilities = align(spread, prior)
+        own = softmax(rounds[-1].teacher.logits(pool), belief.temperature)
+        shared = spread.smooth(np.concatenate([given, own]), params.smoothing)[len(given) :]
+        prior = estimate_prior(shared, 1 - belief.trust)
+        probabilities = align(shared, prior)
         rows, labels = select(probabilities, prior, share, params.min_confidence)
-        probe = fit(
-            np.concatenate([seeds.vectors, pool[rows]]),
-            np.concatenate([seeds.labels, labels]),
-            np.concatenate([seeds.weights, np.ones(len(rows))]),
-            classes,
-            params.c,
-        )
-        rounds.append(Round(rows, labels, probabilities[rows, labels], prior, probe))
+        learned = seeds.join(pool.pick(rows), labels)
+        teacher = teach(learned, pool, classes, params.c, params.words, belief.trust, belief.part)
+        rounds.append(Round(rows, labels, probabilities[rows, labels], prior, teacher))
     return rounds

@@ -4,10 +4,13 @@
 
 Reads data/ingest/{train,validation,unlabelled}.parquet and labels.json, the augmented rows of synonyms and
 back_translate, and data/pretrain/encoder; writes data/pseudo_label/train.parquet (class names and accepted pool rows),
-head.safetensors (the teacher's linear head), rounds.csv, rounds.png and metrics.json.
+head.safetensors (the teacher's linear heads over vectors and words), rounds.csv, rounds.png, classes.csv, groups.csv
+and metrics.json.
 """
 
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,16 +19,17 @@ from pipeline import table
 from pipeline.embeddings import embed
 from pipeline.errors import UserError
 from pipeline.params import Encoder, PseudoLabel
-from pipeline.pseudo_label import audit, held_out, teacher
-from pipeline.pseudo_label.probe import Probe, Seeds, fit
-from pipeline.pseudo_label.rounds import Round, label_in_rounds
+from pipeline.pseudo_label import audit, held_out, teacher, words
+from pipeline.pseudo_label.rounds import Belief, Round, label_in_rounds
 from pipeline.pseudo_label.seeds import gather
-from pipeline.pseudo_label.teacher import See, Vectors
+from pipeline.pseudo_label.spread import Apart
+from pipeline.pseudo_label.teacher import See, View
+from pipeline.pseudo_label.views import Seeds, Teacher, Texts, teach
 from pipeline.stage import Metrics, Paths, main, replace
 
 
 def run(params: PseudoLabel, encoder: Encoder, paths: Paths) -> Metrics:
-    """Label the pool by the rounds that held-out labels speak for, and write a linear head for the student."""
+    """Label the pool by the rounds that held-out labels speak for, and write a head for the student."""
     seeds, labels = gather(paths, params)
     if seeds.empty:
         raise UserError(
@@ -35,53 +39,60 @@ def run(params: PseudoLabel, encoder: Encoder, paths: Paths) -> Metrics:
     pool = table.read(paths.data("ingest") / "unlabelled.parquet")
     pool = pool if params.teacher != "none" else pool.iloc[:0]
     validation = table.read(paths.data("ingest") / "validation.parquet")
-    own, see = look(seeds, pool, validation, labels, params, encoder, paths)
+    own, see, idf = look([seeds, pool, validation], labels, params, encoder, paths)
     truth = validation["label"].map(labels.index).to_numpy(dtype=int)
     judged = held_out.judge(seeds, truth, see, len(labels), params)
     everything = np.arange(len(seeds))
-    vectors = see(everything)
-    trained = held_out.chosen(seeds, vectors, everything)
-    rounds = label_in_rounds(trained, vectors.pool, len(labels), judged.temperature, params)
+    view = see(everything)
+    trained = held_out.chosen(seeds, view, everything)
+    rounds = label_in_rounds(trained, view.pool, view.spread, len(labels), judged.belief, params)
     kept = judged.best if judged.best is not None else len(rounds) - 1
     write(rounds[kept], seeds, pool, labels, params, paths)
-    write_head(head(rounds[kept], own, trained, len(labels), params), paths.data("pseudo_label") / "head.safetensors")
-    history = audit.table_of(rounds, judged, labels)
-    replace(paths.data("pseudo_label") / "rounds.csv", lambda part: history.to_csv(part, index=False))
-    replace(paths.data("pseudo_label") / "rounds.png", lambda part: audit.draw(history, kept, part))
+    shipped = student_head(rounds[kept], own, trained, len(labels), judged.belief, params)
+    write_head(shipped, idf, paths.data("pseudo_label") / "head.safetensors")
+    audit.write(rounds, kept, judged, pool, labels, paths.data("pseudo_label"))
     teacher.clear(paths)
     return audit.metrics(rounds, kept, judged, len(pool))
 
 
 def look(
-    seeds: pd.DataFrame,
-    pool: pd.DataFrame,
-    validation: pd.DataFrame,
-    labels: list[str],
-    params: PseudoLabel,
-    encoder: Encoder,
-    paths: Paths,
-) -> tuple[Vectors, See]:
-    """The vectors of the student's own encoder, and the way that the teacher of the params sees the texts."""
+    tables: list[pd.DataFrame], labels: list[str], params: PseudoLabel, encoder: Encoder, paths: Paths
+) -> tuple[View, See, np.ndarray | None]:
+    """The view by the student's own encoder, the way that the teacher of the params sees, and the words' frequencies.
+
+    ``tables`` are the seeds, the pool and the validation rows.
+    """
     folder = paths.data("pretrain") / "encoder"
-    groups = (seeds["text"].tolist(), pool["text"].tolist(), validation["text"].tolist())
-    texts = [text for group in groups for text in group]
-    own = Vectors(*teacher.split(embed(texts, folder, encoder, paths), groups))
+    texts = [text for rows in tables for text in rows["text"]]
+    idf, features = word_features(texts, len(tables[2]), folder, encoder) if params.words.parts else (None, None)
+    ends = np.cumsum([0, *map(len, tables)])
+    parts = [None if features is None else features[a:b] for a, b in pairwise(ends)]
+    blank = View(*(Texts(np.zeros((len(t), 0)), part) for t, part in zip(tables, parts, strict=True)), Apart())
+    own = teacher.look(embed(texts, folder, encoder, paths), blank, len(labels), params)
     if params.teacher == "finetuned":
-        return own, teacher.fine_tuned(seeds, groups[1:], folder, labels, encoder, params.finetuned, paths)
-    return own, teacher.as_they_are(own)
+        return own, teacher.fine_tuned(own, tables[0], texts, folder, labels, encoder, params, paths), idf
+    return own, teacher.as_they_are(own), idf
 
 
-def head(kept: Round, own: Vectors, trained: Seeds, classes: int, params: PseudoLabel) -> Probe:
-    """A probe for the student to start from: on the vectors of its own encoder, whatever the teacher looked at."""
+def word_features(texts: list[str], held: int, folder: Path, encoder: Encoder) -> tuple[np.ndarray, Any]:
+    """Inverse frequency of each token, (vocabulary,), and the features of the texts, sparse (rows, vocabulary).
+
+    The last ``held`` texts have no say in the frequencies.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True)
+    tokens = tokenizer(texts, truncation=True, max_length=encoder.max_length)["input_ids"]
+    idf = words.inverse_frequency(tokens[: len(tokens) - held], len(tokenizer), tokenizer.all_special_ids)
+    return idf, words.features(tokens, idf)
+
+
+def student_head(kept: Round, own: View, trained: Seeds, classes: int, belief: Belief, params: PseudoLabel) -> Teacher:
+    """The teacher that the student starts from: on the vectors of its own encoder, whatever the kept one looked at."""
     if params.teacher != "finetuned":
-        return kept.probe
-    return fit(
-        np.concatenate([own.seeds, own.pool[kept.rows]]),
-        np.concatenate([trained.labels, kept.labels]),
-        np.concatenate([trained.weights, np.ones(len(kept.rows))]),
-        classes,
-        params.c,
-    )
+        return kept.teacher
+    seeds = Seeds(own.seeds, trained.labels, trained.weights).join(own.pool.pick(kept.rows), kept.labels)
+    return teach(seeds, own.pool, classes, params.c, params.words, belief.trust, kept.teacher.part)
 
 
 def write(
@@ -95,11 +106,20 @@ def write(
     table.write(pd.concat([names, accepted]), paths.data("pseudo_label") / "train.parquet")
 
 
-def write_head(probe: Probe, path: Path) -> None:
-    """``weight`` (classes, width) and ``bias`` (classes,), float32, classes in the order of labels.json."""
+def write_head(teacher: Teacher, idf: np.ndarray | None, path: Path) -> None:
+    """``weight`` (classes, width) and ``bias`` (classes,), float32, classes in the order of labels.json.
+
+    Where the teacher listens to words, ``words`` (vocabulary, classes) and ``idf`` (vocabulary,) too: the student's
+    logits are the sum of both views.
+    """
     from safetensors.numpy import save_file
 
-    replace(path, lambda part: save_file({"weight": probe.weight, "bias": probe.bias}, part))
+    own, part = np.float32(1 - teacher.part), np.float32(teacher.part)
+    content = {"weight": own * teacher.probe.weight, "bias": own * teacher.probe.bias}
+    if teacher.words is not None and idf is not None:
+        content["bias"] = content["bias"] + part * teacher.words.bias
+        content |= {"words": part * teacher.words.table * (idf > 0)[:, None], "idf": idf}
+    replace(path, lambda file: save_file(content, file))
 
 
 if __name__ == "__main__":

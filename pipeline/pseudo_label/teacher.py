@@ -4,60 +4,73 @@ import hashlib
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from pipeline.embeddings import embed
-from pipeline.params import Encoder, Supervised
+from pipeline.params import Encoder, PseudoLabel, Supervised
+from pipeline.pseudo_label.spread import Spread, spread
+from pipeline.pseudo_label.views import Texts
 from pipeline.stage import Paths, replace
 
 
 @dataclass(frozen=True)
-class Vectors:
-    """Unit vectors, (rows, width) each, of the seeds, the pool and the validation rows."""
+class View:
+    """What a teacher sees of the seeds, the pool and the validation rows, and how labels spread over the first two."""
 
-    seeds: np.ndarray
-    pool: np.ndarray
-    validation: np.ndarray
+    seeds: Texts
+    pool: Texts
+    validation: Texts
+    spread: Spread
+
+    def among(self, kept: np.ndarray) -> "View":
+        """The same view, with labels spreading over these seeds, by position, and the pool."""
+        rows = np.concatenate([kept, np.arange(len(self.pool)) + len(self.seeds)])
+        return replace_fields(self, spread=self.spread.among(rows))
 
 
-# From the seeds that a teacher may learn from, by position, to the vectors that it sees of all rows. A fold hands over
-# the seeds that it keeps, so that no label held out shapes a vector.
-See = Callable[[np.ndarray], Vectors]
+# From the seeds that a teacher may learn from, by position, to what it sees of all rows. A fold hands over the seeds
+# that it keeps, so that no label held out shapes a vector.
+See = Callable[[np.ndarray], View]
 
 
-def as_they_are(vectors: Vectors) -> See:
-    """The encoder is never trained: the same vectors for everyone."""
-    return lambda kept: vectors
+def as_they_are(view: View) -> See:
+    """The encoder is never trained: the same view for everyone."""
+    return lambda kept: view
 
 
 def fine_tuned(
+    own: View,
     seeds: pd.DataFrame,
-    texts: tuple[list[str], list[str]],
+    texts: list[str],
     start: Path,
     labels: list[str],
     encoder: Encoder,
-    params: Supervised,
+    params: PseudoLabel,
     paths: Paths,
 ) -> See:
     """The encoder in ``start`` is first fine-tuned on the kept seeds, with a linear head that is then left behind.
 
-    ``seeds`` has a column ``target``, the class number; ``texts`` are the pool's and the validation rows'.
+    ``seeds`` has a column ``target``, the class number; ``texts`` are those of the seeds, the pool and the validation
+    rows; the words are seen as in ``own``.
     """
 
-    def see(kept: np.ndarray) -> Vectors:
-        folder = tune(seeds.iloc[kept], start, labels, encoder, params, paths)
-        groups = (seeds["text"].tolist(), *texts)
-        return Vectors(*split(embed([text for group in groups for text in group], folder, encoder, paths), groups))
+    def see(kept: np.ndarray) -> View:
+        folder = tune(seeds.iloc[kept], start, labels, encoder, params.finetuned, paths)
+        return look(embed(texts, folder, encoder, paths), own, len(labels), params)
 
     return see
 
 
-def split(vectors: np.ndarray, groups: tuple[list[str], ...]) -> list[np.ndarray]:
-    """Rows of ``vectors`` by the group of texts that they stand for."""
-    return np.split(vectors, np.cumsum([len(group) for group in groups])[:-1])
+def look(vectors: np.ndarray, own: View, classes: int, params: PseudoLabel) -> View:
+    """The view of other vectors, of seeds, pool and validation rows in this order, with the words as in ``own``."""
+    ends = np.cumsum([len(own.seeds), len(own.pool)])
+    parts = zip(np.split(vectors, ends), (own.seeds, own.pool, own.validation), strict=True)
+    seen = [Texts(part, before.features) for part, before in parts]
+    return View(*seen, spread(vectors[: ends[1]], classes, params))
 
 
 def tune(

@@ -1,0 +1,84 @@
+"""Two views of each text, the encoder's vector and its words, and the teacher that listens to both."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.calibration import match_confidence, softmax
+from pipeline.params import WordsView
+from pipeline.pseudo_label import words
+from pipeline.pseudo_label.probe import Probe, fit
+from pipeline.pseudo_label.words import Words
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What a teacher sees of some rows."""
+
+    vectors: np.ndarray  # (rows, width) float32, unit length
+    features: Any = None  # sparse (rows, vocabulary), or None where nobody looks at the words
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def pick(self, rows: np.ndarray) -> "Texts":
+        """These rows, by position."""
+        return Texts(self.vectors[rows], None if self.features is None else self.features[rows])
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Rows whose label is given (gold, augmented, and the names of the classes), or taken as given in a round."""
+
+    texts: Texts
+    labels: np.ndarray  # (rows,) class numbers
+    weights: np.ndarray  # (rows,) how much each counts
+
+    def join(self, texts: Texts, labels: np.ndarray) -> "Seeds":
+        """These and further rows, each of which counts 1."""
+        from scipy.sparse import vstack
+
+        features = None if self.texts.features is None else vstack([self.texts.features, texts.features], "csr")
+        return Seeds(
+            Texts(np.concatenate([self.texts.vectors, texts.vectors]), features),
+            np.concatenate([self.labels, labels]),
+            np.concatenate([self.weights, np.ones(len(labels))]),
+        )
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Logits of both views, mixed: (1 - part) * probe + part * words (a product of experts, Hinton 2002)."""
+
+    probe: Probe
+    words: Words | None = None
+    part: float = 0.0
+
+    def logits(self, texts: Texts, part: float | None = None) -> np.ndarray:
+        """(rows, classes); ``part`` tries another mixture than the teacher's own."""
+        part = self.part if part is None else part
+        own = self.probe.logits(texts.vectors)
+        return own if self.words is None else (1 - part) * own + part * self.words.logits(texts.features)
+
+
+def teach(seeds: Seeds, pool: Texts, classes: int, c: float, view: WordsView, trust: float, part: float) -> Teacher:
+    """A teacher of both views, trained from nothing on ``seeds``.
+
+    Of the words, naive Bayes speaks with ``trust`` and logistic regression with the rest: the first learns most where
+    the labels are right, and drifts to whatever divides the texts best where they are not. Each is made as sure as the
+    probe is on the pool, else the surer one would decide alone.
+    """
+    probe = fit(seeds.texts.vectors, seeds.labels, seeds.weights, classes, c)
+    if part == 0 or seeds.texts.features is None or len(pool) == 0:
+        return Teacher(probe)
+    sure = float(softmax(probe.logits(pool.vectors)).max(axis=1).mean())
+    known = (seeds.texts.features, seeds.labels, seeds.weights, classes)
+    parts = []
+    for view_part, model in (
+        (trust, words.bayes(*known, view.smoothing)),
+        (1 - trust, words.regression(*known, view.c)),
+    ):
+        factor = np.float32(view_part / match_confidence(model.logits(pool.features), sure))
+        parts.append((factor * model.table, factor * model.bias))
+    return Teacher(probe, Words(parts[0][0] + parts[1][0], parts[0][1] + parts[1][1]), part)
