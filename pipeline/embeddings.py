@@ -40,11 +40,12 @@ def embed(texts: list[str], folder: Path, encoder: Encoder, paths: Paths) -> np.
 
 
 def open_store(folder: Path, encoder: Encoder, paths: Paths) -> sqlite3.Connection:
-    """The store of this encoder: another encoder, pooling, length or device never shares vectors with it."""
+    """The store of this encoder: another one, or another pooling, length, precision or device, never shares its vectors."""
     import torch
 
     tokenizer = hashlib.sha256((folder / "tokenizer.json").read_bytes()).hexdigest()
-    what = (encoders.digest(folder), tokenizer, encoder.pooling, encoder.max_length, encoder.batch_size)
+    how = (encoder.pooling, encoder.max_length, encoder.batch_size, encoder.precision)
+    what = (encoders.digest(folder), tokenizer, *how)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     key = hashlib.sha256(repr((*what, device, torch.__version__)).encode()).hexdigest()[:16]
     place = paths.scratch("embeddings")
@@ -69,7 +70,7 @@ def compute(texts: dict[bytes, str], folder: Path, encoder: Encoder) -> Iterator
     """Vectors of the texts, batch by batch, short texts first so that little is spent on padding."""
     import torch
 
-    model, tokenizer = encoders.load(folder)
+    model, tokenizer = encoders.load(folder, dtype=getattr(torch, encoder.precision))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model.to(device).eval()
     tokens = tokenizer(list(texts.values()), truncation=True, max_length=encoder.max_length)["input_ids"]
@@ -91,5 +92,5 @@ def compute(texts: dict[bytes, str], folder: Path, encoder: Encoder) -> Iterator
         mask[len(rows) :, 0] = 1  # rows that only fill the batch still need one token to look at
         with torch.inference_mode():
             hidden = model(input_ids=ids.to(device), attention_mask=mask.to(device)).last_hidden_state
-            vectors = encoders.pool(hidden, mask.to(device), encoder.pooling).float().cpu().numpy()
+            vectors = encoders.pool(hidden.float(), mask.to(device), encoder.pooling).cpu().numpy()
         yield [(key, vectors[i]) for i, (key, _) in enumerate(rows)]

@@ -39,6 +39,7 @@ class Encoder(Section):
     pooling: Literal["mean", "cls"]
     max_length: Count
     batch_size: Count
+    precision: Literal["float32", "bfloat16"]
 
     @model_validator(mode="after")
     def pinned(self) -> "Encoder":

@@ -50,9 +50,9 @@ def test_what_is_stored_is_not_computed_again(
     loads: list[Path] = []
     load = embeddings.encoders.load
 
-    def counted(folder: Path) -> tuple[Any, Any]:
+    def counted(folder: Path, **config: Any) -> tuple[Any, Any]:
         loads.append(folder)
-        return load(folder)
+        return load(folder, **config)
 
     monkeypatch.setattr(embeddings.encoders, "load", counted)
     assert np.array_equal(embed(["courier", "refund"], tiny_encoder, params(), tmp_path), first[::-1])
@@ -90,3 +90,14 @@ def test_another_pooling_or_length_has_a_store_of_its_own(
     first = embed(text, tiny_encoder, params(), tmp_path)
     other = embed(text, tiny_encoder, params({"encoder": change}), tmp_path)
     assert not np.allclose(first, other) and len(stores(tmp_path)) == 2
+
+
+def test_vectors_of_half_precision_are_nearly_the_same_and_kept_apart(
+    tiny_encoder: Path, params: Change, tmp_path: Path
+) -> None:
+    texts = ["refund", "courier", "login"]
+    exact = embed(texts, tiny_encoder, params(), tmp_path)
+    half = embed(texts, tiny_encoder, params({"encoder": {"precision": "bfloat16"}}), tmp_path)
+    assert not np.array_equal(half, exact)
+    assert (half * exact).sum(axis=1).min() > 0.999
+    assert np.array_equal(embed(texts, tiny_encoder, params(), tmp_path), exact)
