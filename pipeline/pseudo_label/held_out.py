@@ -1,7 +1,7 @@
 """How good each round is on labels it has not seen: the validation rows, or folds of the gold rows without them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,8 @@ from pipeline.pseudo_label.rounds import Belief, first, label_in_rounds
 from pipeline.pseudo_label.teacher import See, View
 from pipeline.pseudo_label.views import Seeds, Texts
 from pipeline.stage import progress
+
+PRIOR_ROWS = 10  # held-out rows that params' trust is worth
 
 
 @dataclass(frozen=True)
@@ -78,36 +80,48 @@ def folds(seeds: pd.DataFrame, gold: np.ndarray, see: See, params: PseudoLabel) 
 
 
 def examine(by: str, exams: list[Exam], classes: int, params: PseudoLabel) -> Judgement:
-    """Let teachers answer what they have not seen: the first one for its trust, then those of all rounds.
-
-    The words' part is the one whose answers in the last round are likeliest to be right, over all questions.
-    """
+    """Let teachers answer what they have not seen: the first one for its trust, then those of all rounds."""
     truth = np.concatenate([exam.answers for exam in exams])
     answered = [first(exam.seeds, exam.view.pool, classes, params).teacher.logits(exam.asked) for exam in exams]
-    logits = np.concatenate(answered)
-    belief = Belief(fit_temperature(logits, truth), trust(logits.argmax(axis=1) == truth, classes), usual(params))
+    belief = believe(np.concatenate(answered), truth, params)
     runs = []
     for exam in progress(exams, "folds", total=len(exams)):
         view = exam.view
-        runs.append((exam, label_in_rounds(exam.seeds, view.pool, view.spread, classes, belief, params)))
-    parts = params.words.parts or [0.0]
-    losses = [
-        loss(np.concatenate([run[-1].teacher.logits(exam.asked, part) for exam, run in runs]), truth) for part in parts
-    ]
-    part = parts[int(np.argmin(losses))]
-    predicted = np.stack(
-        [
-            np.concatenate([run[number].teacher.logits(exam.asked, part).argmax(axis=1) for exam, run in runs])
-            for number in range(len(runs[0][1]))
-        ]
-    )
-    return Judgement(by, truth, predicted, best(predicted == truth), Belief(belief.temperature, belief.trust, part))
+        runs.append((exam.asked, label_in_rounds(exam.seeds, view.pool, view.spread, classes, belief, params)))
+
+    def answers(number: int, part: float) -> np.ndarray:
+        """Logits of the teachers of one round on all questions, the words having this part."""
+        return np.concatenate([run[number].teacher.logits(asked, part) for asked, run in runs])
+
+    part = mean_part({part: answers(-1, part) for part in params.words.parts}, truth)
+    predicted = np.stack([answers(number, part).argmax(axis=1) for number in range(len(runs[0][1]))])
+    return Judgement(by, truth, predicted, best(predicted == truth), replace(belief, part=part))
 
 
-def trust(right: np.ndarray, classes: int) -> float:
-    """How far a teacher is above guessing, 0 to 1: its accuracy, corrected for chance over equal classes."""
-    chance = 1 / classes
-    return float(np.clip((right.mean() - chance) / (1 - chance), 0, 1)) if classes > 1 else 1.0
+def believe(logits: np.ndarray, truth: np.ndarray, params: PseudoLabel) -> Belief:
+    """What the first teacher's answers on unseen rows, (rows, classes), say of it; few rows say little.
+
+    Trust is its accuracy corrected for chance over equal classes. The temperature is the root of the one that suits
+    this teacher: those of later rounds have learned from far more rows and need less of it.
+    """
+    rows, chance = len(truth), 1 / logits.shape[1]
+    accuracy = float((logits.argmax(axis=1) == truth).mean())
+    measured = max(0.0, (accuracy - chance) / (1 - chance)) if chance < 1 else 1.0
+    said = rows / (rows + PRIOR_ROWS)
+    temperature = fit_temperature(logits, truth) ** (said / 2)
+    return Belief(temperature, said * measured + (1 - said) * params.trust, usual(params))
+
+
+def mean_part(logits: dict[float, np.ndarray], truth: np.ndarray) -> float:
+    """The words' part: the mean of those tried, each by the likelihood of the truth under its logits, (rows, classes).
+
+    With many held-out rows the best one is taken, with few the middle. 0 where none is tried.
+    """
+    if not logits:
+        return 0.0
+    likelihood = -np.array([loss(tried, truth) for tried in logits.values()]) * len(truth)
+    weights = np.exp(likelihood - likelihood.max())
+    return round(float(np.average(list(logits), weights=weights)), 4)
 
 
 def usual(params: PseudoLabel) -> float:
