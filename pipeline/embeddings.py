@@ -40,7 +40,7 @@ def embed(texts: list[str], folder: Path, encoder: Encoder, paths: Paths) -> np.
 
 
 def open_store(folder: Path, encoder: Encoder, paths: Paths) -> sqlite3.Connection:
-    """The store of this encoder: no other one, and no other pooling, length, precision or device, shares its vectors."""
+    """The store of this encoder: none other, nor another pooling, length, precision or device, shares its vectors."""
     import torch
 
     tokenizer = hashlib.sha256((folder / "tokenizer.json").read_bytes()).hexdigest()

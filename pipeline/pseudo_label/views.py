@@ -11,6 +11,8 @@ from pipeline.pseudo_label import words
 from pipeline.pseudo_label.probe import Probe, fit
 from pipeline.pseudo_label.words import Words
 
+SAMPLE = 2000  # pool rows, evenly spaced, that show how sure a view is
+
 
 @dataclass(frozen=True)
 class Texts:
@@ -72,13 +74,14 @@ def teach(seeds: Seeds, pool: Texts, classes: int, c: float, view: WordsView, tr
     probe = fit(seeds.texts.vectors, seeds.labels, seeds.weights, classes, c)
     if part == 0 or seeds.texts.features is None or len(pool) == 0:
         return Teacher(probe)
-    sure = float(softmax(probe.logits(pool.vectors)).max(axis=1).mean())
+    some = pool.pick(np.arange(0, len(pool), -(-len(pool) // SAMPLE)))
+    sure = float(softmax(probe.logits(some.vectors)).max(axis=1).mean())
     known = (seeds.texts.features, seeds.labels, seeds.weights, classes)
     parts = []
     for view_part, model in (
         (trust, words.bayes(*known, view.smoothing)),
         (1 - trust, words.regression(*known, view.c)),
     ):
-        factor = np.float32(view_part / match_confidence(model.logits(pool.features), sure))
+        factor = np.float32(view_part / match_confidence(model.logits(some.features), sure))
         parts.append((factor * model.table, factor * model.bias))
     return Teacher(probe, Words(parts[0][0] + parts[1][0], parts[0][1] + parts[1][1]), part)
