@@ -146,6 +146,8 @@ class CellFailed(Exception):
 
 def set_up(cell: Cell, folder: Path, shared: Prepared, places: Places) -> None:
     """Fill the cell's folder, and have pretraining done where the params ask for it."""
+    if not cell.k and cell.method.kind != "gleaner":
+        raise UserError(f"k: expected at least one label a class for {cell.method.name}, found 0")
     content = params_of(cell.method, shared)
     project.write(folder, shared.task, cell.k, cell.seed, content, places)
     done = project.pretrained(shared.task, content, places) if cell.method.kind == "gleaner" else None

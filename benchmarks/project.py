@@ -61,10 +61,12 @@ def content(task: Task, params: Path) -> dict[str, Any]:
 
 
 def write(folder: Path, task: Task, k: int, seed: int, params: dict[str, Any], places: Places) -> None:
-    """A cell's folder, from nothing: params.yaml, raw/, test.jsonl and the shared store."""
+    """A cell's folder, from nothing: params.yaml, raw/, test.jsonl and the shared store; k may be 0 for Gleaner."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "raw").mkdir(parents=True)
-    gold = set(draw(task.train, k, seed))
+    if not k:  # the file still has to name the classes: `ingest` reads one row of each, and forgets its label
+        params = params | {"ingest": params["ingest"] | {"labels_per_class": 0}}
+    gold = set(draw(task.train, k or 1, seed))
     labels = (label if i in gold else "" for i, label in enumerate(task.train.labels))
     rows = [{"text": text, "label": label} for text, label in zip(task.train.texts, labels, strict=True) if text]
     write_rows([*rows, *({"text": text, "label": ""} for text in task.pool)], folder / "raw" / "train.jsonl")

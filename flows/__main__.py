@@ -74,7 +74,8 @@ def ablate(
     seeds: Annotated[int, typer.Option(min=1, help="How often, each time with other gold rows held out.")] = 3,
     share: Annotated[float, typer.Option(min=0.01, max=0.9, help="Of each class's gold rows, held out.")] = 0.25,
     with_: Annotated[
-        list[str] | None, typer.Option("--with", help="A change to judge as an addition: finetune.lr=1e-4; repeatable.")
+        list[str] | None,
+        typer.Option("--with", help="Judge an addition: lora, ensemble, ... or finetune.lr=1e-4; repeatable."),
     ] = None,
     only: Annotated[list[str] | None, typer.Option(help="Judge only this, e.g. synonyms; repeatable.")] = None,
 ) -> None:

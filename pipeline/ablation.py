@@ -26,7 +26,24 @@ OFF: dict[str, dict[str, Any]] = {
     "back_translate": {"back_translate.engine": "none"},
     "pseudo_label": {"pseudo_label.teacher": "none"},
     "class names": {"pseudo_label.class_names": False},
+    "words": {"pseudo_label.words.parts": []},
+    "spreading": {"pseudo_label.spread": "none"},
     "finetune": {"finetune.method": "head", "finetune.start": "probe"},  # ships the teacher's own linear head
+}
+# What can be added by name, as in ``--with lora``. Add a line here for a new one.
+ON: dict[str, dict[str, Any]] = {
+    "mlm": {"pretrain.objective": "mlm"},
+    "simcse": {"pretrain.objective": "simcse"},
+    "finetuned teacher": {"pseudo_label.teacher": "finetuned"},
+    "clusters": {"pseudo_label.spread": "clusters"},
+    "finetune": {"finetune.method": "full"},
+    "joint objective": {"finetune.method": "full", "finetune.joint_weight": 1.0},
+    "adversarial": {"finetune.method": "full", "finetune.adversarial": 0.5},
+    "ensemble": {"finetune.method": "full", "finetune.students": 3},
+    "lora": {"finetune.method": "lora", "finetune.lr": 1e-3},
+    "adalora": {"finetune.method": "adalora", "finetune.lr": 1e-3},
+    "prefix": {"finetune.method": "prefix", "finetune.lr": 1e-3},
+    "bottleneck": {"finetune.method": "bottleneck", "finetune.lr": 1e-3},
 }
 # Varied where a validation split is held out, the same in every seed; without one, each seed holds other rows out.
 SEEDS = ("synonyms.seed", "pseudo_label.seed", "pseudo_label.finetuned.seed", "finetune.seed")
@@ -64,7 +81,7 @@ class Earned:
 def variants(content: dict[str, Any], with_: Sequence[str] = (), only: Sequence[str] = ()) -> list[Variant]:
     """The user's params, then each that differs from them; UserError for what is unknown or changes nothing.
 
-    ``with_`` holds changes to be judged as additions, as in ``finetune.lr=1e-4,finetune.epochs=2``.
+    ``with_`` holds what to judge as additions: names out of `ON`, or changes: ``finetune.lr=1e-4,finetune.epochs=2``.
     """
     unknown = [name for name in only if name not in OFF]
     if unknown:
@@ -75,7 +92,7 @@ def variants(content: dict[str, Any], with_: Sequence[str] = (), only: Sequence[
         if less != content and (not only or name in only):
             found.append(Variant(name, less, adds=False))
     for text in with_:
-        more = changed(content, parse_changes(text))
+        more = changed(content, ON[text] if text in ON else parse_changes(text))
         if more == content:
             raise UserError(f"--with {text}: expected values other than those of params.yaml, found the same")
         validate(more)

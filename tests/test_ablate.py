@@ -27,7 +27,16 @@ def content():
 
 def test_a_variant_has_one_thing_less_and_is_there_only_where_the_params_have_it(content):
     names = [one.name for one in ablation.variants(content)]
-    assert names == ["everything", "synonyms", "back_translate", "pseudo_label", "class names", "finetune"]
+    assert names == [
+        "everything",
+        "synonyms",
+        "back_translate",
+        "pseudo_label",
+        "class names",
+        "words",
+        "spreading",
+        "finetune",
+    ]
     content["synonyms"]["variants"] = 0
     content["pretrain"]["objective"] = "mlm"
     assert [one.name for one in ablation.variants(content)][1:3] == ["pretrain", "back_translate"]
@@ -49,7 +58,7 @@ def test_additions_are_changes_of_the_users_params(content):
         (["finetune.shoe=1"], [], "finetune.shoe: expected a key of params.yaml"),
         (["finetune.lr=fast"], [], "finetune.lr: expected"),
         (["finetune.lr=2e-5"], [], "found the same"),
-        (["finetune"], [], 'found "finetune"'),
+        (["shoes"], [], 'found "shoes"'),
         ([], ["shoes"], "--only: expected some of pretrain"),
     ],
 )
@@ -59,8 +68,13 @@ def test_mistakes_are_named(content, with_, only, said):
 
 
 def test_every_switch_names_keys_of_the_params(content):
-    for switch in ablation.OFF.values():
+    for switch in [*ablation.OFF.values(), *ablation.ON.values()]:
         assert ablation.validate(ablation.changed(content, switch))
+
+
+def test_a_known_addition_has_a_name(content):
+    added = ablation.variants(content, with_=["lora"], only=["synonyms"])[-1]
+    assert (added.name, added.adds, added.content["finetune"]["method"]) == ("lora", True, "lora")
 
 
 def test_a_comma_inside_a_list_is_no_further_change():
