@@ -27,7 +27,7 @@ def project(
     gold: int,
     held: int,
 ) -> Paths:
-    """The inputs of the stage: ``gold`` labelled rows, then ``held`` validation rows; the pool is the rest of the pairs.
+    """The inputs of the stage: ``gold`` labelled rows, then ``held`` validation rows; the pool is the rest.
 
     There are no augmented rows; each pool row has a group.
     """
