@@ -90,7 +90,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     Names come back as they were before a spreadsheet was kept from running them.
     """
     rows = pd.read_csv(existing(path), keep_default_na=False, na_values=[""], dtype=dict.fromkeys(NAMES, "str"))
-    for name in rows.columns.intersection(NAMES):
+    for name in rows.columns.intersection(list(NAMES)):
         rows[name] = rows[name].map(table.as_written, na_action="ignore")
     return rows
 

@@ -93,7 +93,8 @@ def ratios(groups: pd.DataFrame, least: int) -> list[str]:
             why = "too few rows" if len(large) < 2 else "too few pseudo-labels"
             said.append(f"{attribute}: {why} to compare groups.")
             continue
-        low, high = large.loc[large["share"].idxmin()], large.loc[large["share"].idxmax()]
+        ordered = large.sort_values("share", kind="stable")
+        low, high = ordered.iloc[0], ordered.iloc[-1]
         said.append(
             f"{attribute}: rows of {low['group']} got a pseudo-label {show(float(low['share'] / high['share']))} times "
             f"as often as those of {high['group']}."
