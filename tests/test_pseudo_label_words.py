@@ -192,7 +192,7 @@ def test_words_of_pure_noise_get_the_smallest_part_and_cost_nothing(own: PseudoL
         task = toy([4] * 8, [100] * 8, spread=0.9, signal=0.0, draw=draw)
         judged = task.judge(own)
         rounds = task.rounds(own, judged.belief)
-        assert judged.belief.part == min(own.words.parts)
+        assert judged.belief.part == pytest.approx(min(own.words.parts), abs=0.05)
         assert judged.best is not None
         lost.append(task.accuracy(rounds[0].teacher) - task.accuracy(rounds[judged.best].teacher))
     assert np.mean(lost) < 0.02
