@@ -3,11 +3,18 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from reporting import LABELS, change, fill, render
 
 from pipeline import table
+from pipeline.pseudo_label import audit
+from pipeline.pseudo_label.held_out import Judgement
+from pipeline.pseudo_label.probe import Probe
+from pipeline.pseudo_label.rounds import Belief, Round
+from pipeline.pseudo_label.views import Teacher
+from pipeline.stage import write_json
 
 
 @pytest.fixture
@@ -96,6 +103,23 @@ def test_where_precision_comes_from_is_said(root: Path, by: str, rows: int, said
     assert said in found
     assert "0.654" in found
     assert ("words have a part of 0.300" in found) == (rows > 0)
+
+
+def test_what_the_stage_writes_is_what_the_page_reads(root: Path) -> None:
+    """The real audit of two rounds over four classes, in place of the made-up files."""
+    teacher = Teacher(Probe(np.zeros((4, 2), np.float32), np.zeros(4, np.float32)), part=0.5)
+    taken = np.arange(40)
+    rounds = [Round(taken[:n], taken[:n] % 4, np.full(n, 0.9), np.full(4, 0.25), teacher) for n in (0, 40)]
+    truth = np.arange(36) % 4
+    judged_by = Judgement("folds", truth, np.stack([truth * 0, truth]), 1, Belief(1.0, 0.7, 0.5))
+    pool = pd.DataFrame({"group.region": ["=north"] * 30 + ["south"] * 30})
+    folder = root / "data/pseudo_label"
+    audit.write(rounds, 1, judged_by, pool, LABELS, folder)
+    write_json(audit.metrics(rounds, 1, judged_by, len(pool)), folder / "metrics.json")
+    page, _ = render(root)
+    assert "Round 1 of 1 was kept (judged by folds)" in page.text
+    assert "delivery 10 0.250 0.250 9 1.000 1.000" in page.text
+    assert "rows of south got a pseudo-label 0.333 times as often as those of =north." in page.text
 
 
 def test_no_text_of_a_row_is_in_the_section_and_labels_are_escaped(root: Path) -> None:
