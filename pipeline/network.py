@@ -20,6 +20,9 @@ class Words(torch.nn.Module):
     Features have unit length, as those that the table was fitted on. It is not trained: the encoder learns beside it.
     """
 
+    table: torch.Tensor
+    idf: torch.Tensor
+
     def __init__(self, table: torch.Tensor, idf: torch.Tensor) -> None:
         super().__init__()
         self.register_buffer("table", table)  # (vocabulary, classes)

@@ -1,43 +1,34 @@
-"""The teacher's rounds: class shares near the prior, held-out labels decide, nothing harmful is kept."""
+"""The teacher's rounds: class shares near the prior, more and more of the pool, and nothing that must not hurt does."""
 
-import json
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-from safetensors.numpy import load_file
+from pseudo_texts import BELIEF, Toy, cloud, toy
 
-from pipeline import table
 from pipeline.calibration import softmax
-from pipeline.errors import UserError
 from pipeline.params import Params, PseudoLabel
-from pipeline.pseudo_label import graph, run
-from pipeline.pseudo_label.held_out import NO_JUDGEMENT, judgement, on_folds, stratified_folds
-from pipeline.pseudo_label.probe import NEVER, Probe, Seeds, fit
-from pipeline.pseudo_label.rounds import label_in_rounds
+from pipeline.pseudo_label import spread
+from pipeline.pseudo_label.probe import NEVER, Probe, fit
+from pipeline.pseudo_label.rounds import Belief, label_in_rounds
 from pipeline.pseudo_label.selection import align, select
-from pipeline.pseudo_label.teacher import Vectors, as_they_are
-from pipeline.stage import Metrics, Paths
+from pipeline.pseudo_label.views import Seeds, Texts
 
-
-def cloud(counts: list[int], spread: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors around one random direction a class, and their class numbers."""
-    centres = np.random.default_rng(99).normal(size=(len(counts), 16))
-    random = np.random.default_rng(seed)
-    labels = np.repeat(np.arange(len(counts)), counts)
-    vectors = centres[labels] + spread * random.normal(size=(len(labels), 16))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), labels
-
-
-def seeds_of(vectors: np.ndarray, labels: np.ndarray) -> Seeds:
-    return Seeds(vectors, labels, np.full(len(labels), 5.0))
+DRAWS = 4  # of a made-up task, whose results are averaged
 
 
 @pytest.fixture
 def own(params: Callable[..., Params]) -> PseudoLabel:
     return params().pseudo_label
+
+
+def of_vectors(seeds: list[int], pool: list[int], spread: float, test: list[int]) -> Toy:
+    """A task whose texts have no words."""
+    parts = [cloud(counts, spread, seed) for seed, counts in enumerate((seeds, pool, test))]
+    (vectors, labels), (others, pool_truth), (asked, truth) = parts
+    given = Seeds(Texts(vectors), labels, np.full(len(labels), 5.0))
+    return Toy(given, Texts(others), pool_truth, Texts(asked), truth, len(seeds))
 
 
 def test_a_probe_of_two_classes_gives_the_probabilities_of_scikit_learn() -> None:
@@ -56,6 +47,11 @@ def test_a_class_without_any_row_is_never_named() -> None:
     assert set(probe.logits(vectors).argmax(axis=1)) == {0, 2}
 
 
+def test_probe_logits_are_linear() -> None:
+    probe = Probe(np.eye(2, dtype=np.float32), np.array([1, 0], dtype=np.float32))
+    assert probe.logits(np.array([[3.0, 4.0]], dtype=np.float32)).tolist() == [[4.0, 4.0]]
+
+
 def test_alignment_moves_the_class_shares_to_the_prior() -> None:
     probabilities = softmax(np.random.default_rng(0).normal(size=(500, 3)) + np.array([2.0, 0.0, 0.0]))
     prior = np.array([0.2, 0.3, 0.5])
@@ -72,193 +68,124 @@ def test_selection_takes_the_surest_rows_and_forces_no_row_into_a_class() -> Non
     assert select(probabilities, np.array([1.0, 0.0]), 1.0, 0.7)[0].tolist() == [0, 2]
 
 
-def test_an_unbalanced_pool_keeps_its_class_mix(own: PseudoLabel) -> None:
-    vectors, labels = cloud([5, 5, 5], 0.3)
-    pool, truth = cloud([700, 200, 100], 0.3, seed=1)
-    last = label_in_rounds(seeds_of(vectors, labels), pool, 3, 1.0, own)[-1]
+@pytest.mark.parametrize("signal", [None, 0.2])
+def test_an_unbalanced_pool_keeps_its_class_mix(own: PseudoLabel, signal: float | None) -> None:
+    """Of vectors alone, and of vectors and words."""
+    counts = [700, 200, 100]
+    task = of_vectors([5] * 3, counts, 0.3, []) if signal is None else toy([5] * 3, counts, spread=0.6, signal=signal)
+    last = task.rounds(own)[-1]
     shares = np.bincount(last.labels, minlength=3) / len(last.labels)
     assert shares[0] > 0.4  # the teacher sees 70%; a third each would be the balanced quota
-    assert (last.labels == truth[last.rows]).mean() > 0.95
+    assert (last.labels == task.pool_truth[last.rows]).mean() > 0.95
 
 
 def test_rounds_beat_the_teacher_that_they_start_from(own: PseudoLabel) -> None:
-    vectors, labels = cloud([2] * 8, 0.9)
-    pool, _ = cloud([150] * 8, 0.9, seed=1)
-    test, truth = cloud([100] * 8, 0.9, seed=2)
-    rounds = label_in_rounds(seeds_of(vectors, labels), pool, 8, 1.0, own)
-    first, last = ((r.probe.logits(test).argmax(axis=1) == truth).mean() for r in (rounds[0], rounds[-1]))
-    assert last > first + 0.03
+    task = of_vectors([2] * 8, [150] * 8, 0.9, [100] * 8)
+    rounds = task.rounds(own)
+    assert task.accuracy(rounds[-1].teacher) > task.accuracy(rounds[0].teacher) + 0.03
 
 
 def test_more_accepted_rows_from_round_to_round(own: PseudoLabel) -> None:
-    vectors, labels = cloud([3, 3], 0.5)
-    pool, _ = cloud([100, 100], 0.5, seed=1)
-    counts = [len(r.rows) for r in label_in_rounds(seeds_of(vectors, labels), pool, 2, 1.0, own)]
+    counts = [len(result.rows) for result in toy([3, 3], [100, 100], spread=0.5, signal=0.2).rounds(own)]
     assert counts[0] == 0
     assert counts == sorted(counts)
+    assert counts[1] > 0
 
 
-def test_folds_hold_out_a_gold_row_with_everything_that_derives_from_it(own: PseudoLabel) -> None:
-    """Every gold row has a twin of the same vector: only a teacher that sees the twin could know its random label."""
-    random = np.random.default_rng(0)
-    vectors = random.normal(size=(60, 16)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    seeds = pd.DataFrame({"target": random.integers(2, size=60), "source_id": np.arange(60).astype(str), "weight": 1.0})
-    twice = pd.concat([seeds, seeds], ignore_index=True)
-    nothing = vectors[:0]
-    see = as_they_are(Vectors(np.tile(vectors, (2, 1)), nothing, nothing))
-    judged = on_folds(twice, np.arange(60), see, 2, own)
-    assert judged.right is not None
-    assert judged.right[0] / 60 < 0.75
+def test_the_less_a_teacher_is_trusted_the_nearer_its_class_shares_are_held_to_equal_ones(own: PseudoLabel) -> None:
+    task = of_vectors([5] * 3, [700, 200, 100], 0.3, [])
+    far = [task.rounds(own, Belief(1.0, trust, 0.5))[1].prior.max() - 1 / 3 for trust in (0.0, 0.5, 1.0)]
+    assert far[0] == pytest.approx(0)
+    assert far[0] < far[1] < far[2]
+
+
+FEW = [1, 2, 3, 5, 8, 12, 16, 20]
+HARMLESS: dict[str, dict[str, Any]] = {
+    "1 to 20 gold rows of a class, an even pool": {"seeds": FEW, "pool": [100] * 8},
+    "1 to 20 gold rows of a class, a pool like them": {"seeds": FEW, "pool": [10 * count for count in FEW]},
+    "a pool of another class mix than the labels": {"seeds": [5] * 3, "pool": [700, 200, 100]},
+    "30% of the pool of no class": {"seeds": [8] * 8, "pool": [100] * 8, "strangers": 0.3},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", HARMLESS)
+def test_rounds_do_not_hurt(own: PseudoLabel, what: str) -> None:
+    """By trust, temperature and part from held-out labels; the last round, whether or not these would keep it."""
+    gains = []
+    for draw in range(DRAWS):
+        task = toy(**HARMLESS[what], spread=0.9, signal=0.2, draw=draw)
+        rounds = task.rounds(own, task.judge(own).belief)
+        gains.append(task.accuracy(rounds[-1].teacher) - task.accuracy(rounds[0].teacher))
+    assert np.mean(gains) > -0.005
+
+
+@pytest.mark.slow
+def test_rounds_do_not_hurt_150_classes(own: PseudoLabel) -> None:
+    task = toy([3] * 150, [15] * 150, spread=0.5, signal=0.2, test=8)
+    rounds = task.rounds(own, task.judge(own).belief)
+    assert task.accuracy(rounds[-1].teacher) > task.accuracy(rounds[0].teacher) - 0.005
+    assert len(np.unique(rounds[-1].labels)) == 150
 
 
 def test_near_texts_tell_each_other_their_labels() -> None:
     vectors, labels = cloud([50, 50], 0.3)
     unsure = np.full((100, 2), 0.5)
     unsure[0], unsure[50] = [1.0, 0.0], [0.0, 1.0]
-    spread = graph.build(vectors, neighbours=10).smooth(unsure, alpha=0.9, steps=50)
-    assert (spread.argmax(axis=1) == labels).mean() > 0.95
-    assert np.allclose(spread.sum(axis=1), 1)
+    spreading = spread.build(vectors, neighbours=10).smooth(unsure, part=0.9, steps=50)
+    assert (spreading.argmax(axis=1) == labels).mean() > 0.95
+    assert np.allclose(spreading.sum(axis=1), 1)
 
 
 def test_the_graph_connects_each_row_with_its_nearest_others() -> None:
     vectors, _ = cloud([30, 30], 0.5)
-    near, cosine = graph.nearest(vectors, 5)
+    near, cosine = spread.nearest(vectors, 5)
     all_pairs = vectors @ vectors.T - 3 * np.eye(60)
     assert np.allclose(np.sort(cosine, axis=1), np.sort(all_pairs, axis=1)[:, -5:], atol=1e-6)
     assert not (near == np.arange(60)[:, None]).any()
 
 
-def test_stratified_folds_spread_each_class() -> None:
-    labels = np.repeat([0, 1, 2], [8, 4, 1])
-    folds = stratified_folds(labels, 4, seed=0)
-    assert np.bincount(folds[labels == 0]).tolist() == [2, 2, 2, 2]
-    assert np.bincount(folds[labels == 1]).tolist() == [1, 1, 1, 1]
+def test_clusters_hand_the_label_of_one_row_to_a_whole_cloud() -> None:
+    vectors, labels = cloud([50, 50, 50], 0.2)
+    unsure = np.full((150, 3), 1 / 3)
+    for label in range(3):
+        unsure[50 * label] = 50 * np.eye(3)[label]
+    told = spread.cluster(vectors, 3, seed=0).smooth(unsure, part=0.9)
+    assert (told.argmax(axis=1) == labels).mean() > 0.95
+    assert np.allclose(told.sum(axis=1), 1)
 
 
-def test_harmful_rounds_are_not_kept_and_harmless_ones_are() -> None:
-    labels = np.zeros(10, dtype=int)
-    right = np.tile(np.array([1.0, 0.0]), (10, 1))
-    worse = right.copy()
-    worse[:3] = [0.0, 1.0]
-    assert judgement("folds", np.stack([right, worse, worse]), labels).best == 0
-    assert judgement("folds", np.stack([right, right, worse]), labels).best == 1
-    assert judgement("folds", np.stack([worse, right, right]), labels).best == 2
+@pytest.mark.parametrize("kind", ["graph", "clusters"])
+def test_a_row_that_is_left_out_tells_nobody_anything(params: Callable[..., Params], kind: str) -> None:
+    own = params({"pseudo_label": {"spread": kind, "clusters": 1}}).pseudo_label
+    vectors, _ = cloud([20, 20], 0.3)
+    unsure = np.full((40, 2), 0.5)
+    others = np.arange(1, 40)
+    around = spread.spread(vectors, 2, own).among(others)
+    before = around.smooth(unsure[others], 0.8)
+    assert before.shape == (39, 2)
+    assert np.allclose(before, 0.5)
+    unsure[1] = [1.0, 0.0]
+    assert (around.smooth(unsure[others], 0.8)[:, 0] > 0.5 + 1e-6).any()
 
 
-def project(
-    root: Path, rows: Callable[..., pd.DataFrame], pairs: list[tuple[str, str]], tiny_encoder: Path, gold: int
-) -> Paths:
-    """The inputs of the stage: ``gold`` labelled rows, the rest of the pairs as the pool, no augmented rows."""
-    paths = Paths(root)
-    train = rows(pairs[:gold])
-    tables = {
-        "ingest/train": train,
-        "ingest/unlabelled": rows([(text, None) for text, _ in pairs[gold:]], origin="unlabelled"),
-        "ingest/validation": table.empty(train),
-        "synonyms/train": table.empty(train),
-        "back_translate/train": table.empty(train),
-    }
-    for name, content in tables.items():
-        table.write(content, root / "data" / f"{name}.parquet")
-    labels = {"labels": ["account", "delivery", "refund"], "descriptions": {"refund": "money back"}}
-    (root / "data/ingest/labels.json").write_text(json.dumps(labels))
-    (root / "data/pretrain").mkdir()
-    (root / "data/pretrain/encoder").symlink_to(tiny_encoder)
-    return paths
+def test_without_a_spread_every_row_keeps_what_it_said(params: Callable[..., Params]) -> None:
+    own = params({"pseudo_label": {"spread": "none"}}).pseudo_label
+    vectors, _ = cloud([20, 20], 0.3)
+    said = softmax(np.random.default_rng(0).normal(size=(40, 2)))
+    around = spread.spread(vectors, 2, own)
+    assert np.allclose(around.smooth(said, 0.8), said)
+    assert np.allclose(around.among(np.arange(5)).smooth(said[:5], 0.8), said[:5])
 
 
-Make = Callable[..., tuple[Paths, Metrics]]
+@pytest.mark.parametrize("kind", ["graph", "clusters", "none"])
+def test_rounds_work_with_every_spread(params: Callable[..., Params], kind: str) -> None:
+    task = toy([3] * 4, [60] * 4, spread=0.6, signal=0.2)
+    last = task.rounds(params({"pseudo_label": {"spread": kind}}).pseudo_label)[-1]
+    assert (last.labels == task.pool_truth[last.rows]).mean() > 0.95
 
 
-@pytest.fixture
-def stage(
-    tmp_path: Path,
-    rows: Callable[..., pd.DataFrame],
-    pairs: list[tuple[str, str]],
-    tiny_encoder: Path,
-    params: Callable[..., Params],
-) -> Make:
-    """``stage(gold, **pseudo_label params)`` runs the stage for real on the tiny encoder."""
-
-    def make(gold: int, **changes: object) -> tuple[Paths, Metrics]:
-        paths = project(tmp_path, rows, pairs, tiny_encoder, gold)
-        own = params({"pseudo_label": changes})
-        return paths, run(own.pseudo_label, own.encoder, paths)
-
-    return make
-
-
-def test_the_stage_writes_rows_head_and_rounds(stage: Make) -> None:
-    paths, metrics = stage(gold=12)
-    out = paths.data("pseudo_label")
-    accepted = table.read(out / "train.parquet")
-    assert metrics["accepted"] > 0
-    assert accepted["origin"].value_counts().to_dict() == {"pseudo": metrics["accepted"], "class_name": 3}
-    assert accepted.loc[accepted["origin"] == "pseudo", "confidence"].between(0, 1).all()
-    assert set(accepted.loc[accepted["origin"] == "class_name", "text"]) == {"account", "delivery", "money back"}
-    head = load_file(out / "head.safetensors")
-    assert head["weight"].shape == (3, 32)
-    assert head["bias"].shape == (3,)
-    rounds = pd.read_csv(out / "rounds.csv")
-    assert len(rounds) == 4
-    assert metrics["judged_by"] == "folds"
-    assert metrics["precision"] >= metrics["precision_without"]
-    assert (out / "rounds.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_two_runs_give_the_same_rows_even_from_an_empty_store(stage: Make) -> None:
-    import shutil
-
-    paths, _ = stage(gold=30)
-    first = (paths.data("pseudo_label") / "train.parquet").read_bytes()
-    shutil.rmtree(paths.root / "data")
-    paths, _ = stage(gold=30)
-    assert (paths.data("pseudo_label") / "train.parquet").read_bytes() == first
-
-
-def test_no_labels_at_all_starts_from_the_names_of_the_classes(stage: Make) -> None:
-    _, metrics = stage(gold=0)
-    assert metrics["judged_by"] == NO_JUDGEMENT.by
-    assert metrics["accepted"] > 0
-
-
-def test_no_labels_and_no_names_is_the_users_mistake(stage: Make) -> None:
-    with pytest.raises(UserError, match="pseudo_label.class_names: expected gold rows or class names"):
-        stage(gold=0, class_names=False)
-
-
-def test_an_empty_pool_gives_the_probe_on_the_gold_rows(stage: Make) -> None:
-    _, metrics = stage(gold=126)
-    assert metrics["accepted"] == 0
-    assert metrics["round"] == 0
-
-
-def test_teacher_none_labels_nothing_but_still_hands_over_a_head(stage: Make) -> None:
-    paths, metrics = stage(gold=30, teacher="none")
-    assert metrics["accepted"] == 0
-    assert isinstance(load_file(paths.data("pseudo_label") / "head.safetensors")["weight"], np.ndarray)
-
-
-@pytest.mark.slow
-def test_a_fine_tuned_teacher_labels_the_pool_and_the_head_fits_the_students_own_encoder(stage: Make) -> None:
-    own: dict[str, object] = {
-        "head_lr": 0.01,
-        "lr": 1e-3,
-        "dropout": 0.0,
-        "label_smoothing": 0.0,
-        "epochs": 2,
-        "max_steps": None,
-    }
-    own |= {"batch_size": 8, "gradient_accumulation": 1, "weight_decay": 0.0, "warmup": 0.0, "precision": "float32"}
-    own |= {"compile": False, "checkpoint_steps": 100, "trackers": [], "seed": 0}
-    paths, metrics = stage(gold=12, teacher="finetuned", finetuned=own)
-    assert metrics["judged_by"] == "folds"
-    assert metrics["accepted"] > 0
-    assert load_file(paths.data("pseudo_label") / "head.safetensors")["weight"].shape == (3, 32)
-    assert not list(paths.scratch("pseudo_label").glob("teacher-*"))
-
-
-def test_probe_logits_are_linear() -> None:
-    probe = Probe(np.eye(2, dtype=np.float32), np.array([1, 0], dtype=np.float32))
-    assert probe.logits(np.array([[3.0, 4.0]], dtype=np.float32)).tolist() == [[4.0, 4.0]]
+def test_an_empty_pool_gives_one_round(own: PseudoLabel) -> None:
+    task = toy([3] * 2, [10] * 2, spread=0.3, signal=0.2)
+    nothing = task.pool.pick(np.zeros(0, int))
+    assert len(label_in_rounds(task.seeds, nothing, spread.Apart(), 2, BELIEF, own)) == 1

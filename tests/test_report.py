@@ -1,180 +1,26 @@
 """The report stage: what page and card say of a run, and that they are safe and self-contained."""
 
-import json
 import re
-import shutil
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
+from reporting import LABELS, REPORT, ROOT, change, fill, render, rows
 
 from pipeline import table
 from pipeline.errors import UserError
-from pipeline.params import Report, read_yaml, to_yaml
+from pipeline.params import Report, read_yaml
 from pipeline.report import run
-from pipeline.report.gather import IMAGES
 from pipeline.report.graph import draw, layers, reduced, upstream
 from pipeline.report.grid import grid, show
 from pipeline.stage import Paths, write_json
-
-ROOT = Path(__file__).parent.parent
-LABELS = ["<script>alert(1)</script>", "a|b & *c*", "delivery", "refund"]
-REPORT = Report(title="Report of <b>messages</b>", examples=5)
-EVALUATE = {
-    "accuracy": 0.8725,
-    "accuracy_low": 0.8412,
-    "accuracy_high": 0.9021,
-    "macro_f1": 0.8634,
-    "macro_f1_low": 0.8301,
-    "macro_f1_high": 0.8955,
-    "calibration_error": 0.0417,
-    "log_loss": 0.4312,
-    "test_rows": 40,
-    "baseline": {
-        "tfidf": {"accuracy": 0.7111, "macro_f1": 0.7022},
-        "probe": {"accuracy": 0.8233, "macro_f1": 0.8144},
-    },
-    "gain_over_probe": 0.0492,
-    "gain_over_probe_low": 0.0121,
-    "gain_over_probe_high": 0.0873,
-}
-FAIRNESS = {
-    "attributes": 1,
-    "status": "ok",
-    "customer.status": "ok",
-    "customer.insufficient_groups": ["partner"],
-    "customer.accuracy_gap": 0.0876,
-    "customer.accuracy_gap_low": 0.0213,
-    "customer.accuracy_gap_high": 0.1539,
-}
-PIXEL = bytes.fromhex(
-    "89504e470d0a1a0a0000000d4948445200000001000000010804000000b51c0c020000000b4944415478da6364f80f00010501012718e366"
-    "0000000049454e44ae426082"
-)
-
-
-def rows(origin: str, count: int, labelled: bool = True) -> pd.DataFrame:
-    """Rows of one origin; each text is a secret that must never reach the report."""
-    ids = [f"{origin}-{i:03}" for i in range(count)]
-    labels = [LABELS[i % len(LABELS)] if labelled else None for i in range(count)]
-    texts = [f"secret text {i}" for i in range(count)]
-    return table.make(id=ids, source_id=ids, text=texts, label=labels, origin=origin, weight=0.5)
-
-
-def fill(root: Path) -> Path:
-    """What the stages before leave below ``root``: small, whole, and with awkward labels."""
-    shutil.copy(ROOT / "dvc.yaml", root)
-    params = read_yaml(ROOT / "params.yaml")
-    params["ingest"]["url"] = "postgresql://reader:hunter2@db.example/messages"
-    (root / "params.yaml").write_text(to_yaml(params))
-    data = root / "data"
-    for stage in ("ingest", "pretrain", "synonyms", "back_translate", "pseudo_label", "finetune", "export"):
-        write_json({"seen": {"rows": 1234}, "note": "<i>"}, data / stage / "metrics.json")
-    counts = {"read": 130, "train": 32, "validation": 0, "test": 40, "unlabelled": 56}
-    write_json({"rows": counts, "classes": 4}, data / "ingest/metrics.json")
-    write_json({"temperature": 1.0, "temperature_from": "none: 0 validation rows"}, data / "export/metrics.json")
-    write_json({"labels": LABELS, "descriptions": {"refund": "money back"}}, data / "ingest/labels.json")
-    table.write(rows("gold", 32), data / "ingest/train.parquet")
-    table.write(rows("gold", 40), data / "ingest/test.parquet")
-    table.write(rows("synonym", 30), data / "synonyms/train.parquet")
-    table.write(rows("back_translation", 28), data / "back_translate/train.parquet")
-    table.write(rows("pseudo", 50), data / "pseudo_label/train.parquet")
-    rejected = pd.DataFrame({"id": ["x", "y"], "reason": ["empty text", "conflicting labels"], "text": ["secret"] * 2})
-    rejected.to_parquet(data / "ingest/rejected.parquet")
-    write_json({"round": 1, "judged_by": "folds", "seen": {"rows": 1234}}, data / "pseudo_label/metrics.json")
-    rounds = pd.DataFrame({"round": [0, 1, 2], "accepted": [0, 50, 70], "precision": [0.8111, 0.9123, 0.8876]})
-    shares = {f"{kind}.{label}": [0.25, 0.2345, 0.3] for kind in ("share", "prior") for label in LABELS}
-    table.write_csv(rounds.assign(**shares), data / "pseudo_label/rounds.csv")
-    table.write_csv(pd.DataFrame({"step": [10, 20], "loss": [0.71, 0.42]}), data / "finetune/history.csv")
-    for image in IMAGES:
-        (data / image).parent.mkdir(parents=True, exist_ok=True)
-        (data / f"{image}.png").write_bytes(PIXEL)
-    fill_evaluation(data)
-    return root
-
-
-def fill_evaluation(data: Path) -> None:
-    """The outputs of evaluate and fairness."""
-    test = rows("gold", 40)
-    predicted = test["label"].mask(test.index < 6, "delivery")
-    confidence = np.linspace(0.99, 0.31, 40)
-    predictions = pd.DataFrame(
-        {"id": test["id"], "label": test["label"], "predicted": predicted, "confidence": confidence}
-    )
-    predictions.to_parquet(data / "evaluate/predictions.parquet")
-    names = [*LABELS, "macro avg", "weighted avg"]
-    scores = {"precision": 0.8, "recall": 0.7, "f1-score": [0.91, 0.62, 0.73, 0.84, 0.8, 0.8], "support": 10}
-    table.write_csv(pd.DataFrame({"class": names} | scores), data / "evaluate/per_class.csv")
-    groups = pd.DataFrame(
-        {
-            "attribute": "customer",
-            "group": ["business", "1", "partner", "business"],
-            "class": [None, None, None, "refund"],
-            "rows": [20, 15, 5, 20],
-            "positives": [None, None, None, 5],
-            "status": ["ok", "ok", "insufficient", "insufficient"],
-            "accuracy": [0.91, 0.82, 0.4, None],
-            "true_positive_rate": [None, None, None, 0.6],
-        }
-    )
-    table.write_csv(groups, data / "fairness/groups.csv")
-    write_json(EVALUATE, data / "evaluate/metrics.json")
-    write_json(FAIRNESS, data / "fairness/metrics.json")
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return fill(tmp_path)
-
-
-class Page(HTMLParser):
-    """A page taken apart: what a reader sees, each tag with its attributes, and whether tags nest properly."""
-
-    VOID = ("meta", "img", "br", "rect", "path", "link")
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.words: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in self.VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-
-def render(root: Path) -> tuple[Page, str]:
-    """Run the stage; the page taken apart, and the card."""
-    run(REPORT, Paths(root))
-    out = root / "data/report"
-    page = Page((out / "report.html").read_text())
-    assert page.open == []
-    return page, (out / "MODEL_CARD.md").read_text()
-
-
-def change(path: Path, **values: Any) -> None:
-    write_json(json.loads(path.read_text()) | values, path)
 
 
 def test_headline_numbers_stand_on_the_page_and_on_the_card(root: Path) -> None:
@@ -249,21 +95,14 @@ def test_examples_are_surest_errors_and_least_sure_rows(root: Path) -> None:
 
 
 def test_metrics_count_sections_and_examples(root: Path) -> None:
-    assert run(REPORT, Paths(root)) == {"sections": 8, "examples": 10}
-    assert run(Report(title="none", examples=0), Paths(root)) == {"sections": 8, "examples": 0}
+    assert run(REPORT, Paths(root)) == {"sections": 9, "examples": 10}
+    assert run(Report(title="none", examples=0), Paths(root)) == {"sections": 9, "examples": 0}
 
 
 def test_insufficient_groups_are_called_out(root: Path) -> None:
     page, card = render(root)
     assert "Too few rows to judge by customer: partner." in page.text
     assert "too few rows to judge partner" in card
-
-
-def test_kept_round_of_pseudo_labels_is_named(root: Path) -> None:
-    page, _ = render(root)
-    assert "Round 1 of 2 was kept (judged by folds)" in page.text
-    assert "1 50 0.912" in page.text
-    assert f"{LABELS[0]} 0.234 0.234" in page.text
 
 
 def test_every_metric_of_every_stage_is_listed_dotted(root: Path) -> None:

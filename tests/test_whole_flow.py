@@ -29,7 +29,7 @@ ARTIFACTS = {
     "pretrain": ENCODER,
     "synonyms": {"train.parquet"},
     "back_translate": {"train.parquet", "rejected.parquet"},
-    "pseudo_label": {"train.parquet", "head.safetensors", "rounds.csv", "rounds.png"},
+    "pseudo_label": {"train.parquet", "head.safetensors", "rounds.csv", "rounds.png", "classes.csv", "groups.csv"},
     "finetune": {"history.csv", "history.png", *(f"model/{name}" for name in NETWORK)},
     "export": {
         f"bundle/{name}" for name in (*NETWORK, "MANIFEST.json", "tokenizer.json", "model.onnx", "model.int8.onnx")

@@ -10,6 +10,8 @@ from pipeline.pseudo_label.held_out import Judgement
 from pipeline.pseudo_label.rounds import Round
 from pipeline.stage import Metrics, replace
 
+UNKNOWN = "unknown"  # the group of rows whose group nobody recorded
+
 
 def write(
     rounds: list[Round], kept: int, judged: Judgement, pool: pd.DataFrame, labels: list[str], folder: Path
@@ -86,7 +88,7 @@ def by_group(kept: Round, pool: pd.DataFrame) -> pd.DataFrame:
             "share": round(float(taken.mean()), 6),
         }
         for column in table.group_columns(pool)
-        for group, taken in pd.Series(accepted, index=pool.index).groupby(pool[column])
+        for group, taken in pd.Series(accepted, index=pool.index).groupby(pool[column].fillna(UNKNOWN))
     ]
     return pd.DataFrame(rows, columns=["attribute", "group", "pool", "accepted", "share"])
 

@@ -67,7 +67,8 @@ def look(
     idf, features = word_features(texts, len(tables[2]), folder, encoder) if params.words.parts else (None, None)
     ends = np.cumsum([0, *map(len, tables)])
     parts = [None if features is None else features[a:b] for a, b in pairwise(ends)]
-    blank = View(*(Texts(np.zeros((len(t), 0)), part) for t, part in zip(tables, parts, strict=True)), Apart())
+    seeds, pool, validation = (Texts(np.zeros((len(t), 0)), part) for t, part in zip(tables, parts, strict=True))
+    blank = View(seeds, pool, validation, Apart())
     own = teacher.look(embed(texts, folder, encoder, paths), blank, len(labels), params)
     if params.teacher == "finetuned":
         return own, teacher.fine_tuned(own, tables[0], texts, folder, labels, encoder, params, paths), idf
@@ -115,7 +116,7 @@ def write_head(teacher: Teacher, idf: np.ndarray | None, path: Path) -> None:
     from safetensors.numpy import save_file
 
     own, part = np.float32(1 - teacher.part), np.float32(teacher.part)
-    content = {"weight": own * teacher.probe.weight, "bias": own * teacher.probe.bias}
+    content: dict[str, np.ndarray] = {"weight": own * teacher.probe.weight, "bias": own * teacher.probe.bias}
     if teacher.words is not None and idf is not None:
         content["bias"] = content["bias"] + part * teacher.words.bias
         content |= {"words": part * teacher.words.table * (idf > 0)[:, None], "idf": idf}

@@ -34,6 +34,8 @@ class Results:
     per_class: pd.DataFrame
     groups: pd.DataFrame
     rounds: pd.DataFrame
+    accepted_classes: pd.DataFrame  # of pseudo-labelling: a row a round and class
+    accepted_groups: pd.DataFrame  # a row a group of the pool, in the round that was kept
     history: pd.DataFrame
     images: dict[str, str]  # "stage/name" -> data URI
 
@@ -68,6 +70,8 @@ def gather(paths: Paths) -> Results:
         per_class=read_csv(paths.data("evaluate") / "per_class.csv"),
         groups=read_csv(paths.data("fairness") / "groups.csv"),
         rounds=read_csv(paths.data("pseudo_label") / "rounds.csv"),
+        accepted_classes=read_csv(paths.data("pseudo_label") / "classes.csv"),
+        accepted_groups=read_csv(paths.data("pseudo_label") / "groups.csv"),
         history=read_csv(paths.data("finetune") / "history.csv"),
         images={name: data_uri(paths.root / "data" / f"{name}.png") for name in IMAGES},
     )
@@ -81,8 +85,14 @@ def existing(path: Path) -> Path:
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """A table that a stage wrote for people. Only an empty cell is a missing one: a group may well be called NA."""
-    return pd.read_csv(existing(path), keep_default_na=False, na_values=[""], dtype=dict.fromkeys(NAMES, "str"))
+    """A table that a stage wrote for people. Only an empty cell is a missing one: a group may well be called NA.
+
+    Names come back as they were before a spreadsheet was kept from running them.
+    """
+    rows = pd.read_csv(existing(path), keep_default_na=False, na_values=[""], dtype=dict.fromkeys(NAMES, "str"))
+    for name in rows.columns.intersection(list(NAMES)):
+        rows[name] = rows[name].map(table.as_written, na_action="ignore")
+    return rows
 
 
 def read_rejected(path: Path) -> dict[str, int]:

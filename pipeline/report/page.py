@@ -6,7 +6,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from pipeline.params import Report, to_yaml
-from pipeline.report import view
+from pipeline.report import pseudo_labels, view
 from pipeline.report.environment import HERE, environment
 from pipeline.report.gather import Results
 from pipeline.report.graph import HEIGHT, WIDTH, draw
@@ -17,6 +17,7 @@ SECTIONS = {
     "classes": "Classes",
     "groups": "Groups",
     "data": "Data",
+    "pseudo-labels": "Pseudo-labels",
     "training": "Training",
     "examples": "Examples",
     "stages": "Stages",
@@ -47,6 +48,7 @@ def render(results: Results, params: Report) -> str:
         **scores(results),
         **fairness(results),
         **data(results),
+        pseudo=pseudo_labels.audit(results),
         examples=view.examples(results, params.examples),
         graph=draw(results.pipeline),
         box_width=WIDTH,
@@ -90,7 +92,6 @@ def data(results: Results) -> dict[str, Any]:
         "origins": view.rows_by_origin(results),
         "labels": view.rows_by_class(results),
         "rejected": grid(rejected, "Rows that ingest could not use, by reason"),
-        "rounds": view.rounds(results),
         "history": grid(results.history.dropna(axis="columns", how="all"), "What training logged, step by step"),
     }
 

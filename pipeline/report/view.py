@@ -175,28 +175,6 @@ def rows_by_origin(results: Results) -> Grid:
     return grid(totals.sort_values(["rows", "origin"], ascending=[False, True]), "Training rows by origin")
 
 
-def rounds(results: Results) -> dict[str, Any]:
-    """The rounds of pseudo-labelling, and how the classes of the kept one share its rows; round 0 accepts none."""
-    rows = results.rounds
-    kept = results.metrics["pseudo_label"]["round"]
-    chosen = rows[rows["round"] == kept].iloc[0]
-    shares = pd.DataFrame(
-        {
-            "label": results.labels,
-            "share of accepted rows": [chosen[f"share.{label}"] for label in results.labels],
-            "estimated share of the pool": [chosen[f"prior.{label}"] for label in results.labels],
-        }
-    )
-    counts = rows[[name for name in rows.columns if "." not in name]]
-    return {
-        "count": len(rows) - 1,
-        "kept": kept,
-        "judged_by": results.metrics["pseudo_label"]["judged_by"],
-        "table": grid(counts, "Rounds of pseudo-labelling; precision is measured on held-out labels"),
-        "shares": grid(shares, f"Class shares in round {kept}"),
-    }
-
-
 def attributes(results: Results) -> list[dict[str, Any]]:
     """Each group attribute: its name, status, accuracy gap with interval, and the groups too small to judge."""
     found = results.metrics["fairness"]

@@ -1,0 +1,102 @@
+"""What the page says of pseudo-labels: precision by round and class, who was accepted, what the numbers stand on."""
+
+from typing import Any
+
+import pandas as pd
+
+from pipeline.report.gather import Results
+from pipeline.report.grid import Grid, grid, show
+
+SHOWN = 15  # classes; where there are more, the least precise ones
+ENOUGH = 30  # held-out rows, below which precision by class is chance
+UNKNOWN = "unknown"  # the group of rows whose group nobody recorded
+
+
+def audit(results: Results) -> dict[str, Any]:
+    """All that the section shows."""
+    found = results.metrics["pseudo_label"]
+    rows = results.rounds
+    counts = rows[[name for name in rows.columns if "." not in name]]  # the shares of each class are in their own table
+    classes, hidden = by_class(results)
+    return {
+        "count": len(rows) - 1,
+        "kept": found["round"],
+        "judged_by": found["judged_by"],
+        "source": source(found),
+        "rounds": grid(counts, "Rounds of pseudo-labelling; precision is measured on held-out labels"),
+        "doubt": doubt(found["held_out_rows"]),
+        "classes": classes,
+        "more": f"{show(hidden)} more classes are in data/pseudo_label/classes.csv." if hidden else "",
+        "groups": grid(results.accepted_groups, "Pool rows that got a pseudo-label, by group", bars="share"),
+        "ratios": ratios(results.accepted_groups, results.params["fairness"]["min_group_size"]),
+    }
+
+
+def source(found: dict[str, Any]) -> str:
+    """Where precision comes from, in a sentence or two; ``found`` are the metrics of the stage."""
+    if found["held_out_rows"] == 0:
+        return (
+            f"Precision is unknown, because no label could be held out ({found['judged_by'].removeprefix('none: ')}): "
+            f"the last round was kept, and trust in the first teacher ({show(found['trust'])}) is the params'."
+        )
+    asked = {
+        "validation": "validation rows, which no teacher learned from",
+        "folds": "gold rows, each answered by a teacher that had not seen it",
+    }[found["judged_by"]]
+    return (
+        f"Precision is the share of right answers on {show(found['held_out_rows'])} {asked}; accepted rows have no "
+        f"known label, and are the ones that the teacher is surest of. The first teacher is trusted "
+        f"{show(found['trust'])} (0: it guesses, 1: it is always right), and words have a part of "
+        f"{show(found['words_part'])} in the kept one's answers."
+    )
+
+
+def doubt(held_out: int) -> str:
+    """What too few held-out rows leave open, or nothing."""
+    if held_out >= ENOUGH:
+        return ""
+    return f"With {show(held_out)} held-out rows, precision by class cannot be told; it takes {ENOUGH} at least."
+
+
+def by_class(results: Results) -> tuple[Grid, int]:
+    """The classes in the kept round, and how many more there are than the table shows.
+
+    The least precise come first. Where precision cannot be told, it is left out, and the least accepted come first.
+    """
+    found = results.metrics["pseudo_label"]
+    rows = results.accepted_classes
+    rows = rows[rows["round"] == found["round"]]
+    told = found["held_out_rows"] >= ENOUGH
+    ranked = rows.sort_values(["precision", "recall"] if told else "accepted", kind="stable")
+    measured = ["held_out_rows", "precision", "recall"] if told else []
+    shares = {
+        "share of accepted rows": rows["accepted"] / max(1, rows["accepted"].sum()),
+        "estimated share of the pool": rows["prior"],
+    }
+    table = ranked.assign(**shares)[["class", "accepted", *shares, *measured]].head(SHOWN)
+    first = "least precise" if told else "least accepted"
+    return (
+        grid(table, f"Classes in round {found['round']}, {first} first", bars="precision" if told else None),
+        len(rows) - len(table),
+    )
+
+
+def ratios(groups: pd.DataFrame, least: int) -> list[str]:
+    """A sentence on each attribute: how often the least accepted group is taken, for each time the most accepted is.
+
+    Groups with fewer than ``least`` pool rows are left out, for their shares are chance.
+    """
+    said = []
+    for attribute, rows in groups.groupby("attribute", sort=False):
+        large = rows[(rows["pool"] >= least) & (rows["group"] != UNKNOWN)]
+        if len(large) < 2 or not large["accepted"].any():
+            why = "too few rows" if len(large) < 2 else "too few pseudo-labels"
+            said.append(f"{attribute}: {why} to compare groups.")
+            continue
+        ordered = large.sort_values("share", kind="stable")
+        low, high = ordered.iloc[0], ordered.iloc[-1]
+        said.append(
+            f"{attribute}: rows of {low['group']} got a pseudo-label {show(float(low['share'] / high['share']))} times "
+            f"as often as those of {high['group']}."
+        )
+    return said

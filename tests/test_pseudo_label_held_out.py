@@ -1,0 +1,130 @@
+"""What held-out labels say: how far the first teacher can be trusted, which part the words get, which round is kept."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from pseudo_texts import cloud, gold, toy, unit
+
+from pipeline.params import Params, PseudoLabel
+from pipeline.pseudo_label import held_out
+from pipeline.pseudo_label.spread import Apart, spread
+from pipeline.pseudo_label.teacher import View, as_they_are
+from pipeline.pseudo_label.views import Texts
+
+NOBODY = np.zeros(0, int)
+
+
+@pytest.fixture
+def own(params: Callable[..., Params]) -> PseudoLabel:
+    return params().pseudo_label
+
+
+def trusted(vectors: np.ndarray, labels: np.ndarray, own: PseudoLabel) -> float:
+    """The trust in a teacher of the first half of the rows, told by the second half as validation rows."""
+    half = len(labels) // 2
+    view = View(Texts(vectors[:half]), Texts(vectors[:0]), Texts(vectors[half:]), Apart())
+    return held_out.judge(gold(labels[:half]), labels[half:], as_they_are(view), 4, own).belief.trust
+
+
+def test_a_teacher_that_guesses_gets_no_trust_and_a_perfect_one_all(own: PseudoLabel) -> None:
+    random = np.random.default_rng(0)
+    vectors, labels = cloud([300] * 4, 0.1)
+    mixed = random.permutation(1200)
+    assert trusted(vectors[mixed], labels[mixed], own) > 0.95
+    assert trusted(unit(random.normal(size=(1200, 16))), random.integers(4, size=1200), own) < 0.1
+
+
+def test_trust_is_measured_on_gold_rows_that_the_teacher_has_not_seen(own: PseudoLabel) -> None:
+    """A label that nothing tells can be learned by heart, which earns no trust."""
+    vectors = unit(np.random.default_rng(0).normal(size=(200, 16)))
+    nothing = Texts(vectors[:0])
+    drawn = np.random.default_rng(1).integers(4, size=200)
+    view = View(Texts(vectors), nothing, nothing, Apart())
+    assert held_out.judge(gold(drawn), NOBODY, as_they_are(view), 4, own).belief.trust < 0.15
+
+
+def test_validation_rows_are_asked_where_there_are_any(own: PseudoLabel) -> None:
+    task = toy([4] * 3, [40] * 3, spread=0.6, signal=0.3)
+    around = spread(np.concatenate([task.seeds.texts.vectors, task.pool.vectors]), 3, own)
+    see = as_they_are(View(task.seeds.texts, task.pool, task.test, around))
+    judged = held_out.judge(gold(task.seeds.labels), task.truth, see, 3, own)
+    assert judged.by == "validation"
+    assert judged.truth.tolist() == task.truth.tolist()
+    assert judged.predicted.shape == (own.rounds + 1, len(task.truth))
+    assert judged.right is not None
+    assert max(judged.right) / len(task.truth) > 0.9
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3])
+def test_too_few_gold_rows_leave_trust_and_part_to_the_params(own: PseudoLabel, rows: int) -> None:
+    vectors, labels = cloud([rows, 0, 0], 0.3)
+    nothing = Texts(vectors[:0])
+    view = View(Texts(vectors), nothing, nothing, Apart())
+    judged = held_out.judge(gold(labels), NOBODY, as_they_are(view), 3, own)
+    assert judged.by.startswith("none")
+    assert judged.best is None
+    assert judged.right is None
+    assert judged.belief.temperature == 1
+    assert judged.belief.trust == own.trust
+    assert judged.belief.part == sorted(own.words.parts)[1]
+
+
+def test_folds_hold_out_a_gold_row_with_everything_that_derives_from_it(own: PseudoLabel) -> None:
+    """Every gold row has a twin of the same vector: only a teacher that sees the twin could know its random label."""
+    random = np.random.default_rng(0)
+    vectors = unit(random.normal(size=(60, 16)))
+    seeds = gold(random.integers(2, size=60))
+    twins = seeds.assign(origin="synonym")
+    nothing = Texts(vectors[:0])
+    see = as_they_are(View(Texts(np.tile(vectors, (2, 1))), nothing, nothing, Apart()))
+    judged = held_out.judge(pd.concat([seeds, twins], ignore_index=True), NOBODY, see, 2, own)
+    assert judged.right is not None
+    assert len(judged.truth) == 60
+    assert judged.right[0] / 60 < 0.75
+
+
+def test_what_a_fold_holds_out_reaches_the_teacher_neither_by_training_nor_by_the_spread(own: PseudoLabel) -> None:
+    """The view that a fold looks at has the seeds that it keeps, and labels spread over those and the pool alone."""
+    task = toy([8] * 2, [20] * 2, spread=0.3, signal=0.3)
+    around = spread(np.concatenate([task.seeds.texts.vectors, task.pool.vectors]), 2, own)
+    nothing = task.pool.pick(NOBODY)
+    view = View(task.seeds.texts, task.pool, nothing, around)
+    asked = []
+
+    def see(kept: np.ndarray) -> View:
+        asked.append(kept)
+        return view
+
+    exams = list(held_out.folds(gold(task.seeds.labels), np.arange(16), see, own))
+    assert len(exams) == own.folds
+    assert sorted(np.concatenate([exam.answers for exam in exams])) == [0] * 8 + [1] * 8
+    for kept, exam in zip(asked, exams, strict=True):
+        assert len(exam.seeds.labels) == len(kept) == 16 - len(exam.asked)
+        shared = (exam.asked.vectors[:, None] == exam.seeds.texts.vectors[None]).all(axis=2)
+        assert not shared.any()
+        rows = np.full((len(kept) + len(task.pool), 2), 0.5)
+        assert exam.view.spread.smooth(rows, 0.8).shape == rows.shape
+
+
+def test_stratified_folds_spread_each_class() -> None:
+    labels = np.repeat([0, 1, 2], [8, 4, 1])
+    folds = held_out.stratified_folds(labels, 4, seed=0)
+    assert np.bincount(folds[labels == 0]).tolist() == [2, 2, 2, 2]
+    assert np.bincount(folds[labels == 1]).tolist() == [1, 1, 1, 1]
+
+
+def test_harmful_rounds_are_not_kept_and_harmless_ones_are() -> None:
+    right = np.ones(10, bool)
+    worse = np.arange(10) >= 3
+    assert held_out.best(np.stack([right, worse, worse])) == 0
+    assert held_out.best(np.stack([right, right, worse])) == 1
+    assert held_out.best(np.stack([worse, right, right])) == 2
+
+
+def test_the_loss_is_least_for_the_surest_right_answers_whatever_their_scale() -> None:
+    truth = np.arange(30) % 3
+    mostly = np.eye(3)[np.where(np.arange(30) < 3, (truth + 1) % 3, truth)]
+    assert held_out.loss(mostly, truth) == pytest.approx(held_out.loss(7 * mostly, truth), abs=1e-3)
+    assert held_out.loss(np.eye(3)[truth], truth) < held_out.loss(mostly, truth)
