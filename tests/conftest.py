@@ -91,7 +91,8 @@ def params(tiny_encoder: Path) -> Callable[..., Params]:
 
     def change(changes: dict[str, dict[str, Any]] | None = None) -> Params:
         content = dict(own)
-        for section, values in [("encoder", tiny), *(changes or {}).items()]:
+        trained = {"method": "full"}  # what most tests of training are about
+        for section, values in [("encoder", tiny), ("finetune", trained), *(changes or {}).items()]:
             content[section] = content[section] | values
         return parameters.validate(content)
 

@@ -14,7 +14,7 @@ from flows.server import address
 from pipeline.params import read_yaml, to_yaml
 
 # Long enough to be killed in the middle, with a checkpoint by then.
-FINETUNE = {"epochs": 6, "checkpoint_steps": 4}
+FINETUNE = {"method": "full", "epochs": 6, "checkpoint_steps": 4}
 
 
 def make(root: Path, encoder: Path, server: str) -> Path:

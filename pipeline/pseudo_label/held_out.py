@@ -8,7 +8,7 @@ import pandas as pd
 
 from pipeline.calibration import fit_temperature, softmax
 from pipeline.params import PseudoLabel
-from pipeline.pseudo_label.rounds import Belief, first, label_in_rounds
+from pipeline.pseudo_label.rounds import Belief, Round, first, label_in_rounds
 from pipeline.pseudo_label.teacher import See, View
 from pipeline.pseudo_label.views import Seeds, Texts
 from pipeline.stage import progress
@@ -80,33 +80,62 @@ def folds(seeds: pd.DataFrame, gold: np.ndarray, see: See, params: PseudoLabel) 
 
 
 def examine(by: str, exams: list[Exam], classes: int, params: PseudoLabel) -> Judgement:
-    """Let teachers answer what they have not seen: the first one for its trust, then those of all rounds."""
+    """Let teachers answer what they have not seen: the first one for its trust, then those of all rounds.
+
+    The rounds are run with the words and without: words that say nothing would poison what the vectors know.
+    """
     truth = np.concatenate([exam.answers for exam in exams])
     answered = [first(exam.seeds, exam.view.pool, classes, params).teacher.logits(exam.asked) for exam in exams]
     belief = believe(np.concatenate(answered), truth, params)
-    runs = []
-    for exam in progress(exams, "folds", total=len(exams)):
-        view = exam.view
-        runs.append((exam.asked, label_in_rounds(exam.seeds, view.pool, view.spread, classes, belief, params)))
+    alone = replace(belief, part=0.0)
+    without = predicted(sit(exams, classes, alone, params), 0.0)
+    if not params.words.parts:
+        return Judgement(by, truth, without, best(without == truth), alone)
+    runs = sit(exams, classes, belief, params)
+    part = mean_part({part: answers(runs, -1, part) for part in params.words.parts}, truth)
+    both = predicted(runs, part)
+    if clearly_better(without[best(without == truth)] == truth, both[best(both == truth)] == truth):
+        return Judgement(by, truth, without, best(without == truth), alone)
+    return Judgement(by, truth, both, best(both == truth), replace(belief, part=part))
 
-    def answers(number: int, part: float) -> np.ndarray:
-        """Logits of the teachers of one round on all questions, the words having this part."""
-        return np.concatenate([run[number].teacher.logits(asked, part) for asked, run in runs])
 
-    part = mean_part({part: answers(-1, part) for part in params.words.parts}, truth)
-    predicted = np.stack([answers(number, part).argmax(axis=1) for number in range(len(runs[0][1]))])
-    return Judgement(by, truth, predicted, best(predicted == truth), replace(belief, part=part))
+Run = tuple[Texts, list[Round]]  # the questions of an exam, and the rounds of teachers that answer them
+
+
+def sit(exams: list[Exam], classes: int, belief: Belief, params: PseudoLabel) -> list[Run]:
+    """The rounds of each exam."""
+    return [
+        (exam.asked, label_in_rounds(exam.seeds, exam.view.pool, exam.view.spread, classes, belief, params))
+        for exam in progress(exams, "folds", total=len(exams))
+    ]
+
+
+def answers(runs: list[Run], number: int, part: float) -> np.ndarray:
+    """Logits of the teachers of one round on all questions, (questions, classes), the words having this part."""
+    return np.concatenate([rounds[number].teacher.logits(asked, part) for asked, rounds in runs])
+
+
+def predicted(runs: list[Run], part: float) -> np.ndarray:
+    """Class numbers, (rounds, questions), the words having this part."""
+    return np.stack([answers(runs, number, part).argmax(axis=1) for number in range(len(runs[0][1]))])
+
+
+def clearly_better(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether ``one`` is right where ``other`` is wrong by more than a standard error of the difference."""
+    wins, losses = int((one & ~other).sum()), int((other & ~one).sum())
+    return wins - losses > np.sqrt(wins + losses)
 
 
 def believe(logits: np.ndarray, truth: np.ndarray, params: PseudoLabel) -> Belief:
     """What the first teacher's answers on unseen rows, (rows, classes), say of it; few rows say little.
 
-    Trust is its accuracy corrected for chance over equal classes. The temperature is the root of the one that suits
+    Trust is its mean recall over the classes, corrected for chance. The temperature is the root of the one that suits
     this teacher: those of later rounds have learned from far more rows and need less of it.
     """
     rows, chance = len(truth), 1 / logits.shape[1]
-    accuracy = float((logits.argmax(axis=1) == truth).mean())
-    measured = max(0.0, (accuracy - chance) / (1 - chance)) if chance < 1 else 1.0
+    right = logits.argmax(axis=1) == truth
+    recall = float(np.mean([right[truth == label].mean() for label in np.unique(truth)]))
+    measured = max(0.0, (recall - chance) / (1 - chance)) if chance < 1 else 1.0
     said = rows / (rows + PRIOR_ROWS)
     temperature = fit_temperature(logits, truth) ** (said / 2)
     return Belief(temperature, said * measured + (1 - said) * params.trust, usual(params))

@@ -76,7 +76,7 @@ def look(
 
 
 def word_features(texts: list[str], held: int, folder: Path, encoder: Encoder) -> tuple[np.ndarray, Any]:
-    """Inverse frequency of each token, (vocabulary,), and the features of the texts, sparse (rows, vocabulary).
+    """Inverse frequency of each token, (vocabulary,), and the features of the texts, sparse (rows, tokens that count).
 
     The last ``held`` texts have no say in the frequencies.
     """
@@ -118,8 +118,9 @@ def write_head(teacher: Teacher, idf: np.ndarray | None, path: Path) -> None:
     own, part = np.float32(1 - teacher.part), np.float32(teacher.part)
     content: dict[str, np.ndarray] = {"weight": own * teacher.probe.weight, "bias": own * teacher.probe.bias}
     if teacher.words is not None and idf is not None:
-        content["bias"] = content["bias"] + part * teacher.words.bias
-        content |= {"words": part * teacher.words.table * (idf > 0)[:, None], "idf": idf}
+        words = np.zeros((len(idf), len(teacher.words.bias)), dtype=np.float32)
+        words[idf > 0] = part * teacher.words.table
+        content |= {"bias": content["bias"] + part * teacher.words.bias, "words": words, "idf": idf}
     replace(path, lambda file: save_file(content, file))
 
 

@@ -19,7 +19,7 @@ class Texts:
     """What a teacher sees of some rows."""
 
     vectors: np.ndarray  # (rows, width) float32, unit length
-    features: Any = None  # sparse (rows, vocabulary), or None where nobody looks at the words
+    features: Any = None  # sparse (rows, tokens that count), or None where nobody looks at the words
 
     def __len__(self) -> int:
         return len(self.vectors)

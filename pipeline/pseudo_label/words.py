@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.pseudo_label.probe import NEVER
 from pipeline.pseudo_label.probe import fit as fit_probe
 
 MIN_TEXTS = 2  # that a token must be in: one that a single text holds says nothing of another
@@ -18,11 +19,11 @@ MIN_TEXTS = 2  # that a token must be in: one that a single text holds says noth
 class Words:
     """A linear classifier over tokens: logits = features @ table + bias."""
 
-    table: np.ndarray  # (vocabulary, classes) float32
+    table: np.ndarray  # (tokens that count, classes) float32
     bias: np.ndarray  # (classes,) float32
 
     def logits(self, features: Any) -> np.ndarray:
-        """Sparse features (rows, vocabulary) to (rows, classes)."""
+        """Sparse features (rows, tokens that count) to (rows, classes)."""
         return np.asarray(features @ self.table) + self.bias
 
 
@@ -38,7 +39,7 @@ def inverse_frequency(tokens: list[list[int]], vocabulary: int, special: list[in
 
 
 def features(tokens: list[list[int]], idf: np.ndarray) -> Any:
-    """Sparse (rows, vocabulary): the inverse frequency of each distinct token, every row of unit length."""
+    """Sparse (rows, tokens that count): the inverse frequency of each distinct token, every row of unit length."""
     from scipy.sparse import csr_matrix
     from sklearn.preprocessing import normalize
 
@@ -47,18 +48,21 @@ def features(tokens: list[list[int]], idf: np.ndarray) -> Any:
     columns = np.array([token for row in distinct for token in row], dtype=np.int64)
     rows = csr_matrix((idf[columns], columns, ends), shape=(len(tokens), len(idf)))
     rows.eliminate_zeros()
-    return normalize(rows)
+    return normalize(rows[:, np.flatnonzero(idf)])  # most of a vocabulary is in no text: tables would be mostly empty
 
 
 def bayes(rows: Any, labels: np.ndarray, weights: np.ndarray, classes: int, smoothing: float) -> Words:
     """Multinomial naive Bayes over features: how each class talks. Shares of classes are left to the alignment.
+
+    A class without rows is never named.
 
     It counts, so that wrong labels spread thinly over many words; over rounds of pseudo-labels this is expectation
     maximisation with hard labels (Nigam et al. 2000).
     """
     counts = np.asarray(rows.T @ (np.eye(classes)[labels] * weights[:, None])) + smoothing
     table = np.log(counts / counts.sum(axis=0))
-    return Words(table.astype(np.float32), np.zeros(classes, dtype=np.float32))
+    bias = np.where(np.bincount(labels, minlength=classes) > 0, 0.0, NEVER)
+    return Words(table.astype(np.float32), bias.astype(np.float32))
 
 
 def regression(rows: Any, labels: np.ndarray, weights: np.ndarray, classes: int, c: float) -> Words:
