@@ -26,6 +26,7 @@ def content():
 
 
 def test_a_variant_has_one_thing_less_and_is_there_only_where_the_params_have_it(content):
+    content["finetune"]["method"] = "full"
     names = [one.name for one in ablation.variants(content)]
     assert names == [
         "everything",
