@@ -30,8 +30,11 @@ JUDGED = Judgement(
     np.array([[1, 1, 1, 1, 1, 1], [0, 0, 0, 1, 0, 0], [0, 0, 1, 1, 1, 0]]),
     best=2,
     belief=Belief(1.5, 0.6, 0.5),
+    names=True,
 )
-NOTHING = Judgement("none: too few gold rows for folds", TRUTH[:0], np.zeros((0, 0), int), None, Belief(1, 0.5, 0.5))
+NOTHING = Judgement(
+    "none: too few gold rows for folds", TRUTH[:0], np.zeros((0, 0), int), None, Belief(1, 0.5, 0.5), True
+)
 POOL = pd.DataFrame({"group.region": ["a", "a", "a", "+b", "+b", "+b"], "group.age": ["old", None] * 3, "text": "?"})
 
 
@@ -59,7 +62,7 @@ def test_precision_and_recall_of_each_class_in_each_round() -> None:
 
 
 def test_a_class_without_a_held_out_row_has_no_recall() -> None:
-    judged = Judgement("folds", TRUTH[:5], JUDGED.predicted[:, :5], 2, JUDGED.belief)
+    judged = Judgement("folds", TRUTH[:5], JUDGED.predicted[:, :5], 2, JUDGED.belief, True)
     other = audit.by_class(ROUNDS, judged, LABELS).query("`class` == 'other'")
     assert other["held_out_rows"].tolist() == [0, 0, 0]
     assert other["recall"].isna().all()
@@ -116,6 +119,7 @@ def test_metrics_name_the_kept_round_and_what_its_precision_stands_on() -> None:
         "temperature": 1.5,
         "trust": 0.6,
         "words_part": 0.5,
+        "class_names_heard": True,
         "precision_without": round(2 / 6, 6),
         "precision": round(4 / 6, 6),
     }

@@ -128,3 +128,19 @@ def test_the_loss_is_least_for_the_surest_right_answers_whatever_their_scale() -
     mostly = np.eye(3)[np.where(np.arange(30) < 3, (truth + 1) % 3, truth)]
     assert held_out.loss(mostly, truth) == pytest.approx(held_out.loss(7 * mostly, truth), abs=1e-3)
     assert held_out.loss(np.eye(3)[truth], truth) < held_out.loss(mostly, truth)
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_names_of_classes_are_heard_unless_they_clearly_hurt(own: PseudoLabel, shift: int) -> None:
+    """Names that mean what they say stand beside their class; with the shift, each stands beside another one's."""
+    vectors, labels = cloud([12] * 4, 0.8)
+    means = unit(np.stack([vectors[labels == (label + shift) % 4].mean(axis=0) for label in range(4)]))
+    seeds = gold(np.concatenate([labels, np.arange(4)])).assign(origin=["gold"] * 48 + ["class_name"] * 4)
+    seeds.loc[seeds["origin"].eq("class_name"), "weight"] = 60.0
+    pool, nothing = Texts(cloud([50] * 4, 0.8, seed=1)[0]), Texts(vectors[:0])
+    every = Texts(np.concatenate([vectors, means]))
+    around = spread(np.concatenate([every.vectors, pool.vectors]), 4, own)
+    judged = held_out.judge(seeds, NOBODY, as_they_are(View(every, pool, nothing, around)), 4, own)
+    assert judged.names == (shift == 0)
+    assert judged.right is not None
+    assert max(judged.right) / 48 > 0.7

@@ -105,6 +105,7 @@ def metrics(rounds: list[Round], kept: int, judged: Judgement, pool: int) -> Met
         "temperature": round(judged.belief.temperature, 4),
         "trust": round(judged.belief.trust, 4),
         "words_part": rounds[kept].teacher.part,
+        "class_names_heard": judged.names,
     }
     if judged.right:
         result["precision_without"] = round(judged.right[0] / held, 6)

@@ -25,6 +25,7 @@ class Judgement:
     predicted: np.ndarray  # (rounds, held-out rows) class numbers, round 0 first
     best: int | None  # the round to keep; 0 = no pseudo-labels
     belief: Belief
+    names: bool  # whether the names of the classes are heard
 
     @property
     def right(self) -> list[int] | None:
@@ -40,6 +41,11 @@ class Exam:
     view: View
     asked: Texts
     answers: np.ndarray  # (asked rows,) class numbers
+    names: np.ndarray  # (seeds,) whether a seed is the name of a class
+
+    def without_names(self) -> "Exam":
+        """The same questions to a teacher that hears no name of a class."""
+        return replace(self, seeds=replace(self.seeds, weights=np.where(self.names, 0.0, self.seeds.weights)))
 
 
 def chosen(seeds: pd.DataFrame, view: View, kept: np.ndarray) -> Seeds:
@@ -53,14 +59,26 @@ def judge(seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, p
     if len(validation):
         everything = np.arange(len(seeds))
         view = see(everything)
-        exam = Exam(chosen(seeds, view, everything), view, view.validation, validation)
+        exam = Exam(chosen(seeds, view, everything), view, view.validation, validation, named(seeds))
         return examine("validation", [exam], classes, params)
     gold = np.flatnonzero(seeds["origin"] == "gold")
     exams = list(folds(seeds, gold, see, params)) if len(gold) >= params.folds else []
     if exams:
         return examine("folds", exams, classes, params)
     nobody = Belief(1.0, params.trust, usual(params))
-    return Judgement("none: too few gold rows for folds", np.zeros(0, int), np.zeros((0, 0), int), None, nobody)
+    return Judgement(
+        "none: too few gold rows for folds",
+        np.zeros(0, int),
+        np.zeros((0, 0), int),
+        None,
+        nobody,
+        bool(named(seeds).any()),
+    )
+
+
+def named(seeds: pd.DataFrame) -> np.ndarray:
+    """Which seeds are names of classes, (seeds,)."""
+    return seeds["origin"].eq("class_name").to_numpy()
 
 
 def folds(seeds: pd.DataFrame, gold: np.ndarray, see: See, params: PseudoLabel) -> Iterator[Exam]:
@@ -76,27 +94,41 @@ def folds(seeds: pd.DataFrame, gold: np.ndarray, see: See, params: PseudoLabel) 
         kept = np.flatnonzero(~np.isin(sources, sources[held]))
         if len(held) and len(kept):
             view = see(kept)
-            yield Exam(chosen(seeds, view, kept), view.among(kept), view.seeds.pick(held), labels[held])
+            yield Exam(
+                chosen(seeds, view, kept), view.among(kept), view.seeds.pick(held), labels[held], named(seeds)[kept]
+            )
 
 
 def examine(by: str, exams: list[Exam], classes: int, params: PseudoLabel) -> Judgement:
     """Let teachers answer what they have not seen: the first one for its trust, then those of all rounds.
 
-    The rounds are run with the words and without: words that say nothing would poison what the vectors know.
+    Names of classes are left out where they clearly hurt it. The rounds are run with the words and without: words that
+    say nothing would poison what the vectors know.
     """
     truth = np.concatenate([exam.answers for exam in exams])
-    answered = [first(exam.seeds, exam.view.pool, classes, params).teacher.logits(exam.asked) for exam in exams]
-    belief = believe(np.concatenate(answered), truth, params)
+    quiet = [exam.without_names() for exam in exams]
+    logits, unnamed = (first_answers(some, classes, params) for some in (exams, quiet))
+    hurt = clearly_better(unnamed.argmax(axis=1) == truth, logits.argmax(axis=1) == truth)
+    names = not hurt and any(exam.names.any() for exam in exams)
+    exams, logits = (exams, logits) if names else (quiet, unnamed)
+    belief = believe(logits, truth, params)
     alone = replace(belief, part=0.0)
     without = predicted(sit(exams, classes, alone, params), 0.0)
     if not params.words.parts:
-        return Judgement(by, truth, without, best(without == truth), alone)
+        return Judgement(by, truth, without, best(without == truth), alone, names)
     runs = sit(exams, classes, belief, params)
     part = mean_part({part: answers(runs, -1, part) for part in params.words.parts}, truth)
     both = predicted(runs, part)
     if clearly_better(without[best(without == truth)] == truth, both[best(both == truth)] == truth):
-        return Judgement(by, truth, without, best(without == truth), alone)
-    return Judgement(by, truth, both, best(both == truth), replace(belief, part=part))
+        return Judgement(by, truth, without, best(without == truth), alone, names)
+    return Judgement(by, truth, both, best(both == truth), replace(belief, part=part), names)
+
+
+def first_answers(exams: list[Exam], classes: int, params: PseudoLabel) -> np.ndarray:
+    """Logits of the first teacher on all questions, (questions, classes)."""
+    return np.concatenate(
+        [first(exam.seeds, exam.view.pool, classes, params).teacher.logits(exam.asked) for exam in exams]
+    )
 
 
 Run = tuple[Texts, list[Round]]  # the questions of an exam, and the rounds of teachers that answer them

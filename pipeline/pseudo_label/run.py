@@ -42,12 +42,14 @@ def run(params: PseudoLabel, encoder: Encoder, paths: Paths) -> Metrics:
     own, see, idf = look([seeds, pool, validation], labels, params, encoder, paths)
     truth = validation["label"].map(labels.index).to_numpy(dtype=int)
     judged = held_out.judge(seeds, truth, see, len(labels), params)
+    if not judged.names:
+        seeds = seeds.assign(weight=seeds["weight"].mask(seeds["origin"].eq("class_name"), 0.0))
     everything = np.arange(len(seeds))
     view = see(everything)
     trained = held_out.chosen(seeds, view, everything)
     rounds = label_in_rounds(trained, view.pool, view.spread, len(labels), judged.belief, params)
     kept = judged.best if judged.best is not None else len(rounds) - 1
-    write(rounds[kept], seeds, pool, labels, params, paths)
+    write(rounds[kept], seeds, pool, labels, params, paths)  # a row of no weight is not learned from
     shipped = student_head(rounds[kept], own, trained, len(labels), judged.belief, params)
     write_head(shipped, idf, paths.data("pseudo_label") / "head.safetensors")
     audit.write(rounds, kept, judged, pool, labels, paths.data("pseudo_label"))
@@ -100,7 +102,7 @@ def write(
     kept: Round, seeds: pd.DataFrame, pool: pd.DataFrame, labels: list[str], params: PseudoLabel, paths: Paths
 ) -> None:
     """The rows that the student learns from beside gold and augmented ones: class names and accepted pool rows."""
-    names = seeds[seeds["origin"] == "class_name"].assign(weight=params.class_name_weight)
+    names = seeds[seeds["origin"].eq("class_name")]
     accepted = pool.iloc[kept.rows].assign(
         label=[labels[i] for i in kept.labels], origin="pseudo", weight=params.weight, confidence=kept.confidence
     )
