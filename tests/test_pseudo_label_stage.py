@@ -106,11 +106,15 @@ def test_the_stage_writes_rows_heads_and_audit(stage: Make, tiny_encoder: Path) 
     assert not head["words"][head["idf"] == 0].any()
     assert metrics["judged_by"] == "folds"
     assert metrics["held_out_rows"] == 12
-    assert 0 <= metrics["precision"] <= 1
     assert (out / "rounds.png").read_bytes().startswith(b"\x89PNG")
     assert {path.name for path in out.iterdir()} == {
         *("train.parquet", "head.safetensors", "rounds.csv", "rounds.png", "classes.csv", "groups.csv"),
     }
+
+
+def test_what_is_kept_is_no_worse_on_held_out_labels_than_no_pseudo_labels(stage: Make) -> None:
+    _, metrics = stage(gold=12)
+    assert metrics["precision"] >= metrics["precision_without"]
 
 
 @pytest.mark.usefixtures("last_round")
