@@ -9,9 +9,10 @@ import pandas as pd
 
 from pipeline import answers
 from pipeline.errors import UserError
+from pipeline.faults import found
 from pipeline.ingest.decode import is_broken, printable
 from pipeline.ingest.source import SPLITS, Record, Source
-from pipeline.params import Ingest, found
+from pipeline.params import Ingest
 from pipeline.table import GROUP, normalise
 
 

@@ -1,0 +1,71 @@
+"""params.yaml as strict models, one per stage: types, then data, model and judgement, then the file as a whole."""
+
+from pipeline.params.data import (
+    BackTranslate,
+    Columns,
+    Duplicates,
+    Ingest,
+    LabelRules,
+    Split,
+    Synonyms,
+)
+from pipeline.params.file import (
+    Params,
+    load,
+    read_yaml,
+    to_yaml,
+    validate,
+)
+from pipeline.params.judgement import (
+    Evaluate,
+    Export,
+    Fairness,
+    Gate,
+    Registry,
+    Report,
+)
+from pipeline.params.model import (
+    Encoder,
+    Finetune,
+    Peft,
+    Pretrain,
+    PseudoLabel,
+    Scratch,
+    Supervised,
+    Training,
+    WordsView,
+)
+from pipeline.params.types import (
+    Section,
+)
+
+__all__ = [
+    "BackTranslate",
+    "Columns",
+    "Duplicates",
+    "Encoder",
+    "Evaluate",
+    "Export",
+    "Fairness",
+    "Finetune",
+    "Gate",
+    "Ingest",
+    "LabelRules",
+    "Params",
+    "Peft",
+    "Pretrain",
+    "PseudoLabel",
+    "Registry",
+    "Report",
+    "Scratch",
+    "Section",
+    "Split",
+    "Supervised",
+    "Synonyms",
+    "Training",
+    "WordsView",
+    "load",
+    "read_yaml",
+    "to_yaml",
+    "validate",
+]

@@ -1,0 +1,70 @@
+"""params.yaml as a whole: read, checked and written. No defaults here, so that the file holds every value.
+
+All faults are reported at once, by the path that the user typed:
+``finetune.lr: expected a number above 0, found "fast"``.
+"""
+
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline.errors import UserError, many
+from pipeline.faults import describe, found
+from pipeline.params.data import BackTranslate, Ingest, Synonyms
+from pipeline.params.judgement import Evaluate, Export, Fairness, Gate, Registry, Report
+from pipeline.params.model import Encoder, Finetune, Pretrain, PseudoLabel
+from pipeline.params.types import Section
+
+
+class Params(Section):
+    encoder: Encoder
+    ingest: Ingest
+    pretrain: Pretrain
+    synonyms: Synonyms
+    back_translate: BackTranslate
+    pseudo_label: PseudoLabel
+    finetune: Finetune
+    export: Export
+    evaluate: Evaluate
+    fairness: Fairness
+    report: Report
+    gate: Gate
+    registry: Registry
+
+
+def load(path: Path) -> Params:
+    """Read and check params.yaml; UserError lists every fault, one line each."""
+    return validate(read_yaml(path))
+
+
+def read_yaml(path: Path) -> Any:
+    """YAML 1.2, as DVC reads it: ``1e-5`` is a number and ``no`` is a string."""
+    try:
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: expected a YAML file, found none; run this from the project's root") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f":{mark.line + 1}" if mark else ""
+        raise UserError(f"{path}{where}: expected valid YAML, found {getattr(error, 'problem', error)}") from None
+
+
+def validate(content: Any) -> Params:
+    """Check already loaded content; UserError lists every fault, one line each."""
+    if not isinstance(content, dict):
+        raise UserError(f"params.yaml: expected a section for each stage, found {found(content)}")
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise many([describe(fault) for fault in error.errors()]) from None
+
+
+def to_yaml(content: dict[str, Any]) -> str:
+    """Plain data as YAML text."""
+    out = StringIO()
+    YAML().dump(content, out)
+    return out.getvalue()

@@ -1,0 +1,55 @@
+"""Sections of what comes after training: export, evaluate, fairness, report, the gate and the registry."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.params.types import Count, Fraction, Name, Natural, Positive, Section, Seed
+
+
+class Export(Section):
+    int8: bool
+    serve: Literal["float32", "int8"]
+    tolerance: Positive
+
+    @model_validator(mode="after")
+    def served_is_built(self) -> "Export":
+        if self.serve == "int8" and not self.int8:
+            raise ValueError("serve: expected float32 while export.int8 is false, found int8")
+        return self
+
+
+class Evaluate(Section):
+    bootstrap: Annotated[int, Field(ge=100)]
+    interval: Annotated[float, Field(gt=0, lt=1)]
+    baseline_c: Positive
+    seed: Seed
+
+
+class Fairness(Section):
+    min_group_size: Count
+    bootstrap: Annotated[int, Field(ge=100)]
+    interval: Annotated[float, Field(gt=0, lt=1)]
+    seed: Seed
+
+
+class Report(Section):
+    title: Name
+    examples: Natural
+
+
+class Gate(Section):
+    """Limits on a candidate; null switches one off."""
+
+    min_test_rows: Count
+    min_accuracy: Fraction | None
+    min_macro_f1: Fraction | None
+    min_gain_over_probe: Annotated[float, Field(ge=-1, le=1)] | None
+    max_calibration_error: Fraction | None
+    max_group_gap: Fraction | None
+
+
+class Registry(Section):
+    model: Name
+    experiment: Name
+    push: bool
