@@ -77,7 +77,8 @@ def test_the_pipeline_knows_no_orchestrator(name: str) -> None:
 
 
 def test_only_the_registry_and_the_code_that_it_serves_import_mlflow() -> None:
-    assert {name for name in HOUSE if "mlflow" in imports(name)} == {"tasks.registry", "tasks.serving"}
+    found = {name for name in HOUSE if "mlflow" in imports(name)}
+    assert {".".join(name.split(".")[:2]) for name in found} == {"tasks.registry", "tasks.serving"}
 
 
 @pytest.mark.parametrize("name", [name for name in HOUSE if stage_of(name)])

@@ -1,0 +1,25 @@
+"""MLflow: the runs that record what was measured, and the model versions made of it.
+
+The only folder that talks to MLflow's stores; tasks/serving.py is loaded by MLflow itself.
+"""
+
+from tasks.registry.runs import BATCH, Run, run
+from tasks.registry.store import connect, experiment, flatten, store
+from tasks.registry.versions import SERVING, Version, aliases, pins, push, register, version_of
+
+__all__ = [
+    "BATCH",
+    "SERVING",
+    "Run",
+    "Version",
+    "aliases",
+    "connect",
+    "experiment",
+    "flatten",
+    "pins",
+    "push",
+    "register",
+    "run",
+    "store",
+    "version_of",
+]

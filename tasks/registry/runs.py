@@ -1,0 +1,89 @@
+"""The run that records what a training measured."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
+from prefect.exceptions import TerminationSignal
+
+from pipeline.params import Params
+from tasks.curves import Point
+from tasks.registry.store import connect, experiment, flatten, is_number, name
+
+BATCH = 100  # params or metrics in one call; MLflow takes no more params
+RECORDED = ("params.yaml", "dvc.yaml", "dvc.lock", "data/report/report.html", "data/report/MODEL_CARD.md")
+
+
+@dataclass
+class Run:
+    """One open MLflow run; safe to log to from several threads."""
+
+    client: MlflowClient
+    id: str
+    failed: bool = False  # set it where the work ends early without an error to raise
+
+    def curve(self, stage: str, points: list[Point]) -> None:
+        """Points of a training curve, as metrics ``<stage>/<key>`` by step."""
+        now = int(time.time() * 1000)
+        self.log(
+            Metric(f"{stage}/{name(key)}", float(value), now, int(point["step"]))
+            for point in points
+            for key, value in point.items()
+            if key != "step" and is_number(value)
+        )
+
+    def results(self, root: Path) -> None:
+        """Every number in ``data/<stage>/metrics.json`` as ``<stage>.<key>``, and the files that tell of the run."""
+        now = int(time.time() * 1000)
+        for path in sorted(root.glob("data/*/metrics.json")):
+            found = flatten(json.loads(path.read_text()), f"{path.parent.name}.")
+            self.log(Metric(name(key), float(value), now, 0) for key, value in found.items() if is_number(value))
+        for path in map(root.joinpath, RECORDED):
+            if path.exists():  # a failed stage leaves no report
+                self.client.log_artifact(self.id, str(path))
+
+    def params(self, params: Params) -> None:
+        """Every value of params.yaml by its dotted key."""
+        found = flatten(params.model_dump(mode="json"))
+        entries = [
+            Param(name(key), value if isinstance(value, str) else json.dumps(value)) for key, value in found.items()
+        ]
+        for start in range(0, len(entries), BATCH):
+            self.client.log_batch(self.id, params=entries[start : start + BATCH])
+
+    def tag(self, tags: dict[str, str]) -> None:
+        """Tags of the run."""
+        for key, value in tags.items():
+            self.client.set_tag(self.id, key, value)
+
+    def log(self, metrics: Iterator[Metric]) -> None:
+        """Metrics in batches."""
+        entries = list(metrics)
+        for start in range(0, len(entries), BATCH):
+            self.client.log_batch(self.id, metrics=entries[start : start + BATCH])
+
+
+@contextmanager
+def run(root: Path, params: Params, name: str, flow_run: str) -> Iterator[Run]:
+    """An MLflow run around the block, FINISHED at its end, FAILED after an error, KILLED after an interruption.
+
+    It bears the name of the Prefect flow run, and that run's id as a tag.
+    """
+    client = connect(root)
+    home = experiment(client, root, params.registry.experiment)
+    opened = Run(client, client.create_run(home, run_name=name, tags={"gleaner.flow_run": flow_run}).info.run_id)
+    status = "FAILED"
+    try:
+        opened.params(params)
+        yield opened
+        status = "FAILED" if opened.failed else "FINISHED"
+    except (KeyboardInterrupt, SystemExit, TerminationSignal):
+        status = "KILLED"
+        raise
+    finally:
+        client.set_terminated(opened.id, status)
