@@ -71,15 +71,14 @@ def fetch(client: MlflowClient, chosen: Registered, folder: Path) -> Path:
     seal = chosen.tags.get(SEAL)
     if seal is not None and (bundle / classifier.MANIFEST).exists() and seal_of(bundle) != seal:
         raise UserError(
-            f"{chosen.title}: expected the {classifier.MANIFEST} that it was registered with ({SEAL} {seal[:12]}), found "
-            f"another ({seal_of(bundle)[:12]}): somebody replaced the bundle; nothing was loaded"
+            f"{chosen.title}: expected the {classifier.MANIFEST} that it was registered with, {seal[:12]}, found "
+            f"another, {seal_of(bundle)[:12]}; somebody replaced the bundle; nothing was loaded"
         )
     try:
         classifier.verify(bundle)
     except UserError as error:
-        raise UserError(
-            f"{chosen.title}: {str(error).split('; ')[0].replace(f'{bundle}/', '')}: nothing was loaded"
-        ) from None
+        fault = str(error).split("; ")[0].replace(f"{bundle}/", "")
+        raise UserError(f"{chosen.title}: {fault}; somebody changed the bundle; nothing was loaded") from None
     return bundle
 
 
