@@ -5,9 +5,11 @@ import inspect
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -157,8 +159,29 @@ def champion(root: Path) -> str | None:
     return log.where(registry.connect(root), MODEL)[0]
 
 
+def command(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """`gleaner` with these words, as a user runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", "flows", *words],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def stored_states(root: Path) -> list[tuple[str, str]]:
+    """Kind and final state of each flow run on this project in Prefect's SQLite database, the oldest first."""
+    of_root = f"FROM flow_run WHERE parameters LIKE '%{root}%' ORDER BY created"
+    question = f"SELECT substr(name, 1, instr(name, ' ') - 1), state_name {of_root}"
+    with closing(sqlite3.connect(Path(os.environ["PREFECT_HOME"]) / "prefect.db")) as database:
+        return database.execute(question).fetchall()
+
+
 def race(root: Path, first: int, last: int) -> list[list[dict[str, Any]]]:
-    """Two processes promote the versions from ``first`` to ``last`` at the same time; what became of each, by either."""
+    """Two processes promote versions ``first`` to ``last`` at the same moments; what became of each, by either."""
     folder = root / "race"
     folder.mkdir()
     racers = [
