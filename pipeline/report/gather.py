@@ -77,6 +77,13 @@ def gather(paths: Paths) -> Results:
     )
 
 
+def read_texts(paths: Paths, ids: list[str]) -> dict[str, str]:
+    """The texts of these test rows, by id: for the copy of the page that stays where the data is."""
+    test = table.read(paths.data("ingest") / "test.parquet")
+    shown = test[test["id"].isin(ids)]
+    return dict(zip(shown["id"], shown["text"], strict=True))
+
+
 def existing(path: Path) -> Path:
     """The path itself, if an earlier stage has written it."""
     if not path.exists():

@@ -1,5 +1,9 @@
-"""The HTML page: one file with its style, images and graph inside, so that it opens anywhere, online or not."""
+"""The HTML page: one file with its style, images and graph inside, so that it opens anywhere, online or not.
 
+A section is an entry of SECTIONS, a template of that name in sections/, and what `render` hands to it.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -36,11 +40,15 @@ ABOUT = {
 }
 
 
-def render(results: Results, params: Report) -> str:
-    """The page as HTML."""
+def render(results: Results, params: Report, texts: Mapping[str, str] | None) -> str:
+    """The page as HTML; ``texts`` are those of the rows that it shows, by id: None makes the copy to pass around.
+
+    Every section sees ``texts``; what a text can be read from (its tokens too) stays out where it is None.
+    """
     template = environment().get_template("page.html.j2")
     return template.render(
         title=params.title,
+        texts=texts,
         model=results.params["registry"]["model"],
         style=Markup((HERE / "style.css").read_text(encoding="utf-8")),
         sections=SECTIONS.items(),
