@@ -14,7 +14,7 @@ from pipeline.params import read_yaml
 from pipeline.stage import Paths, read_json
 
 TRAINING = ("ingest", "synonyms", "back_translate", "pseudo_label")  # stages that write training rows
-IMAGES = ("evaluate/confusion", "evaluate/reliability", "fairness/groups", "pseudo_label/rounds", "finetune/history")
+IMAGES = ("evaluate/confusion", "finetune/history")  # everything else is drawn in the page
 NAMES = ("attribute", "group", "class")  # columns of CSV files that hold names, even where those look like numbers
 
 

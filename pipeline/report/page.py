@@ -10,20 +10,22 @@ import pandas as pd
 from markupsafe import Markup
 
 from pipeline.params import Report, to_yaml
-from pipeline.report import pseudo_labels, view
+from pipeline.report import confusion, figures, pseudo_labels, view
 from pipeline.report.environment import HERE, environment
 from pipeline.report.gather import Results
 from pipeline.report.graph import HEIGHT, WIDTH, draw
 from pipeline.report.grid import grid, show
+from pipeline.report.summary import summary
 
-SECTIONS = {
+SECTIONS = {  # in the order of the page
+    "summary": "Summary",
     "results": "Results",
     "classes": "Classes",
     "groups": "Groups",
+    "examples": "Examples",
     "data": "Data",
     "pseudo-labels": "Pseudo-labels",
     "training": "Training",
-    "examples": "Examples",
     "stages": "Stages",
     "params": "Params",
 }
@@ -52,7 +54,9 @@ def render(results: Results, params: Report, texts: Mapping[str, str] | None) ->
         model=results.params["registry"]["model"],
         style=Markup((HERE / "style.css").read_text(encoding="utf-8")),
         sections=SECTIONS.items(),
+        titles=SECTIONS,
         images=results.images,
+        summary=summary(results),
         **scores(results),
         **fairness(results),
         **data(results),
@@ -69,6 +73,7 @@ def render(results: Results, params: Report, texts: Mapping[str, str] | None) ->
 def scores(results: Results) -> dict[str, Any]:
     """What the head of the page and its sections on results and classes show."""
     found = results.metrics["evaluate"]
+    chart, bins = figures.reliability(results)
     return {
         "headline": view.headline(results),
         "facts": view.facts(results),
@@ -77,15 +82,21 @@ def scores(results: Results) -> dict[str, Any]:
         "test_rows": show(found["test_rows"]),
         "gold_rows": show(results.metrics["ingest"]["rows.train"]),
         "calibration_error": found["calibration_error"],
-        "confusions": view.confusions(results),
+        "reliability": {"chart": chart, "bins": grid(bins, "Test rows, mean confidence and accuracy by confidence")},
+        "labels_in_order": results.labels,
+        "matrix": confusion.matrix(results),
+        "confusions": confusion.listed(results),
         "classes": view.classes(results),
     }
 
 
 def fairness(results: Results) -> dict[str, Any]:
     """What the section on groups shows."""
+    limit = results.params["gate"]["max_group_gap"]
     return {
-        "attributes": view.attributes(results),
+        "attributes": [one | {"dot": figures.gap(one, limit)} for one in view.attributes(results)],
+        "gap_limit": limit,
+        "group_dots": figures.groups(results),
         "min_group_size": results.params["fairness"]["min_group_size"],
         "fairness_interval": view.level(results, "fairness"),
         "groups": view.groups(results),
