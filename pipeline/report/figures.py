@@ -5,6 +5,7 @@ Drawn in the page they follow its fonts (a PNG lacks those of many scripts), its
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,7 @@ def reliability(results: Results) -> tuple[Chart | None, pd.DataFrame]:
     right = (rows["label"] == rows["predicted"]).to_numpy()
     bins = statistics.calibration(rows["confidence"].to_numpy(), right)
     edges = np.linspace(0, 1, len(bins) + 1)
-    bins.insert(0, "bin", [f"{low:.2f} to {high:.2f}" for low, high in zip(edges[:-1], edges[1:], strict=True)])
+    bins.insert(0, "bin", [f"{low:.2f} to {high:.2f}" for low, high in pairwise(edges)])
     filled = bins["rows"] > 0
     if not filled.any():
         return None, bins[filled]
@@ -110,7 +111,7 @@ def reliability(results: Results) -> tuple[Chart | None, pd.DataFrame]:
 
 
 def rounds(results: Results) -> Chart | None:
-    """Precision on held-out labels by round, with intervals, above the rows accepted; None where no round was judged."""
+    """Precision on held-out labels by round, with intervals, above the rows accepted; None where none was judged."""
     rows = results.rounds
     if len(rows) < 2 or "precision" not in rows or rows["precision"].isna().all():
         return None
@@ -124,7 +125,7 @@ def rounds(results: Results) -> Chart | None:
     kept = scale([found["round"]], *ends, LEFT, RIGHT)[0]
     return Chart(
         title="Learning curve by rounds",
-        text="Precision on held-out labels by round, above the number of accepted pool rows; the table has the numbers.",
+        text="Precision on held-out labels by round, above the number of accepted pool rows.",
         x_title="round",
         y_title="precision",
         points=points(judged, "round", "precision", ends, (floor, 1), level, says),
@@ -160,10 +161,9 @@ def columns(counts: Sequence[int], edges: list[float], gap: float = 1) -> list[C
     """Bars between the edges, the tallest as high as the lower panel."""
     tallest = max(*counts, 1)
     heights = scale(counts, 0, tallest, 0, COUNTS_BOTTOM - COUNTS_TOP)
-    sides = zip(edges[:-1], edges[1:], strict=True)
     return [
         Column(left + gap / 2, COUNTS_BOTTOM - height, round(right - left - gap, 1), height, f"{show(int(count))} rows")
-        for count, height, (left, right) in zip(counts, heights, sides, strict=True)
+        for count, height, (left, right) in zip(counts, heights, pairwise(edges), strict=True)
     ]
 
 
@@ -176,7 +176,7 @@ def ticks(
 
 
 def groups(results: Results) -> dict[str, Any]:
-    """Accuracy of each group with its interval, as rows with a Dot each, and the ends of the line that they stand on."""
+    """Accuracy of each group with its interval, as rows with a Dot each, and the ends of the Dots' line."""
     level = results.params["fairness"]["interval"]
     table = results.groups[results.groups["class"].isna() & results.groups["accuracy"].notna()]
     spans = [wilson(row.accuracy, row.rows, level) for row in table.itertuples()]
@@ -197,7 +197,7 @@ def groups(results: Results) -> dict[str, Any]:
 
 
 def gap(attribute: dict[str, Any], limit: float | None) -> Dot:
-    """The gap of an attribute with its interval and the gate's limit, on a line from 0 to 0.5 (wider ones end there)."""
+    """The gap of an attribute with its interval and the gate's limit, on a line from 0 to 0.5, where wider ones end."""
 
     def at(value: float | None) -> float | None:
         return None if value is None else min(100.0, round(value * 200, 1))

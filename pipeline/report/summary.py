@@ -66,12 +66,13 @@ def findings(results: Results) -> list[Finding]:
 
 def gaps(results: Results) -> Finding | None:
     """A gap between groups that is no chance, or groups too small to judge."""
-    known = [one for one in view.attributes(results) if one["gap"] is not None and one["low"]]
+    found = view.attributes(results)
+    known = [one for one in found if one["gap"] is not None and one["low"]]
     if known:
         one = max(known, key=lambda one: one["gap"])
         return Finding(
-            f"Accuracy differs by {show(one['gap'])} between the groups of {one['name']} (interval {show(one['low'])} to "
-            f"{show(one['high'])}: not chance alone).",
+            f"Accuracy differs by {show(one['gap'])} between the groups of {one['name']} (interval {show(one['low'])} "
+            f"to {show(one['high'])}: not chance alone).",
             "groups",
         )
     small = [
