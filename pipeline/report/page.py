@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from pipeline.params import Report, to_yaml
 from pipeline.report import confusion, figures, pseudo_labels, view
-from pipeline.report.environment import HERE, environment
+from pipeline.report.environment import environment, style
 from pipeline.report.gather import Results
 from pipeline.report.graph import HEIGHT, WIDTH, draw
 from pipeline.report.grid import grid, show
@@ -52,7 +52,7 @@ def render(results: Results, params: Report, texts: Mapping[str, str] | None) ->
         title=params.title,
         texts=texts,
         model=results.params["registry"]["model"],
-        style=Markup((HERE / "style.css").read_text(encoding="utf-8")),
+        style=Markup(style()),
         sections=SECTIONS.items(),
         titles=SECTIONS,
         images=results.images,
