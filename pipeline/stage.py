@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ def main(run: Callable[..., Metrics], *shared: str) -> None:
     """Run the stage that this process was started for, with its own section of params.yaml.
 
     ``shared`` names further sections that the stage reads, e.g. ``encoder``; they are passed after its own.
-    A user's mistake ends as one line on stderr and exit code 2.
+    A user's mistake ends as one line on stderr and exit code 2, any other error as `crashed` has it and exit code 1.
     """
     # Threads of torch that wait by spinning take the cores from other work: two trainings at a time ran three times
     # slower than with short spins, which cost one alone nothing (benchmarks/LOG.md).
@@ -53,6 +54,22 @@ def main(run: Callable[..., Metrics], *shared: str) -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except Exception as error:
+        crashed(error, paths.scratch(stage) / "crash.txt")
+        raise SystemExit(1) from None
+
+
+def crashed(error: Exception, path: Path) -> None:
+    """Tell on stderr where an error came from; its message goes to a file of this machine only.
+
+    What a stage prints ends in Prefect's database, and libraries quote the value that they could not take: in
+    ``could not convert string to float: '...'`` the dots are a row's text. What the system says is about files.
+    """
+    replace(path, lambda part: part.write_text("".join(traceback.format_exception(error)), errors="backslashreplace"))
+    path.chmod(0o600)
+    told = str(error) if isinstance(error, OSError | MemoryError | ImportError) else f"in {path}, as it may quote a row"
+    lines = ["Traceback (most recent call last):\n", *traceback.format_tb(error.__traceback__)]
+    print("".join(lines) + f"{type(error).__name__}: {told}", file=sys.stderr)
 
 
 def write_json(content: Any, path: Path) -> None:

@@ -15,6 +15,7 @@ from pipeline.params import Report, read_yaml
 from pipeline.report import run
 from pipeline.report.graph import draw, layers, reduced, upstream
 from pipeline.report.grid import grid, show
+from pipeline.report.page import SECTIONS
 from pipeline.stage import Paths, write_json
 
 
@@ -88,8 +89,11 @@ def test_equal_inputs_give_equal_bytes(root: Path) -> None:
 
 def test_pictures_have_a_text_and_tables_have_headers(root: Path) -> None:
     page, _ = render(root)
-    assert len(page.all("img")) == 5
     assert all(image["alt"] for image in page.all("img"))
+    drawn = [drawing for drawing in page.all("svg") if "aria-hidden" not in drawing]
+    assert [drawing["aria-labelledby"] for drawing in drawn] == [
+        f"{name}-title {name}-text" for name in ("reliability", "rounds", "graph")
+    ]
     assert len(page.all("caption")) == len(page.all("table"))
     assert all(header["scope"] in ("row", "col") for header in page.all("th"))
     ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
@@ -105,8 +109,8 @@ def test_examples_are_surest_errors_and_least_sure_rows(root: Path) -> None:
 
 
 def test_metrics_count_sections_and_examples(root: Path) -> None:
-    assert run(REPORT, Paths(root)) == {"sections": 9, "examples": 10}
-    assert run(Report(title="none", examples=0), Paths(root)) == {"sections": 9, "examples": 0}
+    assert run(REPORT, Paths(root)) == {"sections": len(SECTIONS), "examples": 10}
+    assert run(Report(title="none", examples=0), Paths(root)) == {"sections": len(SECTIONS), "examples": 0}
 
 
 def test_insufficient_groups_are_called_out(root: Path) -> None:

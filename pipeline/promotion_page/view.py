@@ -45,7 +45,7 @@ def sentence(verdict: Verdict) -> str:
         f"{SENT[verdict.status]} On {show(verdict.rows.compared)} test rows version {verdict.challenger.version} has a "
         f"{METRICS[verdict.metric]} of {show(lead.challenger)}, the champion, version {verdict.champion.version}, of "
         f"{show(lead.champion)}: a lead of {points(lead.difference)} points, whose interval ({points(lead.low)} to "
-        f"{points(lead.high)}) lies {sure} the margin of {points(margin)}."
+        f"{points(lead.high)}) lies {sure} the margin of {margin * 100:.1f}."
     )
 
 
@@ -86,7 +86,7 @@ def scores(verdict: Verdict) -> dict[str, Any]:
         }
         for name, one in verdict.scores.items()
     ]
-    return {"rows": rows, "start": points(-reach), "end": points(reach), "margin": points(verdict.margin)}
+    return {"rows": rows, "start": points(-reach), "end": points(reach), "margin": f"{verdict.margin * 100:.1f} points"}
 
 
 def groups(verdict: Verdict) -> list[dict[str, Any]]:
@@ -167,7 +167,9 @@ def wear(verdict: Verdict) -> dict[str, Any]:
 def rows(verdict: Verdict) -> list[str]:
     """Which test rows were compared, and which were not: a sentence each."""
     found = verdict.rows
-    said = [f"{show(found.compared)} of {show(found.total)} test rows were compared, those of the challenger's own data."]
+    said = [
+        f"{show(found.compared)} of {show(found.total)} test rows were compared, those of the challenger's own data."
+    ]
     if found.left_out is None:
         said.append(
             "The champion's training rows could not be had, so no row was left out: if it has seen some of these, they "
