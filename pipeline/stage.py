@@ -54,7 +54,7 @@ def main(run: Callable[..., Metrics], *shared: str) -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  whatever it is, it may quote a row
         crashed(error, paths.scratch(stage) / "crash.txt")
         raise SystemExit(1) from None
 

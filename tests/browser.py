@@ -4,7 +4,6 @@ It can reach nothing: every host name is unknown to it, and each address that a 
 """
 
 import base64
-import fcntl
 import json
 import os
 import shutil
@@ -110,22 +109,17 @@ def browser(home: Path) -> Iterator[Browser]:
     """A browser for the length of the block, whose profile is below ``home``."""
     assert FOUND
     commands, answers = os.pipe(), os.pipe()
-    theirs = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (commands[0], answers[1])]  # clear of 3 and 4
-
-    def hand_over() -> None:
-        for end, place in zip(theirs, (READ, WRITE), strict=True):
-            os.dup2(end, place)
-
+    theirs = (commands[0], answers[1])
+    pipes = f'exec "$@" {READ}<&{theirs[0]} {WRITE}>&{theirs[1]}'
     process = subprocess.Popen(
-        [FOUND, *FLAGS, f"--user-data-dir={home / 'profile'}"],
+        ["bash", "-c", pipes, "bash", FOUND, *FLAGS, f"--user-data-dir={home / 'profile'}"],
         env=os.environ | {"HOME": str(home)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        pass_fds=(READ, WRITE),
-        preexec_fn=hand_over,
+        pass_fds=theirs,
     )
-    for end in (commands[0], answers[1], *theirs):
+    for end in theirs:
         os.close(end)
     try:
         yield Browser(commands[1], answers[0])

@@ -59,10 +59,7 @@ def gap(rows: pd.DataFrame, column: str, params: Fairness) -> Gap:
         Group(name, int(own.sum()), *map(float, both), status(name, int(own.sum()), params.min_group_size))
         for name, own, both in zip(names, counts, measured.T, strict=True)
     )
-    attribute, large = (
-        column.removeprefix(table.GROUP),
-        [place for place, one in enumerate(groups) if one.status == "ok"],
-    )
+    attribute, large = column.removeprefix(table.GROUP), [place for place, one in enumerate(groups) if one.status == "ok"]
     if len(large) < 2:
         return Gap(attribute, "insufficient", groups, *[None] * 7)
     rng = np.random.default_rng(params.seed)

@@ -146,10 +146,7 @@ def increases(measured: tuple[Gap, ...], limit: float | None) -> list[tuple[str,
 def increase(name: str, gap: Gap, limit: float) -> tuple[str, str]:
     """Status and text for one attribute."""
     if gap.increase is None or gap.increase_low is None or gap.champion is None or gap.challenger is None:
-        return (
-            "insufficient",
-            f"{name}: expected two groups of enough rows; too few rows to judge {', '.join(gap.small)}",
-        )
+        return "insufficient", f"{name}: expected two groups of enough rows; too few rows to judge {', '.join(gap.small)}"
     text = (
         f"{name}: gap {gap.challenger:.4f} against {gap.champion:.4f}, {gap.increase:+.4f} "
         f"({gap.increase_low:+.4f} to {gap.increase_high:+.4f}), at most {limit:g} wanted"

@@ -167,9 +167,7 @@ def wear(verdict: Verdict) -> dict[str, Any]:
 def rows(verdict: Verdict) -> list[str]:
     """Which test rows were compared, and which were not: a sentence each."""
     found = verdict.rows
-    said = [
-        f"{show(found.compared)} of {show(found.total)} test rows were compared, those of the challenger's own data."
-    ]
+    said = [f"{show(found.compared)} of {show(found.total)} test rows of the challenger's own data were compared."]
     if found.left_out is None:
         said.append(
             "The champion's training rows could not be had, so no row was left out: if it has seen some of these, they "
@@ -179,8 +177,8 @@ def rows(verdict: Verdict) -> list[str]:
         said.append(f"{show(found.left_out)} were left out, because the champion was trained or tuned on them.")
     if found.unknown_to_champion:
         said.append(
-            f"{show(found.unknown_to_champion)} compared rows have a class that the champion does not know; they count as "
-            "wrong for it."
+            f"{show(found.unknown_to_champion)} compared rows have a class that the champion does not know; they count "
+            "as wrong for it."
         )
     return said
 
