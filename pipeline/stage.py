@@ -6,6 +6,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -60,16 +61,32 @@ def main(run: Callable[..., Metrics], *shared: str) -> None:
 
 
 def crashed(error: Exception, path: Path) -> None:
-    """Tell on stderr where an error came from; its message goes to a file of this machine only.
+    """Tell on stderr where an error came from, and no more of its message than `told` does."""
+    lines = ["Traceback (most recent call last):\n", *traceback.format_tb(error.__traceback__)]
+    print("".join(lines) + told(error, path), file=sys.stderr)
 
-    What a stage prints ends in Prefect's database, and libraries quote the value that they could not take: in
+
+def told(error: Exception, path: Path) -> str:
+    """The type of an error and where its message is: in a file that stays on this machine.
+
+    What stages and flows print ends in Prefect's database, and libraries quote the value that they could not take: in
     ``could not convert string to float: '...'`` the dots are a row's text. What the system says is about files.
     """
-    replace(path, lambda part: part.write_text("".join(traceback.format_exception(error)), errors="backslashreplace"))
-    path.chmod(0o600)
-    told = str(error) if isinstance(error, OSError | MemoryError | ImportError) else f"in {path}, as it may quote a row"
-    lines = ["Traceback (most recent call last):\n", *traceback.format_tb(error.__traceback__)]
-    print("".join(lines) + f"{type(error).__name__}: {told}", file=sys.stderr)
+    message = "".join(traceback.format_exception(error))
+    replace(path, lambda part: (part.touch(0o600), part.write_text(message, errors="backslashreplace")))
+    plain = isinstance(error, OSError | MemoryError | ImportError)
+    return f"{type(error).__name__}: {error if plain else f'in {path}, as it may quote a row'}"
+
+
+@contextmanager
+def withheld(path: Path) -> Iterator[None]:
+    """For a block of a flow that handles texts: of its errors, a user's mistakes aside, only what `told` tells is left."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever it is, it may quote a row
+        raise RuntimeError(told(error, path)).with_traceback(error.__traceback__) from None
 
 
 def write_json(content: Any, path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.stage import crashed, progress, read_json, replace, write_json
+from pipeline.stage import crashed, progress, read_json, replace, withheld, write_json
 
 ROOT = Path(__file__).parent.parent
 
@@ -103,3 +103,13 @@ def test_a_crash_of_the_system_is_told_in_full(tmp_path: Path, capsys: pytest.Ca
     except OSError as error:
         crashed(error, tmp_path / "crash.txt")
     assert "No such file or directory" in capsys.readouterr().err
+
+
+def test_a_block_of_a_flow_keeps_what_a_library_quotes_to_this_machine(tmp_path: Path) -> None:
+    path = tmp_path / "crash.txt"
+    with pytest.raises(RuntimeError, match=f"^ValueError: in {path}, as it may quote a row$") as caught, withheld(path):
+        float("where is my parcel")
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__
+    assert "where is my parcel" in path.read_text()
+    with pytest.raises(UserError, match="^train.csv"), withheld(path):
+        raise UserError("train.csv: expected a header")
