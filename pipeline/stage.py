@@ -80,7 +80,7 @@ def told(error: Exception, path: Path) -> str:
 
 @contextmanager
 def withheld(path: Path) -> Iterator[None]:
-    """For a block of a flow that handles texts: of its errors, a user's mistakes aside, only what `told` tells is left."""
+    """For a block of a flow that handles texts: of an error that is no user's mistake, what `told` tells is left."""
     try:
         yield
     except UserError:
