@@ -112,9 +112,9 @@ def test_drift_is_shown_where_it_was_measured() -> None:
     found = verdict(30, 6)
     assert "It was not measured at this judgement." in show(found).text
     assert "nothing new to compare" in show(found, drift=[]).text
-    shifts = [Shift("embeddings", 0.0031, 0.0042, False), Shift("label shares", 0.12, 0.08, True)]
+    shifts = [Shift("texts", "drift", 400, 90, 0.002, 0.71, 0.6), Shift("labels", "insufficient", 400, 9)]
     text = show(found, drift=shifts).text
-    assert "embeddings 0.003 0.004 within chance label shares 0.120 0.080 moved" in text
+    assert "texts 0.710 0.600 0.002 90 400 drift labels – – – 9 400 insufficient" in text
 
 
 def test_lineage_says_what_differs() -> None:

@@ -21,12 +21,18 @@ SENT = {
 
 @dataclass(frozen=True)
 class Shift:
-    """One measure of how far the data has moved since the champion was trained."""
+    """One question on how far the data has moved since the champion was trained, and its answer.
 
-    what: str
-    value: float
-    threshold: float
-    moved: bool
+    ``status`` is drift, none or insufficient (too few rows to look at, where p, size and limit are None).
+    """
+
+    name: str
+    status: str
+    old: int  # rows that the champion learned from
+    new: int  # rows since
+    p: float | None = None
+    size: float | None = None
+    limit: float | None = None  # the size from which it is drift, where it is no chance
 
 
 @dataclass(frozen=True)
