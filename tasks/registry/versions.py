@@ -17,6 +17,8 @@ from prefect.states import Completed, Failed, State
 from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.params import Registry as Settings
+from tasks import patch
+from tasks.environment import environment
 from tasks.lineage import lineage
 from tasks.registry.runs import Run
 
@@ -53,7 +55,8 @@ def register(root: Path, params: Params, opened: Run) -> State:
 def version_of(root: Path, params: Params, opened: Run) -> Version:
     """The version that holds what stands in the working tree now, registered with its lineage if there is none.
 
-    The data is pushed first: whatever is registered can be rebuilt. Raises UserError when the push fails.
+    The data is pushed first: whatever is registered can be rebuilt. Raises UserError when the push fails, or when the
+    tree is not as it was committed and ``registry.require_clean`` is set.
     """
     client, model, tags = opened.client, params.registry.model, lineage(root, params)
     opened.tag(tags)
@@ -61,8 +64,11 @@ def version_of(root: Path, params: Params, opened: Run) -> Version:
     same = next((old for old in known if old.tags.get("gleaner.dvc_lock") == tags["gleaner.dvc_lock"]), None)
     if same is not None:
         return Version(model, str(same.version), aliases(client, model, str(same.version)), fresh=False)
+    if params.registry.require_clean:
+        patch.require_clean(root, params)
     if params.registry.push:
         push(root)
+    opened.lineage(patch.changes(root, params), environment(root))
     number = create(root, params.registry, opened, tags)
     client.set_registered_model_alias(model, "challenger", number)
     if "champion" not in client.get_registered_model(model).aliases:
