@@ -3,11 +3,11 @@
 gleaner verify-version N
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from prefect import flow
 from prefect.states import Completed, Failed, State
@@ -16,7 +16,7 @@ from pipeline.errors import UserError
 from pipeline.params import load
 from tasks import registry
 from tasks.process import Processes
-from tasks.rebuild import Rebuilt, rebuild
+from tasks.rebuild import Rebuilt, check_served, rebuild
 from tasks.scratch import scratch
 from tasks.stage import graph, value
 
@@ -25,7 +25,7 @@ Verdict = Literal["match", "differs", "not rebuilt"]
 
 @dataclass(frozen=True)
 class Verification:
-    """What became of each stage, in graph order up to the first that is not what it was; ``fault`` is a mistake."""
+    """What became of the bundle and each stage, up to the first that is not what it was; ``fault`` is a mistake."""
 
     stages: tuple[Rebuilt, ...] = ()
     fault: str = ""
@@ -51,7 +51,7 @@ def verify(root: Path, number: str, last: str | None) -> State:
     try:
         version = registry.find(root, load(root / "params.yaml"), number)
         with scratch(root, version) as project, Processes() as processes:
-            found = Verification(tuple(stages(project, root, last, processes)))
+            found = Verification(tuple(stages(version, project, root, last, processes)))
     except UserError as error:
         return Failed(message=f"error: {error}", data=Verification(fault=f"error: {error}"))
     if found.verdict == "differs" or (found.verdict == "match" and last is None):
@@ -61,16 +61,26 @@ def verify(root: Path, number: str, last: str | None) -> State:
     return Failed(name=found.verdict.capitalize(), message=f"{version.title}: {found.stages[-1].stage}", data=found)
 
 
-def stages(project: Path, root: Path, last: str | None, processes: Processes) -> Iterable[Rebuilt]:
-    """Each stage in graph order, up to ``last`` or the first one that is not what it was."""
+def stages(
+    version: registry.Recorded, project: Path, root: Path, last: str | None, processes: Processes
+) -> Iterator[Rebuilt]:
+    """The served bundle, then each stage in graph order, up to ``last`` or the first that is not what it was."""
+    done = outcome(check_served(version, root, return_state=True))
+    yield done
     for name in graph(project):
-        task = rebuild.with_options(name=name, task_run_name=name)
-        done = value(task(name, project, root, processes, return_state=True))
-        if isinstance(done, BaseException):
-            raise done
-        yield done
-        if name == last or not done.good:
+        if not done.good or done.stage == last:
             return
+        stage = rebuild.with_options(name=name, task_run_name=name)
+        done = outcome(stage(name, project, root, processes, return_state=True))
+        yield done
+
+
+def outcome(state: State) -> Rebuilt:
+    """What a task came to; an error that nobody expected goes on."""
+    found = value(state)
+    if isinstance(found, BaseException):
+        raise found
+    return cast(Rebuilt, found)
 
 
 def tags(found: Verification) -> dict[str, str]:

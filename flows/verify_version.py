@@ -117,7 +117,7 @@ def answer(version: "Recorded", found: "Verification", last: str | None) -> str:
     taken = [stage.stage for stage in found.stages if stage.how == "as recorded"]
     begins = f"; {', '.join(taken)} as recorded, because raw data is not what it was" if taken else ""
     if found.verdict == "match":
-        rebuilt = len(found.stages) - len(taken)
+        rebuilt = len(found.stages) - len(taken) - 1  # the first line is the served bundle
         until = f" up to {last}; this is not recorded" if last else ""
         return f"{version.title} matches bit for bit: {rebuilt} stages rebuilt{until}{begins}"
     if found.verdict == "differs":

@@ -11,7 +11,7 @@ from tasks.registry.lookup import Recorded
 from tasks.registry.runs import PATCH
 from tasks.registry.store import store
 
-FILES = ("params.yaml", "dvc.yaml", "dvc.lock")
+FILES = ("params.yaml", "dvc.lock")
 KEPT = "recorded"  # the folder for what MLflow holds, and the name of the remote that outputs come from
 
 
@@ -31,7 +31,7 @@ def commands(root: Path, version: Recorded, kept: Objects) -> list[str]:
         f"git clone --quiet --no-checkout {quote(top)} {quote(folder)}",
         f"cd {quote(folder)}",
         f"git checkout --quiet --detach {version.commit}",
-        *downloads(root, version, [*FILES, *([os.path.dirname(PATCH)] if patched else [])]),
+        *download(root, version),
         *([f"git apply --whitespace=nowarn {KEPT}/{PATCH}"] if patched else []),
         *enter,
         f"cp {' '.join(f'{up}{KEPT}/{name}' for name in FILES)} .",
@@ -40,13 +40,12 @@ def commands(root: Path, version: Recorded, kept: Objects) -> list[str]:
     ]
 
 
-def downloads(root: Path, version: Recorded, pieces: list[str]) -> list[str]:
+def download(root: Path, version: Recorded) -> list[str]:
     """What the run recorded, into a folder. A store that the environment names is not named here: it may hold a key."""
     own = "MLFLOW_TRACKING_URI" not in os.environ
-    fetch = f'mlflow artifacts download --run-id {version.run} --artifact-path "$piece" --dst-path {KEPT}'
     return [
         *([f"export MLFLOW_TRACKING_URI={quote(store(root))}"] if own else []),
-        f"for piece in {' '.join(pieces)}; do {fetch}; done",
+        f"mlflow artifacts download --run-id {version.run} --dst-path {KEPT}",
     ]
 
 

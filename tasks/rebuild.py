@@ -1,8 +1,8 @@
-"""Rebuild one stage of a registered version in its worktree, and compare what it makes with what was recorded."""
+"""Rebuild a stage of a registered version in its worktree and compare it with what was recorded; the bundle, too."""
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,10 +15,13 @@ from pipeline.params import read_yaml
 from tasks.lock import Lock, outputs, sources
 from tasks.objects import Objects, made, objects
 from tasks.process import Processes
+from tasks.registry.lookup import Recorded
 from tasks.registry.store import flatten, is_number
 from tasks.scratch import borrow
 from tasks.stage import last_words, reproduce
 
+BUNDLE = "data/export/bundle"
+SERVED = "served bundle"
 NAMED = 10  # keys of a metrics file that are told
 FORCED = ("--force", "--no-commit")  # run it whatever is known of it; keep nothing of it
 
@@ -42,6 +45,19 @@ class Rebuilt:
         return self.how in ("match", "as recorded")
 
 
+@task(name=SERVED, task_run_name=SERVED, cache_policy=NO_CACHE, persist_result=False)
+def check_served(version: Recorded, root: Path) -> State:
+    """Compare the bundle that the registry serves with the one that its dvc.lock recorded, file by file.
+
+    A manifest that was changed along with the file that it lists passes every check on load; not this one.
+    """
+    start = time.monotonic()
+    out = outputs(version.lock())[BUNDLE]
+    with objects(root) as kept, version.bundle() as folder:
+        lines = tuple(differing(SERVED, out, folder, kept))
+    return end(Rebuilt(SERVED, "differs" if lines else "match", time.monotonic() - start, lines))
+
+
 @task(cache_policy=NO_CACHE, persist_result=False)
 def rebuild(name: str, project: Path, root: Path, processes: Processes) -> State:
     """Run the stage anew in the worktree ``project`` and compare; ``root`` is where the user works.
@@ -55,7 +71,11 @@ def rebuild(name: str, project: Path, root: Path, processes: Processes) -> State
             done = bring(name, project, root, lock, kept, processes)
         except UserError as error:
             done = Rebuilt(name, "failed", lines=(f"error: {error}",), user_error=True)
-    done = Rebuilt(name, done.how, time.monotonic() - start, done.lines, done.user_error)
+    return end(replace(done, seconds=time.monotonic() - start))
+
+
+def end(done: Rebuilt) -> State:
+    """The Prefect state of an outcome."""
     state = Completed if done.good else Failed
     return state(name=ENDS[done.how], message="; ".join([done.how, *done.lines]), data=done)
 

@@ -17,7 +17,7 @@ from pipeline.stage import Paths
 from tasks.git import ask, told
 from tasks.registry.lookup import Recorded
 
-RECORDED = ("params.yaml", "dvc.yaml", "dvc.lock")
+RECORDED = ("params.yaml", "dvc.lock")  # dvc.yaml comes from git: its commands are run
 TREE, HELD = "tree", "held"
 QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false")  # `dvc install` adds a checkout hook
 # No cache: what a stage made is hashed and compared, never stored. No git: the worktree's index stays as it is.
@@ -37,7 +37,11 @@ def scratch(root: Path, version: Recorded) -> Iterator[Path]:
 
     Raises UserError when the commit is not here, or a piece of the version was not recorded.
     """
-    patch, files = version.patch(), {name: version.file(name) for name in RECORDED}
+    patch, files, encoder = (
+        version.patch(),
+        {name: version.file(name) for name in RECORDED},
+        version.params()["encoder"],
+    )
     check(root, version)
     home = Paths(root).scratch("verify")
     home.mkdir(parents=True, exist_ok=True)
@@ -46,7 +50,10 @@ def scratch(root: Path, version: Recorded) -> Iterator[Path]:
     with (place / HELD).open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)  # until this process is gone, however it ends
         try:
-            yield fill(root, version.commit, patch, files, place)
+            project = fill(root, version.commit, patch, files, place)
+            if encoder["source"] == "path":
+                borrow(root, project, encoder["name"])
+            yield project
         finally:
             remove(root, place)
 
@@ -96,7 +103,7 @@ def remove(root: Path, place: Path) -> None:
 
 
 def borrow(root: Path, project: Path, path: str) -> bool:
-    """Let the worktree read raw data where the user keeps it, through a link; False where it can't or is not there."""
+    """Let the worktree read what git does not hold where the user keeps it, through a link; False where it is not."""
     place, given = project / path, root / path
     if os.path.isabs(path) or ".." in Path(path).parts or not given.exists():
         return False

@@ -2,12 +2,15 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import mlflow
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
@@ -96,6 +99,13 @@ class Recorded:
             )
         with TemporaryDirectory() as folder:
             return Path(self.client.download_artifacts(self.run, path, folder)).read_bytes()
+
+    @contextmanager
+    def bundle(self) -> Iterator[Path]:
+        """The folder of the bundle that is served, as the store has it; not checked."""
+        with TemporaryDirectory() as folder:
+            uri = f"models:/{self.model}/{self.number}/artifacts/bundle"
+            yield Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder))
 
     def mark(self, tags: dict[str, str]) -> None:
         """Tags of the version, over those of the same name."""
