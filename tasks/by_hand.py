@@ -9,7 +9,7 @@ from tasks.lock import Entry, Lock, order, outputs, sources
 from tasks.objects import Objects
 from tasks.registry.lookup import Recorded
 from tasks.registry.runs import PATCH
-from tasks.registry.store import store
+from tasks.registry.store import own_store, store
 
 FILES = ("params.yaml", "dvc.lock")
 KEPT = "recorded"  # the folder for what MLflow holds, and the name of the remote that outputs come from
@@ -42,7 +42,7 @@ def commands(root: Path, version: Recorded, kept: Objects) -> list[str]:
 
 def download(root: Path, version: Recorded) -> list[str]:
     """What the run recorded, into a folder. A store that the environment names is not named here: it may hold a key."""
-    own = "MLFLOW_TRACKING_URI" not in os.environ
+    own = store(root) == own_store(root)
     return [
         *([f"export MLFLOW_TRACKING_URI={quote(store(root))}"] if own else []),
         f"mlflow artifacts download --run-id {version.run} --dst-path {KEPT}",

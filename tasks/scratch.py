@@ -51,7 +51,7 @@ def scratch(root: Path, version: Recorded) -> Iterator[Path]:
         fcntl.flock(held, fcntl.LOCK_EX)  # until this process is gone, however it ends
         try:
             project = fill(root, version.commit, patch, files, place)
-            if encoder["source"] == "path":
+            if encoder["source"] == "path" and not (project / encoder["name"]).exists():
                 borrow(root, project, encoder["name"])
             yield project
         finally:

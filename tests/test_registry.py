@@ -66,7 +66,7 @@ def project(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     measured = {"accuracy": 0.5, "fine": True, "note": "text", "absent": None, "class": {"what's up?": {"f1": 1}}}
     (root / "data" / "evaluate" / "metrics.json").write_text(json.dumps(measured))
     git(root, "init", "-q")
-    git(root, "add", "dvc.yaml", "params.yaml")
+    git(root, "add", "dvc.yaml", "params.yaml", "constraints.txt", "pipeline")
     git(root, "commit", "-q", "-m", "first")
     return root
 

@@ -18,7 +18,7 @@ from pipeline.errors import UserError
 from pipeline.params import Params
 from tasks.lock import Lock
 from tasks.registry.runs import ABOUT, GATE, PATCH
-from tasks.registry.store import connect
+from tasks.registry.store import connect, own_store, store
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def find(root: Path, params: Params, wanted: str | None) -> Recorded:
 
 def known(root: Path, params: Params) -> list[Recorded]:
     """All registered versions, oldest first. Makes no store where there is none."""
-    if "MLFLOW_TRACKING_URI" not in os.environ and not (root / "mlflow.db").exists():
+    if store(root) == own_store(root) and not (root / "mlflow.db").exists():
         return []
     client, model = connect(root), params.registry.model
     if not any(one.name == model for one in client.search_registered_models(f"name = '{model}'")):
