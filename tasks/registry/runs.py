@@ -20,7 +20,7 @@ from tasks.patch import Changes
 from tasks.registry.store import connect, experiment, flatten, is_number, name
 
 BATCH = 100  # params or metrics in one call; MLflow takes no more params
-RECORDED = ("params.yaml", "dvc.yaml", "dvc.lock", "data/report/report.html", "data/report/MODEL_CARD.md")
+RECORDED = ("params.yaml", "dvc.yaml", "dvc.lock", "data/report/shared.html", "data/report/MODEL_CARD.md")
 GATE = "gate.json"
 ABOUT = "lineage/about.json"
 PATCH = "lineage/changes.patch"
