@@ -83,7 +83,7 @@ def make(root: Path) -> Path:
 
 
 def environment(root: Path) -> dict[str, str]:
-    """Only loopback is up, and nothing of the user's own servers is known."""
+    """Only loopback is up, nothing of the user's own servers is known, and `gleaner` is the one beside the tests."""
     place = root / ".loopback"
     place.mkdir(exist_ok=True)
     (place / "sitecustomize.py").write_text(LOOPBACK_ONLY.format(log=str(root / ".loopback" / "refused")))

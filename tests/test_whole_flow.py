@@ -13,7 +13,7 @@ import pytest
 from flow_project import ROOT
 from flow_project import outcomes as listed
 from mlflow import MlflowClient
-from real_project import change, command, end, forget, make, process_of, start
+from real_project import change, command, end, forget, make, process_of, shorten, start
 
 from pipeline.params import read_yaml
 
@@ -177,3 +177,18 @@ def test_a_version_outlives_the_cache_and_the_outputs(project: Path, first: dict
     assert pulled.returncode == 0, pulled.stderr
     assert json.loads(command(project, "dvc", "status", "--json").stdout) == {}
     assert measured(project, "evaluate")["accuracy"] == run.data.metrics["evaluate.accuracy"]
+
+
+def test_the_first_version_is_rebuilt_bit_for_bit_after_three_later_ones(project: Path, first: dict[str, str]) -> None:
+    change(project, report={"title": "Another title"})
+    assert "gleaner-demo version 3" in command(project, "gleaner", "run").stdout
+    shorten(project / "data" / "demo" / "test.csv", 50)
+    assert "gleaner-demo version 4" in command(project, "gleaner", "run").stdout
+    done = command(project, "gleaner", "verify-version", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"gleaner-demo version 1 matches bit for bit: {len(ARTIFACTS)} stages rebuilt\n" in done.stdout
+    client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    assert client.get_model_version("gleaner-demo", "1").tags["gleaner.verified"] == "match"
+    told = json.loads(command(project, "gleaner", "explain-version", "4", "--json").stdout)["difference"]
+    assert told["tables"]["data/ingest/test.parquet"] == {"was": 60, "now": 50, "added": 0, "removed": 10}
+    assert told["params"] == {"finetune.lr": [2e-5, 1e-4], "report.title": ["Gleaner report", "Another title"]}

@@ -62,3 +62,4 @@ class Registry(Section):
     model: Name
     experiment: Name
     push: bool
+    require_clean: bool
