@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.params import read_yaml, to_yaml
 from pipeline.stage import Paths, read_json, write_json
-from pipeline.workbench import PROJECT, Ran, run_stage, share_embeddings
+from pipeline.workbench import PROJECT, Ran, run_stage, share_embeddings, share_terms
 
 RAN = "ran.json"  # written last: an output without it was never finished
 
@@ -26,6 +26,7 @@ def root_for(folder: Path, ingest: Path, content: dict[str, Any], vectors: Path)
     (folder / "params.yaml").write_text(to_yaml(content), encoding="utf-8")
     link(data, ingest)
     share_embeddings(folder, vectors)
+    share_terms(folder)
     return folder
 
 

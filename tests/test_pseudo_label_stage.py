@@ -40,6 +40,8 @@ def project(
         "ingest/validation": rows(validation),
         "synonyms/train": rows([]),
         "back_translate/train": rows([]),
+        "swaps/train": rows([]),
+        "swaps/unlabelled": rows([]),
     }
     for name, content in tables.items():
         table.write(content, root / "data" / f"{name}.parquet")
@@ -66,7 +68,7 @@ def stage(
     def make(gold: int, held: int = 0, **changes: object) -> tuple[Paths, Metrics]:
         paths = project(tmp_path, rows, pairs, tiny_encoder, gold, held)
         own = params({"pseudo_label": changes})
-        return paths, run(own.pseudo_label, own.encoder, paths)
+        return paths, run(own.pseudo_label, own.encoder, own.mitigation, paths)
 
     return make
 
