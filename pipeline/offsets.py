@@ -71,7 +71,8 @@ def halves(
 def search(logits: np.ndarray, truth: np.ndarray, groups: np.ndarray, budget: float, least: int) -> np.ndarray:
     """Coordinate descent over the classes: each takes the offset with the least gap within the budget.
 
-    Of equal ones the smallest is taken. With two classes only their difference counts, and one is moved.
+    Of equal ones the most accurate, then the smallest is taken. With two classes only their difference counts, and one
+    is moved.
     """
     values = np.zeros(logits.shape[1])
     floor = score(logits, truth, groups, least)[0] - budget
@@ -84,9 +85,9 @@ def search(logits: np.ndarray, truth: np.ndarray, groups: np.ndarray, budget: fl
                 moved[label] = offset
                 accuracy, gap = score(logits + moved, truth, groups, least)
                 if accuracy >= floor - 1e-12 and not np.isnan(gap):
-                    tried.append((round(gap, 9), abs(offset), offset))
+                    tried.append((round(gap, 9), -accuracy, abs(offset), offset))
             if tried:
-                values[label] = min(tried)[2]
+                values[label] = min(tried)[-1]
     return values
 
 

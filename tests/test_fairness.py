@@ -9,7 +9,7 @@ import word_bundle
 
 from pipeline import fairness, table
 from pipeline.errors import UserError
-from pipeline.fairness import groups
+from pipeline.fairness import groups as by_groups
 from pipeline.params import Fairness
 from pipeline.stage import Paths
 
@@ -91,8 +91,8 @@ def test_equal_groups_are_seldom_called_different():
     params = PARAMS.model_copy(update={"bootstrap": 200})
     lows, highs = [], []
     for right in rng.binomial(60, 0.7, (100, 6)):  # 100 trials with six groups of 60 rows, all of them 70% right
-        drawn = groups.resampled([np.array([[k, 60 - k], [0, 0]]) for k in right], params)["accuracy"]
-        measured, _ = groups.gap("accuracy", right[:, None] / 60, drawn, 0.95)
+        drawn = by_groups.resampled([np.array([[k, 60 - k], [0, 0]]) for k in right], params)["accuracy"]
+        measured, _ = by_groups.gap("accuracy", right[:, None] / 60, drawn, 0.95)
         lows.append(measured["accuracy_gap_low"])
         highs.append(measured["accuracy_gap_high"])
     assert np.mean(np.array(lows) > 0) <= 0.1
