@@ -100,6 +100,7 @@ def pretrained(task: Task, plain: dict[str, Any], places: Places) -> tuple[Path,
         table.write(pool, paths.data("ingest") / "unlabelled.parquet")
         table.write(table.empty(pool), paths.data("ingest") / "train.parquet")
         (root / "params.yaml").write_text(to_yaml(plain), encoding="utf-8")
+        share_terms(root)
         write_json({"seconds": run_stage("pretrain", root).seconds}, finished)
     return Paths(root).data("pretrain"), read_json(finished)["seconds"]
 
