@@ -148,7 +148,13 @@ def fill_evaluation(data: Path) -> None:
 
 def fill_equity(data: Path) -> None:
     """What counterfactual and fairness say of swapped terms, of subgroups and of augmentation."""
-    flips = {"rows": 40, "flips": 5, "flip_rate": 0.1234, "flip_rate_low": 0.0512, "flip_rate_high": 0.2567}
+    flips: dict[str, Any] = {
+        "rows": 40,
+        "flips": 5,
+        "flip_rate": 0.1234,
+        "flip_rate_low": 0.0512,
+        "flip_rate_high": 0.2567,
+    }
     flips |= {"status": "ok", "mean_change": 0.0345, "mean_change_low": 0.0211, "mean_change_high": 0.0456}
     axis = {f"gender.en.{key}": value for key, value in flips.items()}
     counts = {"test_rows": 40, "rows_with_a_term": 40, "swaps": 40, "swaps_left_out": 0, "min_rows": 30}
@@ -158,11 +164,23 @@ def fill_equity(data: Path) -> None:
     table.write_csv(pd.DataFrame([pair]), data / "counterfactual/pairs.csv")
     term = {"axis": "gender.en", "from": "women", "term": "=she"} | flips | {"signed_change": -0.0333}
     table.write_csv(pd.DataFrame([term]), data / "counterfactual/terms.csv")
-    ranked = {"attribute": "customer", "group": "business", "class": "refund", "positives": 30, "negatives": 40}
+    ranked: dict[str, Any] = {
+        "attribute": "customer",
+        "group": "business",
+        "class": "refund",
+        "positives": 30,
+        "negatives": 40,
+    }
     kinds = {"kind": ["bpsn", "subgroup"], "status": ["ok", "insufficient"], "auc": [0.7654, None]}
     span = {"auc_low": [0.7111, None], "auc_high": [0.8222, None]}
     table.write_csv(pd.DataFrame(kinds | span).assign(**ranked), data / "fairness/auc.csv")
-    made = {"stage": "back_translate", "attribute": "customer", "group": "business", "gold_rows": 20, "kept": 14}
+    made: dict[str, Any] = {
+        "stage": "back_translate",
+        "attribute": "customer",
+        "group": "business",
+        "gold_rows": 20,
+        "kept": 14,
+    }
     made |= {"kept_per_gold_row": 0.7, "rejected": 6, "status": "insufficient", "agreement": 0.8765}
     made |= {"agreement_low": 0.8, "agreement_high": 0.9, "gold_agreement": 0.95, "terms_lost": 1, "terms_exchanged": 2}
     table.write_csv(pd.DataFrame([made]), data / "fairness/augmentations.csv")

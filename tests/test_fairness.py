@@ -32,7 +32,7 @@ def project(root: Path, cells: list[Cell], attribute: str | None = "site") -> Pa
     predictions = pd.DataFrame({"id": ids[::-1], "label": labels[::-1], "predicted": guesses[::-1]})
     predictions = predictions.assign(confidence=1.0)
     for label in sorted({*labels, *guesses}):  # type: ignore[type-var]
-        predictions[f"score.{label}"] = predictions["predicted"].eq(label).astype(float)
+        predictions[f"score.{label}"] = [float(guess == label) for guess in guesses[::-1]]
     predictions.to_parquet(paths.data("evaluate") / "predictions.parquet")
     augmented(paths, test.iloc[:0])
     return paths
