@@ -2,8 +2,9 @@
 
     python -m pipeline.swaps
 
-Reads data/ingest/{train,unlabelled}.parquet and data/identity_terms; writes data/swaps/train.parquet (copies of gold
-rows, with their label), unlabelled.parquet (copies of pool rows, if asked for) and metrics.json.
+Reads data/ingest/{train,unlabelled}.parquet, the rows of synonyms and back_translate, and data/identity_terms; writes
+data/swaps/train.parquet (copies of labelled rows, with their label), unlabelled.parquet (copies of pool rows, if asked
+for) and metrics.json. Augmented rows are copied as gold ones are: else they would outweigh the copies.
 
 After Lu et al. 2020, "Gender Bias in Neural Natural Language Processing", with the two-way swaps of Zhao et al. 2018:
 what holds for "she was late" shall hold for "he was late", so that the term itself says nothing of the label.
@@ -27,7 +28,8 @@ def run(params: Swaps, paths: Paths) -> Metrics:
     axes = chosen(identity.load(paths.root / "data" / identity.FOLDER), params.axes)
     gold = table.read(paths.data("ingest") / "train.parquet")
     pool = table.read(paths.data("ingest") / "unlabelled.parquet")
-    rows = copies(gold, axes, params)
+    augmented = [table.read(paths.data(stage) / "train.parquet") for stage in ("synonyms", "back_translate")]
+    rows = copies(table.cast(pd.concat([gold, *augmented], ignore_index=True)), axes, params)
     twins = copies(pool if params.pool else pool.iloc[:0], axes, params)
     table.write(rows, paths.data("swaps") / "train.parquet")
     table.write(twins, paths.data("swaps") / "unlabelled.parquet")
@@ -69,7 +71,7 @@ def copies(rows: pd.DataFrame, axes: list[Axis], params: Swaps) -> pd.DataFrame:
         text=texts,
         label=source["label"].tolist(),
         origin="counterfactual",
-        weight=params.weight,
+        weight=(params.weight * source["weight"]).tolist(),
         groups=groups,
     )
 

@@ -50,23 +50,32 @@ class Corpus:
     test: pd.DataFrame
 
 
-def corpus(seed: int, gold: int = 120, pool: int = 800, test: int = 600, women_blamed: float = 0.9) -> Corpus:
-    """The corpus; ``gold``, ``pool`` and ``test`` count rows, half of them on women, no text in two of the three."""
+def corpus(seed: int, gold: int = 80, pool: int = 400, test: int = 400, women: float = 0.25) -> Corpus:
+    """The corpus; ``gold``, ``pool`` and ``test`` count rows, no text in two of the three.
+
+    A share of ``women`` of the training rows are on women, half of the test rows are.
+    """
     drawn = random.Random(seed)
     seen: set[str] = set()
     parts = {
-        name: rows(name, list(speak(drawn, seen, size, blamed)))
-        for name, size, blamed in (("test", test, 0.5), ("gold", gold, women_blamed), ("pool", pool, women_blamed))
+        name: rows(name, list(speak(drawn, seen, round(size * share), size - round(size * share), blamed)))
+        for name, size, share, blamed in (
+            ("test", test, 0.5, 0.5),
+            ("gold", gold, women, 0.9),
+            ("pool", pool, women, 0.9),
+        )
     }
     parts["pool"]["label"], parts["pool"]["origin"] = None, "unlabelled"
     return Corpus(parts["gold"], table.cast(parts["pool"]), parts["test"])
 
 
-def speak(drawn: random.Random, seen: set[str], size: int, women_blamed: float) -> Iterator[tuple[str, str, str]]:
+def speak(
+    drawn: random.Random, seen: set[str], women: int, men: int, women_blamed: float
+) -> Iterator[tuple[str, str, str]]:
     """Distinct (text, label, group), an exact share of each."""
-    for gender, (group, blamed) in enumerate((("women", women_blamed), ("men", 0.5))):
-        for number in range(size // 2):
-            label = "complaint" if number < round(blamed * size / 2) else "praise"
+    for gender, (group, size, blamed) in enumerate((("women", women, women_blamed), ("men", men, 0.5))):
+        for number in range(size):
+            label = "complaint" if number < round(blamed * size) else "praise"
             text = sentence(drawn, gender, label)
             while text in seen:
                 text = sentence(drawn, gender, label)

@@ -41,7 +41,7 @@ def project(root: Path, cells: list[Cell], attribute: str | None = "site") -> Pa
 def augmented(paths: Paths, gold: pd.DataFrame, **stages: pd.DataFrame) -> None:
     """What else the stage reads: gold rows, the rows made of them, a bundle of two words, and this project's lists."""
     table.write(gold, paths.data("ingest") / "train.parquet")
-    for stage in ("synonyms", "back_translate", "swaps"):
+    for stage in ("synonyms", "back_translate"):
         table.write(stages.get(stage, gold.iloc[:0]), paths.data(stage) / "train.parquet")
     rejected = pd.DataFrame({"id": [], "source_id": [], "text": [], "reason": []}, dtype="str")
     rejected.to_parquet(paths.data("back_translate") / "rejected.parquet")

@@ -23,6 +23,8 @@ def paths(tmp_path, rows) -> Paths:
     table.write(
         rows([("her idea", None), ("nothing", None)], "unlabelled"), tmp_path / "data/ingest/unlabelled.parquet"
     )
+    for stage in ("synonyms", "back_translate"):
+        table.write(gold.iloc[:0], tmp_path / f"data/{stage}/train.parquet")
     (tmp_path / "data/identity_terms").symlink_to(ROOT / "data" / "identity_terms")
     return Paths(tmp_path)
 
@@ -44,6 +46,13 @@ def test_each_row_with_a_term_gets_a_copy_with_its_label_and_no_group(paths):
     assert read(paths, "unlabelled").empty
 
 
+def test_augmented_rows_are_copied_with_their_weight(paths, rows):
+    table.write(rows([("he was slow", "bad")], "synonym", weight=0.5), paths.data("synonyms") / "train.parquet")
+    swaps.run(PARAMS, paths)
+    made = read(paths)
+    assert made["text"].tolist()[-1] == "she was slow" and made["weight"].tolist() == [0.5, 0.5, 0.25]
+
+
 def test_copies_of_pool_rows_stay_without_label(paths):
     swaps.run(PARAMS.model_copy(update={"pool": True}), paths)
     twins = read(paths, "unlabelled")
@@ -58,6 +67,8 @@ def test_no_variants_make_no_rows(paths):
 def test_variants_are_distinct_and_drawn_with_the_seed(tmp_path, rows):
     table.write(rows([("a muslim came", "x")]), tmp_path / "data/ingest/train.parquet")
     table.write(rows([], "unlabelled"), tmp_path / "data/ingest/unlabelled.parquet")
+    for stage in ("synonyms", "back_translate"):
+        table.write(rows([]), tmp_path / f"data/{stage}/train.parquet")
     (tmp_path / "data/identity_terms").symlink_to(ROOT / "data" / "identity_terms")
     wanted = PARAMS.model_copy(update={"axes": [], "variants": 3})
     drawn = []

@@ -3,7 +3,7 @@
     python -m pipeline.fairness
 
 Reads data/ingest/{train,test}.parquet, data/evaluate/predictions.parquet, data/export/bundle, data/identity_terms and
-the rows of synonyms, back_translate and swaps; writes groups.csv, groups.png, auc.csv, augmentations.csv and
+the rows of synonyms and back_translate; writes groups.csv, groups.png, auc.csv, augmentations.csv and
 metrics.json to data/fairness.
 """
 

@@ -17,7 +17,7 @@ from pipeline.stage import Metrics, Paths
 if TYPE_CHECKING:
     from pipeline.classifier import Classifier
 
-STAGES = ("synonyms", "back_translate", "swaps")
+STAGES = ("synonyms", "back_translate")  # swaps exchanges terms on purpose
 COLUMNS = (
     *("stage", "attribute", "group", "gold_rows", "kept", "kept_per_gold_row", "rejected", "status"),
     *("agreement", "agreement_low", "agreement_high", "gold_agreement", "terms_lost", "terms_exchanged"),
