@@ -139,3 +139,38 @@ def test_a_limit_that_is_null_is_off():
     assert verdict.status == "pass"
     assert line(verdict, "min_gain_over_probe") == "off: min_gain_over_probe is null"
     assert line(verdict, "max_group_gap") == "off: max_group_gap is null"
+
+
+FLIPS = {
+    "axes": ["gender.en", "origin.en"],
+    "status": "ok",
+    "min_rows": 30,
+    **{"gender.en.status": "ok", "gender.en.rows": 80, "gender.en.flip_rate": 0.05},
+    **{"gender.en.flip_rate_low": 0.02, "gender.en.flip_rate_high": 0.12},
+    **{"origin.en.status": "insufficient", "origin.en.rows": 6, "origin.en.flip_rate": 0.0},
+    **{"origin.en.flip_rate_low": 0.0, "origin.en.flip_rate_high": 0.39},
+}
+FLIPPING = LIMITS.model_copy(update={"max_flip_rate": 0.1})
+
+
+def test_flips_below_the_limit_pass_and_an_axis_that_few_rows_mention_does_not_apply():
+    verdict = decide(GOOD, FAIR, FLIPPING, FLIPS)
+    assert verdict.status == "pass"
+    said = "pass: max_flip_rate of gender.en: gender.en.flip_rate 0.05 (0.020 to 0.120), at most 0.1 wanted"
+    assert line(verdict, "of gender.en") == said
+    assert line(verdict, "of origin.en").startswith("not applicable: max_flip_rate of origin.en")
+    assert line(verdict, "of origin.en").endswith("; 6 rows, 30 needed to judge")
+
+
+def test_flips_above_the_limit_fail():
+    assert decide(GOOD, FAIR, FLIPPING, FLIPS | {"gender.en.flip_rate": 0.2}).status == "fail"
+
+
+def test_few_rows_that_flip_beyond_chance_are_insufficient():
+    many = {"origin.en.flip_rate": 0.9, "origin.en.flip_rate_low": 0.55}
+    assert decide(GOOD, FAIR, FLIPPING, FLIPS | many).status == "insufficient"
+
+
+def test_no_terms_do_not_apply_and_no_measurement_is_insufficient():
+    assert line(decide(GOOD, FAIR, FLIPPING, NO_TERMS), "max_flip_rate").startswith("not applicable:")
+    assert decide(GOOD, FAIR, FLIPPING, {}).status == "insufficient"

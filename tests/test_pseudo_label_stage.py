@@ -110,7 +110,8 @@ def test_the_stage_writes_rows_heads_and_audit(stage: Make, tiny_encoder: Path) 
     assert metrics["held_out_rows"] == 12
     assert (out / "rounds.png").read_bytes().startswith(b"\x89PNG")
     assert {path.name for path in out.iterdir()} == {
-        *("train.parquet", "head.safetensors", "rounds.csv", "rounds.png", "classes.csv", "groups.csv"),
+        *("train.parquet", "head.safetensors", "held_out.parquet"),
+        *("rounds.csv", "rounds.png", "classes.csv", "groups.csv"),
     }
 
 
