@@ -13,6 +13,15 @@ LIMITS = Gate(
     max_calibration_error=0.2,
     max_group_gap=0.15,
     max_flip_rate=None,
+    metric="accuracy",
+    margin=0.0,
+    confidence=0.95,
+    bootstrap=1000,
+    max_gap_increase=None,
+    max_judgements=20,
+    max_detectable=None,
+    same_test_rows=0.5,
+    seed=0,
 )
 GOOD = {
     "test_rows": 400,
@@ -145,10 +154,16 @@ FLIPS = {
     "axes": ["gender.en", "origin.en"],
     "status": "ok",
     "min_rows": 30,
-    **{"gender.en.status": "ok", "gender.en.rows": 80, "gender.en.flip_rate": 0.05},
-    **{"gender.en.flip_rate_low": 0.02, "gender.en.flip_rate_high": 0.12},
-    **{"origin.en.status": "insufficient", "origin.en.rows": 6, "origin.en.flip_rate": 0.0},
-    **{"origin.en.flip_rate_low": 0.0, "origin.en.flip_rate_high": 0.39},
+    "gender.en.status": "ok",
+    "gender.en.rows": 80,
+    "gender.en.flip_rate": 0.05,
+    "gender.en.flip_rate_low": 0.02,
+    "gender.en.flip_rate_high": 0.12,
+    "origin.en.status": "insufficient",
+    "origin.en.rows": 6,
+    "origin.en.flip_rate": 0.0,
+    "origin.en.flip_rate_low": 0.0,
+    "origin.en.flip_rate_high": 0.39,
 }
 FLIPPING = LIMITS.model_copy(update={"max_flip_rate": 0.1})
 

@@ -14,16 +14,9 @@ from pipeline.params import read_yaml
 from pipeline.stage import Paths, read_json
 
 TRAINING = ("ingest", "synonyms", "back_translate", "swaps", "pseudo_label")  # stages that write training rows
-IMAGES = ("evaluate/confusion", "evaluate/reliability", "fairness/groups", "pseudo_label/rounds", "finetune/history")
-NAMES = (
-    "attribute",
-    "group",
-    "class",
-    "from",
-    "to",
-    "term",
-    "gaining_label",
-)  # columns of CSV files that hold names, even where those look like numbers
+IMAGES = ("evaluate/confusion", "finetune/history")  # everything else is drawn in the page
+# Columns of CSV files that hold names, even where those look like numbers.
+NAMES = ("attribute", "group", "class", "from", "to", "term", "gaining_label")
 
 
 @dataclass(frozen=True)
@@ -91,6 +84,13 @@ def gather(paths: Paths) -> Results:
         augmentations=read_csv(paths.data("fairness") / "augmentations.csv"),
         images={name: data_uri(paths.root / "data" / f"{name}.png") for name in IMAGES},
     )
+
+
+def read_texts(paths: Paths, ids: list[str]) -> dict[str, str]:
+    """The texts of these test rows, by id: for the copy of the page that stays where the data is."""
+    test = table.read(paths.data("ingest") / "test.parquet")
+    shown = test[test["id"].isin(ids)]
+    return dict(zip(shown["id"], shown["text"], strict=True))
 
 
 def existing(path: Path) -> Path:
