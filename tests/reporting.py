@@ -151,7 +151,7 @@ def fill_equity(data: Path) -> None:
     flips: dict[str, Any] = {
         "rows": 40,
         "flips": 5,
-        "flip_rate": 0.1234,
+        "flip_rate": 0.0834,
         "flip_rate_low": 0.0512,
         "flip_rate_high": 0.2567,
     }

@@ -25,9 +25,9 @@ def test_flips_are_shown_by_axis_pair_and_term(root: Path) -> None:
     page, _ = render(root)
     assert "40 of 40 test rows hold a term" in page.text
     assert "the gate allows a flip rate of 0.100" in page.text
-    assert "gender.en 40 0.123 0.051 to 0.257 0.035 ok" in page.text
-    assert "gender.en women men 40 0.123 0.051 to 0.257 0.035 <script>alert(1)</script> 0.022 ok" in page.text
-    assert "gender.en women =she 40 0.123" in page.text
+    assert "gender.en 40 0.083 0.051 to 0.257 0.035 ok" in page.text
+    assert "gender.en women men 40 0.083 0.051 to 0.257 0.035 <script>alert(1)</script> 0.022 ok" in page.text
+    assert "gender.en women =she 40 0.083" in page.text
 
 
 def test_auc_and_augmentation_are_shown_by_group(root: Path) -> None:
