@@ -29,16 +29,21 @@ ARTIFACTS = {
     "pretrain": ENCODER,
     "synonyms": {"train.parquet"},
     "back_translate": {"train.parquet", "rejected.parquet"},
-    "pseudo_label": {"train.parquet", "head.safetensors", "rounds.csv", "rounds.png", "classes.csv", "groups.csv"},
+    "swaps": {"train.parquet", "unlabelled.parquet"},
+    "pseudo_label": {
+        *("train.parquet", "head.safetensors", "held_out.parquet"),
+        *("rounds.csv", "rounds.png", "classes.csv", "groups.csv"),
+    },
     "finetune": {"history.csv", "history.png", *(f"model/{name}" for name in NETWORK)},
     "export": {
         f"bundle/{name}" for name in (*NETWORK, "MANIFEST.json", "tokenizer.json", "model.onnx", "model.int8.onnx")
     },
     "evaluate": {"predictions.parquet", "per_class.csv", "confusion.png", "reliability.png"},
-    "fairness": {"groups.csv", "groups.png"},
+    "counterfactual": {"pairs.csv", "terms.csv", "flips.csv"},
+    "fairness": {"groups.csv", "groups.png", "auc.csv", "augmentations.csv"},
     "report": {"report.html", "shared.html", "MODEL_CARD.md"},
 }
-AFTER = ["finetune", "export", "evaluate", "fairness", "report"]
+AFTER = ["finetune", "export", "evaluate", "counterfactual", "fairness", "report"]
 pytestmark = pytest.mark.slow
 
 
