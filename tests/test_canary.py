@@ -10,7 +10,7 @@ import os
 import sqlite3
 import zipfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -86,6 +86,16 @@ def add(root: Path, name: str, *lines: str) -> None:
         file.write("".join(f"{line}\n" for line in lines))
 
 
+@contextmanager
+def changed(path: Path) -> Iterator[Path]:
+    """A file that the block changes, and that is as before after it."""
+    before = path.read_bytes()
+    try:
+        yield path
+    finally:
+        path.write_bytes(before)
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path, prefect_server: str) -> Path:
     """A copy of this project with these rows in its data, which git has not seen yet."""
@@ -99,7 +109,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path, prefec
 
 @pytest.fixture(scope="module")
 def printed(project: Path) -> str:
-    """Everything that the commands said: two versions registered, a crash, and a user's mistake."""
+    """Everything that the commands said: two versions registered, a user's mistake, and a crash."""
     said = []
 
     def run(expected: int, *words: str) -> str:
@@ -111,15 +121,13 @@ def printed(project: Path) -> str:
     run(0, "gleaner", "run")
     change(project, report={"title": "The same model again"})
     assert "version 2" in run(0, "gleaner", "run")
-    stage = project / "pipeline" / "synonyms.py"
-    whole = stage.read_text()
-    stage.write_text(whole.replace('if __name__ == "__main__":', CRASH.lstrip()))
-    assert "ValueError: in" in run(1, "gleaner", "run")
-    stage.write_text(whole)
-    file = project / "data" / "demo" / "unlabelled.csv"
-    _, rest = file.read_text(encoding="utf-8").split("\n", 1)
-    file.write_text(f"{HEADLESS} would like to change the address of an order,private\n{rest}", encoding="utf-8")
-    assert "a first row of 2 cells that are no names" in run(2, "gleaner", "run")
+    with changed(project / "data" / "demo" / "unlabelled.csv") as rows:
+        _, rest = rows.read_text(encoding="utf-8").split("\n", 1)
+        rows.write_text(f"{HEADLESS} would like to change the address of an order,private\n{rest}", encoding="utf-8")
+        assert "a first row of 2 cells that are no names" in run(2, "gleaner", "run")
+    with changed(project / "pipeline" / "synonyms.py") as code:
+        code.write_text(code.read_text().replace('if __name__ == "__main__":', CRASH.lstrip()))
+        assert "ValueError: in" in run(1, "gleaner", "run")
     return "\n".join(said)
 
 
