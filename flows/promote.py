@@ -4,6 +4,7 @@ gleaner promote [--version N]
 gleaner rollback [--to N]
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from prefect import flow, runtime
@@ -14,7 +15,7 @@ from flows import promotion_summary as summary
 from pipeline.params import load
 from tasks.compare import choose, compare
 from tasks.mistake import got, told
-from tasks.promote import Promotion, judge, mark, set_alias
+from tasks.promote import Promotion, judge, mark, set_alias, store_page
 from tasks.rollback import Rollback, move_back
 
 
@@ -44,6 +45,7 @@ def promotion(root: Path, number: str | None) -> State:
     found: Promotion = got(judge(root, params, pair, case, str(runtime.flow_run.id), return_state=True))
     set_alias(root, found.model)
     mark(root, found)
+    found = replace(found, page=store_page(root, pair, found))
     create_markdown_artifact(summary.as_text(found), key="promotion", description="The verdict on the challenger")
     return Completed(name=found.outcome.capitalize(), message=found.said, data=found)
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from pipeline.params import Params, read_yaml, to_yaml, validate
 from pipeline.stage import Paths
 from tasks import registry
 from tasks.compare import choose, compare
-from tasks.promote import Promotion, judge, mark, set_alias
+from tasks.promote import Promotion, judge, mark, set_alias, store_page
 from tasks.registry import bundles, log
 from tasks.rollback import Rollback, move_back
 
@@ -144,7 +145,7 @@ def promote(root: Path, params: Params, number: str | None = None) -> Promotion:
     found = plain(judge)(root, params, pair, plain(compare)(root, params, pair), "flow")
     plain(set_alias)(root, MODEL)
     plain(mark)(root, found)
-    return found
+    return replace(found, page=plain(store_page)(root, pair, found))
 
 
 def rollback(root: Path, params: Params, to: str | None = None, why: str = "") -> Rollback:

@@ -34,7 +34,7 @@ from pipeline.errors import UserError
 from pipeline.params import Params, read_yaml
 from pipeline.promotion import from_json
 from tasks import recorded, registry
-from tasks.promote import LATEST
+from tasks.promote import LATEST, PAGE
 from tasks.registry import bundles, log
 
 TESTS = Path(__file__).parent
@@ -92,6 +92,9 @@ def test_the_verdict_is_stored_with_the_version_and_holds_no_text(root: Path, pa
     client = registry.connect(root)
     run = str(client.get_model_version(MODEL, "2").run_id)
     assert found.verdict is not None and from_json(bundles.stored_verdict(client, run, LATEST)) == found.verdict
+    page = Path(client.download_artifacts(run, PAGE, str(root))).read_text()
+    assert found.page is not None and found.page.read_text() == page and "Version 2 against champion 1" in page
+    assert "t17" not in page
     kept = [path.read_bytes() for path in (root / "mlruns").rglob("promotion/*.json")]
     assert len(kept) == 2 and not any(b'"t17"' in one for one in kept)
     assert b"t17" not in (root / "mlflow.db").read_bytes()

@@ -14,6 +14,7 @@ from pipeline import classifier
 from pipeline.errors import UserError
 from pipeline.params import read_yaml
 
+MADE_OF = ("gleaner.git_commit", "gleaner.git_dirty", "gleaner.dvc_lock", "gleaner.data", "gleaner.params")
 SEAL = "gleaner.manifest"  # tag of a version: SHA-256 of its bundle's manifest
 
 
@@ -30,6 +31,11 @@ class Registered:
     def title(self) -> str:
         """How messages call it."""
         return f"{self.model} version {self.number}"
+
+    @property
+    def made_of(self) -> dict[str, str]:
+        """Digests and commit that it was registered with."""
+        return {name: self.tags[name] for name in MADE_OF if name in self.tags}
 
 
 def version(client: MlflowClient, model: str, number: str) -> Registered:
