@@ -6,6 +6,7 @@ gleaner rollback [--to N]
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from prefect import flow, runtime
 from prefect.artifacts import create_markdown_artifact
@@ -19,13 +20,15 @@ from tasks.promote import Promotion, judge, mark, set_alias, store_page
 from tasks.rollback import Rollback, move_back
 
 
-def promote(root: Path, number: str | None = None, name: str | None = None) -> Promotion:
+def promote(
+    root: Path, number: str | None = None, name: str | None = None, drift: list[dict[str, Any]] | None = None
+) -> Promotion:
     """Judge a version (by default the alias challenger) and make it champion if it is better.
 
-    Can be called inside another flow, whose subflow it then is; ``name`` is that of the flow run. UserError when there
-    is nothing to compare.
+    Can be called inside another flow, whose subflow it then is; ``name`` is that of the flow run, ``drift`` the answers
+    of pipeline/drift.py as plain data, for the page. UserError when there is nothing to compare.
     """
-    found: Promotion = got(promotion.with_options(flow_run_name=name)(root, number, return_state=True))
+    found: Promotion = got(promotion.with_options(flow_run_name=name)(root, number, drift, return_state=True))
     return found
 
 
@@ -37,7 +40,7 @@ def rollback(root: Path, to: str | None = None, reason: str = "", name: str | No
 
 @flow(name="promote", persist_result=False)
 @told
-def promotion(root: Path, number: str | None) -> State:
+def promotion(root: Path, number: str | None, drift: list[dict[str, Any]] | None = None) -> State:
     """Judge the challenger, enter the verdict in the promotion log, then let the alias follow."""
     params = load(root / "params.yaml")
     pair = got(choose(root, params, number, return_state=True))
@@ -45,7 +48,7 @@ def promotion(root: Path, number: str | None) -> State:
     found: Promotion = got(judge(root, params, pair, case, str(runtime.flow_run.id), return_state=True))
     set_alias(root, found.model)
     mark(root, found)
-    found = replace(found, page=store_page(root, pair, found))
+    found = replace(found, page=store_page(root, pair, found, drift))
     create_markdown_artifact(summary.as_text(found), key="promotion", description="The verdict on the challenger")
     return Completed(name=found.outcome.capitalize(), message=found.said, data=found)
 

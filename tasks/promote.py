@@ -177,14 +177,14 @@ def set_alias(root: Path, model: str) -> str:
 
 
 @task(name="page", task_run_name="page", cache_policy=NO_CACHE, persist_result=False)
-def store_page(root: Path, pair: Pair, found: Promotion) -> Path | None:
+def store_page(root: Path, pair: Pair, found: Promotion, drift: list[dict[str, Any]] | None = None) -> Path | None:
     """The page on a verdict that was entered, stored with the version and left in data/scratch; returns its place."""
-    from pipeline.promotion_page import render
+    from pipeline.promotion_page import Shift, render
 
     if found.verdict is None or found.outcome == "lost":
         return None
     made_of = {"champion": pair.champion.made_of, "challenger": pair.challenger.made_of}
-    html = render(found.verdict, made_of)
+    html = render(found.verdict, made_of, None if drift is None else [Shift(**answer) for answer in drift])
     connect(root).log_text(pair.challenger.run, html, PAGE)
     place = Paths(root).scratch("promotion") / f"version-{found.version}.html"
     write_whole(place, lambda part: part.write_text(html, encoding="utf-8"))
