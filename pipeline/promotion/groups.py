@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline import fairness, table
+from pipeline import statistics, table
 from pipeline.params import Fairness
 from pipeline.stage import Metrics
 
@@ -50,8 +50,8 @@ def gaps(rows: pd.DataFrame, params: Fairness) -> tuple[Gap, ...]:
 
 
 def gap(rows: pd.DataFrame, column: str, params: Fairness) -> Gap:
-    """The gap of one attribute, with intervals as in `fairness.gap`; the increase is resampled with both answers."""
-    values = rows[column].fillna(fairness.UNKNOWN)
+    """The gap of one attribute, intervals as in `statistics.widest`; the increase is resampled with both answers."""
+    values = rows[column].fillna(table.UNKNOWN)
     names = sorted(values.unique())
     counts = np.stack([kinds(rows[values.eq(name)]) for name in names])
     measured = accuracies(counts)
@@ -70,31 +70,21 @@ def gap(rows: pd.DataFrame, column: str, params: Fairness) -> Gap:
         axis=-1,
     )  # (models, resamples, groups)
     deviations = drawn - measured[:, None, large]
-    own = [
-        fairness.gap("accuracy", measured[model, large, None], deviations[model, :, :, None], params.interval)[0]
+    (old, *_), (new, low, high, _) = (
+        statistics.widest(measured[model, large, None], deviations[model, :, :, None], params.interval)
         for model in (0, 1)
-    ]
-    increase = own[1]["accuracy_gap"] - own[0]["accuracy_gap"]
+    )
+    increase = new - old
     wider = np.ptp(drawn[1], axis=1) - np.ptp(drawn[0], axis=1)
     margin = float(np.quantile(np.abs(wider - increase), params.interval))
-    return Gap(
-        attribute,
-        "ok",
-        groups,
-        own[0]["accuracy_gap"],
-        own[1]["accuracy_gap"],
-        own[1]["accuracy_gap_low"],
-        own[1]["accuracy_gap_high"],
-        increase,
-        increase - margin,
-        increase + margin,
-    )
+    bounds = increase - margin, increase + margin
+    return Gap(attribute, "ok", groups, old, new, low, high, increase, *bounds)
 
 
 def status_of(name: str, rows: int, least: int) -> str:
     """Whether a group can be judged."""
-    if name == fairness.UNKNOWN:
-        return fairness.UNKNOWN
+    if name == table.UNKNOWN:
+        return table.UNKNOWN
     return "ok" if rows >= least else "insufficient"
 
 
