@@ -64,3 +64,4 @@ class Registry(Section):
     model: Name
     experiment: Name
     push: bool
+    require_clean: bool

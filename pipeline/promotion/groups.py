@@ -56,10 +56,12 @@ def gap(rows: pd.DataFrame, column: str, params: Fairness) -> Gap:
     counts = np.stack([kinds(rows[values.eq(name)]) for name in names])
     measured = accuracies(counts)
     groups = tuple(
-        Group(name, int(own.sum()), *map(float, both), status(name, int(own.sum()), params.min_group_size))
-        for name, own, both in zip(names, counts, measured.T, strict=True)
+        Group(name, int(counts[place].sum()), float(measured[0, place]), float(measured[1, place]), status)
+        for place, name in enumerate(names)
+        for status in [status_of(name, int(counts[place].sum()), params.min_group_size)]
     )
-    attribute, large = column.removeprefix(table.GROUP), [place for place, one in enumerate(groups) if one.status == "ok"]
+    attribute = column.removeprefix(table.GROUP)
+    large = [place for place, one in enumerate(groups) if one.status == "ok"]
     if len(large) < 2:
         return Gap(attribute, "insufficient", groups, *[None] * 7)
     rng = np.random.default_rng(params.seed)
@@ -89,7 +91,7 @@ def gap(rows: pd.DataFrame, column: str, params: Fairness) -> Gap:
     )
 
 
-def status(name: str, rows: int, least: int) -> str:
+def status_of(name: str, rows: int, least: int) -> str:
     """Whether a group can be judged."""
     if name == fairness.UNKNOWN:
         return fairness.UNKNOWN
