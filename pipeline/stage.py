@@ -73,7 +73,12 @@ def told(error: Exception, path: Path) -> str:
     ``could not convert string to float: '...'`` the dots are a row's text. What the system says is about files.
     """
     message = "".join(traceback.format_exception(error))
-    replace(path, lambda part: (part.touch(0o600), part.write_text(message, errors="backslashreplace")))
+
+    def write(part: Path) -> None:
+        part.touch(0o600)
+        part.write_text(message, errors="backslashreplace")
+
+    replace(path, write)
     plain = isinstance(error, OSError | MemoryError | ImportError)
     return f"{type(error).__name__}: {error if plain else f'in {path}, as it may quote a row'}"
 
