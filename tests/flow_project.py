@@ -58,6 +58,9 @@ def make(root: Path) -> Path:
     about = {"attributes": 1, "status": "ok", "customer.status": "ok", "customer.accuracy_gap": 0.02}
     (root / "given" / "fairness" / "metrics.json").write_text(json.dumps(about))
     (root / "given" / "fairness" / "groups.csv").write_text(GROUPS)
+    swapped = root / "data" / "counterfactual"  # no test row holds an identity term
+    swapped.mkdir(parents=True)
+    (swapped / "metrics.json").write_text(json.dumps({"axes": [], "status": "no terms"}))
     stages = {
         "ingest": copy("ingest", "params.yaml"),
         "synonyms": {"cmd": SLEEP.format("synonyms"), "deps": ["data/ingest/params.yaml"], "outs": ["synonyms"]},
@@ -83,7 +86,7 @@ def make(root: Path) -> Path:
 
 
 def environment(root: Path) -> dict[str, str]:
-    """Only loopback is up, and nothing of the user's own servers is known."""
+    """Only loopback is up, nothing of the user's own servers is known, and `gleaner` is the one beside the tests."""
     place = root / ".loopback"
     place.mkdir(exist_ok=True)
     (place / "sitecustomize.py").write_text(LOOPBACK_ONLY.format(log=str(root / ".loopback" / "refused")))

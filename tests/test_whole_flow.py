@@ -14,7 +14,7 @@ import pytest
 from flow_project import ROOT
 from flow_project import outcomes as listed
 from mlflow import MlflowClient
-from real_project import change, command, end, forget, make, process_of, start
+from real_project import change, command, end, forget, make, process_of, shorten, start
 
 from pipeline.params import read_yaml
 
@@ -30,17 +30,22 @@ ARTIFACTS = {
     "pretrain": ENCODER,
     "synonyms": {"train.parquet"},
     "back_translate": {"train.parquet", "rejected.parquet"},
-    "pseudo_label": {"train.parquet", "head.safetensors", "rounds.csv", "rounds.png", "classes.csv", "groups.csv"},
+    "swaps": {"train.parquet", "unlabelled.parquet"},
+    "pseudo_label": {
+        *("train.parquet", "head.safetensors", "held_out.parquet"),
+        *("rounds.csv", "rounds.png", "classes.csv", "groups.csv"),
+    },
     "finetune": {"history.csv", "history.png", *(f"model/{name}" for name in NETWORK)},
     "export": {
         f"bundle/{name}" for name in (*NETWORK, "MANIFEST.json", "tokenizer.json", "model.onnx", "model.int8.onnx")
     },
     "evaluate": {"predictions.parquet", "per_class.csv", "confusion.png", "reliability.png"},
-    "fairness": {"groups.csv", "groups.png"},
+    "counterfactual": {"pairs.csv", "terms.csv", "flips.csv"},
+    "fairness": {"groups.csv", "groups.png", "auc.csv", "augmentations.csv"},
     "report": {"report.html", "shared.html", "MODEL_CARD.md"},
 }
 SHARED = ("shared.html", "MODEL_CARD.md")
-AFTER = ["finetune", "export", "evaluate", "fairness", "report"]
+AFTER = ["finetune", "export", "evaluate", "counterfactual", "fairness", "report"]
 pytestmark = pytest.mark.slow
 
 
@@ -213,3 +218,18 @@ def test_no_text_of_a_row_is_printed_logged_or_kept_by_prefect_or_mlflow(
     kept = list(canary.beside_the_data(project))
     assert {path.name for path in kept} >= {"prefect.db", "mlflow.db", "promotion.html", *SHARED, "model.onnx"}
     assert {word: files for word, files in canary.holders(words, kept).items() if files} == {}
+
+
+def test_the_first_version_is_rebuilt_bit_for_bit_after_three_later_ones(project: Path, first: dict[str, str]) -> None:
+    change(project, report={"title": "Another title"})
+    assert "gleaner-demo version 3" in command(project, "gleaner", "run").stdout
+    shorten(project / "data" / "demo" / "test.csv", 50)
+    assert "gleaner-demo version 4" in command(project, "gleaner", "run").stdout
+    done = command(project, "gleaner", "verify-version", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"gleaner-demo version 1 matches bit for bit: {len(ARTIFACTS)} stages rebuilt\n" in done.stdout
+    client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    assert client.get_model_version("gleaner-demo", "1").tags["gleaner.verified"] == "match"
+    told = json.loads(command(project, "gleaner", "explain-version", "4", "--json").stdout)["difference"]
+    assert told["tables"]["data/ingest/test.parquet"] == {"was": 60, "now": 50, "added": 0, "removed": 10}
+    assert told["params"] == {"finetune.lr": [2e-5, 1e-4], "report.title": ["Gleaner report", "Another title"]}
