@@ -26,10 +26,18 @@ def matrix(results: Results) -> list[tuple[str, list[Cell]]] | None:
     if len(labels) > MOST:
         return None
     rows = results.predictions
-    counts = pd.crosstab(rows["label"], rows["predicted"]).reindex(index=labels, columns=labels, fill_value=0)
+    counts = (
+        pd.crosstab(rows["label"], rows["predicted"]).reindex(index=labels, columns=labels, fill_value=0).to_numpy()
+    )
     return [
-        (true, [Cell(show(int(rows)), float(rows / max(1, line.sum())), true == label) for label, rows in line.items()])
-        for true, line in zip(labels, map(pd.Series, counts.to_dict("records")), strict=True)
+        (
+            true,
+            [
+                Cell(show(int(n)), float(n / max(1, line.sum())), true == one)
+                for one, n in zip(labels, line, strict=True)
+            ],
+        )
+        for true, line in zip(labels, counts, strict=True)
     ]
 
 
