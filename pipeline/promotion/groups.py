@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline import statistics, table
+from pipeline import table
+from pipeline.fairness import groups as fairness
 from pipeline.params import Fairness
 from pipeline.stage import Metrics
 
@@ -50,8 +51,8 @@ def gaps(rows: pd.DataFrame, params: Fairness) -> tuple[Gap, ...]:
 
 
 def gap(rows: pd.DataFrame, column: str, params: Fairness) -> Gap:
-    """The gap of one attribute, intervals as in `statistics.widest`; the increase is resampled with both answers."""
-    values = rows[column].fillna(table.UNKNOWN)
+    """The gap of one attribute, with intervals as in `fairness.groups.gap`; the increase is drawn with both answers."""
+    values = rows[column].fillna(fairness.UNKNOWN)
     names = sorted(values.unique())
     counts = np.stack([kinds(rows[values.eq(name)]) for name in names])
     measured = accuracies(counts)
@@ -70,21 +71,31 @@ def gap(rows: pd.DataFrame, column: str, params: Fairness) -> Gap:
         axis=-1,
     )  # (models, resamples, groups)
     deviations = drawn - measured[:, None, large]
-    (old, *_), (new, low, high, _) = (
-        statistics.widest(measured[model, large, None], deviations[model, :, :, None], params.interval)
+    own = [
+        fairness.gap("accuracy", measured[model, large, None], deviations[model, :, :, None], params.interval)[0]
         for model in (0, 1)
-    )
-    increase = new - old
+    ]
+    increase = own[1]["accuracy_gap"] - own[0]["accuracy_gap"]
     wider = np.ptp(drawn[1], axis=1) - np.ptp(drawn[0], axis=1)
     margin = float(np.quantile(np.abs(wider - increase), params.interval))
-    bounds = increase - margin, increase + margin
-    return Gap(attribute, "ok", groups, old, new, low, high, increase, *bounds)
+    return Gap(
+        attribute,
+        "ok",
+        groups,
+        own[0]["accuracy_gap"],
+        own[1]["accuracy_gap"],
+        own[1]["accuracy_gap_low"],
+        own[1]["accuracy_gap_high"],
+        increase,
+        increase - margin,
+        increase + margin,
+    )
 
 
 def status_of(name: str, rows: int, least: int) -> str:
     """Whether a group can be judged."""
-    if name == table.UNKNOWN:
-        return table.UNKNOWN
+    if name == fairness.UNKNOWN:
+        return fairness.UNKNOWN
     return "ok" if rows >= least else "insufficient"
 
 
