@@ -58,6 +58,9 @@ def make(root: Path) -> Path:
     about = {"attributes": 1, "status": "ok", "customer.status": "ok", "customer.accuracy_gap": 0.02}
     (root / "given" / "fairness" / "metrics.json").write_text(json.dumps(about))
     (root / "given" / "fairness" / "groups.csv").write_text(GROUPS)
+    swapped = root / "data" / "counterfactual"  # no test row holds an identity term
+    swapped.mkdir(parents=True)
+    (swapped / "metrics.json").write_text(json.dumps({"axes": [], "status": "no terms"}))
     stages = {
         "ingest": copy("ingest", "params.yaml"),
         "synonyms": {"cmd": SLEEP.format("synonyms"), "deps": ["data/ingest/params.yaml"], "outs": ["synonyms"]},
@@ -130,4 +133,5 @@ def mlflow_runs(root: Path) -> list[Any]:
 
 def versions(root: Path) -> int:
     """How many model versions are registered."""
-    return len(MlflowClient(f"sqlite:///{root / 'mlflow.db'}").search_model_versions())
+    client = MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
+    return len(client.search_model_versions("name = 'gleaner-demo'"))  # the promotion log has versions of its own

@@ -9,6 +9,12 @@ from pipeline.params.data import (
     Split,
     Synonyms,
 )
+from pipeline.params.equity import (
+    Counterfactual,
+    Mitigation,
+    Offsets,
+    Swaps,
+)
 from pipeline.params.file import (
     Params,
     load,
@@ -42,6 +48,7 @@ from pipeline.params.types import (
 __all__ = [
     "BackTranslate",
     "Columns",
+    "Counterfactual",
     "Duplicates",
     "Encoder",
     "Evaluate",
@@ -51,6 +58,8 @@ __all__ = [
     "Gate",
     "Ingest",
     "LabelRules",
+    "Mitigation",
+    "Offsets",
     "Params",
     "Peft",
     "Pretrain",
@@ -61,6 +70,7 @@ __all__ = [
     "Section",
     "Split",
     "Supervised",
+    "Swaps",
     "Synonyms",
     "Training",
     "WordsView",

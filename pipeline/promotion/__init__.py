@@ -1,10 +1,11 @@
 """Whether a challenger takes the champion's place: both answer the same frozen test rows.
 
-comparison: the paired bootstrap; groups: gaps between groups; wear: how far a test set is used up; judge: the policy;
-verdict: the layout of promotion.json.
+rows: what is asked; comparison: the paired bootstrap; groups: gaps between groups; wear: how far a test set is used up;
+judge: the policy; verdict: the layout of promotion.json; ledger: who is champion, by the promotion log.
 """
 
 from pipeline.promotion.judge import Case, in_force, judge
+from pipeline.promotion.rows import answers, digest, seen
 from pipeline.promotion.verdict import Model, Rows, Status, Verdict, from_json, to_json
 from pipeline.promotion.wear import shared, sketch
 
@@ -14,9 +15,12 @@ __all__ = [
     "Rows",
     "Status",
     "Verdict",
+    "answers",
+    "digest",
     "from_json",
     "in_force",
     "judge",
+    "seen",
     "shared",
     "sketch",
     "to_json",

@@ -59,7 +59,7 @@ class Cells:
 def count(truth: np.ndarray, champion: np.ndarray, challenger: np.ndarray, classes: int) -> Cells:
     """Rows of the same kind counted together; three arrays (rows,) of class indices below ``classes``."""
     kinds, counts = np.unique(np.stack([truth, champion, challenger], axis=1), axis=0, return_counts=True)
-    return Cells(*kinds.T, counts, classes)
+    return Cells(kinds[:, 0], kinds[:, 1], kinds[:, 2], counts, classes)
 
 
 def agreement(cells: Cells) -> Agreement:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline import fairness, table
+from pipeline import table
+from pipeline.fairness import groups as fairness
 from pipeline.params import Fairness
 from pipeline.stage import Metrics
 
@@ -50,16 +51,18 @@ def gaps(rows: pd.DataFrame, params: Fairness) -> tuple[Gap, ...]:
 
 
 def gap(rows: pd.DataFrame, column: str, params: Fairness) -> Gap:
-    """The gap of one attribute, with intervals as in `fairness.gap`; the increase is resampled with both answers."""
+    """The gap of one attribute, with intervals as in `fairness.groups.gap`; the increase is resampled with both answers."""
     values = rows[column].fillna(fairness.UNKNOWN)
     names = sorted(values.unique())
     counts = np.stack([kinds(rows[values.eq(name)]) for name in names])
     measured = accuracies(counts)
     groups = tuple(
-        Group(name, int(own.sum()), *map(float, both), status(name, int(own.sum()), params.min_group_size))
-        for name, own, both in zip(names, counts, measured.T, strict=True)
+        Group(name, int(counts[place].sum()), float(measured[0, place]), float(measured[1, place]), status)
+        for place, name in enumerate(names)
+        for status in [status_of(name, int(counts[place].sum()), params.min_group_size)]
     )
-    attribute, large = column.removeprefix(table.GROUP), [place for place, one in enumerate(groups) if one.status == "ok"]
+    attribute = column.removeprefix(table.GROUP)
+    large = [place for place, one in enumerate(groups) if one.status == "ok"]
     if len(large) < 2:
         return Gap(attribute, "insufficient", groups, *[None] * 7)
     rng = np.random.default_rng(params.seed)
@@ -89,7 +92,7 @@ def gap(rows: pd.DataFrame, column: str, params: Fairness) -> Gap:
     )
 
 
-def status(name: str, rows: int, least: int) -> str:
+def status_of(name: str, rows: int, least: int) -> str:
     """Whether a group can be judged."""
     if name == fairness.UNKNOWN:
         return fairness.UNKNOWN

@@ -41,8 +41,8 @@ def judge(case: Case, judgement: int, limits: Gate, fairness: Fairness) -> Verdi
     lines = [
         rested(worn, limits),
         enough_rows(agreed, limits),
-        enough_apart(agreed, level),
         better(scores[limits.metric], worn, limits),
+        enough_apart(agreed, level),
         *gate.group_gaps(limits.max_group_gap, as_metrics(measured)),
         *increases(measured, limits.max_gap_increase),
     ]
@@ -74,8 +74,8 @@ def in_force(limits: Gate, fairness: Fairness) -> dict[str, Any]:
 def count(table: pd.DataFrame, labels: list[str]) -> Cells:
     """The answers as counts over the labels of either model and of the rows."""
     places = {label: place for place, label in enumerate(labels)}
-    columns = [table[name].map(places).to_numpy(int) for name in ("label", "champion", "challenger")]
-    return comparison.count(*columns, len(labels))
+    truth, old, new = (table[name].map(places).to_numpy(int) for name in ("label", "champion", "challenger"))
+    return comparison.count(truth, old, new, len(labels))
 
 
 def wear_of(lead: Interval, rows: int, judgement: int, limits: Gate) -> Wear:
@@ -146,7 +146,10 @@ def increases(measured: tuple[Gap, ...], limit: float | None) -> list[tuple[str,
 def increase(name: str, gap: Gap, limit: float) -> tuple[str, str]:
     """Status and text for one attribute."""
     if gap.increase is None or gap.increase_low is None or gap.champion is None or gap.challenger is None:
-        return "insufficient", f"{name}: expected two groups of enough rows; too few rows to judge {', '.join(gap.small)}"
+        return (
+            "insufficient",
+            f"{name}: expected two groups of enough rows; too few rows to judge {', '.join(gap.small)}",
+        )
     text = (
         f"{name}: gap {gap.challenger:.4f} against {gap.champion:.4f}, {gap.increase:+.4f} "
         f"({gap.increase_low:+.4f} to {gap.increase_high:+.4f}), at most {limit:g} wanted"

@@ -14,7 +14,10 @@ def connect(root: Path) -> MlflowClient:
 
     Called once before anything opens the database in parallel: two that create it together break it.
     """
+    chosen = "MLFLOW_TRACKING_URI" in os.environ
     mlflow.set_tracking_uri(store(root))
+    if not chosen:  # MLflow sets it; left there, it would pass for the user's own from here on
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
     client = MlflowClient()
     client.search_experiments(max_results=1)
     return client
