@@ -35,6 +35,14 @@ from pipeline.params.model import (
     Training,
     WordsView,
 )
+from pipeline.params.retraining import (
+    Drift,
+    Feedback,
+    FeedbackColumns,
+    Notify,
+    Refresh,
+    Retrain,
+)
 from pipeline.params.types import (
     Section,
 )
@@ -42,21 +50,27 @@ from pipeline.params.types import (
 __all__ = [
     "BackTranslate",
     "Columns",
+    "Drift",
     "Duplicates",
     "Encoder",
     "Evaluate",
     "Export",
     "Fairness",
+    "Feedback",
+    "FeedbackColumns",
     "Finetune",
     "Gate",
     "Ingest",
     "LabelRules",
+    "Notify",
     "Params",
     "Peft",
     "Pretrain",
     "PseudoLabel",
+    "Refresh",
     "Registry",
     "Report",
+    "Retrain",
     "Scratch",
     "Section",
     "Split",

@@ -17,6 +17,7 @@ from pipeline.faults import describe, found
 from pipeline.params.data import BackTranslate, Ingest, Synonyms
 from pipeline.params.judgement import Evaluate, Export, Fairness, Gate, Registry, Report
 from pipeline.params.model import Encoder, Finetune, Pretrain, PseudoLabel
+from pipeline.params.retraining import Drift, Feedback, Notify, Refresh, Retrain
 from pipeline.params.types import Section
 
 
@@ -34,6 +35,11 @@ class Params(Section):
     report: Report
     gate: Gate
     registry: Registry
+    refresh: Refresh
+    feedback: Feedback
+    drift: Drift
+    retrain: Retrain
+    notify: Notify
 
 
 def load(path: Path) -> Params:
