@@ -28,6 +28,35 @@ def run() -> None:
 
 
 @app.command()
+def retrain(
+    force: Annotated[bool, typer.Option("--force", help="Train, whatever speaks against it.")] = False,
+) -> None:
+    """Do now what a scheduled night does: new data in, train if there is a reason to, promote what is better."""
+    from flows.run import night
+
+    raise typer.Exit(night(Path.cwd(), force, None))
+
+
+@app.command()
+def schedule() -> None:
+    """Create the deployment of prefect.yaml and work on its nights until interrupted, on loopback."""
+    from flows.schedule import main as serve
+
+    raise typer.Exit(serve(Path.cwd()))
+
+
+@app.command()
+def simulate(
+    days: Annotated[int, typer.Option(min=14, max=60, help="How many nights.")] = 30,
+    seed: Annotated[int, typer.Option(min=0, help="Of what arrives.")] = 0,
+) -> None:
+    """Play a month of nights on the demo, with drift, bad labels and a crash; prints the history."""
+    from flows.simulate import main as play
+
+    raise typer.Exit(play(Path.cwd(), days, seed))
+
+
+@app.command()
 def configure(
     file: Annotated[Path, typer.Argument(help="An overlay, such as examples/banking77.yaml.")],
     data: Annotated[str | None, typer.Option(help="The folder for ${GLEANER_DATA} in the overlay.")] = None,

@@ -5,10 +5,8 @@ DVC does not track yet is added, what was set aside is written under the same na
 """
 
 import hashlib
-import os
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -172,38 +170,46 @@ def adopt(root: Path, params: Params) -> None:
     folder = root / params.ingest.arrivals
     strays = [path for path in arrived.files(folder) if not path.with_name(path.name + ".dvc").exists()]
     if strays:
-        names = [str(path.relative_to(root)) for path in strays]
-        tell("ingest.arrivals", [sys.executable, "-m", "dvc", "--wait-for-lock", "add", "--quiet", *names], root)
+        track(strays, root)
     if params.refresh.commit:
         commit(sorted(str(path.relative_to(root)) for path in folder.glob("*.parquet.dvc")), root)
+
+
+def track(paths: list[Path], root: Path) -> None:
+    """Let DVC keep these files; UserError where it cannot."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(root), _wait_for_lock=True) as repo:
+            repo.add([str(path) for path in paths])
+    except DvcException as error:
+        raise UserError(
+            f"ingest.arrivals: expected DVC to keep what arrived, found: {error}; nothing is lost"
+        ) from None
 
 
 def commit(files: list[str], root: Path) -> None:
     """Commit those of the files that git does not hold as they are, and nothing else that is changed or staged."""
     if not files:
         return
-    changed = tell("refresh.commit", ["git", "status", "--porcelain", "--", *files], root)
+    changed = ask_git(root, "status", "--porcelain", "--", *files)
     if not changed:
         return
-    tell("refresh.commit", ["git", "add", "--", *files], root)
+    ask_git(root, "add", "--", *files)
     message = f"Arrivals: {', '.join(Path(line[3:]).name.removesuffix('.dvc') for line in changed.splitlines())}"
-    tell("refresh.commit", ["git", "commit", "--quiet", "--no-verify", "-m", message, "--", *files], root)
+    ask_git(root, "commit", "--quiet", "--no-verify", "-m", message, "--", *files)
 
 
-def tell(key: str, command: list[str], root: Path) -> str:
-    """Run git or DVC; UserError with the last line that it said where it fails. Git needs no name to be set."""
-    known = {f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    named = subprocess.run(["git", "config", "user.email"], cwd=root, capture_output=True, check=False)
-    identity = {} if named.returncode == 0 else {name: "gleaner@localhost" for name in known - set(os.environ)}
-    done = subprocess.run(
-        command, cwd=root, env={**os.environ, **identity}, capture_output=True, text=True, check=False
-    )
+def ask_git(root: Path, *words: str) -> str:
+    """What git says; UserError with its last line where it fails. It needs no name to be set."""
+    command = ["git", "-C", str(root)]
+    if not subprocess.run([*command, "config", "user.email"], capture_output=True, check=False).stdout:
+        command += ["-c", "user.name=gleaner", "-c", "user.email=gleaner@localhost"]
+    done = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or "no reason").splitlines()[-1]
-        what = "git" if command[0] == "git" else "DVC"
-        raise UserError(
-            f"{key}: expected {what} to keep what arrived, found: {said}; nothing is lost, mend it and run again"
-        )
+        raise UserError(f"refresh.commit: expected git to keep what arrived, found: {said}; nothing is lost, mend it")
     return done.stdout
 
 

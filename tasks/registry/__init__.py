@@ -3,11 +3,13 @@
 The only folder that talks to MLflow's stores; tasks/serving.py is loaded by MLflow itself.
 """
 
+from tasks.registry.nights import ARRIVALS
 from tasks.registry.runs import BATCH, Run, run
 from tasks.registry.store import connect, experiment, flatten, store
-from tasks.registry.versions import SERVING, Version, aliases, pins, push, register, version_of
+from tasks.registry.versions import SERVING, Version, aliases, is_passing, pins, push, register, version_of
 
 __all__ = [
+    "ARRIVALS",
     "BATCH",
     "SERVING",
     "Run",
@@ -16,6 +18,7 @@ __all__ = [
     "connect",
     "experiment",
     "flatten",
+    "is_passing",
     "pins",
     "push",
     "register",
