@@ -28,7 +28,7 @@ BLOCK = 250  # permutations at once: bounds the memory
 
 
 @dataclass(frozen=True)
-class Test:
+class Comparison:
     """One question and its answer; ``p`` and ``size`` are None where there were too few rows."""
 
     name: str
@@ -58,7 +58,7 @@ class Test:
 class Drift:
     """All answers of one look: drift if any says so, else insufficient if any could not tell."""
 
-    tests: tuple[Test, ...]
+    tests: tuple[Comparison, ...]
 
     @property
     def status(self) -> Status:
@@ -79,10 +79,10 @@ def look(
     return Drift(tuple(tests))
 
 
-def texts(old: np.ndarray, new: np.ndarray, limits: Limits, alpha: float) -> Test:
+def texts(old: np.ndarray, new: np.ndarray, limits: Limits, alpha: float) -> Comparison:
     """Whether the vectors of new texts, (rows, width), differ from those of old ones."""
     if min(len(old), len(new)) < limits.min_rows:
-        return Test("texts", "insufficient", len(old), len(new))
+        return Comparison("texts", "insufficient", len(old), len(new))
     rng = np.random.default_rng(limits.seed)
     old, new = sample(old, limits.max_rows, rng), sample(new, limits.max_rows, rng)
     kernel = gaussian(np.concatenate([old, new]).astype(np.float64))
@@ -92,9 +92,9 @@ def texts(old: np.ndarray, new: np.ndarray, limits: Limits, alpha: float) -> Tes
     return verdict("texts", p, size, alpha, limits.min_separation, (len(old), len(new)))
 
 
-def verdict(name: str, p: float, size: float, alpha: float, limit: float, rows: tuple[int, int]) -> Test:
+def verdict(name: str, p: float, size: float, alpha: float, limit: float, rows: tuple[int, int]) -> Comparison:
     """Drift is what is significant and large."""
-    return Test(name, "drift" if p <= alpha and size >= limit else "none", *rows, p, size, limit)
+    return Comparison(name, "drift" if p <= alpha and size >= limit else "none", *rows, p, size, limit)
 
 
 def sample(rows: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
@@ -147,12 +147,12 @@ def separation(kernel: np.ndarray, is_new: np.ndarray) -> float:
     return max(float(area), 0.5)
 
 
-def shares(name: str, old: Sequence[str], new: Sequence[str], limits: Limits, alpha: float) -> Test:
+def shares(name: str, old: Sequence[str], new: Sequence[str], limits: Limits, alpha: float) -> Comparison:
     """Whether the labels of new rows are distributed otherwise than those of old ones."""
     from scipy.stats import random_table
 
     if min(len(old), len(new)) < limits.min_rows:
-        return Test(name, "insufficient", len(old), len(new))
+        return Comparison(name, "insufficient", len(old), len(new))
     every = sorted({*old, *new})
     places = {label: place for place, label in enumerate(every)}
     table = np.array([np.bincount([places[one] for one in side], minlength=len(every)) for side in (old, new)])

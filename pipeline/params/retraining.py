@@ -1,5 +1,6 @@
 """Sections of what a scheduled night does: refresh, feedback, drift, retrain and notify."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -43,6 +44,15 @@ class Drift(Section):
     min_separation: Annotated[float, Field(ge=0.5, le=1)]
     min_shift: Fraction
     seed: Seed
+
+    @model_validator(mode="after")
+    def can_be_significant(self) -> "Drift":
+        if self.permutations * self.alpha < 5:
+            wanted = math.ceil(5 / self.alpha)
+            raise ValueError(
+                f"permutations: expected at least {wanted} for an alpha of {self.alpha:g}, found {self.permutations}"
+            )
+        return self
 
 
 class Retrain(Section):
