@@ -115,6 +115,37 @@ def ablate(
 
 
 @app.command()
+def promote(
+    version: Annotated[str | None, typer.Option(help="Its number; by default the alias challenger.")] = None,
+) -> None:
+    """Judge a version beside the champion on the same test rows, and make it champion if it is better."""
+    from flows.champion import promote as judge
+
+    raise typer.Exit(judge(Path.cwd(), version))
+
+
+@app.command()
+def rollback(
+    to: Annotated[str | None, typer.Option(help="A version that was champion; by default the one before.")] = None,
+    reason: Annotated[str, typer.Option(help="Why, for the promotion log.")] = "",
+) -> None:
+    """Make an earlier champion champion again."""
+    from flows.champion import rollback as back
+
+    raise typer.Exit(back(Path.cwd(), to, reason))
+
+
+@app.command()
+def history(
+    at: Annotated[str | None, typer.Option(metavar="DATE", help="A day or a time, ISO 8601, UTC.")] = None,
+) -> None:
+    """Tell which version was champion when, and why it changed."""
+    from flows.history import main as tell
+
+    raise typer.Exit(tell(Path.cwd(), at))
+
+
+@app.command()
 def doctor() -> None:
     """Say what is missing or misconfigured on this machine, and the fix."""
     from flows.doctor import examine, show

@@ -12,6 +12,15 @@ LIMITS = Gate(
     min_gain_over_probe=0.0,
     max_calibration_error=0.2,
     max_group_gap=0.15,
+    metric="accuracy",
+    margin=0.0,
+    confidence=0.95,
+    bootstrap=1000,
+    max_gap_increase=None,
+    max_judgements=20,
+    max_detectable=None,
+    same_test_rows=0.5,
+    seed=0,
 )
 GOOD = {
     "test_rows": 400,
