@@ -4,6 +4,7 @@ gleaner --help
 """
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -30,11 +31,14 @@ def run() -> None:
 @app.command()
 def retrain(
     force: Annotated[bool, typer.Option("--force", help="Train, whatever speaks against it.")] = False,
+    now: Annotated[
+        datetime | None, typer.Option(hidden=True, help="What the clock says, UTC, for simulations.")
+    ] = None,
 ) -> None:
     """Do now what a scheduled night does: new data in, train if there is a reason to, promote what is better."""
-    from flows.run import night
+    from flows.nightly import main as night
 
-    raise typer.Exit(night(Path.cwd(), force, None))
+    raise typer.Exit(night(Path.cwd(), force, now.replace(tzinfo=UTC) if now else None))
 
 
 @app.command()

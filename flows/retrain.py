@@ -14,7 +14,8 @@ from typing import Any
 from prefect import flow, runtime
 from prefect.states import Completed, Failed, State
 
-from flows.night import Night, Result, because, events, headline, numbers, told
+from flows import night as nightly
+from flows.night import Night, Result, because
 from flows.promote import promote
 from flows.server import configure
 from flows.train import train
@@ -23,6 +24,7 @@ from pipeline.errors import UserError
 from pipeline.params import Params, load
 from pipeline.retraining import Situation
 from tasks import drift, notify, refresh, registry
+from tasks.mistake import told
 from tasks.patience import patience
 from tasks.process import Processes
 from tasks.refresh import Corrections
@@ -32,6 +34,7 @@ from tasks.stage import Outcome, run_stage, value
 
 
 @flow(name="retrain", persist_result=False)
+@told
 def retrain(root: Path, force: bool = False, now: datetime | None = None) -> State:
     """Refresh, take corrections in, look for drift, decide, train, promote, record and tell."""
     root = root.resolve()
@@ -138,10 +141,10 @@ def learn(root: Path, night: Night, champion: Champion | None) -> Result:
 
 def close(root: Path, params: Params, night: Night, opened: registry.Run) -> None:
     """Tell what the night came to, and record it."""
-    title = f"{params.registry.model}: {headline(night)}"
-    night.unsent = notify.tell(root, params, events(night), title, "\n".join(told(night)))
+    title = f"{params.registry.model}: {nightly.headline(night)}"
+    night.unsent = notify.tell(root, params, nightly.events(night), title, "\n".join(nightly.told(night)))
     opened.failed = night.outcome == "failed"
-    opened.measures(numbers(night))
+    opened.measures(nightly.numbers(night))
     opened.tag({f"gleaner.unsent.{place}": line for place, line in enumerate(night.unsent)})
     if night.drift is not None:
         opened.tag({"gleaner.drift": night.drift.status})

@@ -1,4 +1,4 @@
-"""What `gleaner run` and `gleaner retrain` do: a flow on a server that is there or is started, then an exit code."""
+"""What `gleaner run` does: the training flow on a server that is there or is started, a summary, an exit code."""
 
 import logging
 import sys
@@ -6,82 +6,56 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from flows import summary
 from flows.server import interruptible, server
 from pipeline.errors import UserError
 from pipeline.params import load
 
+if TYPE_CHECKING:
+    from flows.train import Training
+
 SETTLE = 15.0  # seconds for the server to store the last states
 
 
 def main(root: Path) -> int:
     """Train, judge and register; 0 when registered, 1 when refused or failed, 2 on a user's mistake, 130 on Ctrl-C."""
-
-    def start(name: str) -> Any:
-        from flows.train import train
-
-        return train.with_options(flow_run_name=name)(root, return_state=True)
-
-    return finish(root, "train", "gleaner run", start, lambda training: summary.show(root, training))
-
-
-def night(root: Path, force: bool, now: datetime | None) -> int:
-    """Do what a scheduled night does; exit codes as those of a run, and 0 where there was no reason to train."""
-
-    def start(name: str) -> Any:
-        from flows.retrain import retrain
-
-        return retrain.with_options(flow_run_name=name)(root, force, now, return_state=True)
-
-    def show(night: Any) -> None:
-        from flows import night as nights
-
-        print("\n".join([nights.headline(night), *(f"  {line}" for line in nights.told(night)), *night.unsent]))
-
-    return finish(root, "retrain", "gleaner retrain", start, show)
-
-
-def finish(root: Path, flow: str, command: str, start: Callable[[str], Any], show: Callable[[Any], None]) -> int:
-    """Run a flow on a server that is there or is started, show what it came to, and return the exit code."""
     try:
         load(root / "params.yaml")
         with interruptible(), server(root) as ready:
-            done = run(root, ready, flow, start)
+            training = run(root, ready)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"stopped; `{command}` goes on from here", file=sys.stderr)
+        print("stopped; `gleaner run` goes on from here", file=sys.stderr)
         return 130
-    show(done)
-    return int(done.exit_code)
+    summary.show(root, training)
+    return training.exit_code
 
 
-def run(root: Path, ready: Callable[[], None], flow: str, start: Callable[[str], Any]) -> Any:
+def run(root: Path, ready: Callable[[], None]) -> "Training":
     """Run the flow once the server is ready, and leave when everything about it is stored.
 
     Prefect reads its settings when it is imported, hence the imports here; the server starts in the meantime.
     """
     from prefect.exceptions import TerminationSignal
 
+    from flows.train import train
     from tasks import registry, stage
 
     logging.getLogger("prefect.task_runs").addFilter(said_once)
     stage.graph(root)
     registry.connect(root)
     ready()
-    name = f"{flow} {datetime.now():%Y-%m-%d %H:%M:%S}"
+    name = f"train {datetime.now():%Y-%m-%d %H:%M:%S}"
     try:
-        done = stage.value(start(name))
+        return stage.value(train.with_options(flow_run_name=name)(root, return_state=True))
     except TerminationSignal:
         raise KeyboardInterrupt from None
     finally:
         settle(name)
-    if isinstance(done, BaseException):
-        raise done
-    return done
 
 
 def said_once(record: logging.LogRecord) -> bool:

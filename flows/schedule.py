@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from flows import server
 from flows.ui import prefect
@@ -48,7 +49,7 @@ def pool_of(root: Path) -> str:
     return str(found.pop())
 
 
-def deployments(root: Path) -> list[dict[str, object]]:
+def deployments(root: Path) -> list[dict[str, Any]]:
     """What prefect.yaml deploys."""
     return list(read_yaml(root / "prefect.yaml").get("deployments") or [])
 

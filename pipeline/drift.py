@@ -15,7 +15,7 @@ significant and large. All tests of one look share ``alpha`` (Bonferroni). Fewer
 are ``insufficient``: nobody looked, which is not "no drift".
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -70,7 +70,7 @@ MEASURES = {"texts": "separation", "labels": "shift"}
 
 
 def look(
-    old: np.ndarray, new: np.ndarray, labels: dict[str, tuple[Sequence[str], Sequence[str]]], limits: Limits
+    old: np.ndarray, new: np.ndarray, labels: Mapping[str, tuple[Sequence[str], Sequence[str]]], limits: Limits
 ) -> Drift:
     """Compare vectors, (rows, width), and under each name a pair of lists of labels, old and new."""
     alpha = limits.alpha / (1 + len(labels))

@@ -12,11 +12,13 @@ from pipeline.drift import Drift
 from pipeline.embeddings import embed
 from pipeline.params import Params
 from pipeline.stage import Paths
+from tasks.mistake import told
 from tasks.registry import bundles, connect, nights
 from tasks.registry.nights import Champion
 
 
 @task(name="drift", task_run_name="drift", cache_policy=NO_CACHE, persist_result=False)
+@told
 def look(root: Path, params: Params, champion: Champion) -> Drift | None:
     """Compare what arrived since the last training with what the champion learned from; None if nothing arrived.
 
@@ -69,6 +71,7 @@ def predicted(model: classifier.Classifier, texts: list[str]) -> list[str]:
 
 
 @task(name="error counts", task_run_name="error counts", cache_policy=NO_CACHE, persist_result=False)
+@told
 def error_counts(root: Path, params: Params, corrections: pd.DataFrame) -> dict[str, tuple[int, int]]:
     """How many of the corrected texts each version was asked about, and how many of those it got wrong.
 

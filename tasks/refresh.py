@@ -23,6 +23,7 @@ from pipeline.errors import UserError
 from pipeline.ingest import arrived
 from pipeline.params import Params
 from pipeline.stage import Paths, replace
+from tasks.mistake import told
 
 TAKEN, ASIDE = "taken", "set-aside"  # folders in an inbox
 Read = Callable[[Path], pd.DataFrame]
@@ -62,6 +63,7 @@ class Corrections:
 
 
 @task(name="refresh", task_run_name="refresh", cache_policy=NO_CACHE, persist_result=False)
+@told
 def refresh(root: Path, params: Params, now: datetime) -> Taken:
     """Take in what lies in the inbox, or what the database or dataset gives by now; new rows only."""
     paths, ingest = Paths(root), params.ingest
@@ -80,6 +82,7 @@ def refresh(root: Path, params: Params, now: datetime) -> Taken:
 
 
 @task(name="feedback", task_run_name="feedback", cache_policy=NO_CACHE, persist_result=False)
+@told
 def feedback(root: Path, params: Params, now: datetime, versions: set[str]) -> Corrections:
     """Take in corrections of the model's answers as gold labels; ``versions`` are the registered ones."""
     ingest, own = params.ingest, params.feedback

@@ -11,7 +11,9 @@ from pipeline.retraining import Situation, decide
 
 ROOT = Path(__file__).parent.parent
 CALM = Drift((Comparison("texts", "none", 900, 80, 0.4, 0.51, 0.6),))
-MOVED = Drift((Comparison("texts", "drift", 900, 80, 0.001, 0.8, 0.6), Comparison("answers", "none", 900, 80, 0.3, 0.01, 0.1)))
+MOVED = Drift(
+    (Comparison("texts", "drift", 900, 80, 0.001, 0.8, 0.6), Comparison("answers", "none", 900, 80, 0.3, 0.01, 0.1))
+)
 FEW = Drift((Comparison("texts", "insufficient", 900, 12),))
 
 

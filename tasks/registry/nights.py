@@ -100,7 +100,7 @@ def champion(root: Path, params: Params) -> Champion | None:
             raise
         return None
     number = str(found.version)
-    read = str(client.get_run(found.run_id).data.tags.get(ARRIVALS, ""))
+    read = str(client.get_run(str(found.run_id)).data.tags.get(ARRIVALS, ""))
     made = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
     by = [one.data.tags[NOW] for one in records(client, root, params) if one.data.tags.get(VERSION) == number]
     return Champion(number, read, datetime.fromisoformat(by[-1]) if by else made)
