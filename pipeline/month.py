@@ -18,11 +18,11 @@ from pipeline.errors import UserError
 Kind = Literal["quiet", "texts", "labels", "corrections", "drift", "bad labels", "withdrawn", "crash"]
 COLUMNS = ("text", "intent", "customer")
 START_LABELS, START_POOL = 3, 300  # rows an intent, and of the pool, that the month begins with
-TEXTS, LABELS, CORRECTIONS, DRIFT, BAD, CRASH = 40, 30, 12, 160, 150, 30  # rows of a day
+TEXTS, LABELS, CORRECTIONS, DRIFT, BAD, CRASH = 40, 40, 12, 160, 150, 40  # rows of a day
 OUTAGE = ("account_access", "billing_problem")  # what nearly everybody writes about on the day of drift
 OUTAGE_SHARE = 0.9
 SPECIAL: dict[float, Kind] = {0.42: "drift", 0.55: "bad labels", 0.58: "withdrawn", 0.75: "crash"}
-WEEK: tuple[Kind, ...] = ("labels", "texts", "quiet", "labels", "texts", "corrections", "quiet")
+WEEK: tuple[Kind, ...] = ("labels", "texts", "quiet", "texts", "corrections", "texts", "quiet")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ DVC does not track yet is added, what was set aside is written under the same na
 """
 
 import hashlib
+import logging
 import shutil
 import subprocess
 from collections import Counter
@@ -183,6 +184,7 @@ def track(paths: list[Path], root: Path) -> None:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    logging.getLogger("dvc").setLevel(logging.WARNING)  # what to tell git next is done below
     try:
         with Repo(str(root), _wait_for_lock=True) as repo:
             repo.add([str(path) for path in paths])

@@ -79,6 +79,7 @@ def make(root: Path) -> Path:
         encoder={"source": "path", "name": str(encoder), "sha256": None, "max_length": 64},
         gate=limits | {"max_group_gap": None, "max_gap_increase": None},
         registry={"push": False},
+        drift={"alpha": 0.05},
     )
     git(root, "init", "-q")
     git(root, "config", "user.name", "test")
