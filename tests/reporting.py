@@ -137,7 +137,7 @@ def fill_evaluation(data: Path) -> None:
 class Page(HTMLParser):
     """A page taken apart: what a reader sees, each tag with its attributes, and whether tags nest properly."""
 
-    VOID = ("meta", "img", "br", "rect", "path", "link")
+    VOID = ("meta", "img", "br", "rect", "path", "link", "line", "circle")
 
     def __init__(self, html: str) -> None:
         super().__init__()

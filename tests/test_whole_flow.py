@@ -36,7 +36,7 @@ ARTIFACTS = {
     },
     "evaluate": {"predictions.parquet", "per_class.csv", "confusion.png", "reliability.png"},
     "fairness": {"groups.csv", "groups.png"},
-    "report": {"report.html", "MODEL_CARD.md"},
+    "report": {"report.html", "shared.html", "MODEL_CARD.md"},
 }
 AFTER = ["finetune", "export", "evaluate", "fairness", "report"]
 pytestmark = pytest.mark.slow
@@ -90,7 +90,7 @@ def test_files_and_training_curves_are_in_mlflow(project: Path, first: dict[str,
     client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
     (run,) = client.search_runs([one.experiment_id for one in client.search_experiments()])
     kept = {found.path for found in client.list_artifacts(run.info.run_id)}
-    assert kept >= {"params.yaml", "dvc.yaml", "dvc.lock", "report.html", "MODEL_CARD.md"}
+    assert kept >= {"params.yaml", "dvc.yaml", "dvc.lock", "shared.html", "MODEL_CARD.md"}
     lines = (project / "data" / "scratch" / "finetune" / "curves.jsonl").read_text().splitlines()
     assert len(client.get_metric_history(run.info.run_id, "finetune/lr")) == sum('"lr"' in line for line in lines) > 0
 

@@ -14,7 +14,7 @@ from pipeline.params import read_yaml
 from pipeline.stage import Paths, read_json
 
 TRAINING = ("ingest", "synonyms", "back_translate", "pseudo_label")  # stages that write training rows
-IMAGES = ("evaluate/confusion", "evaluate/reliability", "fairness/groups", "pseudo_label/rounds", "finetune/history")
+IMAGES = ("evaluate/confusion", "finetune/history")  # everything else is drawn in the page
 NAMES = ("attribute", "group", "class")  # columns of CSV files that hold names, even where those look like numbers
 
 
@@ -75,6 +75,13 @@ def gather(paths: Paths) -> Results:
         history=read_csv(paths.data("finetune") / "history.csv"),
         images={name: data_uri(paths.root / "data" / f"{name}.png") for name in IMAGES},
     )
+
+
+def read_texts(paths: Paths, ids: list[str]) -> dict[str, str]:
+    """The texts of these test rows, by id: for the copy of the page that stays where the data is."""
+    test = table.read(paths.data("ingest") / "test.parquet")
+    shown = test[test["id"].isin(ids)]
+    return dict(zip(shown["id"], shown["text"], strict=True))
 
 
 def existing(path: Path) -> Path:

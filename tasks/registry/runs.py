@@ -16,7 +16,7 @@ from tasks.curves import Point
 from tasks.registry.store import connect, experiment, flatten, is_number, name
 
 BATCH = 100  # params or metrics in one call; MLflow takes no more params
-RECORDED = ("params.yaml", "dvc.yaml", "dvc.lock", "data/report/report.html", "data/report/MODEL_CARD.md")
+RECORDED = ("params.yaml", "dvc.yaml", "dvc.lock", "data/report/shared.html", "data/report/MODEL_CARD.md")
 
 
 @dataclass
