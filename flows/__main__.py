@@ -42,6 +42,16 @@ def retrain(
 
 
 @app.command()
+def nights() -> None:
+    """Print what each night decided, and why."""
+    from flows.night import history, show
+    from flows.server import configure as settings
+
+    settings(Path.cwd())
+    show(history(Path.cwd()))
+
+
+@app.command()
 def schedule() -> None:
     """Create the deployment of prefect.yaml and work on its nights until interrupted, on loopback."""
     from flows.schedule import main as serve

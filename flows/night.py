@@ -14,9 +14,8 @@ from pipeline.params import load
 from pipeline.retraining import Decision, Situation
 
 if TYPE_CHECKING:
-    from tasks.promote import Promotion
-
     from flows.train import Training
+    from tasks.promote import Promotion
     from tasks.refresh import Taken
 
 Result = Literal["promoted", "refused", "skipped", "failed"]
@@ -40,6 +39,7 @@ class Night:
     mistake: bool = False  # the fault is a user's
     unsent: list[str] = field(default_factory=list)  # notifications that could not be sent
     crashed_before: int = 0
+    files: tuple[str, ...] = ()  # of arrivals that no training has read yet
 
     @property
     def exit_code(self) -> int:
@@ -65,6 +65,8 @@ def because(night: Night) -> str:
     if night.outcome == "failed":
         return " ".join(night.fault.split())
     trained = night.decision.because if night.decision else ""
+    if night.outcome == "skipped" and night.training is not None:
+        return f"{trained}. The same data make version {night.version} again, which is champion"
     if night.promotion is not None:
         return f"{trained}. {night.promotion.said}"
     verdict = night.training.verdict if night.training else None
@@ -84,6 +86,8 @@ def told(night: Night) -> list[str]:
     """All that a person wants to know of a night, a line each; no text of a row."""
     lines = [because(night)]
     lines += [taken.line(what) for what, taken in (("texts", night.texts), ("corrections", night.corrections)) if taken]
+    if night.files:
+        lines.append(f"arrivals that no training had read: {', '.join(night.files)}")
     lines += [
         f"version {one}: wrong in {wrong} of {rows} corrected texts" for one, (rows, wrong) in night.errors.items()
     ]

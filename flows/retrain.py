@@ -23,6 +23,7 @@ from pipeline import arrivals, retraining
 from pipeline.errors import UserError
 from pipeline.params import Params, load
 from pipeline.retraining import Situation
+from pipeline.stage import Paths, withheld
 from tasks import drift, notify, refresh, registry
 from tasks.mistake import told
 from tasks.patience import patience
@@ -44,16 +45,12 @@ def retrain(root: Path, force: bool = False, now: datetime | None = None) -> Sta
     with alone(root), registry.run(root, params, name, number) as opened:
         night.crashed_before = nights.begin(root, params, opened, night.now)
         try:
-            take_in(root, params, night, opened)
-            champion = nights.champion(root, params)
-            night.drift = drift.look(root, params, champion) if champion else None
-            night.found = situation(root, params, night, champion, force)
-            night.decision = retraining.decide(night.found, params.retrain)
-            night.outcome = learn(root, night, champion) if night.decision.train else "skipped"
+            with withheld(Paths(root).scratch("retrain") / "crash.txt"):
+                night.outcome = work(root, params, night, opened, force)
         except UserError as error:
             night.fault, night.mistake = str(error), True
         except Exception as error:
-            night.fault = f"{type(error).__name__}, see the log"
+            night.fault = str(error)
             raise
         finally:
             close(root, params, night, opened)
@@ -61,10 +58,20 @@ def retrain(root: Path, force: bool = False, now: datetime | None = None) -> Sta
     return done(name=night.outcome.capitalize(), message=because(night), data=night)
 
 
+def work(root: Path, params: Params, night: Night, opened: registry.Run, force: bool) -> Result:
+    """Everything that a night does, step by step."""
+    take_in(root, params, night, opened)
+    champion = nights.champion(root, params)
+    night.drift = drift.look(root, params, champion) if champion else None
+    night.found = situation(root, params, night, champion, force)
+    night.decision = retraining.decide(night.found, params.retrain)
+    return learn(root, night, champion) if night.decision.train else "skipped"
+
+
 @contextmanager
 def alone(root: Path) -> Iterator[None]:
     """Only one night at a time, whoever starts it; the lock goes with the process, however that ends."""
-    path = root / "data" / "scratch" / "retrain.lock"
+    path = Paths(root).scratch("retrain") / "lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
         try:
@@ -110,6 +117,7 @@ def from_outside(params: Params, state: Any) -> bool:
 def situation(root: Path, params: Params, night: Night, champion: Champion | None, force: bool) -> Situation:
     """What speaks for and against a training."""
     new = arrivals.since(nights.trained_until(root, params), params.ingest, root).drop_duplicates("id")
+    night.files = tuple(new["file"].unique())
     age = None
     if champion is not None:
         age = (night.now - champion.made_at).total_seconds() / 86400

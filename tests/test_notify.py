@@ -64,7 +64,8 @@ def test_a_prefect_block_gets_the_message(prefect_server: str) -> None:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     with temporary_settings({PREFECT_API_URL: prefect_server}), hook() as (place, posted):
-        saved = CustomWebhookNotificationBlock(
+        block: Any = CustomWebhookNotificationBlock
+        saved = block(
             name="ops", url=f"http://{place}/x", json_data={"said": "{{subject}}: {{body}}"}, allow_private_urls=True
         )
         saved.save("ops", overwrite=True)

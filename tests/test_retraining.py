@@ -23,7 +23,7 @@ def limits(**changes: Any) -> Retrain:
 
 
 def found(**changes: Any) -> Situation:
-    plain = {"champion": "3", "age_days": 4.0, "new_rows": 50, "new_labelled": 5, "drift": CALM}
+    plain: dict[str, Any] = {"champion": "3", "age_days": 4.0, "new_rows": 50, "new_labelled": 5, "drift": CALM}
     return Situation(**plain | changes)
 
 

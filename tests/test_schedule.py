@@ -63,14 +63,15 @@ def nights(url: str) -> tuple[Any, Any]:
     from prefect.settings import PREFECT_API_URL, temporary_settings
     from prefect.states import Scheduled
 
-    with temporary_settings({PREFECT_API_URL: url}), get_client(sync_client=True) as client:
+    with temporary_settings({PREFECT_API_URL: url}), get_client(sync_client=True) as opened:
+        client: Any = opened
         made = client.read_deployment_by_name("retrain/nightly")
         assert made.global_concurrency_limit.limit == 1
         assert made.concurrency_options.collision_strategy == "CANCEL_NEW"
         assert [one.schedule.cron for one in made.schedules] == ["0 2 * * *"]
 
         def ask() -> Any:
-            state = Scheduled(scheduled_time=datetime.now(UTC))
+            state: Any = Scheduled(scheduled_time=datetime.now(UTC))
             return client.create_flow_run_from_deployment(made.id, state=state).id
 
         def ended(id: Any) -> Any:
