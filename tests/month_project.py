@@ -103,13 +103,8 @@ def random_encoder(folder: Path, demo: Path) -> Path:
     words.train_from_iterator(texts, vocab_size=2000, min_frequency=2, show_progress=False)
     tokenizer = BertTokenizer(vocab=words.get_vocab(), do_lower_case=True, model_max_length=64)
     torch.manual_seed(0)
-    size: dict[str, Any] = {
-        "hidden_size": 64,
-        "intermediate_size": 64,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-    }
-    config = BertConfig(vocab_size=len(tokenizer), max_position_embeddings=64, **size)
+    size: dict[str, Any] = {"hidden_size": 64, "intermediate_size": 64, "max_position_embeddings": 64}
+    config = BertConfig(vocab_size=len(tokenizer), num_hidden_layers=1, num_attention_heads=2, **size)
     BertModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
