@@ -56,6 +56,7 @@ def look(
     rows = rng.permutation(len(vectors))
     names = np.array(labels)
     probe, rest = taught(vectors, names, rows)
+    rest = rng.permutation(rest)  # the first rows lack the classes that gave their labels late
     old, rest = rest[:OLD], rest[OLD:]
     new, extra = rest[: size - round(SHARE * size)], round(SHARE * size)
     arrived = vectors[new]

@@ -69,6 +69,7 @@ def copy(root: Path, place: Path) -> Path:
     month.shorten(place / "data" / "demo")
     content = read_yaml(place / "params.yaml")
     content["notify"]["to"] = []  # nobody is woken for a rehearsal
+    content["gate"]["max_calibration_error"] = None  # which no model of two labels a class could keep
     (place / "params.yaml").write_text(to_yaml(content), encoding="utf-8")
     git(place, "init", "--quiet")
     git(place, "config", "user.name", "gleaner")

@@ -17,7 +17,7 @@ from pipeline.errors import UserError
 
 Kind = Literal["quiet", "texts", "labels", "corrections", "drift", "bad labels", "withdrawn", "crash"]
 COLUMNS = ("text", "intent", "customer")
-START_LABELS, START_POOL = 3, 300  # rows an intent, and of the pool, that the month begins with
+START_LABELS, START_POOL = 2, 60  # rows an intent, and of the pool, that the month begins with
 TEXTS, LABELS, CORRECTIONS, DRIFT, BAD, CRASH = 40, 40, 12, 160, 150, 40  # rows of a day
 OUTAGE = ("account_access", "billing_problem")  # what nearly everybody writes about on the day of drift
 OUTAGE_SHARE = 0.9
