@@ -128,6 +128,32 @@ def ablate(
     raise typer.Exit(judge(Path.cwd(), seeds, share, with_ or [], only or []))
 
 
+@app.command("explain-version")
+def explain_version(
+    version: Annotated[
+        str | None, typer.Argument(metavar="N", help="Its number or alias; by default champion.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
+) -> None:
+    """Say what a registered version was made of, what changed since the champion, and how to rebuild it."""
+    from flows.explain_version import main as explain
+
+    raise typer.Exit(explain(Path.cwd(), version, as_json))
+
+
+@app.command("verify-version")
+def verify_version(
+    version: Annotated[
+        str | None, typer.Argument(metavar="N", help="Its number or alias; by default champion.")
+    ] = None,
+    stage: Annotated[str | None, typer.Option(help="Stop after this stage.")] = None,
+) -> None:
+    """Rebuild a registered version elsewhere and tell whether it comes out the same, bit for bit."""
+    from flows.verify_version import main as verify
+
+    raise typer.Exit(verify(Path.cwd(), version, stage))
+
+
 @app.command()
 def promote(
     version: Annotated[str | None, typer.Option(help="Its number; by default the alias challenger.")] = None,

@@ -97,8 +97,7 @@ def span(at: str) -> tuple[datetime, datetime]:
             return start, start + timedelta(days=1)
         time = datetime.fromisoformat(at)
     except ValueError:
-        raise UserError(
-            f"--at: expected 2026-01-31 or 2026-01-31T12:00+01:00 (UTC without a zone), found {at}"
-        ) from None
+        expected = "a day like 2026-01-31 or a time like 2026-01-31T12:00+01:00"
+        raise UserError(f"--at: expected {expected} (UTC without a zone), found {at}") from None
     time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     return time, time

@@ -20,6 +20,8 @@ def show(promotion: Promotion) -> None:
         console.print(table(title(promotion.verdict), scores(promotion.verdict)))
         console.print(escape("\n".join(lines(promotion))))
     console.print(f"[bold]{escape(promotion.said)}[/bold]")
+    if promotion.page is not None:
+        console.print(escape(f"Page: {promotion.page}"))
 
 
 def show_rollback(done: Rollback) -> None:

@@ -13,7 +13,7 @@ from pipeline import promotion, table
 from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.promotion import Case, Model, Rows
-from pipeline.stage import Paths
+from pipeline.stage import Paths, withheld
 from tasks import recorded
 from tasks.mistake import told
 from tasks.registry import bundles, log
@@ -91,7 +91,7 @@ def answers(
 ) -> tuple[Model, list[str]]:
     """What a version answers to each row, after every byte of its bundle was checked."""
     scratch.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=scratch) as folder:
+    with TemporaryDirectory(dir=scratch) as folder, withheld(scratch / "crash.txt"):
         bundle = bundles.fetch(client, version, Path(folder))
         labels, found = promotion.answers(bundle, rows, batch_size, scratch / "answers")
         return Model(version.number, version.run, bundles.seal_of(bundle), labels), found

@@ -1,10 +1,10 @@
-"""A user's mistake in a task: a failed state with its one line, where Prefect would log a traceback."""
+"""A user's mistake in a task or a flow: a failed state with its one line, where Prefect would log a traceback."""
 
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
-from prefect.states import Failed
+from prefect.states import Failed, State
 
 from pipeline.errors import UserError
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def told(work: Callable[P, T]) -> Callable[P, T]:
-    """What a task or a flow runs; its UserError becomes the state Failed, which raises it again where it is called."""
+    """What a task or a flow runs; its UserError becomes the data of a state Failed, for `got` to raise again."""
 
     @wraps(work)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -23,3 +23,11 @@ def told(work: Callable[P, T]) -> Callable[P, T]:
             return cast(T, Failed(message=f"error: {error}", data=error))
 
     return run
+
+
+def got(state: State) -> Any:
+    """What a task or a flow handed over with its state; what it raised is raised again."""
+    found = state.result(raise_on_failure=False)
+    if isinstance(found, BaseException):
+        raise found
+    return found

@@ -12,6 +12,8 @@ from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.promotion import Case, Verdict
 from pipeline.promotion.ledger import Entry, Judged, Ledger
+from pipeline.stage import Paths
+from pipeline.stage import replace as write_whole
 from tasks.compare import Pair
 from tasks.lineage import digest
 from tasks.mistake import told
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 TRIES = 5  # judgements, each made anew because another one came first
+PAGE = "promotion/promotion.html"
 LATEST = "promotion/promotion.json"  # artifact of the challenger's run: its last verdict
 
 Outcome = Literal["promoted", "refused", "insufficient", "lost"]
@@ -41,6 +44,7 @@ class Promotion:
     verdict: Verdict | None
     notes: tuple[str, ...] = ()
     again: bool = False  # the verdict is a stored one, of the same pair, rows and params
+    page: Path | None = None  # the comparison as HTML
 
     @property
     def exit_code(self) -> int:
@@ -170,6 +174,21 @@ def lost(pair: Pair, ledger: Ledger, entered: Entry | None, verdict: Verdict | N
 def set_alias(root: Path, model: str) -> str:
     """Let the alias show what the log says; the champion that it shows then."""
     return str(log.show(connect(root), model).champion)
+
+
+@task(name="page", task_run_name="page", cache_policy=NO_CACHE, persist_result=False)
+def store_page(root: Path, pair: Pair, found: Promotion, drift: list[dict[str, Any]] | None = None) -> Path | None:
+    """The page on a verdict that was entered, stored with the version and left in data/scratch; returns its place."""
+    from pipeline.promotion_page import Shift, render
+
+    if found.verdict is None or found.outcome == "lost":
+        return None
+    made_of = {"champion": pair.champion.made_of, "challenger": pair.challenger.made_of}
+    html = render(found.verdict, made_of, None if drift is None else [Shift(**answer) for answer in drift])
+    connect(root).log_text(pair.challenger.run, html, PAGE)
+    place = Paths(root).scratch("promotion") / f"version-{found.version}.html"
+    write_whole(place, lambda part: part.write_text(html, encoding="utf-8"))
+    return place
 
 
 @task(name="mark", task_run_name="mark", cache_policy=NO_CACHE, persist_result=False)

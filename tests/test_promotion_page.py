@@ -49,8 +49,8 @@ def test_the_lead_stands_with_its_interval_against_the_margin() -> None:
     found = verdict(30, 6, margin=0.01)
     page = show(found)
     lead = found.lead
-    assert f"accuracy (decides) {lead.champion:.3f} {lead.challenger:.3f} +6.0" in page.text
-    assert f"({lead.low * 100:+.1f} to {lead.high * 100:+.1f}) lies above the margin of 1.0." in page.text
+    assert f"accuracy (decides) +6.0 {lead.low * 100:+.1f} to {lead.high * 100:+.1f} {lead.champion:.3f}" in page.text
+    assert f"({lead.low * 100:+.1f} to {lead.high * 100:+.1f}) lies above the margin of 1." in page.text
     limit = [float(str(line["x1"]).rstrip("%")) for line in page.all("line") if line["class"] == "limit"]
     whiskers = [float(str(line["x1"]).rstrip("%")) for line in page.all("line") if line["class"] == "whisker"]
     assert len(limit) == 1, "the margin stands on the line of the metric that decides"
@@ -76,19 +76,19 @@ def test_groups_have_both_gaps_and_both_accuracies() -> None:
     assert f"customer {gap.champion:.3f} {gap.challenger:.3f}" in text
     assert f"{gap.increase:+.3f}".replace("-", "−") in text
     assert "Too few rows to judge by customer: partner." in text
-    assert "partner insufficient 4 0.750 0.750 +0.0" in text
-    assert "business 134 0.776 0.851 +7.5" in text
+    assert "partner insufficient +0.0 0.750 0.750 4" in text
+    assert "business +7.5 0.776 0.851 134" in text
 
 
 def test_the_classes_that_lost_most_come_first_and_those_that_hardly_changed_are_folded_away() -> None:
     many = tuple(Class(f"class {number:02}", 5, 0.5, 0.5 + (number - 15) / 100) for number in range(30))
     page = show(replace(verdict(30, 6), classes=many))
     shown, rest = page.text[page.text.index("F1 of each class") :].split("The other classes")
-    order = re.findall(r"class (\d\d) 5 0", shown)
+    order = re.findall(r"class (\d\d) [+−]", shown)
     assert order == sorted(order) and len(order) == 20
     assert order[0] == "00" and order[-1] == "29"
-    assert "10, which changed less" in rest and "class 15 5" in rest
-    assert "class 00 5 0.500 0.350 −15.0" in shown
+    assert "10, which changed less" in rest and "class 15 +0.0" in rest
+    assert "class 00 −15.0 0.500 0.350 5" in shown
 
 
 def test_the_meter_tells_how_far_the_test_set_is_worn_and_when_fresh_labels_are_due() -> None:
@@ -120,6 +120,7 @@ def test_drift_is_shown_where_it_was_measured() -> None:
 def test_lineage_says_what_differs() -> None:
     text = show(verdict(30, 6)).text
     assert "git commit 8ad263a 190ccc2 differs data d1 d1 same params – p2 differs" in text
+    assert "data 0123456789ab… – differs" in show(verdict(30, 6), {"champion": {"data": "0123456789abcdef" * 4}}).text
     assert "Nothing was recorded." in show(verdict(30, 6), {}).text
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from reporting import LABELS, REPORT, ROOT, Page, change, fill, render, rows
+from reporting import CHECKS, LABELS, REPORT, ROOT, Page, change, fill, render, rows
 
 from pipeline import table
 from pipeline.errors import UserError
@@ -127,7 +127,7 @@ def test_every_metric_of_every_stage_is_listed_dotted(root: Path) -> None:
 
 def empty_groups(data: Path) -> None:
     table.write_csv(pd.read_csv(data / "fairness/groups.csv").head(0), data / "fairness/groups.csv")
-    write_json({"attributes": 0, "status": "no group attributes"}, data / "fairness/metrics.json")
+    write_json(CHECKS | {"attributes": 0, "status": "no group attributes"}, data / "fairness/metrics.json")
 
 
 def no_pseudo_labels(data: Path) -> None:
@@ -149,7 +149,7 @@ def unmeasured_gap(data: Path) -> None:
         "customer.accuracy_gap": None,
         "customer.insufficient_groups": ["a", "b"],
     }
-    write_json({"attributes": 1, "status": "insufficient"} | gone, data / "fairness/metrics.json")
+    write_json(CHECKS | {"attributes": 1, "status": "insufficient"} | gone, data / "fairness/metrics.json")
 
 
 def no_errors(data: Path) -> None:

@@ -9,6 +9,12 @@ from pipeline.params.data import (
     Split,
     Synonyms,
 )
+from pipeline.params.equity import (
+    Counterfactual,
+    Mitigation,
+    Offsets,
+    Swaps,
+)
 from pipeline.params.file import (
     Params,
     load,
@@ -50,6 +56,7 @@ from pipeline.params.types import (
 __all__ = [
     "BackTranslate",
     "Columns",
+    "Counterfactual",
     "Drift",
     "Duplicates",
     "Encoder",
@@ -62,7 +69,9 @@ __all__ = [
     "Gate",
     "Ingest",
     "LabelRules",
+    "Mitigation",
     "Notify",
+    "Offsets",
     "Params",
     "Peft",
     "Pretrain",
@@ -75,6 +84,7 @@ __all__ = [
     "Section",
     "Split",
     "Supervised",
+    "Swaps",
     "Synonyms",
     "Training",
     "WordsView",

@@ -28,6 +28,7 @@ class Evaluate(Section):
 
 class Fairness(Section):
     min_group_size: Count
+    auc_class: str | None
     bootstrap: Annotated[int, Field(ge=100)]
     interval: Annotated[float, Field(gt=0, lt=1)]
     seed: Seed
@@ -47,6 +48,7 @@ class Gate(Section):
     min_gain_over_probe: Annotated[float, Field(ge=-1, le=1)] | None
     max_calibration_error: Fraction | None
     max_group_gap: Fraction | None
+    max_flip_rate: Fraction | None
     metric: Literal["accuracy", "macro_f1"]
     margin: Fraction
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
@@ -62,3 +64,4 @@ class Registry(Section):
     model: Name
     experiment: Name
     push: bool
+    require_clean: bool

@@ -96,10 +96,10 @@ class Ledger:
         return any(reign.entry.number == entry.number for reign in self.reigns)
 
     def judgements(self, sketch: Iterable[str], same_rows: float) -> int:
-        """How many judgements were made on a test set that shares more than so many rows with this one."""
+        """How many judgements were made on a test set that shares at least this part of its rows with this one."""
         own = tuple(sketch)
         return sum(
-            shared(one.judged.sketch, own) > same_rows for one in self.entries if one.judged is not None and one.spends
+            shared(one.judged.sketch, own) >= same_rows for one in self.entries if one.judged is not None and one.spends
         )
 
     def known(self, key: str) -> Entry | None:

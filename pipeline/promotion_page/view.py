@@ -1,5 +1,6 @@
 """What the promotion page says, worked out from the verdict: sentences, numbers as text, places on a line."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +52,7 @@ def sentence(verdict: Verdict) -> str:
         f"{SENT[verdict.status]} On {show(verdict.rows.compared)} test rows version {verdict.challenger.version} has a "
         f"{METRICS[verdict.metric]} of {show(lead.challenger)}, the champion, version {verdict.champion.version}, of "
         f"{show(lead.champion)}: a lead of {points(lead.difference)} points, whose interval ({points(lead.low)} to "
-        f"{points(lead.high)}) lies {sure} the margin of {margin * 100:.1f}."
+        f"{points(lead.high)}) lies {sure} the margin of {margin * 100:g}."
     )
 
 
@@ -92,7 +93,7 @@ def scores(verdict: Verdict) -> dict[str, Any]:
         }
         for name, one in verdict.scores.items()
     ]
-    return {"rows": rows, "start": points(-reach), "end": points(reach), "margin": f"{verdict.margin * 100:.1f} points"}
+    return {"rows": rows, "start": points(-reach), "end": points(reach), "margin": f"{verdict.margin * 100:g} points"}
 
 
 def groups(verdict: Verdict) -> list[dict[str, Any]]:
@@ -195,9 +196,14 @@ def made_of(lineage: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
     return [
         {
             "name": name.removeprefix("gleaner.").replace("_", " "),
-            "champion": old.get(name, MISSING),
-            "challenger": new.get(name, MISSING),
+            "champion": cut(old.get(name, MISSING)),
+            "challenger": cut(new.get(name, MISSING)),
             "differs": old.get(name) != new.get(name),
         }
         for name in dict.fromkeys([*new, *old])
     ]
+
+
+def cut(value: str) -> str:
+    """A value as it is, but of a digest as much as tells it apart."""
+    return f"{value[:12]}…" if re.fullmatch("[0-9a-f]{32,}", value) else value

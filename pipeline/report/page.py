@@ -10,7 +10,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from pipeline.params import Report, to_yaml
-from pipeline.report import confusion, figures, pseudo_labels, view
+from pipeline.report import confusion, equity, figures, pseudo_labels, view
 from pipeline.report.environment import environment, style
 from pipeline.report.gather import Results
 from pipeline.report.graph import HEIGHT, WIDTH, draw
@@ -22,6 +22,7 @@ SECTIONS = {  # in the order of the page
     "results": "Results",
     "classes": "Classes",
     "groups": "Groups",
+    "equity": "Fairness checks",
     "examples": "Examples",
     "data": "Data",
     "pseudo-labels": "Pseudo-labels",
@@ -34,10 +35,12 @@ ABOUT = {
     "pretrain": "continues the encoder on the raw text, where asked to",
     "synonyms": "swaps words of the gold rows for synonyms",
     "back_translate": "translates the gold rows there and back",
+    "swaps": "exchanges identity terms in copies of training rows, where asked to",
     "pseudo_label": "a teacher labels the rows that have no label, in rounds",
     "finetune": "trains encoder and head on all rows, weighted",
     "export": "packs the model as ONNX, calibrated and checked",
     "evaluate": "measures it on the test rows, against two baselines",
+    "counterfactual": "exchanges identity terms in test rows: the label should stay",
     "fairness": "compares the groups of each attribute",
 }
 
@@ -61,6 +64,7 @@ def render(results: Results, params: Report, texts: Mapping[str, str] | None) ->
         **fairness(results),
         **data(results),
         pseudo=pseudo_labels.audit(results),
+        equity=equity.checks(results),
         examples=view.examples(results, params.examples),
         graph=draw(results.pipeline),
         box_width=WIDTH,

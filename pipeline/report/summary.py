@@ -30,9 +30,8 @@ class Finding:
 
 def summary(results: Results) -> dict[str, Any]:
     """What the section shows."""
-    verdict = gate.decide(
-        results.metrics["evaluate"], results.metrics["fairness"], Gate.model_validate(results.params["gate"])
-    )
+    evaluated, groups, swapped = (results.metrics[stage] for stage in ("evaluate", "fairness", "counterfactual"))
+    verdict = gate.decide(evaluated, groups, Gate.model_validate(results.params["gate"]), swapped)
     reasons = [reason.split(": ", 1) for reason in verdict.reasons]
     failed = sum(status == "fail" for status, _ in reasons)
     return {

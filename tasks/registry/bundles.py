@@ -14,6 +14,7 @@ from pipeline import classifier
 from pipeline.errors import UserError
 from pipeline.params import read_yaml
 
+MADE_OF = ("gleaner.git_commit", "gleaner.git_dirty", "gleaner.dvc_lock", "gleaner.data", "gleaner.params")
 SEAL = "gleaner.manifest"  # tag of a version: SHA-256 of its bundle's manifest
 
 
@@ -30,6 +31,11 @@ class Registered:
     def title(self) -> str:
         """How messages call it."""
         return f"{self.model} version {self.number}"
+
+    @property
+    def made_of(self) -> dict[str, str]:
+        """Digests and commit that it was registered with."""
+        return {name: self.tags[name] for name in MADE_OF if name in self.tags}
 
 
 def version(client: MlflowClient, model: str, number: str) -> Registered:
@@ -71,15 +77,14 @@ def fetch(client: MlflowClient, chosen: Registered, folder: Path) -> Path:
     seal = chosen.tags.get(SEAL)
     if seal is not None and (bundle / classifier.MANIFEST).exists() and seal_of(bundle) != seal:
         raise UserError(
-            f"{chosen.title}: expected the {classifier.MANIFEST} that it was registered with ({SEAL} {seal[:12]}), found "
-            f"another ({seal_of(bundle)[:12]}): somebody replaced the bundle; nothing was loaded"
+            f"{chosen.title}: expected the {classifier.MANIFEST} that it was registered with, {seal[:12]}, found "
+            f"another, {seal_of(bundle)[:12]}; somebody replaced the bundle; nothing was loaded"
         )
     try:
         classifier.verify(bundle)
     except UserError as error:
-        raise UserError(
-            f"{chosen.title}: {str(error).split('; ')[0].replace(f'{bundle}/', '')}: nothing was loaded"
-        ) from None
+        fault = str(error).split("; ")[0].replace(f"{bundle}/", "")
+        raise UserError(f"{chosen.title}: {fault}; somebody changed the bundle; nothing was loaded") from None
     return bundle
 
 

@@ -18,6 +18,8 @@ from prefect.states import Completed, Failed, State
 from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.params import Registry as Settings
+from tasks import patch
+from tasks.environment import environment
 from tasks.lineage import lineage
 from tasks.registry import bundles, log
 from tasks.registry.runs import Run
@@ -60,7 +62,8 @@ def is_passing(_task: Any, _run: Any, state: State) -> bool:
 def version_of(root: Path, params: Params, opened: Run) -> Version:
     """The version that holds what stands in the working tree now, registered with its lineage if there is none.
 
-    The data is pushed first: whatever is registered can be rebuilt. Raises UserError when the push fails.
+    The data is pushed first: whatever is registered can be rebuilt. Raises UserError when the push fails, or when the
+    tree is not as it was committed and ``registry.require_clean`` is set.
     """
     client, model, tags = opened.client, params.registry.model, lineage(root, params)
     opened.tag(tags)
@@ -70,8 +73,11 @@ def version_of(root: Path, params: Params, opened: Run) -> Version:
     if same is not None:
         log.begin(client, model, str(same.version), flow_run)
         return Version(model, str(same.version), aliases(client, model, str(same.version)), fresh=False)
+    if params.registry.require_clean:
+        patch.require_clean(root, params)
     if params.registry.push:
         push(root)
+    opened.lineage(patch.changes(root, params), environment(root))
     seal = {bundles.SEAL: bundles.seal_of(root / "data" / "export" / "bundle")}
     number = create(root, params.registry, opened, {**tags, **seal, "gleaner.flow_run": flow_run})
     client.set_registered_model_alias(model, "challenger", number)
