@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,7 +74,12 @@ def told(error: Exception, path: Path) -> str:
     ``could not convert string to float: '...'`` the dots are a row's text. What the system says is about files.
     """
     message = "".join(traceback.format_exception(error))
-    replace(path, lambda part: (part.touch(0o600), part.write_text(message, errors="backslashreplace")))
+
+    def write(part: Path) -> None:
+        part.touch(0o600)
+        part.write_text(message, errors="backslashreplace")
+
+    replace(path, write)
     plain = isinstance(error, OSError | MemoryError | ImportError)
     return f"{type(error).__name__}: {error if plain else f'in {path}, as it may quote a row'}"
 
@@ -105,15 +111,30 @@ def read_json(path: Path) -> Any:
 
 
 def replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let ``write`` fill a temporary file or folder beside ``path``, then rename it into place."""
+    """Let ``write`` fill a temporary file or folder beside ``path``, then rename it into place.
+
+    Each process has a temporary place of its own, for two may be at it at once; those of dead processes are removed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    if part.is_dir():
-        shutil.rmtree(part)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    for old in path.parent.glob(f".{escape(path.name)}.*.part"):
+        if old == part or not alive(int(old.name.split(".")[-2])):
+            shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
     write(part)
     if path.is_dir():
         shutil.rmtree(path)
     os.replace(part, path)
+
+
+def alive(process: int) -> bool:
+    """Whether there is a process of this number."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:

@@ -56,6 +56,20 @@ def test_a_write_that_breaks_off_leaves_the_old_file(tmp_path: Path) -> None:
     assert json.loads(path.read_text()) == {"old": 1}
 
 
+def test_two_processes_may_write_the_same_place_and_what_a_dead_one_left_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    (tmp_path / ".a.json.999999999.part").write_text("left by a process that was killed")
+
+    def write(part: Path) -> None:
+        part.write_text("mine")
+        python("-c", f"from pipeline.stage import *; write_json('theirs', Path({str(path)!r}))", cwd=tmp_path)
+        assert json.loads(path.read_text()) == "theirs"
+
+    replace(path, write)
+    assert path.read_text() == "mine"
+    assert [one.name for one in tmp_path.iterdir()] == ["a.json"]
+
+
 def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     for name in ("first", "second"):

@@ -14,7 +14,7 @@ import pytest
 from flow_project import ROOT
 from flow_project import outcomes as listed
 from mlflow import MlflowClient
-from real_project import change, command, end, forget, make, process_of, shorten, start
+from real_project import change, command, end, forget, git, make, process_of, shorten, start
 
 from pipeline.params import read_yaml
 
@@ -66,6 +66,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path, prefec
     """The copy that every test of this file works in; some of its rows have words that occur nowhere else."""
     root = make(tmp_path_factory.mktemp("whole") / "gleaner", tiny_encoder, prefect_server)
     change(root, report={"examples": 100})  # the test row with such a word among them
+    git(root, "commit", "-q", "-am", "more examples")
     canary.plant(root)
     return root
 

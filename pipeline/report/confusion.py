@@ -27,16 +27,9 @@ def matrix(results: Results) -> list[tuple[str, list[Cell]]] | None:
         return None
     rows = results.predictions
     counts = pd.crosstab(rows["label"], rows["predicted"]).reindex(index=labels, columns=labels, fill_value=0)
-    totals = counts.sum(axis=1).clip(lower=1)
     return [
-        (
-            true,
-            [
-                Cell(show(int(counts.loc[true, label])), float(counts.loc[true, label] / totals[true]), true == label)
-                for label in labels
-            ],
-        )
-        for true in labels
+        (true, [Cell(show(int(rows)), float(rows / max(1, line.sum())), true == label) for label, rows in line.items()])
+        for true, line in zip(labels, map(pd.Series, counts.to_dict("records")), strict=True)
     ]
 
 

@@ -179,19 +179,20 @@ def groups(results: Results) -> dict[str, Any]:
     """Accuracy of each group with its interval, as rows with a Dot each, and the ends of the Dots' line."""
     level = results.params["fairness"]["interval"]
     table = results.groups[results.groups["class"].isna() & results.groups["accuracy"].notna()]
-    spans = [wilson(row.accuracy, row.rows, level) for row in table.itertuples()]
+    found: list[dict[str, Any]] = table.to_dict("records")  # type: ignore[assignment]
+    spans = [wilson(one["accuracy"], int(one["rows"]), level) for one in found]
     start = max(0.0, np.floor(min((low for low, _ in spans), default=0) * 10) / 10)
     rows = [
         {
-            "attribute": row.attribute,
-            "group": row.group,
-            "rows": show(int(row.rows)),
-            "accuracy": show(float(row.accuracy)),
+            "attribute": one["attribute"],
+            "group": one["group"],
+            "rows": show(int(one["rows"])),
+            "accuracy": show(float(one["accuracy"])),
             "interval": f"{show(low)} to {show(high)}",
-            "status": row.status,
-            "dot": Dot(*scale([row.accuracy, low, high], start, 1, 0, 100)),
+            "status": one["status"],
+            "dot": Dot(*scale([one["accuracy"], low, high], start, 1, 0, 100)),
         }
-        for row, (low, high) in zip(table.itertuples(), spans, strict=True)
+        for one, (low, high) in zip(found, spans, strict=True)
     ]
     return {"rows": rows, "start": f"{start:.1f}", "end": "1.0"}
 

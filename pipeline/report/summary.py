@@ -49,7 +49,7 @@ def what(results: Results) -> str:
     named = ", ".join(results.labels[:NAMED])
     more = f" and {len(results.labels) - NAMED} more" if len(results.labels) > NAMED else ""
     made = results.training["origin"].value_counts()
-    added = [f"{show(int(rows))} {origin.replace('_', '-')}" for origin, rows in made.items() if origin != "gold"]
+    added = [f"{show(int(rows))} {str(origin).replace('_', '-')}" for origin, rows in made.items() if origin != "gold"]
     return (
         f"A classifier of texts into {len(results.labels)} classes ({named}{more}). It learned from "
         f"{show(found['rows.train'])} rows with a gold label and {show(found['rows.unlabelled'])} without one; made of "
@@ -110,7 +110,7 @@ def weakest(results: Results) -> Finding | None:
     rows = rows[rows["support"] > 0]
     if len(rows) < 3:
         return None
-    one = rows.loc[rows["f1-score"].idxmin()]
+    one = rows.sort_values("f1-score", kind="stable").iloc[0]
     return Finding(
         f"Weakest class: {one['class']}, F1 {show(float(one['f1-score']))} on {show(int(one['support']))} test rows.",
         "classes",
