@@ -14,10 +14,10 @@ def main(root: Path, force: bool, now: datetime | None = None) -> int:
 
     def work(name: str) -> int:
         from flows import night
-        from flows.promote import handed_over
         from flows.retrain import retrain
+        from tasks.mistake import got
 
-        found: night.Night = handed_over(retrain.with_options(flow_run_name=name)(root, force, now, return_state=True))
+        found: night.Night = got(retrain.with_options(flow_run_name=name)(root, force, now, return_state=True))
         print("\n".join([night.headline(found), *(f"  {line}" for line in night.told(found))]))
         print("".join(f"  not told: {line}\n" for line in found.unsent), end="")
         return found.exit_code

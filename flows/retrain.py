@@ -7,6 +7,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -143,7 +144,8 @@ def learn(root: Path, night: Night, champion: Champion | None) -> Result:
         return "refused"
     if champion is None or training.version.number == champion.number:
         return "promoted" if champion is None else "skipped"
-    night.promotion = promote(root, training.version.number)
+    seen = [asdict(test) for test in night.drift.tests] if night.drift else None
+    night.promotion = promote(root, training.version.number, f"promote {night.now:%Y-%m-%d %H:%M:%S}", seen)
     return "promoted" if night.promotion.outcome == "promoted" else "refused"
 
 
