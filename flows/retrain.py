@@ -19,14 +19,14 @@ from flows import night as nightly
 from flows.night import Night, Result, because
 from flows.promote import promote
 from flows.server import configure
-from flows.train import train
+from flows.train import Training, train
 from pipeline import arrivals, retraining
 from pipeline.errors import UserError
 from pipeline.params import Params, load
 from pipeline.retraining import Situation
 from pipeline.stage import Paths, withheld
 from tasks import drift, notify, refresh, registry
-from tasks.mistake import told
+from tasks.mistake import got, told
 from tasks.patience import patience
 from tasks.process import Processes
 from tasks.refresh import Corrections
@@ -129,9 +129,8 @@ def situation(root: Path, params: Params, night: Night, champion: Champion | Non
 def learn(root: Path, night: Night, champion: Champion | None) -> Result:
     """Train, gate and register, then let the new version challenge the champion."""
     name = f"train {night.now:%Y-%m-%d %H:%M:%S}"
-    training = night.training = value(train.with_options(flow_run_name=name)(root, return_state=True))
-    if isinstance(training, BaseException):
-        raise training
+    training: Training = got(train.with_options(flow_run_name=name)(root, return_state=True))
+    night.training = training
     if training.fault or not all(stage.done for stage in training.stages):
         said = next(
             (f"{stage.stage} failed" for stage in training.stages if stage.how == "failed"), "not every stage ran"

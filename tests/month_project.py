@@ -47,7 +47,8 @@ def evaluate():
     return found | {{"test_rows": len(right), "gain_over_probe": 0.1, "calibration_error": 0.05,
                     "baseline": {{"tfidf": none, "probe": none}}}}
 
-for stage, measured in (("export", export), ("evaluate", evaluate), ("fairness", lambda: {{"attributes": 0}})):
+for stage, measured in (("export", export), ("evaluate", evaluate), ("fairness", lambda: {{"attributes": 0}}),
+                        ("counterfactual", lambda: {{"axes": [], "status": "no terms"}})):
     Path(f"data/{{stage}}").mkdir(parents=True, exist_ok=True)
     Path(f"data/{{stage}}/metrics.json").write_text(json.dumps(measured()))
 Path("data/fairness/groups.csv").write_text("attribute,group,class,rows,status,accuracy\\n")
@@ -120,6 +121,6 @@ def stages() -> dict[str, Any]:
             "cmd": f"{sys.executable} learn.py",
             "deps": [*tables, "learn.py"],
             "outs": ["data/export/bundle", "data/fairness/groups.csv"],
-            "metrics": [f"data/{stage}/metrics.json" for stage in ("export", "evaluate", "fairness")],
+            "metrics": [f"data/{stage}/metrics.json" for stage in ("export", "evaluate", "fairness", "counterfactual")],
         },
     }
