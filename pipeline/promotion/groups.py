@@ -51,7 +51,7 @@ def gaps(rows: pd.DataFrame, params: Fairness) -> tuple[Gap, ...]:
 
 
 def gap(rows: pd.DataFrame, column: str, params: Fairness) -> Gap:
-    """The gap of one attribute, with intervals as in `fairness.groups.gap`; the increase is resampled with both answers."""
+    """The gap of one attribute, with intervals as in `fairness.groups.gap`; the increase is drawn with both answers."""
     values = rows[column].fillna(fairness.UNKNOWN)
     names = sorted(values.unique())
     counts = np.stack([kinds(rows[values.eq(name)]) for name in names])

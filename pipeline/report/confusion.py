@@ -27,9 +27,16 @@ def matrix(results: Results) -> list[tuple[str, list[Cell]]] | None:
         return None
     rows = results.predictions
     counts = pd.crosstab(rows["label"], rows["predicted"]).reindex(index=labels, columns=labels, fill_value=0)
+    shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0).to_numpy(float)
     return [
-        (true, [Cell(show(int(rows)), float(rows / max(1, line.sum())), true == label) for label, rows in line.items()])
-        for true, line in zip(labels, map(pd.Series, counts.to_dict("records")), strict=True)
+        (
+            true,
+            [
+                Cell(show(int(number)), float(share), true == label)
+                for label, number, share in zip(labels, numbers, parts, strict=True)
+            ],
+        )
+        for true, numbers, parts in zip(labels, counts.to_numpy(int), shares, strict=True)
     ]
 
 
