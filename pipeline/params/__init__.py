@@ -9,6 +9,10 @@ from pipeline.params.data import (
     Split,
     Synonyms,
 )
+from pipeline.params.explaining import (
+    EmbeddingMap,
+    Explain,
+)
 from pipeline.params.file import (
     Params,
     load,
@@ -43,8 +47,10 @@ __all__ = [
     "BackTranslate",
     "Columns",
     "Duplicates",
+    "EmbeddingMap",
     "Encoder",
     "Evaluate",
+    "Explain",
     "Export",
     "Fairness",
     "Finetune",

@@ -15,6 +15,7 @@ from ruamel.yaml.error import YAMLError
 from pipeline.errors import UserError, many
 from pipeline.faults import describe, found
 from pipeline.params.data import BackTranslate, Ingest, Synonyms
+from pipeline.params.explaining import Explain
 from pipeline.params.judgement import Evaluate, Export, Fairness, Gate, Registry, Report
 from pipeline.params.model import Encoder, Finetune, Pretrain, PseudoLabel
 from pipeline.params.types import Section
@@ -31,6 +32,7 @@ class Params(Section):
     export: Export
     evaluate: Evaluate
     fairness: Fairness
+    explain: Explain
     report: Report
     gate: Gate
     registry: Registry
