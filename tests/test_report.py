@@ -78,7 +78,7 @@ def test_equal_inputs_give_equal_bytes(root: Path) -> None:
 
 def test_pictures_have_a_text_and_tables_have_headers(root: Path) -> None:
     page, _ = render(root)
-    assert len(page.all("img")) == 5
+    assert len(page.all("img")) == 6
     assert all(image["alt"] for image in page.all("img"))
     assert len(page.all("caption")) == len(page.all("table"))
     assert all(header["scope"] in ("row", "col") for header in page.all("th"))
@@ -95,8 +95,8 @@ def test_examples_are_surest_errors_and_least_sure_rows(root: Path) -> None:
 
 
 def test_metrics_count_sections_and_examples(root: Path) -> None:
-    assert run(REPORT, Paths(root)) == {"sections": 9, "examples": 10}
-    assert run(Report(title="none", examples=0), Paths(root)) == {"sections": 9, "examples": 0}
+    assert run(REPORT, Paths(root)) == {"sections": 10, "examples": 10}
+    assert run(Report(title="none", examples=0), Paths(root)) == {"sections": 10, "examples": 0}
 
 
 def test_insufficient_groups_are_called_out(root: Path) -> None:

@@ -36,9 +36,13 @@ ARTIFACTS = {
     },
     "evaluate": {"predictions.parquet", "per_class.csv", "confusion.png", "reliability.png"},
     "fairness": {"groups.csv", "groups.png"},
+    "explain": {
+        *("attributions.parquet", "errors.parquet", "neighbours.parquet", "map.parquet", "map.png", "why.html"),
+        *("classes.csv", "faithfulness.csv"),
+    },
     "report": {"report.html", "MODEL_CARD.md"},
 }
-AFTER = ["finetune", "export", "evaluate", "fairness", "report"]
+AFTER = ["finetune", "export", "evaluate", "fairness", "explain", "report"]
 pytestmark = pytest.mark.slow
 
 
@@ -125,7 +129,7 @@ def test_a_training_that_is_killed_goes_on_and_ends_as_an_unbroken_one(
     done = end(run)
     assert done.returncode == 1, done.stderr
     how = listed(done)
-    assert [how[stage] for stage in AFTER] == ["failed", *["not reached"] * 4]
+    assert [how[stage] for stage in AFTER] == ["failed", *["not reached"] * 5]
     assert not (broken / "data" / "finetune" / "metrics.json").exists()
 
     again = command(broken, "gleaner", "run")

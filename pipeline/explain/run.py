@@ -35,8 +35,8 @@ def run(params: Explain, encoder: Encoder, paths: Paths) -> Metrics:
     out = paths.data("explain")
     table.write_csv(judged, out / "faithfulness.csv")
     table.write_csv(drivers, out / "classes.csv")
-    table.write_csv(tables.errors(found, order[0] if order else None, near), out / "errors.csv")
-    for name, frame in {"attributions": words, "neighbours": near, "map": points}.items():
+    errors = tables.errors(found, order[0] if order else None, near)
+    for name, frame in {"attributions": words, "errors": errors, "neighbours": near, "map": points}.items():
         write(frame, paths, name)
     replace(out / "why.html", lambda part: part.write_text(html, encoding="utf-8"))
     return tables.metrics(found, judged, trusted) | {"map_points": len(points), "vectors_by": by}

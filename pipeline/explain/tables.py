@@ -78,6 +78,7 @@ def metrics(found: Explained, judged: pd.DataFrame, trusted: dict[str, bool]) ->
     result: Metrics = {
         "errors": len(found.errors),
         "sample": len(found.sample),
+        "methods": list(found.of_sample),
         "not_applicable": found.refused,
         "better_than_random": [method for method in trusted if trusted[method]],
     }

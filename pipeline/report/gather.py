@@ -11,10 +11,18 @@ import pandas as pd
 from pipeline import table
 from pipeline.errors import UserError
 from pipeline.params import read_yaml
+from pipeline.report import explanations
 from pipeline.stage import Paths, read_json
 
 TRAINING = ("ingest", "synonyms", "back_translate", "pseudo_label")  # stages that write training rows
-IMAGES = ("evaluate/confusion", "evaluate/reliability", "fairness/groups", "pseudo_label/rounds", "finetune/history")
+IMAGES = (
+    "evaluate/confusion",
+    "evaluate/reliability",
+    "fairness/groups",
+    "pseudo_label/rounds",
+    "finetune/history",
+    "explain/map",
+)
 NAMES = ("attribute", "group", "class")  # columns of CSV files that hold names, even where those look like numbers
 
 
@@ -38,6 +46,7 @@ class Results:
     accepted_groups: pd.DataFrame  # a row a group of the pool, in the round that was kept
     history: pd.DataFrame
     images: dict[str, str]  # "stage/name" -> data URI
+    explained: explanations.Explained
 
 
 def gather(paths: Paths) -> Results:
@@ -74,6 +83,7 @@ def gather(paths: Paths) -> Results:
         accepted_groups=read_csv(paths.data("pseudo_label") / "groups.csv"),
         history=read_csv(paths.data("finetune") / "history.csv"),
         images={name: data_uri(paths.root / "data" / f"{name}.png") for name in IMAGES},
+        explained=explanations.read(paths),
     )
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from pipeline.params import Report, to_yaml
-from pipeline.report import pseudo_labels, view
+from pipeline.report import explanations, pseudo_labels, view
 from pipeline.report.environment import HERE, environment
 from pipeline.report.gather import Results
 from pipeline.report.graph import HEIGHT, WIDTH, draw
@@ -20,6 +20,7 @@ SECTIONS = {
     "pseudo-labels": "Pseudo-labels",
     "training": "Training",
     "examples": "Examples",
+    "why": "Why",
     "stages": "Stages",
     "params": "Params",
 }
@@ -33,6 +34,7 @@ ABOUT = {
     "export": "packs the model as ONNX, calibrated and checked",
     "evaluate": "measures it on the test rows, against two baselines",
     "fairness": "compares the groups of each attribute",
+    "explain": "tells which words made the answers, and how far that can be trusted",
 }
 
 
@@ -50,6 +52,7 @@ def render(results: Results, params: Report) -> str:
         **data(results),
         pseudo=pseudo_labels.audit(results),
         examples=view.examples(results, params.examples),
+        why=explanations.view(results.explained),
         graph=draw(results.pipeline),
         box_width=WIDTH,
         box_height=HEIGHT,

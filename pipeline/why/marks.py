@@ -1,5 +1,6 @@
 """The words of a text with how strongly each is marked."""
 
+import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,9 @@ from markupsafe import Markup, escape
 from pipeline.attribution.words import spans
 
 FAINT = 0.1  # of the strongest word's share: below, a word gets no mark
+
+HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # what could move a terminal's cursor, hide or reorder what is read
+JOINERS = {"\u200c", "\u200d"}  # they join emoji and letters, and do no more
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,24 @@ def pieces(text: str, shares: np.ndarray) -> list[Piece]:
     return [one for one in found if one.text]
 
 
+def visible(text: str) -> str:
+    """The text with its control, format and unassigned characters written out, so that it does nothing to a reader.
+
+    White space of any kind becomes a blank.
+    """
+    return "".join(
+        " " if one.isspace() else written(one) if unicodedata.category(one) in HIDDEN and one not in JOINERS else one
+        for one in text
+    )
+
+
+def written(character: str) -> str:
+    """A character by its code, as Python writes it."""
+    return (
+        character.encode("ascii", "backslashreplace").decode() if ord(character) > 127 else f"\\x{ord(character):02x}"
+    )
+
+
 def html(text: str, shares: np.ndarray) -> Markup:
     """The text with its words shaded by strength, each with a sign that can be read without colours."""
     return Markup("").join(marked(one) for one in pieces(text, shares))
@@ -43,11 +65,11 @@ def html(text: str, shares: np.ndarray) -> Markup:
 def marked(piece: Piece) -> Markup:
     """One piece as HTML."""
     if not piece.strength:
-        return escape(piece.text)
+        return escape(visible(piece.text))
     kind, sign, told = ("for", "+", "for") if piece.strength > 0 else ("against", "−", "against")
     about = f"{abs(piece.share):.0%} {told}"
     return Markup('<mark class="{}" style="--strength: {:.0f}%" title="{}">{}<sup>{}</sup></mark>').format(
-        kind, abs(piece.strength) * 100, about, piece.text, sign
+        kind, abs(piece.strength) * 100, about, visible(piece.text), sign
     )
 
 
