@@ -15,7 +15,7 @@ from pipeline import configure, table
 from pipeline import encoder as encoders
 from pipeline.params import Params, to_yaml, validate
 from pipeline.stage import Paths, read_json, write_json
-from pipeline.workbench import run_stage, share_embeddings
+from pipeline.workbench import run_stage, share_embeddings, share_terms
 
 # `ingest` wants a test file and no stage up to `export` reads what it makes of it: one row that is no row of any data.
 STAND_IN = "this row stands in for the test file"
@@ -74,6 +74,7 @@ def write(folder: Path, task: Task, k: int, seed: int, params: dict[str, Any], p
     write_rows([{"text": text} for text in task.test.texts], folder / "test.jsonl")
     (folder / "params.yaml").write_text(to_yaml(params), encoding="utf-8")
     share_embeddings(folder, places.store)
+    share_terms(folder)
 
 
 def write_rows(rows: list[dict[str, str]], path: Path) -> None:
@@ -99,6 +100,7 @@ def pretrained(task: Task, plain: dict[str, Any], places: Places) -> tuple[Path,
         table.write(pool, paths.data("ingest") / "unlabelled.parquet")
         table.write(table.empty(pool), paths.data("ingest") / "train.parquet")
         (root / "params.yaml").write_text(to_yaml(plain), encoding="utf-8")
+        share_terms(root)
         write_json({"seconds": run_stage("pretrain", root).seconds}, finished)
     return Paths(root).data("pretrain"), read_json(finished)["seconds"]
 

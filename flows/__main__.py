@@ -104,6 +104,63 @@ def ablate(
     raise typer.Exit(judge(Path.cwd(), seeds, share, with_ or [], only or []))
 
 
+@app.command("explain-version")
+def explain_version(
+    version: Annotated[
+        str | None, typer.Argument(metavar="N", help="Its number or alias; by default champion.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
+) -> None:
+    """Say what a registered version was made of, what changed since the champion, and how to rebuild it."""
+    from flows.explain_version import main as explain
+
+    raise typer.Exit(explain(Path.cwd(), version, as_json))
+
+
+@app.command("verify-version")
+def verify_version(
+    version: Annotated[
+        str | None, typer.Argument(metavar="N", help="Its number or alias; by default champion.")
+    ] = None,
+    stage: Annotated[str | None, typer.Option(help="Stop after this stage.")] = None,
+) -> None:
+    """Rebuild a registered version elsewhere and tell whether it comes out the same, bit for bit."""
+    from flows.verify_version import main as verify
+
+    raise typer.Exit(verify(Path.cwd(), version, stage))
+
+
+@app.command()
+def promote(
+    version: Annotated[str | None, typer.Option(help="Its number; by default the alias challenger.")] = None,
+) -> None:
+    """Judge a version beside the champion on the same test rows, and make it champion if it is better."""
+    from flows.champion import promote as judge
+
+    raise typer.Exit(judge(Path.cwd(), version))
+
+
+@app.command()
+def rollback(
+    to: Annotated[str | None, typer.Option(help="A version that was champion; by default the one before.")] = None,
+    reason: Annotated[str, typer.Option(help="Why, for the promotion log.")] = "",
+) -> None:
+    """Make an earlier champion champion again."""
+    from flows.champion import rollback as back
+
+    raise typer.Exit(back(Path.cwd(), to, reason))
+
+
+@app.command()
+def history(
+    at: Annotated[str | None, typer.Option(metavar="DATE", help="A day or a time, ISO 8601, UTC.")] = None,
+) -> None:
+    """Tell which version was champion when, and why it changed."""
+    from flows.history import main as tell
+
+    raise typer.Exit(tell(Path.cwd(), at))
+
+
 @app.command()
 def doctor() -> None:
     """Say what is missing or misconfigured on this machine, and the fix."""

@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline import ablation, rehearsal
+from pipeline import ablation, group_blind, rehearsal, table
 from pipeline.ablation import FULL, Earned, Variant
 from pipeline.errors import UserError
-from pipeline.params import Evaluate, Params, load, read_yaml, validate
+from pipeline.params import Params, load, read_yaml, validate
 from pipeline.stage import Paths, read_json, replace, write_json
 from pipeline.workbench import Ran, StageFailed, seconds_per_text, stages
 
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FIRST, LAST = "pretrain", "finetune"  # no model is exported: the network itself answers
-COLUMNS = ("having", "accuracy points", "interval", "macro-F1 points", "extra minutes", "points a minute", "verdict")
+COLUMNS = (
+    *("having", "accuracy points", "interval", "macro-F1 points", "group gap points", "extra minutes"),
+    *("points a minute", "verdict"),
+)
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,12 @@ def main(root: Path, seeds: int, share: float, with_: Sequence[str], only: Seque
     variants = ablation.variants(read_yaml(root / "params.yaml"), with_, only)
     trials = run(variants, tables, range(seeds), share, paths)
     judged = [
-        judge(variant, trials, params.evaluate)
+        judge(variant, trials, params)
         for variant in variants
         if variant.name != FULL and variant.name not in trials.failed
     ]
-    summary = about(trials, from_validation=not tables["validation"].empty)
+    from_validation = not tables["validation"].empty
+    summary = about(trials, from_validation, params.fairness.min_group_size)
     show(summary, judged, trials.failed)
     write(summary, judged, trials.failed, paths)
     return 1 if trials.failed else 0
@@ -91,7 +95,8 @@ def attempt(name: str, content: dict[str, Any], place: Path, held: "pd.DataFrame
     kept = paths.scratch("ablate") / "stages"
     slug = hashlib.sha256(name.encode()).hexdigest()[:8]
     root = rehearsal.root_for(place / slug, place / "ingest", content, paths.scratch("embeddings"))
-    asked = hashlib.sha256("".join(held["id"] + held["text"]).encode()).hexdigest()[:16]
+    moving = repr((params.mitigation, params.fairness)) if params.mitigation.offsets.budget is not None else ""
+    asked = hashlib.sha256("".join([moving, *held["id"], *held["text"]]).encode()).hexdigest()[:16]
     ran: list[Ran] = []
     for stage in stages(LAST, FIRST):
         print(f"{place.name}, {'with everything' if name == FULL else name}: {stage}", flush=True)
@@ -102,7 +107,10 @@ def attempt(name: str, content: dict[str, Any], place: Path, held: "pd.DataFrame
         if not (folder / "model").exists():  # it answered other rows before, and was not kept
             rehearsal.clear(folder)
             folder, ran[-1] = rehearsal.bring(LAST, root, kept)
-        found = rehearsal.answers(folder / "model", held["text"].tolist(), params.encoder.batch_size)
+        moved = group_blind.look(
+            folder / "model", ablation.read(Paths(root)), params.fairness, params.mitigation, Paths(root)
+        )
+        found = rehearsal.answers(folder / "model", held["text"].tolist(), params.encoder.batch_size, moved)
         write_json(found, file)
         shutil.rmtree(folder / "model")  # as large as the encoder, once for each variant and seed
     speed = embedding_speed(root, params, kept)
@@ -121,15 +129,16 @@ def embedding_speed(root: Path, params: Params, kept: Path) -> float:
     return float(read_json(file))
 
 
-def judge(variant: Variant, trials: Trials, params: Evaluate) -> Earned:
+def judge(variant: Variant, trials: Trials, params: Params) -> Earned:
     """What the thing that a variant lacks, or adds, earned."""
     pairs = list(zip(trials.held, trials.of[FULL], trials.of[variant.name], strict=True))
     minutes = sum(full.seconds - other.seconds for _, full, other in pairs) / len(pairs) / 60
-    answers = [rows[["id", "label"]].assign(full=full.answers, other=other.answers) for rows, full, other in pairs]
-    return ablation.earned(variant, answers, minutes, params)
+    kept = ["id", "label", *table.group_columns(trials.held[0])]
+    answers = [rows[kept].assign(full=full.answers, other=other.answers) for rows, full, other in pairs]
+    return ablation.earned(variant, answers, minutes, params.evaluate, params.fairness.min_group_size)
 
 
-def about(trials: Trials, from_validation: bool) -> str:
+def about(trials: Trials, from_validation: bool, least: int) -> str:
     """What was measured on, and what everything together reached."""
     pairs = [(rows.assign(full=one.answers), one) for rows, one in zip(trials.held, trials.of[FULL], strict=True)]
     accuracy = sum(ablation.accuracy(rows["label"], rows["full"]) for rows, _ in pairs) / len(pairs)
@@ -139,15 +148,24 @@ def about(trials: Trials, from_validation: bool) -> str:
     drawn = "the validation split, with other training seeds each time" if from_validation else "other gold rows a seed"
     return (
         f"{len(pairs)} seed(s), {rows} held-out answers on {distinct} distinct rows ({drawn}). With everything: "
-        f"accuracy {accuracy:.3f}, macro-F1 {f1:.3f}, {minutes:.1f} minutes."
+        f"accuracy {accuracy:.3f}, macro-F1 {f1:.3f}, {minutes:.1f} minutes{widest(pairs, least)}."
     )
+
+
+def widest(pairs: "list[tuple[pd.DataFrame, Trial]]", least: int) -> str:
+    """The group gap with everything, where there is one."""
+    import pandas as pd
+
+    found = ablation.gap(pd.concat([rows for rows, _ in pairs]), "full", least)
+    return "" if math.isnan(found) else f", group gap {100 * found:.1f} points"
 
 
 def cells(one: Earned) -> list[str]:
     """A row of the table."""
     rate = "-" if math.isnan(one.per_minute) else f"{one.per_minute:+.2f}"
     interval = f"{one.low:+.1f} to {one.high:+.1f}"
-    numbers = [f"{one.points:+.1f}", interval, f"{one.macro_f1_points:+.1f}", f"{one.minutes:+.1f}", rate]
+    gap = "-" if math.isnan(one.gap_points) else f"{one.gap_points:+.1f}"
+    numbers = [f"{one.points:+.1f}", interval, f"{one.macro_f1_points:+.1f}", gap, f"{one.minutes:+.1f}", rate]
     return [one.name, *numbers, one.verdict]
 
 
@@ -180,8 +198,6 @@ def show(summary: str, judged: list[Earned], failed: dict[str, str]) -> None:
 def write(summary: str, judged: list[Earned], failed: dict[str, str], paths: Paths) -> None:
     """ablation.csv, in numbers, and ablation.md, as it was printed; and say where they are."""
     import pandas as pd
-
-    from pipeline import table
 
     folder, rows = paths.scratch("ablate"), table_rows(judged, failed)
     numbers = [asdict(one) | {"points_per_minute": one.per_minute} for one in judged]

@@ -53,7 +53,7 @@ def train(root: Path) -> State:
         publish_metrics(root)
         judged = judge(root, params.gate, return_state=True)
         verdict: Verdict = value(judged)
-        opened.tag({"gleaner.gate": verdict.status})
+        opened.verdict(verdict)
         publish_verdict(verdict)
         if not judged.is_completed():
             return Failed(name="Refused", message=f"the gate says {verdict.status}", data=Training(stages, verdict))

@@ -24,6 +24,10 @@ OFF: dict[str, dict[str, Any]] = {
     "pretrain": {"pretrain.objective": "none", "pretrain.from_scratch": False},
     "synonyms": {"synonyms.variants": 0},
     "back_translate": {"back_translate.engine": "none"},
+    "swaps": {"swaps.variants": 0, "swaps.pool": False},
+    "reweighing": {"mitigation.reweighing": False},
+    "offsets": {"mitigation.offsets.budget": None},
+    "penalty": {"mitigation.penalty": 0.0},
     "pseudo_label": {"pseudo_label.teacher": "none"},
     "class names": {"pseudo_label.class_names": False},
     "words": {"pseudo_label.words.parts": []},
@@ -44,9 +48,14 @@ ON: dict[str, dict[str, Any]] = {
     "adalora": {"finetune.method": "adalora", "finetune.lr": 1e-3},
     "prefix": {"finetune.method": "prefix", "finetune.lr": 1e-3},
     "bottleneck": {"finetune.method": "bottleneck", "finetune.lr": 1e-3},
+    "reweighing": {"mitigation.reweighing": True},
+    "swaps": {"swaps.variants": 1},
+    "swapped pool": {"swaps.variants": 1, "swaps.pool": True},
+    "offsets": {"mitigation.offsets.budget": 0.01},
+    "penalty": {"finetune.method": "full", "mitigation.penalty": 1.0},
 }
 # Varied where a validation split is held out, the same in every seed; without one, each seed holds other rows out.
-SEEDS = ("synonyms.seed", "pseudo_label.seed", "pseudo_label.finetuned.seed", "finetune.seed")
+SEEDS = ("synonyms.seed", "swaps.seed", "pseudo_label.seed", "pseudo_label.finetuned.seed", "finetune.seed")
 TABLES = ("train", "validation", "unlabelled")
 FULL = "everything"
 
@@ -62,13 +71,18 @@ class Variant:
 
 @dataclass(frozen=True)
 class Earned:
-    """What having one thing earned, in points of accuracy and macro-F1 and in minutes; points per minute may be nan."""
+    """What having one thing earned, in points of accuracy and macro-F1 and in minutes; points per minute may be nan.
+
+    ``gap_points`` is by how much the group gap grew, in points of accuracy: below 0 it shrank; nan where no attribute
+    has two groups with rows enough.
+    """
 
     name: str
     points: float
     low: float
     high: float
     macro_f1_points: float
+    gap_points: float
     minutes: float
     verdict: str
 
@@ -158,12 +172,12 @@ def write(tables: dict[str, pd.DataFrame], labels: Path, folder: Path) -> None:
     write_json(json.loads(labels.read_text(encoding="utf-8")), folder / "labels.json")
 
 
-def earned(variant: Variant, answers: Sequence[pd.DataFrame], minutes: float, params: Evaluate) -> Earned:
+def earned(variant: Variant, answers: Sequence[pd.DataFrame], minutes: float, params: Evaluate, least: int) -> Earned:
     """Compare what everything and what the variant said of the held-out rows.
 
-    ``answers`` is a table a seed: ``id``, true ``label``, ``full`` and ``other``; ``minutes`` is what everything took
-    beyond the variant. The interval is a bootstrap over rows: one held out with several seeds is drawn with all of its
-    answers.
+    ``answers`` is a table a seed: ``id``, true ``label``, ``full`` and ``other``, and ``group.<attr>``; ``minutes`` is
+    what everything took beyond the variant; groups of fewer than ``least`` answers make no gap. The interval is a
+    bootstrap over rows: one held out with several seeds is drawn with all of its answers.
     """
     sign = -1 if variant.adds else 1
     rows = pd.concat(answers)
@@ -172,7 +186,8 @@ def earned(variant: Variant, answers: Sequence[pd.DataFrame], minutes: float, pa
     low, high = interval(by_row["sum"].to_numpy(), by_row["count"].to_numpy(), params)
     points = float(gain.mean())
     f1 = np.mean([macro_f1(one["label"], one["full"]) - macro_f1(one["label"], one["other"]) for one in answers])
-    percent = (100 * points, 100 * low, 100 * high, 100 * sign * float(f1))
+    wider = sign * (gap(rows, "full", least) - gap(rows, "other", least))
+    percent = (100 * points, 100 * low, 100 * high, 100 * sign * float(f1), 100 * wider)
     return Earned(variant.name, *percent, sign * minutes, verdict(points, low))
 
 
@@ -195,6 +210,17 @@ def verdict(points: float, low: float) -> str:
 def accuracy(truth: "pd.Series[str]", answers: "pd.Series[str]") -> float:
     """Share of right answers."""
     return float(truth.eq(answers).mean())
+
+
+def gap(rows: pd.DataFrame, answers: str, least: int) -> float:
+    """The largest difference of accuracy between two groups of an attribute, each of ``least`` rows; else nan."""
+    right, widest = rows[answers].eq(rows["label"]), float("nan")
+    for column in table.group_columns(rows):
+        by_group = right.groupby(rows[column]).agg(["mean", "size"])
+        shares = by_group.loc[by_group["size"] >= least, "mean"]
+        if len(shares) > 1:
+            widest = float(np.nanmax([widest, shares.max() - shares.min()]))
+    return widest
 
 
 def macro_f1(truth: "pd.Series[str]", answers: "pd.Series[str]") -> float:

@@ -2,8 +2,8 @@
 
     python -m pipeline.export
 
-Reads data/finetune/model, the tables of data/ingest and what data/pseudo_label/metrics.json says of held-out labels;
-writes data/export/bundle/ and metrics.json.
+Reads data/finetune/model, the tables of data/ingest and what data/pseudo_label says of held-out labels (metrics.json,
+held_out.parquet, and head.safetensors to know its teacher by); writes data/export/bundle/ and metrics.json.
 """
 
 import logging
@@ -19,7 +19,9 @@ from pipeline import classifier, table
 from pipeline.calibration import fit_temperature, match_confidence
 from pipeline.classifier import Classifier
 from pipeline.errors import UserError
-from pipeline.params import Export
+from pipeline.group_blind import look, tell
+from pipeline.offsets import Offsets
+from pipeline.params import Export, Fairness, Mitigation
 from pipeline.stage import Metrics, Paths, main, read_json, replace, write_json
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ BATCHES = (1, 2, 7, 32)  # rows of the batches on which ONNX is compared with to
 MIN_CALIBRATION_ROWS = 50  # from fewer, one odd row can move the temperature by half
 
 
-def run(params: Export, paths: Paths) -> Metrics:
+def run(params: Export, fairness: Fairness, mitigation: Mitigation, paths: Paths) -> Metrics:
     """Build the bundle beside its place; it gets its name only after every check has passed."""
     model = paths.data("finetune") / "model"
     tables = {name: table.read(paths.data("ingest") / f"{name}.parquet") for name in TABLES}
@@ -41,8 +43,9 @@ def run(params: Export, paths: Paths) -> Metrics:
     metrics: Metrics = {}
     judged = read_json(paths.data("pseudo_label") / "metrics.json")
     bundle = paths.data("export") / "bundle"
-    replace(bundle, lambda part: metrics.update(build(params, model, tables, judged, lineage, part)))
-    return metrics
+    moved = look(model, tables, fairness, mitigation, paths)
+    replace(bundle, lambda part: metrics.update(build(params, model, tables, judged, lineage, moved, part)))
+    return metrics | {"offsets": tell(moved)}
 
 
 def build(
@@ -51,15 +54,21 @@ def build(
     tables: dict[str, pd.DataFrame],
     judged: Metrics,
     lineage: dict[str, str],
+    moved: Offsets | None,
     bundle: Path,
 ) -> Metrics:
     """Fill the folder ``bundle`` from the fine-tuned ``model`` and seal it; return what was measured on the way."""
+    from safetensors.torch import save_file
+
     from pipeline import network
 
     shutil.copytree(model / "encoder", bundle / "encoder")
     for weights in model.glob("*.safetensors"):  # of the head, and of adapters where there are any
         shutil.copy(weights, bundle)
     net, tokenizer, about = network.load(model)
+    if moved is not None:  # in the bias of the head, so that whatever serves the bundle has them
+        net.shift(moved.values)
+        save_file(net.heads(), bundle / "head.safetensors")
     tokenizer.backend_tokenizer.save(str(bundle / "tokenizer.json"))
     to_onnx(net, bundle / "model.onnx")
     about |= {"temperature": 1.0, "pad_id": tokenizer.pad_token_id or 0, "serve": params.serve, "lineage": lineage}
@@ -193,4 +202,4 @@ def calibrate(served: Classifier, tables: dict[str, pd.DataFrame], judged: Metri
 
 
 if __name__ == "__main__":
-    main(run)
+    main(run, "fairness", "mitigation")

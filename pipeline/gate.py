@@ -20,16 +20,16 @@ LOWER = {  # limit: the number of evaluate's metrics that must not lie below it
 class Verdict:
     """Whether a candidate may be registered.
 
-    ``reasons`` holds a line for each limit (for the group gap, for each attribute), which begins with the line's own
-    status: pass, fail, insufficient, off (the limit is null) or not applicable.
+    ``reasons`` holds a line for each limit (for group gaps and flips, for each attribute or axis), which begins with
+    the line's own status: pass, fail, insufficient, off (the limit is null) or not applicable.
     """
 
     status: Status
     reasons: tuple[str, ...]
 
 
-def decide(metrics: Metrics, fairness: Metrics, limits: Gate) -> Verdict:
-    """Hold evaluate's ``metrics`` and fairness' against the limits.
+def decide(metrics: Metrics, fairness: Metrics, limits: Gate, counterfactual: Metrics) -> Verdict:
+    """Hold evaluate's ``metrics``, fairness' and counterfactual's against the limits.
 
     Measured values are compared, not the ends of their intervals: the limits say what is wanted of the best estimate,
     and the intervals stand beside it for the reader. (For group gaps see `group_gap`.) A failed limit outweighs a
@@ -39,6 +39,7 @@ def decide(metrics: Metrics, fairness: Metrics, limits: Gate) -> Verdict:
     lines = [at_least(name, getattr(limits, name), key, metrics) for name, key in LOWER.items()]
     lines.append(at_most("max_calibration_error", limits.max_calibration_error, "calibration_error", metrics))
     lines += group_gaps(limits.max_group_gap, fairness)
+    lines += flip_rates(limits.max_flip_rate, counterfactual)
     found = {status for status, _ in lines}
     overall: Status = "fail" if "fail" in found else "insufficient" if "insufficient" in found else "pass"
     return Verdict(overall, tuple(f"{status}: {text}" for status, text in lines))
@@ -92,6 +93,34 @@ def group_gap(name: str, limit: float, attribute: str, fairness: Metrics) -> tup
         status = "insufficient"
     small = fairness.get(f"{attribute}.insufficient_groups", [])
     return status, f"{text}; too few rows to judge {', '.join(small)}" if small else text
+
+
+def flip_rates(limit: float | None, counterfactual: Metrics) -> list[tuple[str, str]]:
+    """Status and text for each axis of identity terms that the test rows mention.
+
+    Group attributes are what the user asks about; mentions are what texts happen to hold. An axis that too few rows
+    mention is therefore not applicable, unless even those few show a rate above the limit: then it is insufficient.
+    """
+    name = "max_flip_rate"
+    if limit is None:
+        return [("off", f"{name} is null")]
+    if "axes" not in counterfactual:
+        return [("insufficient", f"{name}: expected counterfactual metrics, but none were measured")]
+    axes = counterfactual["axes"]
+    if not axes:
+        return [("not applicable", f"{name}: the test rows hold no identity term")]
+    return [flip_rate(name, limit, axis, counterfactual) for axis in axes]
+
+
+def flip_rate(name: str, limit: float, axis: str, counterfactual: Metrics) -> tuple[str, str]:
+    """Status and text for one axis."""
+    key = f"{axis}.flip_rate"
+    status, text = at_most(f"{name} of {axis}", limit, key, counterfactual)
+    if counterfactual[f"{axis}.status"] == "ok" or status == "insufficient":
+        return status, text
+    above = counterfactual[f"{key}_low"] > limit
+    rows = f"; {counterfactual[f'{axis}.rows']} rows, {counterfactual['min_rows']} needed to judge"
+    return "insufficient" if above else "not applicable", text + rows
 
 
 def number(value: Any) -> float | None:

@@ -71,6 +71,11 @@ class Network(torch.nn.Module):
         found |= {"words": self.words.table, "idf": self.words.idf} if self.words else {}
         return {name: value.detach().cpu() for name, value in found.items()}
 
+    def shift(self, offsets: Any) -> None:
+        """Add ``offsets`` (classes,) to the logits of every text from now on."""
+        with torch.no_grad():
+            self.head.bias.add_(torch.as_tensor(offsets, dtype=self.head.bias.dtype))
+
     def adapt(self, kind: str, size: int) -> None:
         """Put adapters into the encoder; their weights are drawn, and saved beside the encoder's."""
         adapters.install(self.encoder, kind, size)

@@ -12,9 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pipeline.offsets import Offsets
 from pipeline.params import read_yaml, to_yaml
 from pipeline.stage import Paths, read_json, write_json
-from pipeline.workbench import PROJECT, Ran, run_stage, share_embeddings
+from pipeline.workbench import PROJECT, Ran, run_stage, share_embeddings, share_terms
 
 RAN = "ran.json"  # written last: an output without it was never finished
 
@@ -26,6 +27,7 @@ def root_for(folder: Path, ingest: Path, content: dict[str, Any], vectors: Path)
     (folder / "params.yaml").write_text(to_yaml(content), encoding="utf-8")
     link(data, ingest)
     share_embeddings(folder, vectors)
+    share_terms(folder)
     return folder
 
 
@@ -88,13 +90,15 @@ def clear(place: Path) -> None:
         shutil.rmtree(place)
 
 
-def answers(model: Path, texts: list[str], batch_size: int) -> list[str]:
-    """The labels that the network in a folder gives to the texts; texts of like length share a batch."""
+def answers(model: Path, texts: list[str], batch_size: int, moved: Offsets | None) -> list[str]:
+    """The labels that the network in a folder gives to the texts, its logits ``moved``; like lengths share a batch."""
     import torch
 
     from pipeline import network, trainer
 
     net, tokenizer, about = network.load(model)
+    if moved is not None:
+        net.shift(moved.values)
     tokens = tokenizer(texts, truncation=True, max_length=about["max_length"])["input_ids"]
     order = sorted(range(len(texts)), key=lambda row: len(tokens[row]))
     found = [""] * len(texts)

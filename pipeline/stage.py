@@ -4,8 +4,11 @@ import json
 import os
 import shutil
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,7 +38,7 @@ def main(run: Callable[..., Metrics], *shared: str) -> None:
     """Run the stage that this process was started for, with its own section of params.yaml.
 
     ``shared`` names further sections that the stage reads, e.g. ``encoder``; they are passed after its own.
-    A user's mistake ends as one line on stderr and exit code 2.
+    A user's mistake ends as one line on stderr and exit code 2, any other error as `crashed` has it and exit code 1.
     """
     # Threads of torch that wait by spinning take the cores from other work: two trainings at a time ran three times
     # slower than with short spins, which cost one alone nothing (benchmarks/LOG.md).
@@ -53,6 +56,43 @@ def main(run: Callable[..., Metrics], *shared: str) -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except Exception as error:  # noqa: BLE001  whatever it is, it may quote a row
+        crashed(error, paths.scratch(stage) / "crash.txt")
+        raise SystemExit(1) from None
+
+
+def crashed(error: Exception, path: Path) -> None:
+    """Tell on stderr where an error came from, and no more of its message than `told` does."""
+    lines = ["Traceback (most recent call last):\n", *traceback.format_tb(error.__traceback__)]
+    print("".join(lines) + told(error, path), file=sys.stderr)
+
+
+def told(error: Exception, path: Path) -> str:
+    """The type of an error and where its message is: in a file that stays on this machine.
+
+    What stages and flows print ends in Prefect's database, and libraries quote the value that they could not take: in
+    ``could not convert string to float: '...'`` the dots are a row's text. What the system says is about files.
+    """
+    message = "".join(traceback.format_exception(error))
+
+    def write(part: Path) -> None:
+        part.touch(0o600)
+        part.write_text(message, errors="backslashreplace")
+
+    replace(path, write)
+    plain = isinstance(error, OSError | MemoryError | ImportError)
+    return f"{type(error).__name__}: {error if plain else f'in {path}, as it may quote a row'}"
+
+
+@contextmanager
+def withheld(path: Path) -> Iterator[None]:
+    """For a block of a flow that handles texts: of an error that is no user's mistake, what `told` tells is left."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever it is, it may quote a row
+        raise RuntimeError(told(error, path)).with_traceback(error.__traceback__) from None
 
 
 def write_json(content: Any, path: Path) -> None:
@@ -71,15 +111,30 @@ def read_json(path: Path) -> Any:
 
 
 def replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let ``write`` fill a temporary file or folder beside ``path``, then rename it into place."""
+    """Let ``write`` fill a temporary file or folder beside ``path``, then rename it into place.
+
+    Each process has a temporary place of its own, for two may be at it at once; those of dead processes are removed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    if part.is_dir():
-        shutil.rmtree(part)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    for old in path.parent.glob(f".{escape(path.name)}.*.part"):
+        if old == part or not alive(int(old.name.split(".")[-2])):
+            shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
     write(part)
     if path.is_dir():
         shutil.rmtree(path)
     os.replace(part, path)
+
+
+def alive(process: int) -> bool:
+    """Whether there is a process of this number."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:

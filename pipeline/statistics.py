@@ -71,3 +71,26 @@ def calibration_error(reliability: pd.DataFrame) -> float:
 def log_loss(scores: np.ndarray, truth: np.ndarray) -> float:
     """Mean negative log-probability of the true class, in nats; probabilities below 1e-12 count as 1e-12."""
     return float(-np.log(np.maximum(scores[np.arange(len(truth)), truth], 1e-12)).mean())
+
+
+def wilson(hits: float, rows: int, level: float) -> tuple[float, float]:
+    """Wilson's interval of a share, 0 to 1 (Wilson 1927): honest where the share is 0 or 1; (0, 1) without rows.
+
+    ``hits`` may be a fraction, as where each row brings a mean of several answers; the interval is then too wide, if
+    anything.
+    """
+    from scipy.stats import norm
+
+    if rows == 0:
+        return 0.0, 1.0
+    z = float(norm.ppf((1 + level) / 2))
+    share, penalty = hits / rows, z * z / rows
+    middle = (share + penalty / 2) / (1 + penalty)
+    reach = z / (1 + penalty) * float(np.sqrt(share * (1 - share) / rows + penalty / (4 * rows)))
+    return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+def mean_interval(values: np.ndarray, resamples: int, level: float, rng: np.random.Generator) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean of ``values`` (rows,); a single value has no spread to draw from."""
+    drawn = values[rng.integers(len(values), size=(resamples, len(values)))].mean(axis=1)
+    return percentiles(drawn, level)

@@ -10,7 +10,7 @@ import pandas as pd
 from pipeline.errors import UserError
 from pipeline.stage import replace
 
-ORIGINS = ("gold", "class_name", "synonym", "back_translation", "pseudo", "unlabelled")
+ORIGINS = ("gold", "class_name", "synonym", "back_translation", "counterfactual", "pseudo", "unlabelled")
 COLUMNS = ("id", "source_id", "text", "label", "origin", "weight", "confidence")
 GROUP = "group."
 RISKY = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet would run, or looks like what was kept from it

@@ -26,7 +26,10 @@ from pipeline.stage import Paths
 Batch = list[tuple[int, int]]  # (place in the schedule, row number): the place seeds whatever is drawn for the row
 HERE = Path(__file__).parent
 # What shapes any training.
-CODE = ("adapters.py", "callbacks.py", "encoder.py", "masking.py", "network.py", "supervised.py", "trainer.py")
+CODE = (
+    *("adapters.py", "callbacks.py", "encoder.py", "group_numbers.py", "masking.py", "network.py", "reweighing.py"),
+    *("supervised.py", "trainer.py"),
+)
 POOL = 50  # batches that are sorted by length together: enough to save padding, few enough to stay mixed
 CURVE_POINTS = 200  # about so many points a curve, however long the training
 

@@ -80,6 +80,14 @@ def share_embeddings(root: Path, store: Path) -> None:
         place.symlink_to(store.resolve(), target_is_directory=True)
 
 
+def share_terms(root: Path) -> None:
+    """Let the stages in ``root`` find the project's lists of identity terms."""
+    place = Paths(root).data("identity_terms")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if not place.is_symlink():
+        place.symlink_to(PROJECT / "data" / "identity_terms", target_is_directory=True)
+
+
 def seconds_per_text(texts: list[str], folder: Path, encoder: Encoder) -> float:
     """How long the encoder in ``folder`` takes for one of the texts, loading it not counted, in an empty store."""
     from pipeline.embeddings import embed

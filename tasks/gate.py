@@ -13,10 +13,12 @@ from pipeline.stage import Paths, read_json
 
 @task(name="gate", task_run_name="gate", cache_policy=NO_CACHE, persist_result=False)
 def judge(root: Path, limits: Gate) -> State:
-    """Hold the metrics of the test split and of the groups against the limits; anything but a pass is a failure."""
+    """Hold what was measured of test rows, groups and swapped terms against the limits; all but a pass is a failure."""
     paths = Paths(root)
-    evaluated, groups = (read_json(paths.data(stage) / "metrics.json") for stage in ("evaluate", "fairness"))
-    verdict = policy.decide(evaluated, groups, limits)
+    evaluated, groups, swapped = (
+        read_json(paths.data(stage) / "metrics.json") for stage in ("evaluate", "fairness", "counterfactual")
+    )
+    verdict = policy.decide(evaluated, groups, limits, swapped)
     if verdict.status == "pass":
         return Completed(name="Pass", message="every limit is kept", data=verdict)
     return Failed(name=verdict.status.capitalize(), message="; ".join(verdict.reasons), data=verdict)

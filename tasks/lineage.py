@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from pipeline.params import Params, read_yaml
+from tasks.git import ask
+from tasks.patch import changes
 
 
 def lineage(root: Path, params: Params) -> dict[str, str]:
@@ -17,10 +18,11 @@ def lineage(root: Path, params: Params) -> dict[str, str]:
     lock = read_yaml(root / "dvc.lock")
     ingested = lock["stages"].get("ingest", {}).get("outs", [])
     return {
-        **git(root),
+        **git(root, params),
         "gleaner.dvc_lock": digest(lock),
         "gleaner.data": digest({out["path"]: out.get("md5") for out in ingested}),
         "gleaner.params": digest(params.model_dump(mode="json")),
+        "gleaner.constraints": hashlib.sha256((root / "constraints.txt").read_bytes()).hexdigest(),
     }
 
 
@@ -30,18 +32,11 @@ def digest(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def git(root: Path) -> dict[str, str]:
-    """Commit, and whether tracked files differ from it; dvc.lock, which a run writes itself, has a tag of its own."""
-    commit = ask_git(root, "rev-parse", "HEAD")
-    changed = ask_git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock")
-    known = not commit.startswith("none: ")
-    return {"gleaner.git_commit": commit, "gleaner.git_dirty": str(bool(changed)).lower() if known else "unknown"}
-
-
-def ask_git(root: Path, *question: str) -> str:
-    """What git answers, or "none: " and why it cannot."""
-    try:
-        done = subprocess.run(["git", "-C", str(root), *question], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return "none: git is not installed"
-    return done.stdout.strip() if done.returncode == 0 else f"none: {done.stderr.strip().splitlines()[0]}"
+def git(root: Path, params: Params) -> dict[str, str]:
+    """Commit, and whether anything differs from it; dvc.lock, which a run writes itself, has a tag of its own."""
+    answer = ask(root, "rev-parse", "--verify", "HEAD")
+    if answer.returncode:
+        why = answer.stderr.decode(errors="replace").strip().splitlines()
+        return {"gleaner.git_commit": f"none: {why[0]}", "gleaner.git_dirty": "unknown"}
+    dirty = bool(changes(root, params).all)
+    return {"gleaner.git_commit": answer.stdout.decode().strip(), "gleaner.git_dirty": str(dirty).lower()}

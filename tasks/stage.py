@@ -98,13 +98,13 @@ def up_to_date(name: str, root: Path) -> bool:
         return not repo.status(targets=[f"{root / 'dvc.yaml'}:{name}"])
 
 
-def reproduce(name: str, root: Path, processes: Processes) -> tuple[int, list[str]]:
+def reproduce(name: str, root: Path, processes: Processes, *options: str) -> tuple[int, list[str]]:
     """Run the stage through DVC, its output going to the log line by line; its exit code and output, cut to the end.
 
-    Without --wait-for-lock two stages that end together lose the work of one.
+    ``options`` go to `dvc repro`. Without --wait-for-lock two stages that end together lose the work of one.
     """
     log = get_run_logger()
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", name]
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", *options, name]
     process = processes.start(command, root)
     lines: deque[str] = deque(maxlen=200)
     for line in map(str.rstrip, process.stdout or ()):

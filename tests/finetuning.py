@@ -26,7 +26,7 @@ Rows = Callable[..., pd.DataFrame]
 def make(root: Path, tiny_encoder: Path, rows: Rows, pairs: list[tuple[str, str]]) -> Paths:
     """All inputs of the stage and of export: 60 gold, 20 pseudo-labelled and 30 validation rows, and a probe."""
     paths = Paths(root)
-    parts = {"ingest": pairs[:60], "synonyms": [], "back_translate": [], "pseudo_label": pairs[60:80]}
+    parts = {"ingest": pairs[:60], "synonyms": [], "back_translate": [], "swaps": [], "pseudo_label": pairs[60:80]}
     for stage, part in parts.items():
         origin = "gold" if stage == "ingest" else "pseudo"
         table.write(rows(part, origin), paths.data(stage) / "train.parquet")
@@ -55,7 +55,7 @@ def ways(params: Change, **changes: Any) -> Params:
 
 
 def run(paths: Paths, params: Params) -> dict[str, Any]:
-    return finetune.run(params.finetune, params.encoder, paths)
+    return finetune.run(params.finetune, params.encoder, params.mitigation, paths)
 
 
 def weights(paths: Paths) -> dict[str, bytes]:
@@ -72,6 +72,7 @@ def task(paths: Paths, params: Params) -> Task:
         paths.data("pseudo_label") / "head.safetensors",
         pd.concat(train, ignore_index=True),
         finetune_rows(paths, "ingest", "validation"),
+        penalty=None,
     )
 
 

@@ -58,6 +58,9 @@ def make(root: Path) -> Path:
     about = {"attributes": 1, "status": "ok", "customer.status": "ok", "customer.accuracy_gap": 0.02}
     (root / "given" / "fairness" / "metrics.json").write_text(json.dumps(about))
     (root / "given" / "fairness" / "groups.csv").write_text(GROUPS)
+    swapped = root / "data" / "counterfactual"  # no test row holds an identity term
+    swapped.mkdir(parents=True)
+    (swapped / "metrics.json").write_text(json.dumps({"axes": [], "status": "no terms"}))
     stages = {
         "ingest": copy("ingest", "params.yaml"),
         "synonyms": {"cmd": SLEEP.format("synonyms"), "deps": ["data/ingest/params.yaml"], "outs": ["synonyms"]},
@@ -83,13 +86,13 @@ def make(root: Path) -> Path:
 
 
 def environment(root: Path) -> dict[str, str]:
-    """Only loopback is up, and nothing of the user's own servers is known."""
+    """Only loopback is up, nothing of the user's own servers is known, and `gleaner` is the one beside the tests."""
     place = root / ".loopback"
     place.mkdir(exist_ok=True)
     (place / "sitecustomize.py").write_text(LOOPBACK_ONLY.format(log=str(root / ".loopback" / "refused")))
     unwanted = ("PREFECT", "MLFLOW")
     known = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
-    return known | {"PYTHONPATH": str(place), "COLUMNS": "120"}
+    return known | {"PYTHONPATH": os.pathsep.join([str(place), str(ROOT)]), "COLUMNS": "120"}
 
 
 def gleaner(root: Path) -> subprocess.CompletedProcess[str]:
@@ -130,4 +133,5 @@ def mlflow_runs(root: Path) -> list[Any]:
 
 def versions(root: Path) -> int:
     """How many model versions are registered."""
-    return len(MlflowClient(f"sqlite:///{root / 'mlflow.db'}").search_model_versions())
+    client = MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
+    return len(client.search_model_versions("name = 'gleaner-demo'"))  # the promotion log has versions of its own

@@ -30,7 +30,7 @@ def make(root: Path, encoder: Path, server: str) -> Path:
             shutil.copy(ROOT / file, root / file)
     for name, rows in (("unlabelled.csv", 80), ("test.csv", 60)):
         shorten(root / "data" / "demo" / name, rows)
-    limits = dict.fromkeys(read_yaml(root / "params.yaml")["gate"])
+    limits = {name: None for name in read_yaml(root / "params.yaml")["gate"] if name.startswith(("min_", "max_"))}
     change(
         root,
         encoder={"source": "path", "name": str(encoder), "sha256": None, "max_length": 32},
@@ -38,7 +38,7 @@ def make(root: Path, encoder: Path, server: str) -> Path:
         evaluate={"bootstrap": 100},
         fairness={"bootstrap": 100},
         explain={"bootstrap": 100, "lime_samples": 40, "errors": 3, "sample": 12},
-        gate=limits | {"min_test_rows": 10},
+        gate=limits | {"min_test_rows": 10, "max_judgements": 20},
     )
     address(root / ".prefect").parent.mkdir()
     address(root / ".prefect").write_text(server)

@@ -36,7 +36,14 @@ EVALUATE = {
     "gain_over_probe_low": 0.0121,
     "gain_over_probe_high": 0.0873,
 }
-FAIRNESS = {
+CHECKS = {
+    "auc": {"class": "refund", "overall": 0.9123},
+    "augmentations": {
+        "synonyms": {"rows": 0, "terms_exchanged": 0, "terms_lost": 0},
+        "back_translate": {"rows": 28, "terms_exchanged": 2, "terms_lost": 1},
+    },
+}
+FAIRNESS = CHECKS | {
     "attributes": 1,
     "status": "ok",
     "customer.status": "ok",
@@ -66,16 +73,20 @@ def fill(root: Path) -> Path:
     params["ingest"]["url"] = "postgresql://reader:hunter2@db.example/messages"
     (root / "params.yaml").write_text(to_yaml(params))
     data = root / "data"
-    for stage in ("ingest", "pretrain", "synonyms", "back_translate", "pseudo_label", "finetune", "export"):
+    for stage in ("ingest", "pretrain", "synonyms", "back_translate", "swaps", "pseudo_label", "finetune", "export"):
         write_json({"seen": {"rows": 1234}, "note": "<i>"}, data / stage / "metrics.json")
     counts = {"read": 130, "train": 32, "validation": 0, "test": 40, "unlabelled": 56}
     write_json({"rows": counts, "classes": 4}, data / "ingest/metrics.json")
-    write_json({"temperature": 1.0, "temperature_from": "none: 0 validation rows"}, data / "export/metrics.json")
+    offsets = {"reason": "chosen", "gap_before": 0.1234, "gap_after": 0.0567, "values": [0.1, 0.0, 0.0, 0.0]}
+    calibration = {"temperature": 1.0, "temperature_from": "none: 0 validation rows"}
+    write_json(calibration | {"offsets": offsets}, data / "export/metrics.json")
     write_json({"labels": LABELS, "descriptions": {"refund": "money back"}}, data / "ingest/labels.json")
     table.write(rows("gold", 32), data / "ingest/train.parquet")
     table.write(rows("gold", 40), data / "ingest/test.parquet")
     table.write(rows("synonym", 30), data / "synonyms/train.parquet")
     table.write(rows("back_translation", 28), data / "back_translate/train.parquet")
+    table.write(rows("counterfactual", 3), data / "swaps/train.parquet")
+    write_json({"rows": 3, "pool_rows": 0}, data / "swaps/metrics.json")
     table.write(rows("pseudo", 50), data / "pseudo_label/train.parquet")
     rejected = pd.DataFrame({"id": ["x", "y"], "reason": ["empty text", "conflicting labels"], "text": ["secret"] * 2})
     rejected.to_parquet(data / "ingest/rejected.parquet")
@@ -133,6 +144,47 @@ def fill_evaluation(data: Path) -> None:
     table.write_csv(groups, data / "fairness/groups.csv")
     write_json(EVALUATE, data / "evaluate/metrics.json")
     write_json(FAIRNESS, data / "fairness/metrics.json")
+    fill_equity(data)
+
+
+def fill_equity(data: Path) -> None:
+    """What counterfactual and fairness say of swapped terms, of subgroups and of augmentation."""
+    flips: dict[str, Any] = {
+        "rows": 40,
+        "flips": 5,
+        "flip_rate": 0.0834,
+        "flip_rate_low": 0.0512,
+        "flip_rate_high": 0.2567,
+    }
+    flips |= {"status": "ok", "mean_change": 0.0345, "mean_change_low": 0.0211, "mean_change_high": 0.0456}
+    axis = {f"gender.en.{key}": value for key, value in flips.items()}
+    counts = {"test_rows": 40, "rows_with_a_term": 40, "swaps": 40, "swaps_left_out": 0, "min_rows": 30}
+    write_json(counts | {"axes": ["gender.en"], "status": "ok"} | axis, data / "counterfactual/metrics.json")
+    who = {"axis": "gender.en", "from": "women", "to": "men"}
+    pair = who | flips | {"gaining_label": LABELS[0], "gain": 0.0222, "gain_low": 0.01, "gain_high": 0.03}
+    table.write_csv(pd.DataFrame([pair]), data / "counterfactual/pairs.csv")
+    term = {"axis": "gender.en", "from": "women", "term": "=she"} | flips | {"signed_change": -0.0333}
+    table.write_csv(pd.DataFrame([term]), data / "counterfactual/terms.csv")
+    ranked: dict[str, Any] = {
+        "attribute": "customer",
+        "group": "business",
+        "class": "refund",
+        "positives": 30,
+        "negatives": 40,
+    }
+    kinds = {"kind": ["bpsn", "subgroup"], "status": ["ok", "insufficient"], "auc": [0.7654, None]}
+    span = {"auc_low": [0.7111, None], "auc_high": [0.8222, None]}
+    table.write_csv(pd.DataFrame(kinds | span).assign(**ranked), data / "fairness/auc.csv")
+    made: dict[str, Any] = {
+        "stage": "back_translate",
+        "attribute": "customer",
+        "group": "business",
+        "gold_rows": 20,
+        "kept": 14,
+    }
+    made |= {"kept_per_gold_row": 0.7, "rejected": 6, "status": "insufficient", "agreement": 0.8765}
+    made |= {"agreement_low": 0.8, "agreement_high": 0.9, "gold_agreement": 0.95, "terms_lost": 1, "terms_exchanged": 2}
+    table.write_csv(pd.DataFrame([made]), data / "fairness/augmentations.csv")
 
 
 def fill_explanations(folder: Path) -> None:
@@ -173,7 +225,7 @@ def fill_explanations(folder: Path) -> None:
 class Page(HTMLParser):
     """A page taken apart: what a reader sees, each tag with its attributes, and whether tags nest properly."""
 
-    VOID = ("meta", "img", "br", "rect", "path", "link")
+    VOID = ("meta", "img", "br", "rect", "path", "link", "line", "circle")
 
     def __init__(self, html: str) -> None:
         super().__init__()

@@ -153,7 +153,7 @@ def answers(right_full, right_other, seeds=2):
     ],
 )
 def test_the_verdict_follows_the_interval(full, other, verdict):
-    found = ablation.earned(Variant("x", {}, adds=False), answers(full, other), 2.0, EVALUATE)
+    found = ablation.earned(Variant("x", {}, adds=False), answers(full, other), 2.0, EVALUATE, 30)
     assert found.verdict == verdict
     assert found.points == pytest.approx(full - other)
     assert found.low <= found.points <= found.high
@@ -161,20 +161,30 @@ def test_the_verdict_follows_the_interval(full, other, verdict):
 
 
 def test_an_addition_earns_what_it_adds():
-    found = ablation.earned(Variant("x", {}, adds=True), answers(60, 90), -3.0, EVALUATE)
+    found = ablation.earned(Variant("x", {}, adds=True), answers(60, 90), -3.0, EVALUATE, 30)
     assert (found.points, found.minutes, found.verdict) == (pytest.approx(30), 3.0, "paid")
 
 
 def test_the_same_rows_in_more_seeds_are_no_more_evidence():
     one, many = (
-        ablation.earned(Variant("x", {}, adds=False), answers(65, 60, seeds), 1.0, EVALUATE) for seeds in (1, 5)
+        ablation.earned(Variant("x", {}, adds=False), answers(65, 60, seeds), 1.0, EVALUATE, 30) for seeds in (1, 5)
     )
     assert (one.low, one.high) == pytest.approx((many.low, many.high))
 
 
+def test_the_group_gap_is_told_beside_the_points():
+    one = answers(100, 100)[0].assign(**{"group.site": ["a"] * 50 + ["b"] * 50})
+    one["other"] = ["yes"] * 50 + ["no"] * 10 + ["yes"] * 40  # wrong in 10 of the 50 rows of b
+    found = ablation.earned(Variant("x", {}, adds=False), [one], 1.0, EVALUATE, 30)
+    assert found.gap_points == pytest.approx(-20)
+    assert ablation.earned(Variant("x", {}, adds=True), [one], 1.0, EVALUATE, 30).gap_points == pytest.approx(20)
+    assert np.isnan(ablation.earned(Variant("x", {}, adds=False), [one], 1.0, EVALUATE, 60).gap_points)
+    assert ablate.cells(found)[4] == "-20.0"
+
+
 def test_no_extra_minutes_have_no_rate():
-    found = ablation.earned(Variant("x", {}, adds=False), answers(90, 60), -0.5, EVALUATE)
-    assert ablate.cells(found)[5] == "-"
+    found = ablation.earned(Variant("x", {}, adds=False), answers(90, 60), -0.5, EVALUATE, 30)
+    assert ablate.cells(found)[6] == "-"
 
 
 def project(root, content, tables):

@@ -39,7 +39,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path, rows: Ro
         "ingest": (planted_texts(16, seed=70), "gold"),
         "pseudo_label": ([*planted_texts(12, seed=80), twin], "pseudo"),
     }
-    for stage in ("ingest", "synonyms", "back_translate", "pseudo_label"):
+    for stage in ("ingest", "synonyms", "back_translate", "swaps", "pseudo_label"):
         part, origin = parts.get(stage, ([], "synonym"))
         table.write(rows(part, origin), paths.data(stage) / "train.parquet")
     test = rows([*pairs, *wrong])

@@ -11,12 +11,14 @@ from safetensors.torch import load_file, save_file
 
 from pipeline import classifier, export, table
 from pipeline.errors import UserError
-from pipeline.params import Export
+from pipeline.params import Export, Fairness, Mitigation, Offsets
 from pipeline.stage import Paths, write_json
 
 LABELS = ["card", "loan", "other"]
 WORDS = ["where", "is", "my", "card", "the", "loan", "was", "refused", "please", "help", "now", "thanks", "money"]
 PARAMS = Export(int8=True, serve="float32", tolerance=1e-4)
+FAIRNESS = Fairness(min_group_size=30, auc_class=None, bootstrap=100, interval=0.95, seed=0)
+OFF = Mitigation(attributes=[], reweighing=False, penalty=0.0, offsets=Offsets(budget=None))
 
 
 def tokenizer() -> Any:
@@ -88,7 +90,7 @@ def project(
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Paths, dict]:
     paths = project(tmp_path_factory.mktemp("exported"))
-    return paths, export.run(PARAMS, paths)
+    return paths, export.run(PARAMS, FAIRNESS, OFF, paths)
 
 
 def bundle(paths: Paths) -> Path:
@@ -137,7 +139,7 @@ def test_onnx_holds_no_path_of_the_machine_that_wrote_it(exported):
 def test_two_exports_are_equal_byte_for_byte(exported, tmp_path):
     paths, _ = exported
     again = project(tmp_path)
-    export.run(PARAMS, again)
+    export.run(PARAMS, FAIRNESS, OFF, again)
     assert (bundle(again) / "MANIFEST.json").read_text() == (bundle(paths) / "MANIFEST.json").read_text()
 
 
@@ -151,7 +153,7 @@ def test_onnx_agrees_with_torch_whatever_the_architecture(tmp_path, architecture
     from pipeline import network
 
     paths = project(tmp_path, architecture, pooling=pooling, validation=0)
-    metrics = export.run(Export(int8=False, serve="float32", tolerance=1e-4), paths)
+    metrics = export.run(Export(int8=False, serve="float32", tolerance=1e-4), FAIRNESS, OFF, paths)
     assert metrics["onnx_max_difference"] < 1e-4
 
     net, _, _ = network.load(paths.data("finetune") / "model")
@@ -166,7 +168,7 @@ def test_onnx_agrees_with_torch_whatever_the_architecture(tmp_path, architecture
 def test_a_difference_beyond_the_tolerance_is_an_error_and_leaves_no_bundle(tmp_path):
     paths = project(tmp_path)
     with pytest.raises(UserError, match="export.tolerance: expected ONNX logits within 1e-12"):
-        export.run(Export(int8=False, serve="float32", tolerance=1e-12), paths)
+        export.run(Export(int8=False, serve="float32", tolerance=1e-12), FAIRNESS, OFF, paths)
     assert not bundle(paths).exists()
 
 
@@ -180,7 +182,7 @@ def test_int8_is_measured_on_validation(exported):
 @pytest.mark.slow
 def test_without_validation_rows_int8_agreement_is_reported_under_its_own_name_and_nothing_is_calibrated(tmp_path):
     paths = project(tmp_path, validation=0)
-    metrics = export.run(Export(int8=True, serve="int8", tolerance=1e-4), paths)
+    metrics = export.run(Export(int8=True, serve="int8", tolerance=1e-4), FAIRNESS, OFF, paths)
     assert metrics["int8_agreement_rows"] == 50
     assert 0.5 < metrics["int8_agreement"] <= 1
     assert "int8_accuracy_drop" not in metrics
@@ -192,7 +194,7 @@ def test_without_validation_rows_int8_agreement_is_reported_under_its_own_name_a
 @pytest.mark.slow
 def test_without_validation_rows_confidence_is_matched_to_the_precision_on_held_out_gold_rows(tmp_path):
     paths = project(tmp_path, validation=0, judged={"held_out_rows": 64, "precision": 0.6})
-    metrics = export.run(Export(int8=False, serve="float32", tolerance=1e-4), paths)
+    metrics = export.run(Export(int8=False, serve="float32", tolerance=1e-4), FAIRNESS, OFF, paths)
     pool = table.read(paths.data("ingest") / "unlabelled.parquet")["text"].tolist()
     assert classifier.load(bundle(paths)).predict(pool).max(axis=1).mean() == pytest.approx(0.6, abs=0.01)
     assert metrics["temperature_from"] == "precision on 64 held-out gold rows"

@@ -5,13 +5,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import word_bundle
 
 from pipeline import fairness, table
 from pipeline.errors import UserError
+from pipeline.fairness import groups as by_groups
 from pipeline.params import Fairness
 from pipeline.stage import Paths
 
-PARAMS = Fairness(min_group_size=30, bootstrap=1000, interval=0.95, seed=0)
+ROOT = Path(__file__).parent.parent
+PARAMS = Fairness(min_group_size=30, auc_class=None, bootstrap=1000, interval=0.95, seed=0)
 Cell = tuple[str | None, str, str, int]  # group, label, predicted, rows
 
 
@@ -25,9 +28,25 @@ def project(root: Path, cells: list[Cell], attribute: str | None = "site") -> Pa
     paths = Paths(root)
     table.write(test, paths.data("ingest") / "test.parquet")
     paths.data("evaluate").mkdir(parents=True)
-    predictions = pd.DataFrame({"id": ids[::-1], "label": labels[::-1], "predicted": [p for _, _, p in rows][::-1]})
+    guesses = [guess for _, _, guess in rows]
+    predictions = pd.DataFrame({"id": ids[::-1], "label": labels[::-1], "predicted": guesses[::-1]})
+    predictions = predictions.assign(confidence=1.0)
+    for label in sorted({*labels, *guesses}):  # type: ignore[type-var]
+        predictions[f"score.{label}"] = [float(guess == label) for guess in guesses[::-1]]
     predictions.to_parquet(paths.data("evaluate") / "predictions.parquet")
+    augmented(paths, test.iloc[:0])
     return paths
+
+
+def augmented(paths: Paths, gold: pd.DataFrame, **stages: pd.DataFrame) -> None:
+    """What else the stage reads: gold rows, the rows made of them, a bundle of two words, and this project's lists."""
+    table.write(gold, paths.data("ingest") / "train.parquet")
+    for stage in ("synonyms", "back_translate"):
+        table.write(stages.get(stage, gold.iloc[:0]), paths.data(stage) / "train.parquet")
+    rejected = pd.DataFrame({"id": [], "source_id": [], "text": [], "reason": []}, dtype="str")
+    rejected.to_parquet(paths.data("back_translate") / "rejected.parquet")
+    word_bundle.build(paths.data("export") / "bundle", {"good": [0, 5], "bad": [5, 0]}, ["no", "yes"])
+    (paths.root / "data" / "identity_terms").symlink_to(ROOT / "data" / "identity_terms")
 
 
 TWO = [
@@ -72,8 +91,8 @@ def test_equal_groups_are_seldom_called_different():
     params = PARAMS.model_copy(update={"bootstrap": 200})
     lows, highs = [], []
     for right in rng.binomial(60, 0.7, (100, 6)):  # 100 trials with six groups of 60 rows, all of them 70% right
-        drawn = fairness.resampled([np.array([[k, 60 - k], [0, 0]]) for k in right], params)["accuracy"]
-        measured, _ = fairness.gap("accuracy", right[:, None] / 60, drawn, 0.95)
+        drawn = by_groups.resampled([np.array([[k, 60 - k], [0, 0]]) for k in right], params)["accuracy"]
+        measured, _ = by_groups.gap("accuracy", right[:, None] / 60, drawn, 0.95)
         lows.append(measured["accuracy_gap_low"])
         highs.append(measured["accuracy_gap_high"])
     assert np.mean(np.array(lows) > 0) <= 0.1

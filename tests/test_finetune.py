@@ -33,8 +33,15 @@ def project(tmp_path: Path, tiny_encoder: Path, rows: Rows, pairs: list[tuple[st
     import torch
 
     paths = Paths(tmp_path)
-    parts = {"ingest": pairs[:60], "synonyms": pairs[60:80], "back_translate": [], "pseudo_label": pairs[80:90]}
-    origins = {"ingest": "gold", "synonyms": "synonym", "back_translate": "back_translation", "pseudo_label": "pseudo"}
+    parts = {
+        "ingest": pairs[:60],
+        "synonyms": pairs[60:80],
+        "back_translate": [],
+        "swaps": [],
+        "pseudo_label": pairs[80:90],
+    }
+    origins = {"ingest": "gold", "synonyms": "synonym", "back_translate": "back_translation"}
+    origins |= {"swaps": "counterfactual", "pseudo_label": "pseudo"}
     for stage, part in parts.items():
         weight = 1.0 if stage == "ingest" else 0.5
         table.write(rows(part, origins[stage], weight=weight), paths.data(stage) / "train.parquet")
@@ -48,7 +55,7 @@ def project(tmp_path: Path, tiny_encoder: Path, rows: Rows, pairs: list[tuple[st
 
 
 def run(paths: Paths, params: Params) -> dict[str, Any]:
-    return finetune.run(params.finetune, params.encoder, paths)
+    return finetune.run(params.finetune, params.encoder, params.mitigation, paths)
 
 
 def without_validation(paths: Paths) -> None:

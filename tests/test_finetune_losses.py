@@ -81,7 +81,7 @@ def joined(project: Paths, params: Params) -> tuple[Any, dict[str, torch.Tensor]
     """The objective of a joint training, and one batch as the collator makes it."""
     given = task(project, params)
     net, tokenizer = student.build(given, params.finetune)
-    extras = objectives.extras(net, tokenizer, params.finetune, None)
+    extras = objectives.extras(net, tokenizer, params.finetune, None, None)
     encoded = tokenizer(given.train["text"].tolist(), truncation=True, max_length=32)
     assert extras.inputs is not None
     rows = encoded["input_ids"]

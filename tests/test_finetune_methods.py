@@ -87,7 +87,9 @@ def test_adalora_leaves_the_rank_that_params_say(
 @pytest.mark.parametrize("method", SMALL)
 def test_the_exported_model_says_what_torch_says(project: Paths, params: Change, method: str) -> None:
     run(project, ways(params, method=method, lr=2e-2))
-    metrics = export.run(Export(int8=True, serve="float32", tolerance=1e-4), project)
+    metrics = export.run(
+        Export(int8=True, serve="float32", tolerance=1e-4), params().fairness, params().mitigation, project
+    )
     assert metrics["onnx_max_difference"] < 1e-4 and metrics["int8_accuracy_drop"] < 0.2
     bundle, model = project.data("export") / "bundle", project.data("finetune") / "model"
     classifier.verify(bundle)

@@ -97,7 +97,7 @@ def test_a_stage_is_a_file_a_section_of_params_and_a_folder_in_data(stage: str) 
 
 
 def test_the_sections_of_params_are_the_stages_and_what_several_share() -> None:
-    assert set(Params.model_fields) == {*STAGES, "encoder", "gate", "registry"}
+    assert set(Params.model_fields) == {*STAGES, "encoder", "mitigation", "gate", "registry"}
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -214,3 +214,16 @@ def test_a_file_without_a_usable_row_is_an_error(tmp_path: Path, content: str, t
 def test_an_empty_unlabelled_file_is_fine(tmp_path: Path) -> None:
     write(tmp_path, train__csv=TRAIN, test__csv=TEST, pool__csv="text\n")
     assert ingest(tmp_path, unlabelled=["pool.csv"])["rows"]["unlabelled"] == 0
+
+
+def test_a_file_without_a_header_is_not_quoted(tmp_path: Path) -> None:
+    write(tmp_path, train__csv=TRAIN.split("\n", 1)[1], test__csv=TEST)
+    with pytest.raises(UserError, match=r"found a first row of 2 cells that are no names \(is there a header\?\)"):
+        ingest(tmp_path)
+
+
+def test_a_split_that_is_none_is_quoted_where_it_is_a_word_alone(tmp_path: Path) -> None:
+    for said, told in (("tset", '"tset"'), ("where is my parcel", "18 characters")):
+        write(tmp_path, train__csv=f"text,label,part\nwhere is my parcel,where,{said}\n", test__csv=TEST)
+        with pytest.raises(UserError, match=f"train.csv:2: .* in the column part, found {told}; correct it"):
+            ingest(tmp_path, columns={"split": "part"})

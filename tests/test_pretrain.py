@@ -18,6 +18,7 @@ from pipeline.pretrain import objectives, scratch
 from pipeline.pretrain.run import run as stage
 from pipeline.stage import Paths
 
+ROOT = Path(__file__).parent.parent
 Change = Callable[..., Params]
 Rows = Callable[..., pd.DataFrame]
 QUICK = {"epochs": 4, "lr": 5e-3, "batch_size": 16}
@@ -30,6 +31,7 @@ def project(tmp_path: Path, rows: Rows, pairs: list[tuple[str, str]]) -> Paths:
     table.write(rows(pairs[:20]), paths.data("ingest") / "train.parquet")
     pool = [(text, None) for text, _ in pairs[20:]]
     table.write(rows(pool, "unlabelled"), paths.data("ingest") / "unlabelled.parquet")
+    (tmp_path / "data" / "identity_terms").symlink_to(ROOT / "data" / "identity_terms")
     return paths
 
 

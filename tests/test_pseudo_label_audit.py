@@ -31,9 +31,12 @@ JUDGED = Judgement(
     best=2,
     belief=Belief(1.5, 0.6, 0.5),
     names=True,
+    asked=np.arange(6),
+    logits=np.eye(3)[TRUTH],
 )
 NOTHING = Judgement(
-    "none: too few gold rows for folds", TRUTH[:0], np.zeros((0, 0), int), None, Belief(1, 0.5, 0.5), True
+    "none: too few gold rows for folds",
+    *(TRUTH[:0], np.zeros((0, 0), int), None, Belief(1, 0.5, 0.5), True, TRUTH[:0], np.zeros((0, 3))),
 )
 POOL = pd.DataFrame({"group.region": ["a", "a", "a", "+b", "+b", "+b"], "group.age": ["old", None] * 3, "text": "?"})
 
@@ -62,7 +65,7 @@ def test_precision_and_recall_of_each_class_in_each_round() -> None:
 
 
 def test_a_class_without_a_held_out_row_has_no_recall() -> None:
-    judged = Judgement("folds", TRUTH[:5], JUDGED.predicted[:, :5], 2, JUDGED.belief, True)
+    judged = Judgement("folds", TRUTH[:5], JUDGED.predicted[:, :5], 2, JUDGED.belief, True, np.arange(5), np.eye(3))
     other = audit.by_class(ROUNDS, judged, LABELS).query("`class` == 'other'")
     assert other["held_out_rows"].tolist() == [0, 0, 0]
     assert other["recall"].isna().all()

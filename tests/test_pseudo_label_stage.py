@@ -40,6 +40,8 @@ def project(
         "ingest/validation": rows(validation),
         "synonyms/train": rows([]),
         "back_translate/train": rows([]),
+        "swaps/train": rows([]),
+        "swaps/unlabelled": rows([]),
     }
     for name, content in tables.items():
         table.write(content, root / "data" / f"{name}.parquet")
@@ -66,7 +68,7 @@ def stage(
     def make(gold: int, held: int = 0, **changes: object) -> tuple[Paths, Metrics]:
         paths = project(tmp_path, rows, pairs, tiny_encoder, gold, held)
         own = params({"pseudo_label": changes})
-        return paths, run(own.pseudo_label, own.encoder, paths)
+        return paths, run(own.pseudo_label, own.encoder, own.mitigation, paths)
 
     return make
 
@@ -108,7 +110,8 @@ def test_the_stage_writes_rows_heads_and_audit(stage: Make, tiny_encoder: Path) 
     assert metrics["held_out_rows"] == 12
     assert (out / "rounds.png").read_bytes().startswith(b"\x89PNG")
     assert {path.name for path in out.iterdir()} == {
-        *("train.parquet", "head.safetensors", "rounds.csv", "rounds.png", "classes.csv", "groups.csv"),
+        *("train.parquet", "head.safetensors", "held_out.parquet"),
+        *("rounds.csv", "rounds.png", "classes.csv", "groups.csv"),
     }
 
 

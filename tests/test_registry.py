@@ -23,6 +23,7 @@ from word_bundle import build
 
 from flows.server import free_port
 from pipeline.errors import UserError
+from pipeline.gate import Verdict
 from pipeline.params import Params, read_yaml, to_yaml
 from tasks import registry
 from tasks.lineage import digest, lineage
@@ -65,7 +66,7 @@ def project(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     measured = {"accuracy": 0.5, "fine": True, "note": "text", "absent": None, "class": {"what's up?": {"f1": 1}}}
     (root / "data" / "evaluate" / "metrics.json").write_text(json.dumps(measured))
     git(root, "init", "-q")
-    git(root, "add", "dvc.yaml", "params.yaml")
+    git(root, "add", "dvc.yaml", "params.yaml", "constraints.txt", "pipeline")
     git(root, "commit", "-q", "-m", "first")
     return root
 
@@ -211,6 +212,96 @@ def test_a_registered_version_loads_and_predicts(project: Path, local: Params, o
     assert pinned == registry.pins(ROOT / "constraints.txt")
 
 
+def flip(root: Path) -> Path:
+    """Change one bit in the middle of the registered ONNX file."""
+    (file,) = (root / "mlruns").rglob("model.onnx")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    return file
+
+
+def test_a_version_with_one_bit_changed_is_not_loaded(project: Path, local: Params, opened: registry.Run) -> None:
+    version = registry.version_of(project, local, opened)
+    flip(project)
+    with pytest.raises(UserError, match=r"model\.onnx: expected the digest in MANIFEST\.json, found another"):
+        mlflow.pyfunc.load_model(f"models:/{version.model}/{version.number}")
+
+
+@pytest.mark.slow
+def test_a_version_with_one_bit_changed_is_not_served(project: Path, local: Params, opened: registry.Run) -> None:
+    version = registry.version_of(project, local, opened)
+    flip(project)
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local", "--port", str(free_port())]
+    done = subprocess.run(
+        [*command, "--model-uri", f"models:/{version.model}@champion"],
+        cwd="/",
+        env={**os.environ, "MLFLOW_TRACKING_URI": registry.store(project), "PATH": f"{BIN}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=120,  # a server that came up would go on for ever
+        check=False,
+    )
+    assert done.returncode and "model.onnx: expected the digest in MANIFEST.json" in done.stderr
+
+
+def test_a_version_carries_what_its_commit_does_not_tell(project: Path, local: Params, opened: registry.Run) -> None:
+    (project / "dvc.yaml").write_text("stages: {} \n")
+    opened.results(project)
+    opened.verdict(Verdict("pass", ("pass: one", "off: two")))
+    version = registry.version_of(project, local, opened)
+    found = registry.find(project, local, version.number)
+    assert found.dirty and found.commit == git(project, "rev-parse", "HEAD") and b"+stages: {} \n" in found.patch()
+    assert found.about()["environment"]["libraries"]["mlflow"] == mlflow.__version__
+    assert found.gate() == {"status": "pass", "reasons": ["pass: one", "off: two"]}
+    assert found.lock() == LOCK and found.params() == read_yaml(project / "params.yaml")
+    assert found.metrics()["evaluate.accuracy"] == 0.5
+
+
+def test_a_variable_in_the_params_is_recorded_as_one(
+    project: Path, local: Params, opened: registry.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PASSWORD", "hunter2")
+    url = "postgresql://me:${PASSWORD}@localhost/texts"
+    content = read_yaml(project / "params.yaml")
+    content["ingest"] |= {"source": "sql", "url": url}
+    (project / "params.yaml").write_text(to_yaml(content))
+    opened.results(project)
+    version = registry.version_of(project, local, opened)
+    found = registry.find(project, local, version.number)
+    assert found.params()["ingest"]["url"] == url and url.encode() in found.patch()
+    kept = [path for path in project.rglob("*") if path.is_file() and ".git" not in path.parts]
+    assert not [path for path in kept if b"hunter2" in path.read_bytes()]
+
+
+def test_a_piece_that_was_not_recorded_is_named(project: Path, local: Params, opened: registry.Run) -> None:
+    """As of a version that an earlier Gleaner registered."""
+    version = registry.version_of(project, local, opened)
+    client = opened.client
+    client.set_model_version_tag(version.model, version.number, "gleaner.git_dirty", "true")
+    shutil.rmtree(next((project / "mlruns").rglob("lineage")))
+    found = registry.find(project, local, None)
+    with pytest.raises(UserError, match=r"gleaner-demo version 1: expected lineage/about\.json among .* found none"):
+        found.patch()
+    with pytest.raises(UserError, match=r"gleaner-demo version 1: expected dvc\.lock among the artifacts"):
+        found.lock()
+
+
+def test_a_version_is_compared_with_the_champion_and_the_champion_with_the_one_before(
+    project: Path, local: Params, opened: registry.Run
+) -> None:
+    for _ in range(3):
+        registry.version_of(project, local, opened)
+        change_lock(project)
+    versions = {one.number: one for one in registry.known(project, local)}
+    against = {number: registry.baseline(project, local, one) for number, one in versions.items()}
+    assert {number: one and one.number for number, one in against.items()} == {"1": None, "2": "1", "3": "1"}
+    opened.client.set_registered_model_alias(local.registry.model, "champion", "3")
+    champion = registry.find(project, local, "champion")
+    before = registry.baseline(project, local, champion)
+    assert champion.number == "3" and before is not None and before.number == "2"
+
+
 @pytest.mark.slow
 def test_mlflow_serves_a_registered_version(project: Path, local: Params, opened: registry.Run) -> None:
     version = registry.version_of(project, local, opened)
@@ -246,7 +337,7 @@ def ask(url: str, question: dict[str, Any]) -> Any:
 def change_lock(project: Path) -> None:
     """Another export than before."""
     lock = read_yaml(project / "dvc.lock")
-    lock["stages"]["export"]["outs"][0]["md5"] = "3"
+    lock["stages"]["export"]["outs"][0]["md5"] += "3"
     (project / "dvc.lock").write_text(to_yaml(lock))
 
 

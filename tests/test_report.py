@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from reporting import LABELS, REPORT, ROOT, change, fill, render, rows
+from reporting import CHECKS, LABELS, REPORT, ROOT, Page, change, fill, render, rows
 
 from pipeline import table
 from pipeline.errors import UserError
@@ -15,6 +15,7 @@ from pipeline.params import Report, read_yaml
 from pipeline.report import run
 from pipeline.report.graph import draw, layers, reduced, upstream
 from pipeline.report.grid import grid, show
+from pipeline.report.page import SECTIONS
 from pipeline.stage import Paths, write_json
 
 
@@ -64,11 +65,21 @@ def test_labels_and_titles_are_escaped(root: Path) -> None:
     assert "&lt;script&gt;" in card
 
 
-def test_no_text_of_a_row_and_no_password_is_shown(root: Path) -> None:
+def test_what_is_passed_around_has_no_text_and_no_password(root: Path) -> None:
     run(REPORT, Paths(root))
-    for path in (root / "data/report").iterdir():
-        assert "secret" not in path.read_text()
-        assert "hunter2" not in path.read_text()
+    pages = {path.name: path.read_text() for path in (root / "data/report").iterdir()}
+    assert set(pages) == {"report.html", "shared.html", "MODEL_CARD.md"}
+    assert "secret" in pages["report.html"]
+    assert "secret" not in pages["shared.html"] + pages["MODEL_CARD.md"]
+    assert not [name for name, page in pages.items() if "hunter2" in page]
+
+
+def test_examples_are_quoted_where_the_data_is_alone(root: Path) -> None:
+    page, _ = render(root)
+    assert "secret text 0 taken for delivery , is <script>alert(1)</script> · confidence 0.990 · gold-000" in page.text
+    shared = Page((root / "data/report/shared.html").read_text())
+    assert shared.open == []
+    assert "gold-000 <script>alert(1)</script> delivery 0.990" in shared.text
 
 
 def test_equal_inputs_give_equal_bytes(root: Path) -> None:
@@ -78,8 +89,11 @@ def test_equal_inputs_give_equal_bytes(root: Path) -> None:
 
 def test_pictures_have_a_text_and_tables_have_headers(root: Path) -> None:
     page, _ = render(root)
-    assert len(page.all("img")) == 6
     assert all(image["alt"] for image in page.all("img"))
+    drawn = [drawing for drawing in page.all("svg") if "aria-hidden" not in drawing]
+    assert [drawing["aria-labelledby"] for drawing in drawn] == [
+        f"{name}-title {name}-text" for name in ("reliability", "rounds", "graph")
+    ]
     assert len(page.all("caption")) == len(page.all("table"))
     assert all(header["scope"] in ("row", "col") for header in page.all("th"))
     ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
@@ -88,15 +102,15 @@ def test_pictures_have_a_text_and_tables_have_headers(root: Path) -> None:
 
 def test_examples_are_surest_errors_and_least_sure_rows(root: Path) -> None:
     page, _ = render(root)
-    wrong = page.text.split("Errors of highest confidence")[1].split("Least sure")[0]
+    wrong = page.text.split("Sure, and wrong")[1].split("Least sure")[0]
     assert re.findall(r"gold-\d+", wrong) == ["gold-000", "gold-001", "gold-003", "gold-004", "gold-005"]
-    unsure = page.text.split("Rows of lowest confidence")[1]
+    unsure = page.text.split("Least sure")[1]
     assert re.findall(r"gold-\d+", unsure)[:5] == ["gold-039", "gold-038", "gold-037", "gold-036", "gold-035"]
 
 
 def test_metrics_count_sections_and_examples(root: Path) -> None:
-    assert run(REPORT, Paths(root)) == {"sections": 10, "examples": 10}
-    assert run(Report(title="none", examples=0), Paths(root)) == {"sections": 10, "examples": 0}
+    assert run(REPORT, Paths(root)) == {"sections": len(SECTIONS), "examples": 10}
+    assert run(Report(title="none", examples=0), Paths(root)) == {"sections": len(SECTIONS), "examples": 0}
 
 
 def test_insufficient_groups_are_called_out(root: Path) -> None:
@@ -113,7 +127,7 @@ def test_every_metric_of_every_stage_is_listed_dotted(root: Path) -> None:
 
 def empty_groups(data: Path) -> None:
     table.write_csv(pd.read_csv(data / "fairness/groups.csv").head(0), data / "fairness/groups.csv")
-    write_json({"attributes": 0, "status": "no group attributes"}, data / "fairness/metrics.json")
+    write_json(CHECKS | {"attributes": 0, "status": "no group attributes"}, data / "fairness/metrics.json")
 
 
 def no_pseudo_labels(data: Path) -> None:
@@ -135,7 +149,7 @@ def unmeasured_gap(data: Path) -> None:
         "customer.accuracy_gap": None,
         "customer.insufficient_groups": ["a", "b"],
     }
-    write_json({"attributes": 1, "status": "insufficient"} | gone, data / "fairness/metrics.json")
+    write_json(CHECKS | {"attributes": 1, "status": "insufficient"} | gone, data / "fairness/metrics.json")
 
 
 def no_errors(data: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.stage import progress, read_json, replace, write_json
+from pipeline.stage import crashed, progress, read_json, replace, withheld, write_json
 
 ROOT = Path(__file__).parent.parent
 
@@ -56,6 +56,20 @@ def test_a_write_that_breaks_off_leaves_the_old_file(tmp_path: Path) -> None:
     assert json.loads(path.read_text()) == {"old": 1}
 
 
+def test_two_processes_may_write_the_same_place_and_what_a_dead_one_left_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    (tmp_path / ".a.json.999999999.part").write_text("left by a process that was killed")
+
+    def write(part: Path) -> None:
+        part.write_text("mine")
+        python("-c", f"from pipeline.stage import *; write_json('theirs', Path({str(path)!r}))", cwd=tmp_path)
+        assert json.loads(path.read_text()) == "theirs"
+
+    replace(path, write)
+    assert path.read_text() == "mine"
+    assert [one.name for one in tmp_path.iterdir()] == ["a.json"]
+
+
 def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     for name in ("first", "second"):
@@ -72,3 +86,44 @@ def test_a_missing_output_of_an_earlier_stage_is_told(tmp_path: Path) -> None:
 def test_progress_hands_on_every_item(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(progress(iter([1, 2, 3]), "count", total=3)) == [1, 2, 3]
     assert "count: " in capsys.readouterr().err
+
+
+def test_a_crash_tells_where_and_leaves_what_a_library_quotes_on_this_machine(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    code = (
+        "import runpy, sys, pipeline.ingest\n"
+        "def run(params, paths):\n"
+        "    try:\n"
+        "        float('where is my parcel')\n"
+        "    except ValueError as error:\n"
+        "        raise KeyError('a text of a row') from error\n"
+        "sys.modules['pipeline.ingest.run'].run = run\n"
+        "runpy.run_module('pipeline.ingest', run_name='__main__', alter_sys=True)\n"
+    )
+    done = python("-c", code, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr and "line 6, in run" in done.stderr
+    assert "text of a row" not in done.stderr.replace("crash.txt, as it may quote a row", "")
+    assert "parcel" not in done.stderr
+    crash = tmp_path / "data" / "scratch" / "ingest" / "crash.txt"
+    assert f"KeyError: in {crash}" in done.stderr
+    assert "where is my parcel" in crash.read_text() and "KeyError: 'a text of a row'" in crash.read_text()
+    assert crash.stat().st_mode & 0o077 == 0
+
+
+def test_a_crash_of_the_system_is_told_in_full(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        (tmp_path / "none").read_text()
+    except OSError as error:
+        crashed(error, tmp_path / "crash.txt")
+    assert "No such file or directory" in capsys.readouterr().err
+
+
+def test_a_block_of_a_flow_keeps_what_a_library_quotes_to_this_machine(tmp_path: Path) -> None:
+    path = tmp_path / "crash.txt"
+    with pytest.raises(RuntimeError, match=f"^ValueError: in {path}, as it may quote a row$") as caught, withheld(path):
+        float("where is my parcel")
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__
+    assert "where is my parcel" in path.read_text()
+    with pytest.raises(UserError, match="^train.csv"), withheld(path):
+        raise UserError("train.csv: expected a header")

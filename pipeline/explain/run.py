@@ -10,7 +10,7 @@ from pipeline.explain.page import page
 from pipeline.params import Encoder, Explain
 from pipeline.stage import Metrics, Paths, replace
 
-SOURCES = ("ingest", "synonyms", "back_translate", "pseudo_label")
+SOURCES = ("ingest", "synonyms", "back_translate", "swaps", "pseudo_label")
 
 
 def run(params: Explain, encoder: Encoder, paths: Paths) -> Metrics:

@@ -2,9 +2,9 @@
 
     python -m pipeline.finetune
 
-Reads data/ingest/{train,validation}.parquet and labels.json, data/{synonyms,back_translate,pseudo_label}/train.parquet,
-data/pseudo_label/head.safetensors and data/pretrain/encoder; writes data/finetune/model/, history.csv, history.png and
-metrics.json.
+Reads data/ingest/{train,validation}.parquet and labels.json, train.parquet of synonyms, back_translate, swaps and
+pseudo_label, data/pseudo_label/head.safetensors and data/pretrain/encoder; writes data/finetune/model/, history.csv,
+history.png and metrics.json.
 """
 
 from pipeline.finetune.run import run

@@ -4,4 +4,4 @@ from pipeline.finetune.run import run
 from pipeline.stage import main
 
 if __name__ == "__main__":
-    main(run, "encoder")
+    main(run, "encoder", "mitigation")

@@ -7,14 +7,16 @@ import pandas as pd
 from pipeline import table, trainer
 from pipeline.errors import UserError
 from pipeline.finetune import ensemble, history, student
-from pipeline.finetune.student import Task
-from pipeline.params import Encoder, Finetune
+from pipeline.finetune.student import Penalty, Task
+from pipeline.group_numbers import numbers
+from pipeline.params import Encoder, Finetune, Mitigation
+from pipeline.reweighing import factors
 from pipeline.stage import Metrics, Paths, read_json, replace
 
-SOURCES = ("ingest", "synonyms", "back_translate", "pseudo_label")
+SOURCES = ("ingest", "synonyms", "back_translate", "swaps", "pseudo_label")
 
 
-def run(params: Finetune, encoder: Encoder, paths: Paths) -> Metrics:
+def run(params: Finetune, encoder: Encoder, mitigation: Mitigation, paths: Paths) -> Metrics:
     """Train from the last checkpoint of this very config, if a kill left one, and write the model."""
     from pipeline import network
 
@@ -25,12 +27,15 @@ def run(params: Finetune, encoder: Encoder, paths: Paths) -> Metrics:
     train = pd.concat([labelled(path, labels) for path in files], ignore_index=True)
     if train.empty:
         raise UserError(f"{files[0]}: expected labelled rows with a weight above 0, found none; label some rows")
+    penalty = mitigate(train, params, mitigation)
     start = paths.data("pretrain") / "encoder"
     head = paths.data("pseudo_label") / "head.safetensors"
-    task = Task(encoder, labels, start, head, train, labelled(validation_file, labels))
+    task = Task(encoder, labels, start, head, train, labelled(validation_file, labels), penalty)
     inputs = [*files, validation_file, labels_file, *sorted(start.glob("*.safetensors")), head]
     code = sorted(Path(__file__).parent.glob("*.py"))
-    folder = trainer.checkpoints(paths, "finetune", trainer.fingerprint([params, encoder], [*inputs, *code]))
+    folder = trainer.checkpoints(
+        paths, "finetune", trainer.fingerprint([params, encoder, mitigation], [*inputs, *code])
+    )
     learned = ensemble.distil(task, params, folder) if params.students > 1 else student.learn(task, params, folder)
     out = paths.data("finetune")
     replace(out / "model", lambda part: network.save(learned.net, learned.tokenizer, part))
@@ -38,6 +43,25 @@ def run(params: Finetune, encoder: Encoder, paths: Paths) -> Metrics:
     replace(out / "history.png", lambda part: history.draw(learned.history, part))
     trainer.clear(folder)
     return learned.metrics | {"rows": train["origin"].value_counts().sort_index().to_dict()}
+
+
+def mitigate(train: pd.DataFrame, params: Finetune, mitigation: Mitigation) -> Penalty | None:
+    """Reweigh the rows in place and return the penalty, as params ask; the probe as it stands learned in pseudo_label.
+
+    Raises UserError where a penalty is asked for and nothing is trained.
+    """
+    if mitigation.penalty and student.ships_probe(params):
+        raise UserError(
+            f"mitigation.penalty: expected 0 with finetune.method head and start probe, which take no step, "
+            f"found {mitigation.penalty:g}; set finetune.method to full or another that trains"
+        )
+    if student.ships_probe(params) or not (mitigation.reweighing or mitigation.penalty):
+        return None
+    (groups,) = numbers([train], mitigation.attributes)
+    if mitigation.reweighing:
+        given = train["weight"].to_numpy(float)
+        train["weight"] = given * factors(train["target"].to_numpy(), groups, given)
+    return Penalty(mitigation.penalty, groups) if mitigation.penalty else None
 
 
 def labelled(path: Path, labels: list[str]) -> pd.DataFrame:

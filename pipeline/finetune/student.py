@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Penalty:
+    """How much unequal losses of groups cost, and the group numbers of the training rows, (rows, attributes)."""
+
+    weight: float
+    groups: np.ndarray
+
+
+@dataclass(frozen=True)
 class Task:
     """What every student starts from and learns: the folder of the encoder, the probe's file, and the rows."""
 
@@ -27,6 +35,7 @@ class Task:
     probe: Path
     train: pd.DataFrame
     validation: pd.DataFrame
+    penalty: Penalty | None
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,7 @@ def learn(task: Task, params: Finetune, folder: Path, targets: np.ndarray | None
         folder,
         evaluate_steps=params.evaluate_steps,
         patience=params.patience,
-        extras=extras(net, tokenizer, params, targets),
+        extras=extras(net, tokenizer, params, targets, task.penalty),
     )
     if params.method in low_rank.METHODS:
         net.encoder = low_rank.merge(net.encoder)

@@ -83,8 +83,18 @@ def check_columns(source: Source, params: Ingest) -> None:
     if missing:
         raise UserError(
             f"{source.name}: expected the columns {', '.join(needed)}; missing {', '.join(missing)}, "
-            f"found {', '.join(source.columns)}; correct ingest.columns"
+            f"found {header(source.columns)}; correct ingest.columns"
         )
+
+
+def header(columns: list[str]) -> str:
+    """The names of the columns, unless they are the cells of a first row in a file without a header.
+
+    A name has no more than three words; one cell that is longer makes all of them a row, whose text is not told.
+    """
+    if all(len(name.split()) <= 3 and len(name) <= 40 for name in columns):
+        return ", ".join(columns)
+    return f"a first row of {len(columns)} cells that are no names (is there a header?)"
 
 
 def plain(value: Any) -> str:
@@ -102,10 +112,15 @@ def given_split(value: str, record: Record, source: Source, column: str) -> str:
     """The split that a row names for itself."""
     if value.strip() not in SPLITS:
         raise UserError(
-            f"{source.name}:{record.row}: expected {', '.join(SPLITS)} in the column {column}, found {found(value)}; "
+            f"{source.name}:{record.row}: expected {', '.join(SPLITS)} in the column {column}, found {short(value)}; "
             "correct it, or set ingest.columns.split to null"
         )
     return value.strip()
+
+
+def short(value: str) -> str:
+    """A cell that should have held one word: anything longer may be the text of a row, and is not told."""
+    return found(value) if len(value.split()) <= 1 and len(value) <= 30 else f"{len(value)} characters"
 
 
 def checked_edges(attr: str, params: Ingest) -> list[float]:

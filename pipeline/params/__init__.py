@@ -9,6 +9,12 @@ from pipeline.params.data import (
     Split,
     Synonyms,
 )
+from pipeline.params.equity import (
+    Counterfactual,
+    Mitigation,
+    Offsets,
+    Swaps,
+)
 from pipeline.params.explaining import (
     EmbeddingMap,
     Explain,
@@ -46,6 +52,7 @@ from pipeline.params.types import (
 __all__ = [
     "BackTranslate",
     "Columns",
+    "Counterfactual",
     "Duplicates",
     "EmbeddingMap",
     "Encoder",
@@ -57,6 +64,8 @@ __all__ = [
     "Gate",
     "Ingest",
     "LabelRules",
+    "Mitigation",
+    "Offsets",
     "Params",
     "Peft",
     "Pretrain",
@@ -67,6 +76,7 @@ __all__ = [
     "Section",
     "Split",
     "Supervised",
+    "Swaps",
     "Synonyms",
     "Training",
     "WordsView",

@@ -15,6 +15,7 @@ from ruamel.yaml.error import YAMLError
 from pipeline.errors import UserError, many
 from pipeline.faults import describe, found
 from pipeline.params.data import BackTranslate, Ingest, Synonyms
+from pipeline.params.equity import Counterfactual, Mitigation, Swaps
 from pipeline.params.explaining import Explain
 from pipeline.params.judgement import Evaluate, Export, Fairness, Gate, Registry, Report
 from pipeline.params.model import Encoder, Finetune, Pretrain, PseudoLabel
@@ -27,10 +28,13 @@ class Params(Section):
     pretrain: Pretrain
     synonyms: Synonyms
     back_translate: BackTranslate
+    swaps: Swaps
+    mitigation: Mitigation
     pseudo_label: PseudoLabel
     finetune: Finetune
     export: Export
     evaluate: Evaluate
+    counterfactual: Counterfactual
     fairness: Fairness
     explain: Explain
     report: Report

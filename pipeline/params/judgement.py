@@ -28,6 +28,7 @@ class Evaluate(Section):
 
 class Fairness(Section):
     min_group_size: Count
+    auc_class: str | None
     bootstrap: Annotated[int, Field(ge=100)]
     interval: Annotated[float, Field(gt=0, lt=1)]
     seed: Seed
@@ -39,7 +40,7 @@ class Report(Section):
 
 
 class Gate(Section):
-    """Limits on a candidate; null switches one off."""
+    """Limits on a candidate, and on a challenger beside its champion; null switches one off."""
 
     min_test_rows: Count
     min_accuracy: Fraction | None
@@ -47,9 +48,20 @@ class Gate(Section):
     min_gain_over_probe: Annotated[float, Field(ge=-1, le=1)] | None
     max_calibration_error: Fraction | None
     max_group_gap: Fraction | None
+    max_flip_rate: Fraction | None
+    metric: Literal["accuracy", "macro_f1"]
+    margin: Fraction
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    bootstrap: Annotated[int, Field(ge=1000)]
+    max_gap_increase: Fraction | None
+    max_judgements: Annotated[int, Field(ge=1, le=100)]
+    max_detectable: Fraction | None
+    same_test_rows: Annotated[float, Field(gt=0, le=1)]
+    seed: Seed
 
 
 class Registry(Section):
     model: Name
     experiment: Name
     push: bool
+    require_clean: bool

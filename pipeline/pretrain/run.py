@@ -10,9 +10,10 @@ from pipeline import encoder as encoders
 from pipeline import table, trainer
 from pipeline.errors import UserError
 from pipeline.params import Encoder, Pretrain
-from pipeline.pretrain import objectives, scratch
+from pipeline.pretrain import objectives, scratch, stereotypes
 from pipeline.stage import Metrics, Paths, replace
 
+HEADLESS = "not applicable: pretrain.objective {} trains no masked-language head"
 HELD_OUT = 0.05  # of the texts, to measure the loss on before and after
 MAX_HELD_OUT = 500
 # What an encoder needs; a folder or package may carry other formats of the same weights beside it.
@@ -28,7 +29,8 @@ def run(params: Pretrain, encoder: Encoder, paths: Paths) -> Metrics:
     source = encoders.locate(encoder)  # evaluate compares with it in any case: better to miss it now
     if params.objective == "none":
         replace(place, lambda part: copy(source, part))
-        return {"objective": "none", "from_scratch": False, "rows": 0, "tokens": 0, "steps": 0}
+        counts = {"objective": "none", "from_scratch": False, "rows": 0, "tokens": 0, "steps": 0}
+        return counts | {"stereotype": {"score": None, "reason": HEADLESS.format("none")}}
     sources = [paths.data("ingest") / f"{name}.parquet" for name in ("train", "unlabelled")]
     texts = corpus([table.read(path)["text"] for path in sources], params)
     located = None if params.from_scratch else source
@@ -39,7 +41,16 @@ def run(params: Pretrain, encoder: Encoder, paths: Paths) -> Metrics:
     metrics = fit(model, tokenizer, texts, params, encoder, folder)
     replace(place, lambda part: save(objectives.base(model), tokenizer, part))
     trainer.clear(folder)
+    metrics["stereotype"] = stereotype(model, tokenizer, texts, params, paths)
     return {"objective": params.objective, "from_scratch": params.from_scratch} | metrics
+
+
+def stereotype(model: Any, tokenizer: Any, texts: list[str], params: Pretrain, paths: Paths) -> dict[str, Any]:
+    """How far the trained encoder leans to stereotypes; only mlm leaves it a head that says which word is likelier."""
+    if params.objective != "mlm":
+        return {"score": None, "reason": HEADLESS.format(params.objective)}
+    pairs = stereotypes.read(paths.root / "data" / "identity_terms" / stereotypes.FILE)
+    return stereotypes.measure(model, tokenizer, pairs, stereotypes.language(texts))
 
 
 def copy(source: Path, target: Path) -> None:

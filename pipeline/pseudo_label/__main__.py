@@ -4,4 +4,4 @@ from pipeline.pseudo_label.run import run
 from pipeline.stage import main
 
 if __name__ == "__main__":
-    main(run, "encoder")
+    main(run, "encoder", "mitigation")

@@ -93,6 +93,16 @@ def by_group(kept: Round, pool: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["attribute", "group", "pool", "accepted", "share"])
 
 
+def held_out_scores(judged: Judgement, ids: pd.Series, labels: list[str]) -> pd.DataFrame:
+    """What a teacher of the kept round that had not seen the row says of it: id, true ``label``, ``logit.<label>``.
+
+    ``ids`` are those of the rows among which ``judged.asked`` holds positions.
+    """
+    rows = pd.DataFrame({"id": ids.to_numpy()[judged.asked], "label": [labels[number] for number in judged.truth]})
+    scores = pd.DataFrame(judged.logits, columns=[f"logit.{label}" for label in labels])
+    return pd.concat([rows, scores], axis=1)
+
+
 def metrics(rounds: list[Round], kept: int, judged: Judgement, pool: int) -> Metrics:
     """Counts, the round kept and why, and its precision on held-out labels."""
     held = len(judged.truth)

@@ -26,6 +26,8 @@ class Judgement:
     best: int | None  # the round to keep; 0 = no pseudo-labels
     belief: Belief
     names: bool  # whether the names of the classes are heard
+    asked: np.ndarray  # (held-out rows,) positions: of the validation rows, or of the seeds
+    logits: np.ndarray  # (held-out rows, classes) of the round to keep
 
     @property
     def right(self) -> list[int] | None:
@@ -41,6 +43,7 @@ class Exam:
     view: View
     asked: Texts
     answers: np.ndarray  # (asked rows,) class numbers
+    rows: np.ndarray  # (asked rows,) positions, as in Judgement
     names: np.ndarray  # (seeds,) whether a seed is the name of a class
 
     def without_names(self) -> "Exam":
@@ -59,7 +62,8 @@ def judge(seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, p
     if len(validation):
         everything = np.arange(len(seeds))
         view = see(everything)
-        exam = Exam(chosen(seeds, view, everything), view, view.validation, validation, named(seeds))
+        rows = np.arange(len(validation))
+        exam = Exam(chosen(seeds, view, everything), view, view.validation, validation, rows, named(seeds))
         return examine("validation", [exam], classes, params)
     gold = np.flatnonzero(seeds["origin"] == "gold")
     exams = list(folds(seeds, gold, see, params)) if len(gold) >= params.folds else []
@@ -73,6 +77,8 @@ def judge(seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, p
         None,
         nobody,
         bool(named(seeds).any()),
+        np.zeros(0, int),
+        np.zeros((0, classes)),
     )
 
 
@@ -94,9 +100,8 @@ def folds(seeds: pd.DataFrame, gold: np.ndarray, see: See, params: PseudoLabel) 
         kept = np.flatnonzero(~np.isin(sources, sources[held]))
         if len(held) and len(kept):
             view = see(kept)
-            yield Exam(
-                chosen(seeds, view, kept), view.among(kept), view.seeds.pick(held), labels[held], named(seeds)[kept]
-            )
+            lesson = chosen(seeds, view, kept)
+            yield Exam(lesson, view.among(kept), view.seeds.pick(held), labels[held], held, named(seeds)[kept])
 
 
 def examine(by: str, exams: list[Exam], classes: int, params: PseudoLabel) -> Judgement:
@@ -113,15 +118,22 @@ def examine(by: str, exams: list[Exam], classes: int, params: PseudoLabel) -> Ju
     exams, logits = (exams, logits) if names else (quiet, unnamed)
     belief = believe(logits, truth, params)
     alone = replace(belief, part=0.0)
-    without = predicted(sit(exams, classes, alone, params), 0.0)
+    quiet_runs = sit(exams, classes, alone, params)
+    without = predicted(quiet_runs, 0.0)
+    asked = np.concatenate([exam.rows for exam in exams])
+
+    def judged(guesses: np.ndarray, runs: list[Run], own: Belief) -> Judgement:
+        kept = best(guesses == truth)
+        return Judgement(by, truth, guesses, kept, own, names, asked, answers(runs, kept, own.part))
+
     if not params.words.parts:
-        return Judgement(by, truth, without, best(without == truth), alone, names)
+        return judged(without, quiet_runs, alone)
     runs = sit(exams, classes, belief, params)
     part = mean_part({part: answers(runs, -1, part) for part in params.words.parts}, truth)
     both = predicted(runs, part)
     if clearly_better(without[best(without == truth)] == truth, both[best(both == truth)] == truth):
-        return Judgement(by, truth, without, best(without == truth), alone, names)
-    return Judgement(by, truth, both, best(both == truth), replace(belief, part=part), names)
+        return judged(without, quiet_runs, alone)
+    return judged(both, runs, replace(belief, part=part))
 
 
 def first_answers(exams: list[Exam], classes: int, params: PseudoLabel) -> np.ndarray:

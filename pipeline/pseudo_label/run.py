@@ -2,12 +2,13 @@
 
     python -m pipeline.pseudo_label
 
-Reads data/ingest/{train,validation,unlabelled}.parquet and labels.json, the augmented rows of synonyms and
-back_translate, and data/pretrain/encoder; writes data/pseudo_label/train.parquet (class names and accepted pool rows),
-head.safetensors (the teacher's linear heads over vectors and words), rounds.csv, rounds.png, classes.csv, groups.csv
-and metrics.json.
+Reads data/ingest/{train,validation,unlabelled}.parquet and labels.json, the augmented rows of synonyms, back_translate
+and swaps, and data/pretrain/encoder; writes data/pseudo_label/train.parquet (class names and accepted pool rows),
+head.safetensors (the teacher's linear heads over vectors and words), held_out.parquet (logits of rows whose label the
+teacher had not seen), rounds.csv, rounds.png, classes.csv, groups.csv and metrics.json.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,17 +19,18 @@ import pandas as pd
 from pipeline import table
 from pipeline.embeddings import embed
 from pipeline.errors import UserError
-from pipeline.params import Encoder, PseudoLabel
+from pipeline.group_numbers import numbers
+from pipeline.params import Encoder, Mitigation, PseudoLabel
 from pipeline.pseudo_label import audit, held_out, teacher, words
 from pipeline.pseudo_label.rounds import Belief, Round, label_in_rounds
-from pipeline.pseudo_label.seeds import gather
+from pipeline.pseudo_label.seeds import gather, gather_pool
 from pipeline.pseudo_label.spread import Apart
 from pipeline.pseudo_label.teacher import See, View
 from pipeline.pseudo_label.views import Seeds, Teacher, Texts, teach
 from pipeline.stage import Metrics, Paths, main, replace
 
 
-def run(params: PseudoLabel, encoder: Encoder, paths: Paths) -> Metrics:
+def run(params: PseudoLabel, encoder: Encoder, mitigation: Mitigation, paths: Paths) -> Metrics:
     """Label the pool by the rounds that held-out labels speak for, and write a head for the student."""
     seeds, labels = gather(paths, params)
     if seeds.empty:
@@ -36,10 +38,12 @@ def run(params: PseudoLabel, encoder: Encoder, paths: Paths) -> Metrics:
             "pseudo_label.class_names: expected gold rows or class names to learn from, found neither; "
             "label some rows or set it to true"
         )
-    pool = table.read(paths.data("ingest") / "unlabelled.parquet")
+    pool = gather_pool(paths)
     pool = pool if params.teacher != "none" else pool.iloc[:0]
     validation = table.read(paths.data("ingest") / "validation.parquet")
-    own, see, idf = look([seeds, pool, validation], labels, params, encoder, paths)
+    tables = [seeds, pool, validation]
+    groups = numbers(tables, mitigation.attributes) if mitigation.reweighing else [None] * 3
+    own, see, idf = look(tables, groups, labels, params, encoder, paths)
     truth = validation["label"].map(labels.index).to_numpy(dtype=int)
     judged = held_out.judge(seeds, truth, see, len(labels), params)
     if not judged.names:
@@ -52,24 +56,34 @@ def run(params: PseudoLabel, encoder: Encoder, paths: Paths) -> Metrics:
     write(rounds[kept], seeds, pool, labels, params, paths)  # a row of no weight is not learned from
     shipped = student_head(rounds[kept], own, trained, len(labels), judged.belief, params)
     write_head(shipped, idf, paths.data("pseudo_label") / "head.safetensors")
+    ids = (validation if judged.by == "validation" else seeds)["id"]
+    scores = audit.held_out_scores(judged, ids, labels)
+    replace(paths.data("pseudo_label") / "held_out.parquet", lambda part: scores.to_parquet(part, index=False))
     audit.write(rounds, kept, judged, pool, labels, paths.data("pseudo_label"))
     teacher.clear(paths)
     return audit.metrics(rounds, kept, judged, len(pool))
 
 
 def look(
-    tables: list[pd.DataFrame], labels: list[str], params: PseudoLabel, encoder: Encoder, paths: Paths
+    tables: list[pd.DataFrame],
+    groups: Sequence[np.ndarray | None],
+    labels: list[str],
+    params: PseudoLabel,
+    encoder: Encoder,
+    paths: Paths,
 ) -> tuple[View, See, np.ndarray | None]:
     """The view by the student's own encoder, the way that the teacher of the params sees, and the words' frequencies.
 
-    ``tables`` are the seeds, the pool and the validation rows.
+    ``tables`` are the seeds, the pool and the validation rows; ``groups`` the numbers of their groups, where they set
+    weights.
     """
     folder = paths.data("pretrain") / "encoder"
     texts = [text for rows in tables for text in rows["text"]]
     idf, features = word_features(texts, len(tables[2]), folder, encoder) if params.words.parts else (None, None)
     ends = np.cumsum([0, *map(len, tables)])
     parts = [None if features is None else features[a:b] for a, b in pairwise(ends)]
-    seeds, pool, validation = (Texts(np.zeros((len(t), 0)), part) for t, part in zip(tables, parts, strict=True))
+    blanks = [Texts(np.zeros((len(t), 0)), *both) for t, *both in zip(tables, parts, groups, strict=True)]
+    seeds, pool, validation = blanks
     blank = View(seeds, pool, validation, Apart())
     own = teacher.look(embed(texts, folder, encoder, paths), blank, len(labels), params)
     if params.teacher == "finetuned":
@@ -127,4 +141,4 @@ def write_head(teacher: Teacher, idf: np.ndarray | None, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(run, "encoder")
+    main(run, "encoder", "mitigation")

@@ -16,13 +16,21 @@ def gather(paths: Paths, params: PseudoLabel) -> tuple[pd.DataFrame, list[str]]:
     """
     about = read_json(paths.data("ingest") / "labels.json")
     labels: list[str] = about["labels"]
-    parts = [table.read(paths.data(stage) / "train.parquet") for stage in ("ingest", "synonyms", "back_translate")]
+    parts = [
+        table.read(paths.data(stage) / "train.parquet") for stage in ("ingest", "synonyms", "back_translate", "swaps")
+    ]
     rows = pd.concat(parts, ignore_index=True)
     rows["weight"] *= params.gold_weight
     if params.class_names:
         rows = pd.concat([rows, class_names(labels, about["descriptions"], params.class_name_weight)])
     rows = table.cast(table.check(rows, Path("data/pseudo_label")))
     return rows.assign(target=rows["label"].map(labels.index).astype(int)), labels
+
+
+def gather_pool(paths: Paths) -> pd.DataFrame:
+    """The rows to label: the pool, and its swapped copies where there are any."""
+    parts = [table.read(paths.data(stage) / "unlabelled.parquet") for stage in ("ingest", "swaps")]
+    return table.cast(pd.concat(parts, ignore_index=True)) if len(parts[1]) else parts[0]
 
 
 def class_names(labels: list[str], descriptions: dict[str, str], weight: float) -> pd.DataFrame:

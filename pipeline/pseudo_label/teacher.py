@@ -69,7 +69,7 @@ def look(vectors: np.ndarray, own: View, classes: int, params: PseudoLabel) -> V
     """The view of other vectors, of seeds, pool and validation rows in this order, with the words as in ``own``."""
     ends = np.cumsum([len(own.seeds), len(own.pool)])
     parts = zip(np.split(vectors, ends), (own.seeds, own.pool, own.validation), strict=True)
-    seeds, pool, validation = (Texts(part, before.features) for part, before in parts)
+    seeds, pool, validation = (Texts(part, before.features, before.groups) for part, before in parts)
     return View(seeds, pool, validation, spread(vectors[: ends[1]], classes, params))
 
 

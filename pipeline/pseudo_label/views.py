@@ -10,6 +10,7 @@ from pipeline.params import WordsView
 from pipeline.pseudo_label import words
 from pipeline.pseudo_label.probe import Probe, fit
 from pipeline.pseudo_label.words import Words
+from pipeline.reweighing import factors
 
 SAMPLE = 2000  # pool rows, evenly spaced, that show how sure a view is
 
@@ -20,13 +21,15 @@ class Texts:
 
     vectors: np.ndarray  # (rows, width) float32, unit length
     features: Any = None  # sparse (rows, tokens that count), or None where nobody looks at the words
+    groups: np.ndarray | None = None  # (rows, attributes) group numbers: they set weights, and no view sees them
 
     def __len__(self) -> int:
         return len(self.vectors)
 
     def pick(self, rows: np.ndarray) -> "Texts":
         """These rows, by position."""
-        return Texts(self.vectors[rows], None if self.features is None else self.features[rows])
+        features, groups = (None if part is None else part[rows] for part in (self.features, self.groups))
+        return Texts(self.vectors[rows], features, groups)
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,20 @@ class Seeds:
         """These and further rows, each of which counts 1."""
         from scipy.sparse import vstack
 
-        features = None if self.texts.features is None else vstack([self.texts.features, texts.features], "csr")
+        own = self.texts
+        features = None if own.features is None else vstack([own.features, texts.features], "csr")
+        groups = None if own.groups is None else np.concatenate([own.groups, texts.groups])
         return Seeds(
-            Texts(np.concatenate([self.texts.vectors, texts.vectors]), features),
+            Texts(np.concatenate([own.vectors, texts.vectors]), features, groups),
             np.concatenate([self.labels, labels]),
             np.concatenate([self.weights, np.ones(len(labels))]),
         )
+
+    def balanced(self) -> np.ndarray:
+        """The weights, (rows,), by which label and group are independent; as they are where nobody asks for that."""
+        if self.texts.groups is None:
+            return self.weights
+        return self.weights * factors(self.labels, self.texts.groups, self.weights)
 
 
 @dataclass(frozen=True)
@@ -71,12 +82,13 @@ def teach(seeds: Seeds, pool: Texts, classes: int, c: float, view: WordsView, tr
     the labels are right, and drifts to whatever divides the texts best where they are not. Each is made as sure as the
     probe is on the pool, else the surer one would decide alone.
     """
-    probe = fit(seeds.texts.vectors, seeds.labels, seeds.weights, classes, c)
+    weights = seeds.balanced()
+    probe = fit(seeds.texts.vectors, seeds.labels, weights, classes, c)
     if part == 0 or seeds.texts.features is None or len(pool) == 0:
         return Teacher(probe)
     some = pool.pick(np.arange(0, len(pool), -(-len(pool) // SAMPLE)))
     sure = float(softmax(probe.logits(some.vectors)).max(axis=1).mean())
-    known = (seeds.texts.features, seeds.labels, seeds.weights, classes)
+    known = (seeds.texts.features, seeds.labels, weights, classes)
     parts = []
     for view_part, model in (
         (trust, words.bayes(*known, view.smoothing)),

@@ -1,28 +1,40 @@
-"""The report of a run: one HTML file that works offline, and a model card.
+"""The report of a run: an HTML page that works offline, the same page without texts, and a model card.
 
     python -m pipeline.report
 
-Reads dvc.yaml, params.yaml and what the other stages wrote; writes data/report/report.html, MODEL_CARD.md and
-metrics.json.
+Reads dvc.yaml, params.yaml and what the other stages wrote; writes data/report/report.html, shared.html, MODEL_CARD.md
+and metrics.json. report.html quotes rows, for those who have the data; shared.html and the card never do, and are what
+the registry keeps.
 """
 
+from pathlib import Path
+
 from pipeline.params import Report
-from pipeline.report import card, page
-from pipeline.report.gather import gather
-from pipeline.report.view import examples
+from pipeline.report import card, page, view
+from pipeline.report.gather import gather, read_texts
 from pipeline.stage import Metrics, Paths, replace
 
 __all__ = ["run"]
 
 
 def run(params: Report, paths: Paths) -> Metrics:
-    """Gather the outputs of all stages and write page and card.
+    """Gather the outputs of all stages and write both pages and the card.
 
     Equal inputs give equal bytes: nothing in them tells the time. Raises UserError that names a missing input.
     """
     results = gather(paths)
-    html, markdown = page.render(results, params), card.render(results)
-    replace(paths.data("report") / "report.html", lambda part: part.write_text(html, encoding="utf-8"))
-    replace(paths.data("report") / "MODEL_CARD.md", lambda part: part.write_text(markdown, encoding="utf-8"))
-    shown = sum(len(table.rows) for table in examples(results, params.examples).values())
-    return {"sections": len(page.SECTIONS), "examples": shown}
+    examples = view.examples(results, params.examples)
+    shown = [row[0] for table in examples.values() for row in table.rows]
+    files = {
+        "report.html": page.render(results, params, read_texts(paths, shown)),
+        "shared.html": page.render(results, params, None),
+        "MODEL_CARD.md": card.render(results),
+    }
+    for name, content in files.items():
+        write(content, paths.data("report") / name)
+    return {"sections": len(page.SECTIONS), "examples": len(shown)}
+
+
+def write(content: str, path: Path) -> None:
+    """Write a text beside its place and rename it."""
+    replace(path, lambda part: part.write_text(content, encoding="utf-8"))

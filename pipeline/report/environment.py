@@ -1,4 +1,4 @@
-"""How the templates of this folder are filled: everything that they print is escaped."""
+"""How templates are filled, here and for other pages that look the same: everything that they print is escaped."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ from pipeline.report.grid import show
 HERE = Path(__file__).parent
 
 
-def environment() -> Environment:
-    """Templates beside this file, wherever the package was installed; a value that is missing is an error."""
+def environment(*folders: Path) -> Environment:
+    """Templates of these folders and beside this file, wherever installed; a value that is missing is an error."""
     templates = Environment(
-        loader=FileSystemLoader(HERE),
+        loader=FileSystemLoader([*folders, HERE]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -21,3 +21,8 @@ def environment() -> Environment:
     )
     templates.filters["show"] = show
     return templates
+
+
+def style() -> str:
+    """The style that all pages share."""
+    return (HERE / "style.css").read_text(encoding="utf-8")

@@ -14,16 +14,10 @@ from pipeline.params import read_yaml
 from pipeline.report import explanations
 from pipeline.stage import Paths, read_json
 
-TRAINING = ("ingest", "synonyms", "back_translate", "pseudo_label")  # stages that write training rows
-IMAGES = (
-    "evaluate/confusion",
-    "evaluate/reliability",
-    "fairness/groups",
-    "pseudo_label/rounds",
-    "finetune/history",
-    "explain/map",
-)
-NAMES = ("attribute", "group", "class")  # columns of CSV files that hold names, even where those look like numbers
+TRAINING = ("ingest", "synonyms", "back_translate", "swaps", "pseudo_label")  # stages that write training rows
+IMAGES = ("evaluate/confusion", "finetune/history", "explain/map")  # everything else is drawn in the page
+# Columns of CSV files that hold names, even where those look like numbers.
+NAMES = ("attribute", "group", "class", "from", "to", "term", "gaining_label")
 
 
 @dataclass(frozen=True)
@@ -45,6 +39,10 @@ class Results:
     accepted_classes: pd.DataFrame  # of pseudo-labelling: a row a round and class
     accepted_groups: pd.DataFrame  # a row a group of the pool, in the round that was kept
     history: pd.DataFrame
+    swapped_pairs: pd.DataFrame  # of the counterfactual check: a row a pair of groups
+    swapped_terms: pd.DataFrame  # a row a term
+    auc: pd.DataFrame  # a row a subgroup and kind
+    augmentations: pd.DataFrame  # a row a stage and group
     images: dict[str, str]  # "stage/name" -> data URI
     explained: explanations.Explained
 
@@ -82,9 +80,20 @@ def gather(paths: Paths) -> Results:
         accepted_classes=read_csv(paths.data("pseudo_label") / "classes.csv"),
         accepted_groups=read_csv(paths.data("pseudo_label") / "groups.csv"),
         history=read_csv(paths.data("finetune") / "history.csv"),
+        swapped_pairs=read_csv(paths.data("counterfactual") / "pairs.csv"),
+        swapped_terms=read_csv(paths.data("counterfactual") / "terms.csv"),
+        auc=read_csv(paths.data("fairness") / "auc.csv"),
+        augmentations=read_csv(paths.data("fairness") / "augmentations.csv"),
         images={name: data_uri(paths.root / "data" / f"{name}.png") for name in IMAGES},
         explained=explanations.read(paths),
     )
+
+
+def read_texts(paths: Paths, ids: list[str]) -> dict[str, str]:
+    """The texts of these test rows, by id: for the copy of the page that stays where the data is."""
+    test = table.read(paths.data("ingest") / "test.parquet")
+    shown = test[test["id"].isin(ids)]
+    return dict(zip(shown["id"], shown["text"], strict=True))
 
 
 def existing(path: Path) -> Path:

@@ -1,26 +1,33 @@
-"""The HTML page: one file with its style, images and graph inside, so that it opens anywhere, online or not."""
+"""The HTML page: one file with its style, images and graph inside, so that it opens anywhere, online or not.
 
+A section is an entry of SECTIONS, a template of that name in sections/, and what `render` hands to it.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
 from pipeline.params import Report, to_yaml
-from pipeline.report import explanations, pseudo_labels, view
-from pipeline.report.environment import HERE, environment
+from pipeline.report import confusion, equity, explanations, figures, pseudo_labels, view
+from pipeline.report.environment import environment, style
 from pipeline.report.gather import Results
 from pipeline.report.graph import HEIGHT, WIDTH, draw
 from pipeline.report.grid import grid, show
+from pipeline.report.summary import summary
 
-SECTIONS = {
+SECTIONS = {  # in the order of the page
+    "summary": "Summary",
     "results": "Results",
     "classes": "Classes",
     "groups": "Groups",
+    "equity": "Fairness checks",
+    "examples": "Examples",
+    "why": "Why",
     "data": "Data",
     "pseudo-labels": "Pseudo-labels",
     "training": "Training",
-    "examples": "Examples",
-    "why": "Why",
     "stages": "Stages",
     "params": "Params",
 }
@@ -29,28 +36,37 @@ ABOUT = {
     "pretrain": "continues the encoder on the raw text, where asked to",
     "synonyms": "swaps words of the gold rows for synonyms",
     "back_translate": "translates the gold rows there and back",
+    "swaps": "exchanges identity terms in copies of training rows, where asked to",
     "pseudo_label": "a teacher labels the rows that have no label, in rounds",
     "finetune": "trains encoder and head on all rows, weighted",
     "export": "packs the model as ONNX, calibrated and checked",
     "evaluate": "measures it on the test rows, against two baselines",
+    "counterfactual": "exchanges identity terms in test rows: the label should stay",
     "fairness": "compares the groups of each attribute",
     "explain": "tells which words made the answers, and how far that can be trusted",
 }
 
 
-def render(results: Results, params: Report) -> str:
-    """The page as HTML."""
+def render(results: Results, params: Report, texts: Mapping[str, str] | None) -> str:
+    """The page as HTML; ``texts`` are those of the rows that it shows, by id: None makes the copy to pass around.
+
+    Every section sees ``texts``; what a text can be read from (its tokens too) stays out where it is None.
+    """
     template = environment().get_template("page.html.j2")
     return template.render(
         title=params.title,
+        texts=texts,
         model=results.params["registry"]["model"],
-        style=Markup((HERE / "style.css").read_text(encoding="utf-8")),
+        style=Markup(style()),
         sections=SECTIONS.items(),
+        titles=SECTIONS,
         images=results.images,
+        summary=summary(results),
         **scores(results),
         **fairness(results),
         **data(results),
         pseudo=pseudo_labels.audit(results),
+        equity=equity.checks(results),
         examples=view.examples(results, params.examples),
         why=explanations.view(results.explained),
         graph=draw(results.pipeline),
@@ -64,6 +80,7 @@ def render(results: Results, params: Report) -> str:
 def scores(results: Results) -> dict[str, Any]:
     """What the head of the page and its sections on results and classes show."""
     found = results.metrics["evaluate"]
+    chart, bins = figures.reliability(results)
     return {
         "headline": view.headline(results),
         "facts": view.facts(results),
@@ -72,15 +89,21 @@ def scores(results: Results) -> dict[str, Any]:
         "test_rows": show(found["test_rows"]),
         "gold_rows": show(results.metrics["ingest"]["rows.train"]),
         "calibration_error": found["calibration_error"],
-        "confusions": view.confusions(results),
+        "reliability": {"chart": chart, "bins": grid(bins, "Test rows, mean confidence and accuracy by confidence")},
+        "labels_in_order": results.labels,
+        "matrix": confusion.matrix(results),
+        "confusions": confusion.listed(results),
         "classes": view.classes(results),
     }
 
 
 def fairness(results: Results) -> dict[str, Any]:
     """What the section on groups shows."""
+    limit = results.params["gate"]["max_group_gap"]
     return {
-        "attributes": view.attributes(results),
+        "attributes": [one | {"dot": figures.gap(one, limit)} for one in view.attributes(results)],
+        "gap_limit": limit,
+        "group_dots": figures.groups(results),
         "min_group_size": results.params["fairness"]["min_group_size"],
         "fairness_interval": view.level(results, "fairness"),
         "groups": view.groups(results),

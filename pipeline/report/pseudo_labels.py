@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.report import figures
 from pipeline.report.gather import Results
 from pipeline.report.grid import Grid, grid, show
 
@@ -23,6 +24,7 @@ def audit(results: Results) -> dict[str, Any]:
         "kept": found["round"],
         "judged_by": found["judged_by"],
         "source": source(found),
+        "chart": figures.rounds(results),
         "rounds": grid(counts, "Rounds of pseudo-labelling; precision is measured on held-out labels"),
         "doubt": doubt(found["held_out_rows"]),
         "classes": classes,

@@ -8,8 +8,6 @@ import pandas as pd
 from pipeline.report.gather import Results
 from pipeline.report.grid import MISSING, Grid, grid, show
 
-CONFUSIONS = 10  # the most frequent ones are listed
-
 
 @dataclass(frozen=True)
 class Fact:
@@ -119,18 +117,6 @@ def classes(results: Results) -> Grid:
         pd.concat([ranked, rows.iloc[-2:]]).rename(columns={"support": "test rows"}),
         "Precision, recall and F1 of each class, weakest first",
         bars="f1-score",
-    )
-
-
-def confusions(results: Results) -> Grid:
-    """Which class is taken for which, most frequent first."""
-    rows = results.predictions
-    wrong = rows[rows["label"] != rows["predicted"]]
-    counts = wrong.groupby(["label", "predicted"], as_index=False).size()
-    counts = counts.sort_values(["size", "label", "predicted"], ascending=[False, True, True]).head(CONFUSIONS)
-    return grid(
-        counts.rename(columns={"label": "true class", "predicted": "taken for", "size": "rows"}),
-        "Most frequent confusions",
     )
 
 

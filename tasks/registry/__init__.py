@@ -3,19 +3,25 @@
 The only folder that talks to MLflow's stores; tasks/serving.py is loaded by MLflow itself.
 """
 
-from tasks.registry.runs import BATCH, Run, run
+from tasks.registry.lookup import Recorded, baseline, find, known
+from tasks.registry.runs import ABOUT, BATCH, Run, run
 from tasks.registry.store import connect, experiment, flatten, store
 from tasks.registry.versions import SERVING, Version, aliases, pins, push, register, version_of
 
 __all__ = [
+    "ABOUT",
     "BATCH",
     "SERVING",
+    "Recorded",
     "Run",
     "Version",
     "aliases",
+    "baseline",
     "connect",
     "experiment",
+    "find",
     "flatten",
+    "known",
     "pins",
     "push",
     "register",

@@ -6,17 +6,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from prefect.exceptions import TerminationSignal
 
+from pipeline.gate import Verdict
 from pipeline.params import Params
 from tasks.curves import Point
+from tasks.patch import Changes
 from tasks.registry.store import connect, experiment, flatten, is_number, name
 
 BATCH = 100  # params or metrics in one call; MLflow takes no more params
-RECORDED = ("params.yaml", "dvc.yaml", "dvc.lock", "data/report/report.html", "data/report/MODEL_CARD.md")
+RECORDED = ("params.yaml", "dvc.yaml", "dvc.lock", "data/report/shared.html", "data/report/MODEL_CARD.md")
+GATE = "gate.json"
+ABOUT = "lineage/about.json"
+PATCH = "lineage/changes.patch"
 
 
 @dataclass
@@ -60,6 +67,21 @@ class Run:
         """Tags of the run."""
         for key, value in tags.items():
             self.client.set_tag(self.id, key, value)
+
+    def verdict(self, verdict: Verdict) -> None:
+        """What the gate said, and why: the status as a tag, all reasons as a file."""
+        self.tag({"gleaner.gate": verdict.status})
+        self.client.log_dict(self.id, {"status": verdict.status, "reasons": list(verdict.reasons)}, GATE)
+
+    def lineage(self, changes: Changes, environment: dict[str, Any]) -> None:
+        """What commit and dvc.lock do not tell of a version: the patch of a tree that differs, and the machine."""
+        about = {"changed": changes.files, "left_out": changes.left_out, "environment": environment}
+        self.client.log_dict(self.id, about, ABOUT)
+        if changes.patch:
+            with TemporaryDirectory() as folder:
+                file = Path(folder) / Path(PATCH).name
+                file.write_bytes(changes.patch)
+                self.client.log_artifact(self.id, str(file), str(Path(PATCH).parent))
 
     def log(self, metrics: Iterator[Metric]) -> None:
         """Metrics in batches."""

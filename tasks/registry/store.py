@@ -14,7 +14,10 @@ def connect(root: Path) -> MlflowClient:
 
     Called once before anything opens the database in parallel: two that create it together break it.
     """
+    chosen = "MLFLOW_TRACKING_URI" in os.environ
     mlflow.set_tracking_uri(store(root))
+    if not chosen:  # MLflow sets it; left there, it would pass for the user's own from here on
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
     client = MlflowClient()
     client.search_experiments(max_results=1)
     return client
@@ -22,7 +25,12 @@ def connect(root: Path) -> MlflowClient:
 
 def store(root: Path) -> str:
     """Where runs and versions are kept: MLFLOW_TRACKING_URI, or mlflow.db in the project."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or own_store(root)
+
+
+def own_store(root: Path) -> str:
+    """The store of a project that nobody gave another. MLflow itself puts it into the environment once it is used."""
+    return f"sqlite:///{root / 'mlflow.db'}"
 
 
 def experiment(client: MlflowClient, root: Path, name: str) -> str:
@@ -30,7 +38,7 @@ def experiment(client: MlflowClient, root: Path, name: str) -> str:
     known = client.get_experiment_by_name(name)
     if known is not None:
         return known.experiment_id
-    own = "MLFLOW_TRACKING_URI" not in os.environ
+    own = store(root) == own_store(root)
     return client.create_experiment(name, artifact_location=(root / "mlruns" / name).as_uri() if own else None)
 
 

@@ -17,7 +17,10 @@ from prefect.states import Completed, Failed, State
 from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.params import Registry as Settings
+from tasks import patch
+from tasks.environment import environment
 from tasks.lineage import lineage
+from tasks.registry import bundles, log
 from tasks.registry.runs import Run
 
 # What loading and serving a version imports; the pins come from constraints.txt.
@@ -53,20 +56,26 @@ def register(root: Path, params: Params, opened: Run) -> State:
 def version_of(root: Path, params: Params, opened: Run) -> Version:
     """The version that holds what stands in the working tree now, registered with its lineage if there is none.
 
-    The data is pushed first: whatever is registered can be rebuilt. Raises UserError when the push fails.
+    The data is pushed first: whatever is registered can be rebuilt. Raises UserError when the push fails, or when the
+    tree is not as it was committed and ``registry.require_clean`` is set.
     """
     client, model, tags = opened.client, params.registry.model, lineage(root, params)
     opened.tag(tags)
+    flow_run = client.get_run(opened.id).data.tags["gleaner.flow_run"]
     known = client.search_model_versions(f"name = '{model}'")
     same = next((old for old in known if old.tags.get("gleaner.dvc_lock") == tags["gleaner.dvc_lock"]), None)
     if same is not None:
+        log.begin(client, model, str(same.version), flow_run)
         return Version(model, str(same.version), aliases(client, model, str(same.version)), fresh=False)
+    if params.registry.require_clean:
+        patch.require_clean(root, params)
     if params.registry.push:
         push(root)
-    number = create(root, params.registry, opened, tags)
+    opened.lineage(patch.changes(root, params), environment(root))
+    seal = {bundles.SEAL: bundles.seal_of(root / "data" / "export" / "bundle")}
+    number = create(root, params.registry, opened, {**tags, **seal, "gleaner.flow_run": flow_run})
     client.set_registered_model_alias(model, "challenger", number)
-    if "champion" not in client.get_registered_model(model).aliases:
-        client.set_registered_model_alias(model, "champion", number)
+    log.begin(client, model, number, flow_run)
     return Version(model, number, aliases(client, model, number), fresh=True)
 
 
@@ -82,10 +91,7 @@ def create(root: Path, settings: Settings, opened: Run, tags: dict[str, str]) ->
             signature=SIGNATURE,
             input_example=EXAMPLE,
         )
-    flow_run = opened.client.get_run(opened.id).data.tags["gleaner.flow_run"]
-    return str(
-        mlflow.register_model(info.model_uri, settings.model, tags={**tags, "gleaner.flow_run": flow_run}).version
-    )
+    return str(mlflow.register_model(info.model_uri, settings.model, tags=tags).version)
 
 
 def push(root: Path) -> None:

@@ -1,10 +1,4 @@
-"""Group metrics of the test predictions: how far groups lie apart, and which are too small to tell.
-
-    python -m pipeline.fairness
-
-Reads data/ingest/test.parquet and data/evaluate/predictions.parquet; writes groups.csv, groups.png and metrics.json to
-data/fairness.
-"""
+"""Metrics by group: accuracy and one-against-the-rest rates, how far groups lie apart, which are too small to tell."""
 
 from typing import TYPE_CHECKING
 
@@ -12,9 +6,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline import statistics, table
-from pipeline.errors import UserError
 from pipeline.params import Fairness
-from pipeline.stage import Metrics, Paths, main, replace
+from pipeline.stage import Metrics
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,9 +21,8 @@ RATES = {  # rate: the rows that it is a share of
 COLUMNS = ("attribute", "group", "class", "rows", "positives", "negatives", "status", "accuracy", *RATES)
 
 
-def run(params: Fairness, paths: Paths) -> Metrics:
-    """Measure every group attribute of the test split; the model itself has seen none of them."""
-    rows = joined(paths)
+def measure(rows: pd.DataFrame, params: Fairness) -> tuple[pd.DataFrame, Metrics]:
+    """Every group attribute of the rows, which have ``label`` and ``predicted``: a table, and the gaps by attribute."""
     labels = sorted({*rows["label"], *rows["predicted"]})
     attributes = table.group_columns(rows)
     parts: list[pd.DataFrame] = []
@@ -42,27 +34,11 @@ def run(params: Fairness, paths: Paths) -> Metrics:
         metrics |= {f"{name}.{key}": value for key, value in measured.items()}
         parts.append(groups[list(COLUMNS)])
     result = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
-    out = paths.data("fairness")
-    table.write_csv(result, out / "groups.csv")
-    figure = draw(result)
-    replace(out / "groups.png", lambda part: figure.savefig(part, format="png", dpi=120, metadata={"Software": None}))
     status = "no group attributes"
     if attributes:
         statuses = {metrics[f"{column.removeprefix(table.GROUP)}.status"] for column in attributes}
         status = "insufficient" if "insufficient" in statuses else "ok"
-    return {"attributes": len(attributes), "status": status, "min_group_size": params.min_group_size} | metrics
-
-
-def joined(paths: Paths) -> pd.DataFrame:
-    """The test rows with what the model predicted for each."""
-    path = paths.data("evaluate") / "predictions.parquet"
-    if not path.exists():
-        raise UserError(f"{path}: expected the output of evaluate, found no such file; run `dvc repro`")
-    test = table.read(paths.data("ingest") / "test.parquet")
-    predictions = pd.read_parquet(path, columns=["id", "predicted"])
-    if set(test["id"]) != set(predictions["id"]):
-        raise UserError(f"{path}: expected a prediction for each row of the test split, found others; rerun evaluate")
-    return test.merge(predictions, on="id", validate="one_to_one")
+    return result, {"attributes": len(attributes), "status": status, "min_group_size": params.min_group_size} | metrics
 
 
 def by_group(rows: pd.DataFrame, groups: pd.Series, labels: list[str], least: int) -> pd.DataFrame:
@@ -207,7 +183,3 @@ def draw(groups: pd.DataFrame) -> "Figure":
         panel.grid(axis="x", alpha=0.4)
     panels[-1].set_xlabel("accuracy (hollow: too few rows, or group unknown)")
     return figure
-
-
-if __name__ == "__main__":
-    main(run)

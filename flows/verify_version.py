@@ -1,0 +1,125 @@
+"""What `gleaner verify-version` does: the verifying flow on a server that is there or is started, and its answer."""
+
+import logging
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from rich.console import Console
+from rich.markup import escape
+
+from flows import summary
+from flows.run import said_once, settle
+from flows.server import configure, interruptible, server
+from pipeline.errors import UserError
+from pipeline.params import load
+
+if TYPE_CHECKING:
+    from flows.verify import Verification
+    from tasks.registry import Recorded
+
+STYLE = {"match": "green", "as recorded": "yellow", "differs": "red", "failed": "red"}
+
+
+def main(root: Path, wanted: str | None, last: str | None) -> int:
+    """Rebuild and compare; 0 match, 1 differs or broke, 2 on a user's mistake, 130 on Ctrl-C."""
+    try:
+        version = find(root, wanted, last)
+        others = unlike(root, version)
+        warn(others)
+        with interruptible(), server(root) as ready:
+            found = run(root, version.number, last, ready)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; nothing is left behind and nothing was recorded", file=sys.stderr)
+        return 130
+    show(version, found, last, others)
+    return found.exit_code
+
+
+def find(root: Path, wanted: str | None, last: str | None) -> "Recorded":
+    """The version, once what can be wrong with the question is ruled out."""
+    configure(root)
+    from tasks import registry
+
+    version = registry.find(root, load(root / "params.yaml"), wanted)
+    known = version.lock()["stages"]
+    if last is not None and last not in known:
+        raise UserError(f"--stage: expected a stage of {version.title}, {', '.join(known)}; found {last}; correct it")
+    return version
+
+
+def unlike(root: Path, version: "Recorded") -> list[str]:
+    """What of this machine is other than what the version was made with; nothing where that is not known."""
+    from tasks.environment import environment, otherwise
+    from tasks.registry import ABOUT
+
+    if not version.has(ABOUT):
+        return ["the version does not say which Python and libraries it was made with"]
+    return otherwise(version.about()["environment"], environment(root))
+
+
+def warn(others: list[str]) -> None:
+    """Say beforehand what may keep the bits from being the same."""
+    for line in others:
+        print(f"warning: {line}", file=sys.stderr)
+    if others:
+        print("warning: bits may differ for that reason alone", file=sys.stderr)
+
+
+def run(root: Path, number: str, last: str | None, ready: Callable[[], None]) -> "Verification":
+    """Run the flow once the server is ready. Prefect reads its settings when it is imported, hence the imports here."""
+    from prefect.exceptions import TerminationSignal
+
+    from flows.verify import verify
+    from tasks.stage import value
+
+    logging.getLogger("prefect.task_runs").addFilter(said_once)
+    ready()
+    name = f"verify {datetime.now():%Y-%m-%d %H:%M:%S}"
+    try:
+        found = value(verify.with_options(flow_run_name=name)(root, number, last, return_state=True))
+    except TerminationSignal:
+        raise KeyboardInterrupt from None
+    finally:
+        settle(name)
+    if isinstance(found, BaseException):
+        raise found
+    return cast("Verification", found)
+
+
+def show(version: "Recorded", found: "Verification", last: str | None, others: list[str]) -> None:
+    """Each stage, where it differs, and the answer in one line."""
+    console = Console(highlight=False, soft_wrap=True)
+    if found.stages:
+        console.print(summary.table(f"{version.title}, rebuilt from {version.commit[:12]}", rows(found)))
+    for stage in found.stages:
+        for line in stage.lines:
+            console.print(f"[{STYLE[stage.how]}]{escape(stage.stage)}: {escape(line)}[/]")
+    console.print(escape(answer(version, found, last)))
+    if found.verdict == "differs" and others:
+        console.print(escape(f"Expected where these are others than they were: {'; '.join(others)}"))
+
+
+def rows(found: "Verification") -> summary.Rows:
+    """How each stage came out."""
+    return [{"stage": stage.stage, "outcome": stage.how, "seconds": f"{stage.seconds:.1f}"} for stage in found.stages]
+
+
+def answer(version: "Recorded", found: "Verification", last: str | None) -> str:
+    """The verdict in words."""
+    if found.fault:
+        return found.fault
+    taken = [stage.stage for stage in found.stages if stage.how == "as recorded"]
+    begins = f"; {', '.join(taken)} as recorded, because raw data is not what it was" if taken else ""
+    if found.verdict == "match":
+        rebuilt = len(found.stages) - len(taken) - 1  # the first line is the served bundle
+        until = f" up to {last}; this is not recorded" if last else ""
+        return f"{version.title} matches bit for bit: {rebuilt} stages rebuilt{until}{begins}"
+    if found.verdict == "differs":
+        return f"{version.title} differs at {found.stages[-1].stage}{begins}"
+    return f"{version.title} could not be rebuilt: {found.stages[-1].stage} failed"

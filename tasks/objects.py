@@ -1,0 +1,118 @@
+"""Recorded outputs by their MD5, out of the project's DVC cache or its default remote; neither is written to."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import UserError
+from tasks.lock import Entry
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+
+FOLDER = ".dir"  # ends the MD5 of a folder, whose object lists its files
+
+
+class Objects:
+    """The objects of one project; made by `objects`."""
+
+    def __init__(self, repo: "Repo") -> None:
+        self.repo = repo
+        self._remote: Any = None
+
+    def cached(self, md5: str) -> Path | None:
+        """The object in the cache, if it is there."""
+        path = Path(self.repo.cache.local.oid_to_path(md5))
+        return path if path.is_file() else None
+
+    def content(self, md5: str) -> bytes | None:
+        """The object's bytes, from the cache, else from the remote; None where neither has it."""
+        path = self.cached(md5)
+        if path is not None:
+            return path.read_bytes()
+        remote = self.remote()
+        found = remote and remote.exists(md5) and remote.fs.cat_file(remote.oid_to_path(md5))
+        return found or None
+
+    def files(self, out: Entry) -> dict[str, str] | None:
+        """The files of an output, MD5 by path inside it ("" for a plain file); None where its list is lost."""
+        if not out["md5"].endswith(FOLDER):
+            return {"": out["md5"]}
+        listing = self.content(out["md5"])
+        return None if listing is None else {part["relpath"]: part["md5"] for part in json.loads(listing)}
+
+    def restore(self, out: Entry, place: Path) -> None:
+        """Copy an output to ``place``; UserError when an object is nowhere or is not what its name says."""
+        files = self.files(out)
+        if files is None:
+            raise lost(out)
+        for name, md5 in files.items():
+            target = place / name if name else place
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path, remote = self.cached(md5), self.remote()
+            if path is not None:
+                shutil.copyfile(path, target)
+            elif remote is not None and remote.exists(md5):
+                remote.fs.get_file(remote.oid_to_path(md5), str(target))
+            else:
+                raise lost(out)
+            if digest(target) != md5:
+                raise UserError(
+                    f"{out['path']}: expected the content with MD5 {md5}, found another under that name; the DVC cache "
+                    "or remote is damaged: remove that object and `dvc fetch` it from another copy"
+                )
+
+    def place(self, outs: Iterable[Entry]) -> str:
+        """Where another DVC project finds these outputs as in a remote: the cache, else what the remote is."""
+        files = [self.files(out) for out in outs]
+        if all(found is not None and all(map(self.cached, found.values())) for found in files):
+            return str(Path(self.repo.cache.local.path).parents[1])  # the cache keeps objects in files/md5
+        remote = self.remote()
+        if remote is None:
+            raise UserError("expected the recorded outputs in the DVC cache or a default remote, found neither")
+        return str(self.repo.config["remote"][self.repo.config["core"]["remote"]]["url"])
+
+    def remote(self) -> Any:
+        """The default remote's objects; None where there is no remote."""
+        from dvc.exceptions import DvcException
+
+        if self._remote is None:
+            try:
+                self._remote = self.repo.cloud.get_remote_odb()
+            except DvcException:
+                self._remote = False
+        return self._remote or None
+
+
+@contextmanager
+def objects(root: Path) -> Iterator[Objects]:
+    """The objects of the project in ``root``."""
+    from dvc.repo import Repo
+
+    with Repo(str(root), _wait_for_lock=True) as repo:
+        yield Objects(repo)
+
+
+def made(place: Path) -> dict[str, str]:
+    """The files of an output as it lies there, as `Objects.files` gives those of a recorded one."""
+    if not place.is_dir():
+        return {"": digest(place)} if place.exists() else {}
+    return {path.relative_to(place).as_posix(): digest(path) for path in sorted(place.rglob("*")) if path.is_file()}
+
+
+def digest(path: Path) -> str:
+    """MD5 of a file, which is what DVC names it by."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def lost(out: Entry) -> UserError:
+    """Neither cache nor remote has it."""
+    return UserError(
+        f"{out['path']}: expected its recorded content {out['md5']} in the DVC cache or the default remote, found it "
+        "in neither; add the remote that it was pushed to (`dvc remote list`)"
+    )
