@@ -95,6 +95,25 @@ def predict(
 
 
 @app.command()
+def explain(
+    source: Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, JSON Lines or plain lines; - reads stdin.")],
+    method: Annotated[str, typer.Option(help="integrated_gradients, rollout, lime or all.")] = "integrated_gradients",
+    bundle: Annotated[Path, typer.Option(help="The folder of the classifier.")] = Path("data/export/bundle"),
+    text_column: Annotated[str, typer.Option(help="The column or key that holds the text.")] = "text",
+    format_: Annotated[str, typer.Option("--format", help="text, json (JSON Lines) or html.")] = "text",
+    steps: Annotated[int, typer.Option(min=2, help="Of integrated gradients.")] = 32,
+    baseline: Annotated[str, typer.Option(help="mask or pad: the token that stands for no word.")] = "mask",
+    samples: Annotated[int, typer.Option(min=10, help="Of LIME: variants of each text.")] = 500,
+) -> None:
+    """Say why: for each text its label and the words that spoke for and against it."""
+    from pipeline.attribution import Settings
+    from pipeline.explain_file import Request, explain_file
+
+    settings = Settings(steps, baseline, samples, seed=0)
+    explain_file(Request(source, bundle, method, text_column, format_, settings), sys.stdout)
+
+
+@app.command()
 def suggest(
     count: Annotated[int, typer.Argument(metavar="N", help="How many rows.")],
     csv: Annotated[Path, typer.Option(help="Where they go, with an empty column for the label.")] = Path(

@@ -15,6 +15,10 @@ from pipeline.params.equity import (
     Offsets,
     Swaps,
 )
+from pipeline.params.explaining import (
+    EmbeddingMap,
+    Explain,
+)
 from pipeline.params.file import (
     Params,
     load,
@@ -59,8 +63,10 @@ __all__ = [
     "Counterfactual",
     "Drift",
     "Duplicates",
+    "EmbeddingMap",
     "Encoder",
     "Evaluate",
+    "Explain",
     "Export",
     "Fairness",
     "Feedback",

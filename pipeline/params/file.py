@@ -16,6 +16,7 @@ from pipeline.errors import UserError, many
 from pipeline.faults import describe, found
 from pipeline.params.data import BackTranslate, Ingest, Synonyms
 from pipeline.params.equity import Counterfactual, Mitigation, Swaps
+from pipeline.params.explaining import Explain
 from pipeline.params.judgement import Evaluate, Export, Fairness, Gate, Registry, Report
 from pipeline.params.model import Encoder, Finetune, Pretrain, PseudoLabel
 from pipeline.params.retraining import Drift, Feedback, Notify, Refresh, Retrain
@@ -36,6 +37,7 @@ class Params(Section):
     evaluate: Evaluate
     counterfactual: Counterfactual
     fairness: Fairness
+    explain: Explain
     report: Report
     gate: Gate
     registry: Registry
