@@ -4,6 +4,7 @@ gleaner --help
 """
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,48 @@ def run() -> None:
 
 
 @app.command()
+def retrain(
+    force: Annotated[bool, typer.Option("--force", help="Train, whatever speaks against it.")] = False,
+    now: Annotated[
+        datetime | None, typer.Option(hidden=True, help="What the clock says, UTC, for simulations.")
+    ] = None,
+) -> None:
+    """Do now what a scheduled night does: new data in, train if there is a reason to, promote what is better."""
+    from flows.nightly import main as night
+
+    raise typer.Exit(night(Path.cwd(), force, now.replace(tzinfo=UTC) if now else None))
+
+
+@app.command()
+def nights() -> None:
+    """Print what each night decided, and why."""
+    from flows.night import history, show
+    from flows.server import configure as settings
+
+    settings(Path.cwd())
+    show(history(Path.cwd()))
+
+
+@app.command()
+def schedule() -> None:
+    """Create the deployment of prefect.yaml and work on its nights until interrupted, on loopback."""
+    from flows.schedule import main as serve
+
+    raise typer.Exit(serve(Path.cwd()))
+
+
+@app.command()
+def simulate(
+    days: Annotated[int, typer.Option(min=14, max=60, help="How many nights.")] = 30,
+    seed: Annotated[int, typer.Option(min=0, help="Of what arrives.")] = 0,
+) -> None:
+    """Play a month of nights on the demo, with drift, bad labels and a crash; prints the history."""
+    from flows.simulate import main as play
+
+    raise typer.Exit(play(Path.cwd(), days, seed))
+
+
+@app.command()
 def configure(
     file: Annotated[Path, typer.Argument(help="An overlay, such as examples/banking77.yaml.")],
     data: Annotated[str | None, typer.Option(help="The folder for ${GLEANER_DATA} in the overlay.")] = None,
@@ -49,6 +92,25 @@ def predict(
     from pipeline.predict import predict_file
 
     predict_file(source, bundle, text_column, sys.stdout)
+
+
+@app.command()
+def explain(
+    source: Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, JSON Lines or plain lines; - reads stdin.")],
+    method: Annotated[str, typer.Option(help="integrated_gradients, rollout, lime or all.")] = "integrated_gradients",
+    bundle: Annotated[Path, typer.Option(help="The folder of the classifier.")] = Path("data/export/bundle"),
+    text_column: Annotated[str, typer.Option(help="The column or key that holds the text.")] = "text",
+    format_: Annotated[str, typer.Option("--format", help="text, json (JSON Lines) or html.")] = "text",
+    steps: Annotated[int, typer.Option(min=2, help="Of integrated gradients.")] = 32,
+    baseline: Annotated[str, typer.Option(help="mask or pad: the token that stands for no word.")] = "mask",
+    samples: Annotated[int, typer.Option(min=10, help="Of LIME: variants of each text.")] = 500,
+) -> None:
+    """Say why: for each text its label and the words that spoke for and against it."""
+    from pipeline.attribution import Settings
+    from pipeline.explain_file import Request, explain_file
+
+    settings = Settings(steps, baseline, samples, seed=0)
+    explain_file(Request(source, bundle, method, text_column, format_, settings), sys.stdout)
 
 
 @app.command()

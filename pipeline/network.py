@@ -30,12 +30,16 @@ class Words(torch.nn.Module):
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Logits (rows, classes) of token ids and mask (rows, tokens)."""
+        return torch.einsum("bt,btc->bc", self.weights(ids, mask), self.table[ids])
+
+    def weights(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """How much each token counts, (rows, tokens): the logits are the sum of its table rows by these."""
         same = (ids.unsqueeze(2) == ids.unsqueeze(1)) & mask.unsqueeze(1).bool()
         times = same.sum(2).clamp(min=1)  # that the token stands in the text: each shares in what it counts once
         idf = self.idf[ids] * mask
         share = idf / times
         length = (idf * share).sum(1, keepdim=True).clamp(min=1e-12).sqrt()
-        return torch.einsum("bt,btc->bc", share / length, self.table[ids])
+        return share / length
 
 
 class Network(torch.nn.Module):
@@ -136,9 +140,12 @@ def save(network: Network, tokenizer: Any, folder: Path) -> None:
 
 
 def load(folder: Path) -> tuple[Network, Any, dict[str, Any]]:
-    """Network ready to predict, its tokenizer, and classifier.json: labels, pooling, max_length, maybe adapters."""
+    """Network ready to predict, its tokenizer, and classifier.json: labels, pooling, max_length, maybe adapters.
+
+    ``folder`` is what `save` wrote, or a model bundle, which holds the same files and more.
+    """
     about = read_json(folder / "classifier.json")
-    plain = {key: value for key, value in about.items() if key != "adapters"}
+    plain = {key: about[key] for key in ("labels", "pooling", "max_length")}
     network, tokenizer = create(folder / "encoder", **plain)
     if "adapters" in about:
         adapters.load(network.encoder, **about["adapters"], file=folder / ADAPTERS)

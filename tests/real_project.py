@@ -37,6 +37,7 @@ def make(root: Path, encoder: Path, server: str) -> Path:
         finetune=FINETUNE,
         evaluate={"bootstrap": 100},
         fairness={"bootstrap": 100},
+        explain={"bootstrap": 100, "lime_samples": 40, "errors": 3, "sample": 12},
         gate=limits | {"min_test_rows": 10, "max_judgements": 20},
     )
     address(root / ".prefect").parent.mkdir()

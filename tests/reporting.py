@@ -96,6 +96,7 @@ def fill(root: Path) -> Path:
         (data / image).parent.mkdir(parents=True, exist_ok=True)
         (data / f"{image}.png").write_bytes(PIXEL)
     fill_evaluation(data)
+    fill_explanations(data / "explain")
     return root
 
 
@@ -184,6 +185,41 @@ def fill_equity(data: Path) -> None:
     made |= {"kept_per_gold_row": 0.7, "rejected": 6, "status": "insufficient", "agreement": 0.8765}
     made |= {"agreement_low": 0.8, "agreement_high": 0.9, "gold_agreement": 0.95, "terms_lost": 1, "terms_exchanged": 2}
     table.write_csv(pd.DataFrame([made]), data / "fairness/augmentations.csv")
+
+
+def fill_explanations(folder: Path) -> None:
+    """The outputs of explain; one method is better than chance, one is not, and one cannot explain the model."""
+    metrics = {"errors": 2, "sample": 48, "methods": ["lime", "integrated_gradients"], "map_points": 1234}
+    metrics |= {"better_than_random": ["lime"], "not_applicable": {"rollout": "the encoder gives no attentions"}}
+    write_json(metrics | {"vectors_by": "the encoder"}, folder / "metrics.json")
+    lines = [
+        ("lime", "", "comprehensiveness", 0.4111, ""),
+        ("lime", "random", "comprehensiveness", 0.2999, "yes"),
+        ("lime", "integrated_gradients", "comprehensiveness", 0.2888, "yes"),
+        ("lime", "", "sufficiency", 0.1777, ""),
+        ("lime", "random", "sufficiency", -0.1666, "yes"),
+        ("integrated_gradients", "", "comprehensiveness", 0.1223, ""),
+        ("integrated_gradients", "random", "comprehensiveness", 0.0112, "unclear"),
+        ("integrated_gradients", "lime", "comprehensiveness", -0.2888, "no"),
+        ("integrated_gradients", "", "sufficiency", 0.3555, ""),
+        ("integrated_gradients", "random", "sufficiency", 0.0113, "unclear"),
+        ("random", "", "comprehensiveness", 0.1112, ""),
+        ("random", "", "sufficiency", 0.3443, ""),
+    ]
+    judged = pd.DataFrame(lines, columns=["method", "against", "measure", "value", "better"])
+    table.write_csv(judged.assign(low=judged["value"] - 0.01, high=judged["value"] + 0.01), folder / "faithfulness.csv")
+    errors = pd.DataFrame({"id": ["gold-000", "1234567890123456"], "label": LABELS[0], "predicted": "delivery"})
+    numbers: dict[str, Any] = {"confidence": [0.99, 0.98], "words": 12, "half": 2, "score": 1.5, "table": 0.4}
+    near: dict[str, Any] = {
+        "neighbour": ["pseudo-001", "gold-009"],
+        "label": ["delivery", LABELS[0]],
+        "origin": ["pseudo", "gold"],
+    }
+    near |= {"similarity": [0.9876, 0.8765]}
+    errors.assign(**numbers, **{f"nearest_{name}": values for name, values in near.items()}).to_parquet(
+        folder / "errors.parquet"
+    )
+    (folder / "why.html").write_text("secret")
 
 
 class Page(HTMLParser):

@@ -15,6 +15,10 @@ from pipeline.params.equity import (
     Offsets,
     Swaps,
 )
+from pipeline.params.explaining import (
+    EmbeddingMap,
+    Explain,
+)
 from pipeline.params.file import (
     Params,
     load,
@@ -41,6 +45,14 @@ from pipeline.params.model import (
     Training,
     WordsView,
 )
+from pipeline.params.retraining import (
+    Drift,
+    Feedback,
+    FeedbackColumns,
+    Notify,
+    Refresh,
+    Retrain,
+)
 from pipeline.params.types import (
     Section,
 )
@@ -49,23 +61,31 @@ __all__ = [
     "BackTranslate",
     "Columns",
     "Counterfactual",
+    "Drift",
     "Duplicates",
+    "EmbeddingMap",
     "Encoder",
     "Evaluate",
+    "Explain",
     "Export",
     "Fairness",
+    "Feedback",
+    "FeedbackColumns",
     "Finetune",
     "Gate",
     "Ingest",
     "LabelRules",
     "Mitigation",
+    "Notify",
     "Offsets",
     "Params",
     "Peft",
     "Pretrain",
     "PseudoLabel",
+    "Refresh",
     "Registry",
     "Report",
+    "Retrain",
     "Scratch",
     "Section",
     "Split",

@@ -16,8 +16,10 @@ from pipeline.errors import UserError, many
 from pipeline.faults import describe, found
 from pipeline.params.data import BackTranslate, Ingest, Synonyms
 from pipeline.params.equity import Counterfactual, Mitigation, Swaps
+from pipeline.params.explaining import Explain
 from pipeline.params.judgement import Evaluate, Export, Fairness, Gate, Registry, Report
 from pipeline.params.model import Encoder, Finetune, Pretrain, PseudoLabel
+from pipeline.params.retraining import Drift, Feedback, Notify, Refresh, Retrain
 from pipeline.params.types import Section
 
 
@@ -35,9 +37,15 @@ class Params(Section):
     evaluate: Evaluate
     counterfactual: Counterfactual
     fairness: Fairness
+    explain: Explain
     report: Report
     gate: Gate
     registry: Registry
+    refresh: Refresh
+    feedback: Feedback
+    drift: Drift
+    retrain: Retrain
+    notify: Notify
 
 
 def load(path: Path) -> Params:

@@ -11,10 +11,11 @@ import pandas as pd
 from pipeline import table
 from pipeline.errors import UserError
 from pipeline.params import read_yaml
+from pipeline.report import explanations
 from pipeline.stage import Paths, read_json
 
 TRAINING = ("ingest", "synonyms", "back_translate", "swaps", "pseudo_label")  # stages that write training rows
-IMAGES = ("evaluate/confusion", "finetune/history")  # everything else is drawn in the page
+IMAGES = ("evaluate/confusion", "finetune/history", "explain/map")  # everything else is drawn in the page
 # Columns of CSV files that hold names, even where those look like numbers.
 NAMES = ("attribute", "group", "class", "from", "to", "term", "gaining_label")
 
@@ -43,6 +44,7 @@ class Results:
     auc: pd.DataFrame  # a row a subgroup and kind
     augmentations: pd.DataFrame  # a row a stage and group
     images: dict[str, str]  # "stage/name" -> data URI
+    explained: explanations.Explained
 
 
 def gather(paths: Paths) -> Results:
@@ -83,6 +85,7 @@ def gather(paths: Paths) -> Results:
         auc=read_csv(paths.data("fairness") / "auc.csv"),
         augmentations=read_csv(paths.data("fairness") / "augmentations.csv"),
         images={name: data_uri(paths.root / "data" / f"{name}.png") for name in IMAGES},
+        explained=explanations.read(paths),
     )
 
 

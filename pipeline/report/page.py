@@ -10,7 +10,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from pipeline.params import Report, to_yaml
-from pipeline.report import confusion, equity, figures, pseudo_labels, view
+from pipeline.report import confusion, equity, explanations, figures, pseudo_labels, view
 from pipeline.report.environment import environment, style
 from pipeline.report.gather import Results
 from pipeline.report.graph import HEIGHT, WIDTH, draw
@@ -24,6 +24,7 @@ SECTIONS = {  # in the order of the page
     "groups": "Groups",
     "equity": "Fairness checks",
     "examples": "Examples",
+    "why": "Why",
     "data": "Data",
     "pseudo-labels": "Pseudo-labels",
     "training": "Training",
@@ -42,6 +43,7 @@ ABOUT = {
     "evaluate": "measures it on the test rows, against two baselines",
     "counterfactual": "exchanges identity terms in test rows: the label should stay",
     "fairness": "compares the groups of each attribute",
+    "explain": "tells which words made the answers, and how far that can be trusted",
 }
 
 
@@ -66,6 +68,7 @@ def render(results: Results, params: Report, texts: Mapping[str, str] | None) ->
         pseudo=pseudo_labels.audit(results),
         equity=equity.checks(results),
         examples=view.examples(results, params.examples),
+        why=explanations.view(results.explained),
         graph=draw(results.pipeline),
         box_width=WIDTH,
         box_height=HEIGHT,

@@ -1,0 +1,94 @@
+"""A trained classifier as the methods need it: what it answers, and the network behind it where there is one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline import classifier
+from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+    from pipeline.network import Network
+
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What the methods that look into the model need of it."""
+
+    network: "Network"
+    tokenizer: "Tokenizer"  # cuts texts at the model's length
+    pad: int
+    mask: int | None
+
+    def blank(self, baseline: str) -> int:
+        """The token that stands for no word, by its name: mask or pad."""
+        if baseline == "pad":
+            return self.pad
+        if self.mask is None:
+            raise UserError("baseline: expected pad, as this model's tokenizer has no mask token, found mask; set pad")
+        return self.mask
+
+
+@dataclass(frozen=True)
+class Model:
+    """A classifier to explain; made by `load`."""
+
+    folder: Path
+    labels: tuple[str, ...]
+    temperature: float
+    logits: Callable[[list[str]], np.ndarray]  # texts to (texts, classes), as served
+    inside: Inside | None
+
+    def probabilities(self, texts: list[str]) -> np.ndarray:
+        """What the model answers, (texts, classes)."""
+        return classifier.softmax(self.logits(texts), self.temperature)
+
+
+def load(folder: Path, inside: bool) -> Model:
+    """A model bundle, or what finetune leaves in data/finetune/model.
+
+    ``inside`` loads the network too, from the folder's safetensors. Raises UserError for a folder that holds neither,
+    lacks the network, or fails its check against the manifest.
+    """
+    if (folder / classifier.MANIFEST).exists() or not (folder / "classifier.json").exists():
+        served = classifier.load(folder)
+        return Model(folder, served.labels, served.temperature, served.logits, look(folder) if inside else None)
+    found = look(folder)  # not exported yet: the network itself answers, uncalibrated
+    return Model(folder, tuple(found.network.labels), 1.0, lambda texts: torch_logits(found, texts), found)
+
+
+def look(folder: Path) -> Inside:
+    """The network of the folder, frozen."""
+    if not ((folder / "head.safetensors").exists() and (folder / "encoder").is_dir()):
+        raise UserError(
+            f"{folder}: expected the weights as safetensors (head.safetensors and encoder/), found none; "
+            "use --method lime, which needs no weights, or a bundle that `dvc repro export` made"
+        )
+    from pipeline import network
+
+    net, tokenizer, about = network.load(folder)
+    net.requires_grad_(False)
+    backend: Any = tokenizer.backend_tokenizer
+    backend.no_padding()
+    backend.enable_truncation(about["max_length"])
+    return Inside(net, backend, tokenizer.pad_token_id or 0, tokenizer.mask_token_id)
+
+
+def torch_logits(inside: Inside, texts: list[str]) -> np.ndarray:
+    """Logits (texts, classes) of the network."""
+    import torch
+
+    from pipeline.attribution.batches import batches
+
+    found = np.empty((len(texts), len(inside.network.labels)), dtype=np.float32)
+    for batch in batches(inside, inside.tokenizer.encode_batch(texts), BATCH):
+        with torch.inference_mode():
+            found[batch.rows] = inside.network(batch.ids, batch.mask)["logits"].numpy()
+    return found

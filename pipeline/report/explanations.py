@@ -1,0 +1,135 @@
+"""The section on why: how far explanations can be trusted, what lies behind the surest errors, and the map.
+
+It holds no word of any text, because the report travels with the model; the words are in data/explain/why.html.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from pipeline.errors import UserError
+from pipeline.report.grid import MISSING, Grid, grid, show
+from pipeline.stage import Paths, read_json
+
+NAMES = {"integrated_gradients": "integrated gradients", "rollout": "attention rollout", "lime": "LIME"}
+RANDOM = "random"
+MEASURES = ("comprehensiveness", "sufficiency")
+ORIGINS = {"gold": "gold", "pseudo": "pseudo-labelled"}
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What the stage explain found, without words."""
+
+    metrics: dict[str, Any]
+    errors: pd.DataFrame
+    faithfulness: pd.DataFrame
+
+
+def read(paths: Paths) -> Explained:
+    """The outputs of the stage; UserError where one is missing."""
+    folder = paths.data("explain")
+    metrics = read_json(folder / "metrics.json")
+    for name in ("errors.parquet", "faithfulness.csv"):
+        if not (folder / name).exists():
+            raise UserError(
+                f"{folder / name}: expected the output of an earlier stage, found no such file; run `dvc repro`"
+            )
+    judged = pd.read_csv(folder / "faithfulness.csv", keep_default_na=False)
+    return Explained(metrics, pd.read_parquet(folder / "errors.parquet"), judged)
+
+
+def view(found: Explained) -> dict[str, Any]:
+    """What the section shows."""
+    metrics = found.metrics
+    return {
+        "methods": methods(found),
+        "doubted": [NAMES[one] for one in metrics["methods"] if one not in metrics["better_than_random"]],
+        "refused": {NAMES[method]: why for method, why in metrics["not_applicable"].items()},
+        "sample": show(metrics["sample"]),
+        "compared": compared(found.faithfulness),
+        "errors": errors(found.errors),
+        "origins": behind(found.errors),
+        "points": show(metrics["map_points"]),
+        "vectors": metrics["vectors_by"],
+    }
+
+
+def methods(found: Explained) -> Grid:
+    """Both measures of each method, how much better than chance they are, and the verdict."""
+    table = found.faithfulness
+    rows = []
+    for method in [*found.metrics["methods"], RANDOM]:
+        line: dict[str, Any] = {"method": NAMES.get(method, "random ranking")}
+        for measure in MEASURES:
+            of = table["method"].eq(method) & table["measure"].eq(measure)
+            line[measure] = float(table.loc[of & table["against"].eq(""), "value"].iloc[0])
+            line[f"{measure} less chance's"] = difference(table[of & table["against"].eq(RANDOM)])
+        line["verdict"] = verdict(method, found.metrics["better_than_random"])
+        rows.append(line)
+    return grid(pd.DataFrame(rows), "How faithful each method is to the model")
+
+
+def verdict(method: str, good: list[str]) -> str:
+    """What the measures say of a method."""
+    if method == RANDOM:
+        return MISSING
+    return "better than chance" if method in good else "no better than chance"
+
+
+def difference(rows: pd.DataFrame) -> str:
+    """A difference with its interval, as in "0.216 (0.187 to 0.249)"."""
+    if rows.empty:
+        return MISSING
+    one = rows.iloc[0]
+    return f"{show(float(one['value']))} ({show(float(one['low']))} to {show(float(one['high']))})"
+
+
+def compared(table: pd.DataFrame) -> Grid:
+    """Each method against each other one, once."""
+    pairs = table[~table["against"].isin(["", RANDOM]) & (table["method"] < table["against"])]
+    rows = [
+        {
+            "method": NAMES[one["method"]],
+            "against": NAMES[one["against"]],
+            "measure": one["measure"],
+            "difference": difference(pd.DataFrame([one])),
+            "the first is": {"yes": "better", "no": "worse"}.get(one["better"], "as good, or too few rows to tell"),
+        }
+        for one in pairs.to_dict("records")
+    ]
+    return grid(pd.DataFrame(rows), "The methods against each other, on the same rows")
+
+
+def errors(rows: pd.DataFrame) -> Grid:
+    """The surest errors by id, with the training row that lies nearest to each."""
+    kept = ["id", "label", "predicted", "confidence", "words", "half", "table", "score"]
+    near = [f"nearest_{name}" for name in ("neighbour", "label", "origin", "similarity")]
+    named = {
+        "label": "true class",
+        "predicted": "answer",
+        "half": "words that make half",
+        "nearest_neighbour": "nearest training row",
+        "nearest_label": "its label",
+        "nearest_origin": "its origin",
+        "nearest_similarity": "similarity",
+        "table": "from the words' table",
+        "score": "logits between both",
+    }
+    return grid(rows[[*kept, *near]].rename(columns=named), "The surest errors, and what lies nearest", code=True)
+
+
+def behind(rows: pd.DataFrame) -> str:
+    """How many of the errors lie nearest to a training row that bears the wrong answer, and where those come from."""
+    if rows.empty:
+        return ""
+    same = rows[rows["nearest_label"].eq(rows["predicted"])]
+    said = f"{len(same)} of these {len(rows)} lie nearest to a training row that bears the wrong answer as its label"
+    if same.empty:
+        return f"{said}."
+    counts = same["nearest_origin"].value_counts()
+    parts = ", ".join(
+        f"{count} {ORIGINS.get(str(origin), f'from {origin}')}" for origin, count in counts.sort_index().items()
+    )
+    return f"{said} ({parts}): look there first for a wrong label, or for classes that nobody could tell apart."
