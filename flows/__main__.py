@@ -4,6 +4,7 @@ gleaner --help
 """
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,48 @@ def run() -> None:
     from flows.run import main as train
 
     raise typer.Exit(train(Path.cwd()))
+
+
+@app.command()
+def retrain(
+    force: Annotated[bool, typer.Option("--force", help="Train, whatever speaks against it.")] = False,
+    now: Annotated[
+        datetime | None, typer.Option(hidden=True, help="What the clock says, UTC, for simulations.")
+    ] = None,
+) -> None:
+    """Do now what a scheduled night does: new data in, train if there is a reason to, promote what is better."""
+    from flows.nightly import main as night
+
+    raise typer.Exit(night(Path.cwd(), force, now.replace(tzinfo=UTC) if now else None))
+
+
+@app.command()
+def nights() -> None:
+    """Print what each night decided, and why."""
+    from flows.night import history, show
+    from flows.server import configure as settings
+
+    settings(Path.cwd())
+    show(history(Path.cwd()))
+
+
+@app.command()
+def schedule() -> None:
+    """Create the deployment of prefect.yaml and work on its nights until interrupted, on loopback."""
+    from flows.schedule import main as serve
+
+    raise typer.Exit(serve(Path.cwd()))
+
+
+@app.command()
+def simulate(
+    days: Annotated[int, typer.Option(min=14, max=60, help="How many nights.")] = 30,
+    seed: Annotated[int, typer.Option(min=0, help="Of what arrives.")] = 0,
+) -> None:
+    """Play a month of nights on the demo, with drift, bad labels and a crash; prints the history."""
+    from flows.simulate import main as play
+
+    raise typer.Exit(play(Path.cwd(), days, seed))
 
 
 @app.command()

@@ -69,15 +69,21 @@ def settle(name: str) -> None:
     A server that is stopped before loses them.
     """
     from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName, FlowRunFilterParentFlowRunId
     from prefect.logging.handlers import APILogHandler
 
     APILogHandler().flush()
-    chosen = FlowRunFilter(name=FlowRunFilterName(any_=[name]))
+    own = FlowRunFilter(name=FlowRunFilterName(any_=[name]))
     deadline = time.monotonic() + SETTLE
     with get_client(sync_client=True) as client:
+        ids = [flow_run.id for flow_run in client.read_flow_runs(flow_run_filter=own)]
+        inner = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=ids))
         while time.monotonic() < deadline:
-            states = [task.state for task in client.read_task_runs(flow_run_filter=chosen, limit=200)]
+            states = [
+                task.state
+                for chosen in (own, inner)
+                for task in client.read_task_runs(flow_run_filter=chosen, limit=200)
+            ]
             if all(state and (state.is_final() or state.name == "NotReady") for state in states):
                 return
             time.sleep(0.1)

@@ -13,10 +13,12 @@ from prefect.states import Completed, Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import summary
+from pipeline import arrivals
 from pipeline.gate import Verdict
 from pipeline.params import load
 from tasks import registry
 from tasks.gate import judge
+from tasks.patience import patience
 from tasks.process import Processes
 from tasks.stage import Outcome, graph, run_stage, value
 
@@ -44,6 +46,7 @@ def train(root: Path) -> State:
     params = load(root / "params.yaml")
     name, number = runtime.flow_run.name, str(runtime.flow_run.id)
     with registry.run(root, params, name, number) as opened, Processes() as processes:
+        opened.tag({registry.ARRIVALS: arrivals.latest(params.ingest, root)})
         stages = run_stages(root, opened, processes)
         opened.results(root)
         publish_stages(stages)
@@ -57,7 +60,8 @@ def train(root: Path) -> State:
         publish_verdict(verdict)
         if not judged.is_completed():
             return Failed(name="Refused", message=f"the gate says {verdict.status}", data=Training(stages, verdict))
-        registered = registry.register(root, params, opened, return_state=True)
+        register = registry.register.with_options(**patience(params, registry.is_passing))
+        registered = register(root, params, opened, return_state=True)
         if not registered.is_completed():
             opened.failed = True
             return Failed(message=registered.message, data=Training(stages, verdict, fault=str(registered.message)))

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from flows import summary
 from flows.run import said_once, settle
-from flows.server import configure, interruptible, server
+from flows.server import interruptible, server
 from pipeline.errors import UserError
 from pipeline.params import load
 
@@ -26,10 +26,10 @@ STYLE = {"match": "green", "as recorded": "yellow", "differs": "red", "failed": 
 def main(root: Path, wanted: str | None, last: str | None) -> int:
     """Rebuild and compare; 0 match, 1 differs or broke, 2 on a user's mistake, 130 on Ctrl-C."""
     try:
-        version = find(root, wanted, last)
-        others = unlike(root, version)
-        warn(others)
-        with interruptible(), server(root) as ready:
+        with interruptible(), server(root) as ready:  # first of all: whatever imports Prefect reads its address
+            version = find(root, wanted, last)
+            others = unlike(root, version)
+            warn(others)
             found = run(root, version.number, last, ready)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -43,10 +43,11 @@ def main(root: Path, wanted: str | None, last: str | None) -> int:
 
 def find(root: Path, wanted: str | None, last: str | None) -> "Recorded":
     """The version, once what can be wrong with the question is ruled out."""
-    configure(root)
     from tasks import registry
+    from tasks.scratch import check
 
     version = registry.find(root, load(root / "params.yaml"), wanted)
+    check(root, version)
     known = version.lock()["stages"]
     if last is not None and last not in known:
         raise UserError(f"--stage: expected a stage of {version.title}, {', '.join(known)}; found {last}; correct it")

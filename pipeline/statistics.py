@@ -44,6 +44,20 @@ def percentiles(values: np.ndarray, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def widest(values: np.ndarray, deviations: np.ndarray, level: float) -> tuple[float, float, float, int]:
+    """The widest range over groups of any column of ``values`` (groups, columns), its interval, and that column.
+
+    ``deviations`` (resamples, groups, columns) are resampled values less the measured ones; NaN is left out, and every
+    column needs two values. All differences get one margin, the bootstrap quantile of the widest range of deviations
+    (Tukey's range, bootstrapped): a percentile interval of a maximum would lie too high.
+    """
+    spread = np.nanmax(values, axis=0) - np.nanmin(values, axis=0)
+    ranges = np.nanmax(deviations, axis=1) - np.nanmin(deviations, axis=1)
+    margin = float(np.quantile(np.nanmax(ranges, axis=1), level))
+    found = float(spread.max())
+    return found, max(0.0, found - margin), min(1.0, found + margin), int(spread.argmax())
+
+
 def calibration(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -> pd.DataFrame:
     """Reliability table: ``rows``, mean ``confidence`` and ``accuracy`` of each of ``bins`` bins of equal width.
 

@@ -13,6 +13,7 @@ from pipeline.stage import replace
 ORIGINS = ("gold", "class_name", "synonym", "back_translation", "counterfactual", "pseudo", "unlabelled")
 COLUMNS = ("id", "source_id", "text", "label", "origin", "weight", "confidence")
 GROUP = "group."
+UNKNOWN = "unknown"  # rows whose group nobody recorded: shown, but no group that could be treated unfairly
 RISKY = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet would run, or looks like what was kept from it
 REQUIRED = ("id", "source_id", "text", "origin")  # never null
 

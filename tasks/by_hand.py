@@ -35,6 +35,7 @@ def commands(root: Path, version: Recorded, kept: Objects) -> list[str]:
         *([f"git apply --whitespace=nowarn {KEPT}/{PATCH}"] if patched else []),
         *enter,
         f"cp {' '.join(f'{up}{KEPT}/{name}' for name in FILES)} .",
+        *encoder(root, version),
         *run(root, version, lock, kept),
         f'diff {up}{KEPT}/dvc.lock dvc.lock && echo "bit for bit"',
     ]
@@ -47,6 +48,15 @@ def download(root: Path, version: Recorded) -> list[str]:
         *([f"export MLFLOW_TRACKING_URI={quote(store(root))}"] if own else []),
         f"mlflow artifacts download --run-id {version.run} --dst-path {KEPT}",
     ]
+
+
+def encoder(root: Path, version: Recorded) -> list[str]:
+    """A link to the encoder, where params name a folder inside the project that git may not hold."""
+    about = version.params()["encoder"]
+    if about["source"] != "path" or os.path.isabs(about["name"]):
+        return []
+    name, given = quote(about["name"]), quote(str(root / about["name"]))
+    return [f"[ -e {name} ] || {{ mkdir -p {quote(os.path.dirname(about['name']) or '.')}; ln -s {given} {name}; }}"]
 
 
 def run(root: Path, version: Recorded, lock: Lock, kept: Objects) -> list[str]:

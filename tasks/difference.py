@@ -42,7 +42,7 @@ def difference(before: Recorded, after: Recorded, kept: Objects) -> Difference:
     old, new = before.lock(), after.lock()
     return Difference(
         params=differing(flatten(before.params()), flatten(after.params())),
-        code=differing(digests(code(old)), digests(code(new))),
+        code=differing(modules(old), modules(new)),
         sources={path: sizes(old, new, path) for path in differing(digests(sources(old)), digests(sources(new)))},
         tables=tables(old, new, kept),
         metrics=differing(before.metrics(), after.metrics()),
@@ -53,6 +53,11 @@ def differing(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Pair]:
     """The keys whose values differ, in the order of the file."""
     keys = [*old, *(key for key in new if key not in old)]
     return {key: (old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)}
+
+
+def modules(lock: Lock) -> dict[str, str]:
+    """The MD5 of the code that the stages ran; params.yaml, which the report reads as a file, is told key by key."""
+    return {path: md5 for path, md5 in digests(code(lock)).items() if path != "params.yaml"}
 
 
 def digests(entries: dict[str, Entry]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from pipeline.params import Params, read_yaml
 
 ROOT = Path(__file__).parent.parent
 STAGES = read_yaml(ROOT / "dvc.yaml")["stages"]
+NIGHT = {"refresh", "feedback", "drift", "retrain", "notify"}  # what comes around a training
 ORCHESTRATORS = {"prefect", "dvc", "mlflow"}
 
 
@@ -97,7 +98,7 @@ def test_a_stage_is_a_file_a_section_of_params_and_a_folder_in_data(stage: str) 
 
 
 def test_the_sections_of_params_are_the_stages_and_what_several_share() -> None:
-    assert set(Params.model_fields) == {*STAGES, "encoder", "mitigation", "gate", "registry"}
+    assert set(Params.model_fields) == {*STAGES, "encoder", "mitigation", "gate", "registry", *NIGHT}
 
 
 @pytest.mark.parametrize("stage", STAGES)

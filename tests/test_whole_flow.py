@@ -226,6 +226,8 @@ def test_no_text_of_a_row_is_printed_logged_or_kept_by_prefect_or_mlflow(
 
 
 def test_the_first_version_is_rebuilt_bit_for_bit_after_three_later_ones(project: Path, first: dict[str, str]) -> None:
+    change(project, finetune={"lr": 1e-4})
+    assert "gleaner-demo version 2" in command(project, "gleaner", "run").stdout
     change(project, report={"title": "Another title"})
     assert "gleaner-demo version 3" in command(project, "gleaner", "run").stdout
     shorten(project / "data" / "demo" / "test.csv", 50)

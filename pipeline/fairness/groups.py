@@ -12,7 +12,7 @@ from pipeline.stage import Metrics
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-UNKNOWN = "unknown"  # rows whose group nobody recorded: shown, but no group that could be treated unfairly
+UNKNOWN = table.UNKNOWN
 RATES = {  # rate: the rows that it is a share of
     "selection_rate": "rows",
     "true_positive_rate": "positives",
@@ -147,18 +147,11 @@ def gap(name: str, values: np.ndarray, deviations: np.ndarray, level: float) -> 
     if not usable.any():
         return {f"{name}_gap": None, f"{name}_gap_classes": 0}, None
     values, deviations = values[:, usable], np.where(np.isfinite(values), deviations, np.nan)[:, :, usable]
-    spread = np.nanmax(values, axis=0) - np.nanmin(values, axis=0)
-    ranges = np.nanmax(deviations, axis=1) - np.nanmin(deviations, axis=1)
-    margin = float(np.quantile(np.nanmax(ranges, axis=1), level))
-    widest = float(spread.max())
-    metrics: Metrics = {
-        f"{name}_gap": widest,
-        f"{name}_gap_low": max(0.0, widest - margin),
-        f"{name}_gap_high": min(1.0, widest + margin),
-    }
+    widest, low, high, place = statistics.widest(values, deviations, level)
+    metrics: Metrics = {f"{name}_gap": widest, f"{name}_gap_low": low, f"{name}_gap_high": high}
     if name in RATES:
         metrics[f"{name}_gap_classes"] = int(usable.sum())
-    return metrics, int(np.flatnonzero(usable)[spread.argmax()])
+    return metrics, int(np.flatnonzero(usable)[place])
 
 
 def draw(groups: pd.DataFrame) -> "Figure":

@@ -4,10 +4,10 @@ import pandas as pd
 
 from pipeline import answers, table
 from pipeline.errors import UserError
-from pipeline.ingest import columns, duplicates, files, hub, labels, returned, split, sql
+from pipeline.ingest import arrived, columns, duplicates, files, hub, labels, returned, split, sql
 from pipeline.ingest.clean import clean
 from pipeline.ingest.source import SPLITS, Source
-from pipeline.params import Ingest
+from pipeline.params import Ingest, Split
 from pipeline.stage import Metrics, Paths, replace, write_json
 
 READERS = {"files": files.read, "sql": sql.read, "huggingface": hub.read}
@@ -22,13 +22,13 @@ def run(params: Ingest, paths: Paths) -> Metrics:
     if not sources:
         raise UserError("ingest.train: expected at least one query or split name, found an empty list; add one")
     name = source_name(params)
-    rows = returned.restore(clean(columns.map_columns(sources, params), params), name)
+    rows = returned.restore(clean(everything(sources, params, paths), params), name)
     rows = labels.apply(rows, params.labels)
     check_sources(rows, sources)
-    rows = returned.inherit_groups(group(rows, name, params))
+    rows = arrived.yield_to_source(returned.inherit_groups(identify(rows, name)))
     returned.announce(rows)
-    shares = split.absent(rows, params)
-    rows = split.draw(rows, shares, params.seed)
+    shares = split.absent(rows[~rows["arrived"]], params)
+    rows = drawn(rows, shares, params)
     whole_test = not (shares.test and shares.stratify)
     rows = duplicates.separate(rows, name, whole_test)
     listing = labels.listing(rows, params.labels)
@@ -43,6 +43,13 @@ def run(params: Ingest, paths: Paths) -> Metrics:
     replace(out / "rejected.parquet", lambda part: rejected.to_parquet(part, index=False))
     write_json(listing, out / "labels.json")
     return measure(rows, tables, listing["labels"])
+
+
+def everything(sources: list[Source], params: Ingest, paths: Paths) -> pd.DataFrame:
+    """The rows of the sources, then those that arrived later, told apart by the column ``arrived``."""
+    mapped, later = columns.map_columns(sources, params), arrived.read(params, paths.root)
+    rows = pd.concat([mapped, later], ignore_index=True) if len(later) else mapped
+    return rows.assign(arrived=[i >= len(mapped) for i in range(len(rows))])
 
 
 def source_name(params: Ingest) -> str:
@@ -66,13 +73,28 @@ def check_sources(rows: pd.DataFrame, sources: list[Source]) -> None:
         )
 
 
-def group(rows: pd.DataFrame, source: str, params: Ingest) -> pd.DataFrame:
-    """The rows with their id, their key and, where they are usable, the group of duplicates they belong to."""
-    rows = rows.assign(
+def identify(rows: pd.DataFrame, source: str) -> pd.DataFrame:
+    """The rows with their id and the key that duplicates share."""
+    return rows.assign(
         id=[table.row_id(source, text or raw) for text, raw in zip(rows["text"], rows["raw"], strict=True)],
         key=[duplicates.key(text) for text in rows["text"]],
-        group=-1,
     )
+
+
+def drawn(rows: pd.DataFrame, shares: Split, params: Ingest) -> pd.DataFrame:
+    """The rows with their splits and groups; the splits are drawn as if nothing had arrived.
+
+    A test split that moved with each arrival would measure something else each night. What arrived may also join two
+    groups of duplicates, so the groups are made anew afterwards.
+    """
+    first, later = rows[~rows["arrived"]], rows[rows["arrived"]]
+    first = split.draw(group(first, params), shares, params.seed)
+    return first if later.empty else group(pd.concat([first, later]), params)
+
+
+def group(rows: pd.DataFrame, params: Ingest) -> pd.DataFrame:
+    """The rows with, where they are usable, the group of duplicates they belong to."""
+    rows = rows.assign(group=-1)
     usable = rows["reason"].isna()
     rows.loc[usable, "group"] = duplicates.join(rows.loc[usable, "key"].tolist(), params.duplicates)
     return rows
@@ -123,6 +145,7 @@ def measure(rows: pd.DataFrame, tables: dict[str, pd.DataFrame], names: list[str
         "classes": len(names),
         "gold_per_class": {"min": int(gold.min()), "max": int(gold.max())},
         "answers": int((rows["answers"].notna() & rows["label"].notna() & rows["reason"].isna()).sum()),
+        "arrived": int((rows["arrived"] & rows["reason"].isna()).sum()),
         "rejected": {reason: int(reasons[reason]) for reason in sorted(reasons.index)},
         "unlabelled_left_out": usable - len(everything),
         "near_duplicate_groups": int((shared > 1).sum()),

@@ -51,10 +51,10 @@ def keep_gold(rows: pd.DataFrame, per_class: int, seed: int) -> pd.DataFrame:
     """The rows with ``per_class`` labels a class; the other training rows lose theirs.
 
     Training rows are numbered in their order, unusable ones included, and walked in shuffled order, so that the same
-    rows are drawn whatever was rejected: an unusable one is passed over. Answers to `gleaner suggest` keep
-    their labels.
+    rows are drawn whatever was rejected: an unusable one is passed over. Answers to `gleaner suggest` and
+    what arrived later keep their labels.
     """
-    train = rows.index[rows["split"].eq("train") & rows["answers"].isna()]
+    train = rows.index[rows["split"].eq("train") & rows["answers"].isna() & ~rows["arrived"]]
     labels = rows.loc[train, "label"].where(rows.loc[train, "reason"].isna())
     order = list(range(len(train)))
     random.Random(seed).shuffle(order)

@@ -49,6 +49,7 @@ class Ingest(Section):
     validation: list[Name]
     test: list[Name]
     unlabelled: list[Name]
+    arrivals: Name
     format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "label_studio"]
     encoding: str | None
     delimiter: str | None

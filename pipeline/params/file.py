@@ -19,6 +19,7 @@ from pipeline.params.equity import Counterfactual, Mitigation, Swaps
 from pipeline.params.explaining import Explain
 from pipeline.params.judgement import Evaluate, Export, Fairness, Gate, Registry, Report
 from pipeline.params.model import Encoder, Finetune, Pretrain, PseudoLabel
+from pipeline.params.retraining import Drift, Feedback, Notify, Refresh, Retrain
 from pipeline.params.types import Section
 
 
@@ -40,6 +41,11 @@ class Params(Section):
     report: Report
     gate: Gate
     registry: Registry
+    refresh: Refresh
+    feedback: Feedback
+    drift: Drift
+    retrain: Retrain
+    notify: Notify
 
 
 def load(path: Path) -> Params:

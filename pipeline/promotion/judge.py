@@ -14,6 +14,20 @@ from pipeline.promotion.comparison import Agreement, Cells, Interval
 from pipeline.promotion.groups import Gap, as_metrics, gaps
 from pipeline.promotion.verdict import Class, Model, Rows, Status, Verdict, Wear
 
+LIMITS = (
+    "min_test_rows",
+    "max_group_gap",
+    "metric",
+    "margin",
+    "confidence",
+    "bootstrap",
+    "max_gap_increase",
+    "max_judgements",
+    "max_detectable",
+    "same_test_rows",
+    "seed",
+)
+
 
 @dataclass(frozen=True)
 class Case:
@@ -68,7 +82,10 @@ def judge(case: Case, judgement: int, limits: Gate, fairness: Fairness) -> Verdi
 
 def in_force(limits: Gate, fairness: Fairness) -> dict[str, Any]:
     """The params that a verdict depends on."""
-    return {"gate": limits.model_dump(mode="json"), "fairness": fairness.model_dump(mode="json")}
+    return {
+        "gate": limits.model_dump(mode="json", include={*LIMITS}),
+        "fairness": fairness.model_dump(mode="json", include={"min_group_size", "bootstrap", "interval", "seed"}),
+    }
 
 
 def count(table: pd.DataFrame, labels: list[str]) -> Cells:

@@ -84,7 +84,7 @@ class Verdict:
     classes: tuple[Class, ...]
     gaps: tuple[Gap, ...]  # one for each group attribute
     wear: Wear
-    limits: dict[str, Any]  # the sections gate and fairness of params.yaml that were in force
+    limits: dict[str, Any]  # values of the sections gate and fairness that were in force
     layout: int = 1  # of this file
 
     @property

@@ -26,17 +26,18 @@ def matrix(results: Results) -> list[tuple[str, list[Cell]]] | None:
     if len(labels) > MOST:
         return None
     rows = results.predictions
-    counts = pd.crosstab(rows["label"], rows["predicted"]).reindex(index=labels, columns=labels, fill_value=0)
-    shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0).to_numpy(float)
+    counts = (
+        pd.crosstab(rows["label"], rows["predicted"]).reindex(index=labels, columns=labels, fill_value=0).to_numpy()
+    )
     return [
         (
             true,
             [
-                Cell(show(int(number)), float(share), true == label)
-                for label, number, share in zip(labels, numbers, parts, strict=True)
+                Cell(show(int(n)), float(n / max(1, line.sum())), true == one)
+                for one, n in zip(labels, line, strict=True)
             ],
         )
-        for true, numbers, parts in zip(labels, counts.to_numpy(int), shares, strict=True)
+        for true, line in zip(labels, counts, strict=True)
     ]
 
 

@@ -4,12 +4,14 @@ The only folder that talks to MLflow's stores; tasks/serving.py is loaded by MLf
 """
 
 from tasks.registry.lookup import Recorded, baseline, find, known
+from tasks.registry.nights import ARRIVALS
 from tasks.registry.runs import ABOUT, BATCH, Run, run
 from tasks.registry.store import connect, experiment, flatten, store
-from tasks.registry.versions import SERVING, Version, aliases, pins, push, register, version_of
+from tasks.registry.versions import SERVING, Version, aliases, is_passing, pins, push, register, version_of
 
 __all__ = [
     "ABOUT",
+    "ARRIVALS",
     "BATCH",
     "SERVING",
     "Recorded",
@@ -21,6 +23,7 @@ __all__ = [
     "experiment",
     "find",
     "flatten",
+    "is_passing",
     "known",
     "pins",
     "push",

@@ -54,6 +54,11 @@ class Run:
             if path.exists():  # a failed stage leaves no report
                 self.client.log_artifact(self.id, str(path))
 
+    def measures(self, found: dict[str, float]) -> None:
+        """Numbers by name."""
+        now = int(time.time() * 1000)
+        self.log(Metric(name(key), float(value), now, 0) for key, value in found.items())
+
     def params(self, params: Params) -> None:
         """Every value of params.yaml by its dotted key."""
         found = flatten(params.model_dump(mode="json"))

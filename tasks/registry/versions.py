@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pandas as pd
@@ -51,6 +52,11 @@ def register(root: Path, params: Params, opened: Run) -> State:
         return Failed(message=f"error: {error}")
     label = "Completed" if version.fresh else "Cached"
     return Completed(name=label, message=f"{version.model} version {version.number}", data=version)
+
+
+def is_passing(_task: Any, _run: Any, state: State) -> bool:
+    """Whether trying again may help: where the data could not be pushed."""
+    return (state.message or "").startswith("error: registry.push: ")
 
 
 def version_of(root: Path, params: Params, opened: Run) -> Version:

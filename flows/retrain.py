@@ -1,0 +1,160 @@
+"""One night: new data in, drift, train if there is a reason to, gate, promote, tell.
+
+gleaner retrain
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, runtime
+from prefect.states import Completed, Failed, State
+
+from flows import night as nightly
+from flows.night import Night, Result, because
+from flows.promote import promote
+from flows.server import configure
+from flows.train import Training, train
+from pipeline import arrivals, retraining
+from pipeline.errors import UserError
+from pipeline.params import Params, load
+from pipeline.retraining import Situation
+from pipeline.stage import Paths, withheld
+from tasks import drift, notify, refresh, registry
+from tasks.mistake import got, told
+from tasks.patience import patience
+from tasks.process import Processes
+from tasks.refresh import Corrections
+from tasks.registry import nights
+from tasks.registry.nights import Champion
+from tasks.stage import Outcome, run_stage, value
+
+
+@flow(name="retrain", persist_result=False)
+@told
+def retrain(root: Path, force: bool = False, now: datetime | None = None) -> State:
+    """Refresh, take corrections in, look for drift, decide, train, promote, record and tell."""
+    root = root.resolve()
+    configure(root)
+    params, night = load(root / "params.yaml"), Night(now or datetime.now().astimezone())
+    name, number = runtime.flow_run.name, str(runtime.flow_run.id)
+    with alone(root), registry.run(root, params, name, number) as opened:
+        night.crashed_before = nights.begin(root, params, opened, night.now)
+        try:
+            with withheld(Paths(root).scratch("retrain") / "crash.txt"):
+                night.outcome = work(root, params, night, opened, force)
+        except UserError as error:
+            night.fault, night.mistake = str(error), True
+        except Exception as error:
+            night.fault = str(error)
+            raise
+        finally:
+            close(root, params, night, opened)
+    done = Completed if night.exit_code == 0 else Failed
+    return done(name=night.outcome.capitalize(), message=because(night), data=night)
+
+
+def work(root: Path, params: Params, night: Night, opened: registry.Run, force: bool) -> Result:
+    """Everything that a night does, step by step."""
+    take_in(root, params, night, opened)
+    champion = nights.champion(root, params)
+    night.drift = drift.look(root, params, champion) if champion else None
+    night.found = situation(root, params, night, champion, force)
+    night.decision = retraining.decide(night.found, params.retrain)
+    return learn(root, night, champion) if night.decision.train else "skipped"
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Only one night at a time, whoever starts it; the lock goes with the process, however that ends."""
+    path = Paths(root).scratch("retrain") / "lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise UserError(
+                f"retrain: expected no other night at work here, found process {file.read() or 'unknown'}; wait for it"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def take_in(root: Path, params: Params, night: Night, opened: registry.Run) -> None:
+    """Bring ingest up to date with what is there, then let new texts and corrections in."""
+    with Processes() as processes:
+        state = run_stage.with_options(name="ingest", task_run_name="ingest")(
+            "ingest", root, processes, opened.curve, return_state=True
+        )
+    stage: Outcome = value(state)
+    if not stage.done:
+        if stage.user_error:
+            raise UserError(stage.said.removeprefix("error: "))
+        raise RuntimeError("the stage ingest failed")
+    options = patience(params, lambda _task, _run, state: from_outside(params, state))
+    night.texts = refresh.refresh.with_options(**options)(root, params, night.now)
+    versions = nights.numbers(root, params)
+    taken: Corrections = refresh.feedback.with_options(**options)(root, params, night.now, versions)
+    night.corrections = taken.taken
+    if len(taken.rows):
+        night.errors = drift.error_counts(root, params, taken.rows)
+
+
+def from_outside(params: Params, state: Any) -> bool:
+    """Whether trying again may help: a disk or a network that failed, or a database or a dataset out of reach."""
+    error = state.data
+    asked = params.ingest.source != "files" or params.feedback.query is not None
+    return isinstance(error, OSError) or (isinstance(error, UserError) and asked)
+
+
+def situation(root: Path, params: Params, night: Night, champion: Champion | None, force: bool) -> Situation:
+    """What speaks for and against a training."""
+    new = arrivals.since(nights.trained_until(root, params), params.ingest, root).drop_duplicates("id")
+    night.files = tuple(new["file"].unique())
+    age = None
+    if champion is not None:
+        age = (night.now - champion.made_at).total_seconds() / 86400
+    number = champion.number if champion is not None else None
+    return Situation(number, age, len(new), int(new["label"].notna().sum()), night.drift, force)
+
+
+def learn(root: Path, night: Night, champion: Champion | None) -> Result:
+    """Train, gate and register, then let the new version challenge the champion."""
+    name = f"train {night.now:%Y-%m-%d %H:%M:%S}"
+    training: Training = got(train.with_options(flow_run_name=name)(root, return_state=True))
+    night.training = training
+    if training.fault or not all(stage.done for stage in training.stages):
+        said = next(
+            (f"{stage.stage} failed" for stage in training.stages if stage.how == "failed"), "not every stage ran"
+        )
+        mistake = next((stage.said for stage in training.stages if stage.user_error), "")
+        night.fault = training.fault or mistake or said
+        night.mistake = training.exit_code == 2
+        return "failed"
+    if training.version is None:
+        return "refused"
+    if champion is None or training.version.number == champion.number:
+        return "promoted" if champion is None else "skipped"
+    seen = [asdict(test) for test in night.drift.tests] if night.drift else None
+    night.promotion = promote(root, training.version.number, f"promote {night.now:%Y-%m-%d %H:%M:%S}", seen)
+    return "promoted" if night.promotion.outcome == "promoted" else "refused"
+
+
+def close(root: Path, params: Params, night: Night, opened: registry.Run) -> None:
+    """Tell what the night came to, and record it."""
+    title = f"{params.registry.model}: {nightly.headline(night)}"
+    night.unsent = notify.tell(root, params, nightly.events(night), title, "\n".join(nightly.told(night)))
+    opened.failed = night.outcome == "failed"
+    opened.measures(nightly.numbers(night))
+    opened.tag({f"gleaner.unsent.{place}": line for place, line in enumerate(night.unsent)})
+    if night.drift is not None:
+        opened.tag({"gleaner.drift": night.drift.status})
+    nights.finish(opened, night.outcome, because(night), night.version)

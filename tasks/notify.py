@@ -1,0 +1,96 @@
+"""Tell people what a night came to: Apprise URLs (webhooks, e-mail, chat) or Prefect blocks, never more than the log.
+
+An address may hold a password: it is named by its place in params.yaml, and never shown.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed, Failed, State
+
+from pipeline.errors import UserError
+from pipeline.params import Params
+from tasks.patience import patience
+
+BLOCK = "block:"  # before the slug of a Prefect block, e.g. block:slack-webhook/ops
+ERRORS = {"refused", "failed", "drift"}
+
+
+@task(name="notify", cache_policy=NO_CACHE, persist_result=False)
+def send(place: int, address: str, title: str, body: str, kind: str) -> State:
+    """Hand one message to one address; a failure is a failed task, which the caller records and survives."""
+    key = f"notify.to[{place}]"
+    try:
+        sent = (
+            to_block(address.removeprefix(BLOCK), title, body)
+            if address.startswith(BLOCK)
+            else to_url(key, address, title, body, kind)
+        )
+    except UserError as error:
+        return Failed(name="Misconfigured", message=str(error))
+    except Exception as error:  # noqa: BLE001  whatever a service raises: the night goes on, and its address stays unsaid
+        return Failed(message=f"{key}: expected the message to be taken, found {type(error).__name__}")
+    return (
+        Completed(message=f"{key}: sent")
+        if sent
+        else Failed(message=f"{key}: expected the message to be taken, found a refusal")
+    )
+
+
+def to_url(key: str, address: str, title: str, body: str, kind: str) -> bool:
+    """Through Apprise; UserError where it does not know the address."""
+    from apprise import Apprise
+
+    box = Apprise()
+    if not box.add(expand(key, address)):
+        raise UserError(
+            f"{key}: expected an address that Apprise knows, such as json://host/path, found none; correct it"
+        )
+    return bool(box.notify(body=body, title=title, notify_type=kind))
+
+
+def to_block(slug: str, title: str, body: str) -> bool:
+    """Through a notification block that was saved on the Prefect server."""
+    from prefect.blocks.core import Block
+
+    found: Any = Block.load(slug)
+    with found.raise_on_failure():
+        found.notify(body, subject=title)
+    return True
+
+
+def expand(key: str, address: str) -> str:
+    """The address with each ${VARIABLE} taken from the environment, so that no secret stands in params.yaml."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            raise UserError(f"{key}: expected the environment variable {match[1]}, found none; set it")
+        return os.environ[match[1]]
+
+    return re.sub(r"\$\{(\w+)\}", value, address)
+
+
+def tell(root: Path, params: Params, events: set[str], title: str, body: str) -> list[str]:
+    """Log the message, send it wherever params say so, and return what could not be sent, a line each."""
+    get_run_logger().info(f"{title}\n{body}")
+    if not events & set(params.notify.on):
+        return []
+    kind = "failure" if "failed" in events else "warning" if events & ERRORS else "success"
+    patient = send.with_options(**patience(params, passing))
+    faults = []
+    for place, address in enumerate(params.notify.to):
+        state = patient.with_options(task_run_name=f"notify {place}")(
+            place, address, title, body, kind, return_state=True
+        )
+        if not state.is_completed():
+            faults.append(str(state.message))
+    return faults
+
+
+def passing(_task: Any, _run: Any, state: State) -> bool:
+    """Whether trying again may help: not where params are wrong."""
+    return state.name != "Misconfigured"

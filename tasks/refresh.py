@@ -1,0 +1,242 @@
+"""New data in: texts and corrections become an immutable file of arrivals that DVC tracks and ingest reads.
+
+Whatever step a kill falls between, the next run gives the same: rows that were written are known by then, a file that
+DVC does not track yet is added, what was set aside is written under the same name, and an inbox file moves last.
+"""
+
+import hashlib
+import logging
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from pipeline import arrivals, table
+from pipeline.arrivals import Intake, Known
+from pipeline.errors import UserError
+from pipeline.ingest import arrived
+from pipeline.params import Params
+from pipeline.stage import Paths, replace
+from tasks.mistake import told
+
+TAKEN, ASIDE = "taken", "set-aside"  # folders in an inbox
+Read = Callable[[Path], pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What came of one inbox: counts only."""
+
+    files: int = 0
+    unreadable: int = 0
+    new: int = 0
+    labelled: int = 0  # of the new ones
+    known: int = 0
+    aside: dict[str, int] = field(default_factory=dict)  # reason: rows
+
+    def numbers(self) -> dict[str, int]:
+        """All counts by name."""
+        plain = {"files": self.files, "unreadable": self.unreadable, "new": self.new, "labelled": self.labelled}
+        return plain | {"known": self.known, "set_aside": sum(self.aside.values())}
+
+    def line(self, what: str) -> str:
+        """One line for the log and for people."""
+        said = f"{what}: {self.new} new ({self.labelled} labelled) and {self.known} known in {self.files} files"
+        if self.unreadable:
+            said += f", {self.unreadable} files unreadable"
+        why = ", ".join(f"{count} {reason}" for reason, count in sorted(self.aside.items()))
+        return f"{said}; set aside: {why}" if why else said
+
+
+@dataclass(frozen=True)
+class Corrections:
+    """Corrections taken in, and each version's answers to the texts of those whose right label was accepted."""
+
+    taken: Taken
+    rows: pd.DataFrame  # id, text, label, version of every correction that holds, known ones included
+
+
+@task(name="refresh", task_run_name="refresh", cache_policy=NO_CACHE, persist_result=False)
+@told
+def refresh(root: Path, params: Params, now: datetime) -> Taken:
+    """Take in what lies in the inbox, or what the database or dataset gives by now; new rows only."""
+    paths, ingest = Paths(root), params.ingest
+    adopt(root, params)
+    there = arrivals.known(ingest, paths)
+    inbox = params.refresh.inbox and arrivals.check_folder(params.refresh.inbox, "refresh.inbox", root)
+    tables, unreadable = read_all(waiting(inbox), lambda path: arrivals.texts(path, ingest))
+    if ingest.source != "files":
+        tables[Path(ingest.source)] = arrivals.source_rows(ingest, root)
+    kept, taken, _ = judge_all(tables, there, params, inbox)
+    keep(kept, arrived.next_file(root / ingest.arrivals, now), root, params)
+    done = taken_with(taken, unreadable)
+    clear(inbox, tables, unreadable, now)
+    get_run_logger().info(done.line("texts"))
+    return done
+
+
+@task(name="feedback", task_run_name="feedback", cache_policy=NO_CACHE, persist_result=False)
+@told
+def feedback(root: Path, params: Params, now: datetime, versions: set[str]) -> Corrections:
+    """Take in corrections of the model's answers as gold labels; ``versions`` are the registered ones."""
+    ingest, own = params.ingest, params.feedback
+    adopt(root, params)
+    there = arrivals.known(ingest, Paths(root))
+    inbox = own.path and arrivals.check_folder(own.path, "feedback.path", root)
+    tables, unreadable = read_all(waiting(inbox), lambda path: arrivals.corrections_of(path, ingest, own.columns))
+    if own.query:
+        tables[Path("feedback.query")] = arrivals.corrections_table(ingest, own, root)
+    tables = {path: arrivals.check_versions(rows, versions) for path, rows in tables.items()}
+    kept, taken, sound = judge_all(tables, there, params, inbox)
+    keep(kept, arrived.next_file(root / ingest.arrivals, now, corrections=True), root, params)
+    done = taken_with(taken, unreadable)
+    clear(inbox, tables, unreadable, now)
+    get_run_logger().info(done.line("corrections"))
+    return Corrections(done, sound[["id", "text", "label", "version"]])
+
+
+def waiting(inbox: Path | str | None) -> list[Path]:
+    """The files of an inbox in name order; the inbox may be one file. README.md and hidden files are none."""
+    if not inbox:
+        return []
+    place = Path(inbox)
+    if place.is_file():
+        return [place]
+    return sorted(p for p in place.iterdir() if p.is_file() and not p.name.startswith(".") and p.name != "README.md")
+
+
+def read_all(paths: Iterable[Path], read: Read) -> tuple[dict[Path, pd.DataFrame], dict[Path, str]]:
+    """The rows of each file that can be read, and why the others cannot."""
+    tables: dict[Path, pd.DataFrame] = {}
+    unreadable: dict[Path, str] = {}
+    for path in paths:
+        try:
+            tables[path] = read(path)
+        except UserError as error:
+            unreadable[path] = str(error)
+    return tables, unreadable
+
+
+def judge_all(
+    tables: dict[Path, pd.DataFrame], there: Known, params: Params, inbox: Path | str | None
+) -> tuple[pd.DataFrame, Taken, pd.DataFrame]:
+    """New rows of all files together, the counts, and every row that holds; what is set aside is written first."""
+    if not tables:
+        return pd.DataFrame(), Taken(), pd.DataFrame(columns=["id", "text", "label", "version"])
+    rows = pd.concat(tables.values(), ignore_index=True)
+    judged: Intake = arrivals.judge(rows, there, params.ingest)
+    aside = Counter(judged.aside["reason"])
+    write_aside(judged.aside, inbox)
+    new = arrivals.to_write(judged.new)
+    labelled = int(judged.new["label"].notna().sum())
+    taken = Taken(len(tables), 0, len(new), labelled, judged.known, dict(aside))
+    return new, taken, rows[~rows.index.isin(judged.aside.index)]
+
+
+def taken_with(taken: Taken, unreadable: dict[Path, str]) -> Taken:
+    """The counts with the files that could not be read."""
+    return Taken(
+        taken.files + len(unreadable), len(unreadable), taken.new, taken.labelled, taken.known, dict(taken.aside)
+    )
+
+
+def write_aside(rows: pd.DataFrame, inbox: Path | str | None) -> None:
+    """Rows that were set aside, for people, under a name that the same rows always get."""
+    if rows.empty or not inbox:
+        return
+    shown = arrivals.set_aside(rows)
+    mark = hashlib.sha256(shown.to_csv(index=False).encode()).hexdigest()[:8]
+    table.write_csv(shown, folder_of(inbox) / ASIDE / f"rows-{mark}.csv")
+
+
+def folder_of(inbox: Path | str) -> Path:
+    """Where files of an inbox are moved to: below it, or beside it where it is one file."""
+    place = Path(inbox)
+    return place if place.is_dir() else place.parent
+
+
+def keep(rows: pd.DataFrame, path: Path, root: Path, params: Params) -> None:
+    """Write a file of arrivals, if there are any, and have DVC and git know of it."""
+    if not rows.empty:
+        arrived.write(rows, path)
+        adopt(root, params)
+
+
+def adopt(root: Path, params: Params) -> None:
+    """Track every file of arrivals that DVC does not know yet, and commit what git does not."""
+    folder = root / params.ingest.arrivals
+    strays = [path for path in arrived.files(folder) if not path.with_name(path.name + ".dvc").exists()]
+    if strays:
+        track(strays, root)
+    if params.refresh.commit:
+        commit(sorted(str(path.relative_to(root)) for path in folder.glob("*.parquet.dvc")), root)
+
+
+def track(paths: list[Path], root: Path) -> None:
+    """Let DVC keep these files; UserError where it cannot."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    logging.getLogger("dvc").setLevel(logging.WARNING)  # what to tell git next is done below
+    try:
+        with Repo(str(root), _wait_for_lock=True) as repo:
+            repo.add([str(path) for path in paths])
+    except DvcException as error:
+        raise UserError(
+            f"ingest.arrivals: expected DVC to keep what arrived, found: {error}; nothing is lost"
+        ) from None
+
+
+def commit(files: list[str], root: Path) -> None:
+    """Commit those of the files that git does not hold as they are, and nothing else that is changed or staged."""
+    if not files:
+        return
+    changed = ask_git(root, "status", "--porcelain", "--", *files)
+    if not changed:
+        return
+    ask_git(root, "add", "--", *files)
+    message = f"Arrivals: {', '.join(Path(line[3:]).name.removesuffix('.dvc') for line in changed.splitlines())}"
+    ask_git(root, "commit", "--quiet", "--no-verify", "-m", message, "--", *files)
+
+
+def ask_git(root: Path, *words: str) -> str:
+    """What git says; UserError with its last line where it fails. It needs no name to be set."""
+    command = ["git", "-C", str(root)]
+    if not subprocess.run([*command, "config", "user.email"], capture_output=True, check=False).stdout:
+        command += ["-c", "user.name=gleaner", "-c", "user.email=gleaner@localhost"]
+    done = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip() or "no reason").splitlines()[-1]
+        raise UserError(f"refresh.commit: expected git to keep what arrived, found: {said}; nothing is lost, mend it")
+    return done.stdout
+
+
+def clear(inbox: Path | str | None, tables: Iterable[Path], unreadable: dict[Path, str], now: datetime) -> None:
+    """Move the files of an inbox aside, last of all; an unreadable one with the reason beside it."""
+    if not inbox:
+        return
+    home = folder_of(inbox)
+    for path, why in unreadable.items():
+        told = home / ASIDE / f"{path.name}.reason.txt"
+        replace(told, lambda part, why=why: part.write_text(why + "\n", encoding="utf-8"))  # type: ignore[misc]
+        move(path, home / ASIDE, now)
+    for path in tables:
+        if path.is_absolute() and path.exists():  # not the name of a query
+            move(path, home / TAKEN, now)
+
+
+def move(path: Path, folder: Path, now: datetime) -> None:
+    """Move a file, under a name that tells when, so that none of the same name is in the way."""
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder / f"{now.strftime(arrived.NAMED)}-{path.name}"
+    number = 2
+    while place.exists():
+        place, number = folder / f"{now.strftime(arrived.NAMED)}-{number}-{path.name}", number + 1
+    shutil.move(path, place)

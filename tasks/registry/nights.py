@@ -1,0 +1,111 @@
+"""What each night decided and why, one MLflow run a night: written once, and read back as the history."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Run as Record
+from mlflow.exceptions import MlflowException
+
+from pipeline.params import Params
+from tasks.registry.runs import Run
+from tasks.registry.store import connect, experiment
+
+KIND, NIGHT = "gleaner.kind", "retrain"
+NOW, OUTCOME, REASONS, VERSION = "gleaner.now", "gleaner.outcome", "gleaner.reasons", "gleaner.version"
+ARRIVALS = "gleaner.arrivals"  # tag of a training: the newest arrivals that it learned from
+CRASHED = "crashed"
+LONGEST = 4000  # characters of a tag
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The version that serves: the newest arrivals that it learned from, and when it was made by the nights' clock."""
+
+    number: str
+    read_until: str
+    made_at: datetime
+
+
+def begin(root: Path, params: Params, opened: Run, now: datetime) -> int:
+    """Mark a run as the record of a night, and close the records of nights that were killed; how many those are.
+
+    Called by the one night at work: a record that is still open is that of a process that died.
+    """
+    client = opened.client
+    dead = [
+        one for one in records(client, root, params) if one.info.status == "RUNNING" and one.info.run_id != opened.id
+    ]
+    for one in dead:
+        client.set_tag(one.info.run_id, OUTCOME, CRASHED)
+        client.set_tag(one.info.run_id, REASONS, "killed before it ended; the next night goes on from there")
+        client.set_terminated(one.info.run_id, "KILLED")
+    opened.tag({KIND: NIGHT, NOW: now.isoformat()})
+    return len(dead)
+
+
+def finish(opened: Run, outcome: str, reasons: str, version: str | None) -> None:
+    """Write what a night came to."""
+    opened.tag({OUTCOME: outcome, REASONS: reasons[:LONGEST], **({VERSION: version} if version else {})})
+
+
+def nights(root: Path, params: Params) -> list[dict[str, Any]]:
+    """Every recorded night, oldest first: when, outcome, reasons, version, and all numbers by name."""
+    found = records(connect(root), root, params)
+    return [
+        {
+            "when": datetime.fromisoformat(one.data.tags[NOW]),
+            "outcome": one.data.tags.get(OUTCOME, "at work"),
+            "reasons": one.data.tags.get(REASONS, ""),
+            "version": one.data.tags.get(VERSION, ""),
+            "tags": {key: value for key, value in one.data.tags.items() if key.startswith("gleaner.")},
+            **one.data.metrics,
+        }
+        for one in sorted(found, key=lambda one: one.info.start_time)
+    ]
+
+
+def records(client: MlflowClient, root: Path, params: Params) -> list[Record]:
+    """The runs that are records of nights."""
+    return list(runs(client, root, params, f"tags.`{KIND}` = '{NIGHT}'"))
+
+
+def runs(client: MlflowClient, root: Path, params: Params, chosen: str) -> Iterator[Record]:
+    """All runs of the project's experiment that a filter chooses, newest first."""
+    home, token = experiment(client, root, params.registry.experiment), None
+    while True:
+        found = client.search_runs([home], chosen, order_by=["attributes.start_time DESC"], page_token=token)
+        yield from found
+        token = found.token
+        if not token:
+            return
+
+
+def trained_until(root: Path, params: Params) -> str:
+    """The newest arrivals that a training which came to its end has read, refused or not; empty for none."""
+    ended = runs(connect(root), root, params, f"attributes.status = 'FINISHED' AND tags.`{ARRIVALS}` != ''")
+    return max((one.data.tags[ARRIVALS] for one in ended), default="")
+
+
+def champion(root: Path, params: Params) -> Champion | None:
+    """The version that serves now."""
+    client = connect(root)
+    try:
+        found = client.get_model_version_by_alias(params.registry.model, "champion")
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        return None
+    number = str(found.version)
+    read = str(client.get_run(str(found.run_id)).data.tags.get(ARRIVALS, ""))
+    made = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
+    by = [one.data.tags[NOW] for one in records(client, root, params) if one.data.tags.get(VERSION) == number]
+    return Champion(number, read, datetime.fromisoformat(by[-1]) if by else made)
+
+
+def numbers(root: Path, params: Params) -> set[str]:
+    """The numbers of all registered versions."""
+    return {str(one.version) for one in connect(root).search_model_versions(f"name = '{params.registry.model}'")}
