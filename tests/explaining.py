@@ -34,14 +34,17 @@ def train_planted(tiny_encoder: Path, folder: Path, pooling: str = "mean") -> Pa
     net, tokenizer = network.create(tiny_encoder, LABELS, pooling=pooling, max_length=32, encoder_dropout=0.0)
     groups = [{"params": net.encoder.parameters(), "lr": 2e-3}, {"params": net.head.parameters(), "lr": 0.05}]
     optimizer = torch.optim.AdamW(groups)
-    for step in range(80):
+    for step in range(150):
         pairs = planted_texts(32, seed=step + 1)
-        inputs = tokenizer([text for text, _ in pairs], padding=True, return_tensors="pt", return_token_type_ids=False)
-        loss = net(**inputs, targets=torch.eye(2)[[LABELS.index(label) for _, label in pairs]])["loss"]
+        neither = [" ".join(word for word in text.split() if word not in KEYWORDS.values()) for text, _ in pairs[:16]]
+        texts = [*(text for text, _ in pairs), *neither]  # else one keyword, and its absence, would be enough
+        inputs = tokenizer(texts, padding=True, return_tensors="pt", return_token_type_ids=False)
+        targets = torch.eye(2)[[LABELS.index(label) for _, label in pairs]]
+        loss = net(**inputs, targets=torch.cat([targets, torch.full((16, 2), 0.5)]))["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert loss.item() < 0.1
+    assert loss.item() < 0.35  # a third of the rows cannot do better than 0.69, which is 0.23 of the mean
     network.save(net.eval(), tokenizer, folder)
     return folder
 

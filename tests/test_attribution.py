@@ -114,7 +114,7 @@ def test_the_other_labels_direction_turns_every_sign(planted: Path) -> None:
 
 
 def test_lime_finds_the_weights_of_a_model_that_is_linear_in_its_words(tmp_path: Path) -> None:
-    weights = {"refund": [4, 0], "parcel": [0, 2], "money": [1, 0]}
+    weights = {"refund": [4.0, 0.0], "parcel": [0.0, 2.0], "money": [1.0, 0.0]}
     model = attribution.load(build(tmp_path / "bundle", weights, LABELS), inside=False)
     settings = Settings(steps=2, baseline="pad", samples=400, seed=0)
     texts = ["my refund money the parcel", "parcel"]

@@ -89,7 +89,7 @@ def test_the_surest_errors_are_explained_by_their_keyword(paths: Paths, metrics:
     best = part.loc[part.groupby("id")["attribution"].idxmax()].set_index("id")["word"]
     assert [best[id] for id in errors["id"]] == [KEYWORDS[label] for label in errors["predicted"]]
     texts = table.read(paths.data("ingest") / "test.parquet").set_index("id")["text"]
-    assert all(texts[one.id][one.start : one.end] == one.word for one in words.itertuples())
+    assert all(texts[one["id"]][one["start"] : one["end"]] == one["word"] for one in words.to_dict("records"))
 
 
 def test_methods_that_find_it_are_better_than_chance_and_each_measure_has_its_interval(metrics: dict[str, Any]) -> None:
@@ -219,9 +219,10 @@ def test_colours_stand_for_classes_while_they_are_few(classes: int, entries: int
     labels = [f"class {i}" for i in range(classes)]
     points = pd.DataFrame({"label": labels, "kind": "test", "wrong": False, "x": 0.0, "y": range(classes)})
     (panel,) = embedding_map.draw(points, labels).axes
-    assert len(panel.get_legend().get_texts()) == entries
-    drawn = next(one for one in panel.collections if len(one.get_offsets()) == classes)
-    assert len({tuple(shade) for shade in drawn.get_facecolors()}) == (classes if classes == 12 else 1)
+    legend = panel.get_legend()
+    assert legend and len(legend.get_texts()) == entries
+    drawn = next(one for one in panel.collections if len(np.asarray(one.get_offsets())) == classes)
+    assert len({tuple(shade) for shade in np.asarray(drawn.get_facecolor())}) == (classes if classes == 12 else 1)
 
 
 def test_the_same_encoder_is_known_whatever_its_file_looks_like(tmp_path: Path, tiny_encoder: Path) -> None:
