@@ -198,4 +198,4 @@ def grown(rows: Facts) -> str:
 
 def counted(rows: int | None) -> str:
     """A number of rows."""
-    return "not in the DVC cache" if rows is None else str(rows)
+    return "not known" if rows is None else str(rows)

@@ -17,7 +17,7 @@ TABLE = ".parquet"
 class Rows:
     """Rows of a table that differs: how many there were and are, and how many ids came and went.
 
-    Each is None where the table is not in the DVC cache.
+    Each is None where the table is not in the DVC cache, or its rows have no id.
     """
 
     was: int | None
@@ -93,7 +93,9 @@ def rows(was: str | None, now: str | None, kept: Objects) -> Rows:
 
 
 def ids(path: Path | None) -> set[str] | None:
-    """The ids of a table's rows; None where it is not in the cache."""
+    """The ids of a table's rows; None where it is not in the cache, or its rows have none."""
     from pyarrow import parquet
 
-    return None if path is None else set(parquet.read_table(path, columns=["id"])["id"].to_pylist())
+    if path is None or "id" not in parquet.read_schema(path).names:
+        return None
+    return set(parquet.read_table(path, columns=["id"])["id"].to_pylist())
