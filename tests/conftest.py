@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from vocabulary import vocabulary
 
 from flows import server
 from pipeline import params as parameters
@@ -43,13 +44,11 @@ def sentences() -> list[tuple[str, str]]:
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a random-weight BERT of width 32 with 2 layers, and a WordPiece tokenizer of the tests' sentences."""
     import torch
-    from tokenizers import BertWordPieceTokenizer
     from transformers import BertConfig, BertModel, BertTokenizer
 
     folder = tmp_path_factory.mktemp("tiny") / "encoder"
-    words = BertWordPieceTokenizer(lowercase=True)
-    words.train_from_iterator([text for text, _ in sentences()], vocab_size=300, min_frequency=1, show_progress=False)
-    tokenizer = BertTokenizer(vocab=words.get_vocab(), do_lower_case=True, model_max_length=32)
+    words = vocabulary([text for text, _ in sentences()], 300)
+    tokenizer = BertTokenizer(vocab=words, do_lower_case=True, model_max_length=32)
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(tokenizer),

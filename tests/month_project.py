@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from real_project import change, git
+from vocabulary import vocabulary
 
 from pipeline.params import read_yaml, to_yaml
 
@@ -96,13 +97,10 @@ def make(root: Path) -> Path:
 def random_encoder(folder: Path, demo: Path) -> Path:
     """A BERT of random weights over the demo's own words: a text's vector is a projection of its bag of words."""
     import torch
-    from tokenizers import BertWordPieceTokenizer
     from transformers import BertConfig, BertModel, BertTokenizer
 
-    words = BertWordPieceTokenizer(lowercase=True)
-    texts = (demo / "unlabelled.csv").read_text().splitlines()
-    words.train_from_iterator(texts, vocab_size=2000, min_frequency=2, show_progress=False)
-    tokenizer = BertTokenizer(vocab=words.get_vocab(), do_lower_case=True, model_max_length=64)
+    words = vocabulary((demo / "unlabelled.csv").read_text().splitlines(), 2000)
+    tokenizer = BertTokenizer(vocab=words, do_lower_case=True, model_max_length=64)
     torch.manual_seed(0)
     size: dict[str, Any] = {"hidden_size": 64, "intermediate_size": 64, "max_position_embeddings": 64}
     config = BertConfig(vocab_size=len(tokenizer), num_hidden_layers=1, num_attention_heads=2, **size)

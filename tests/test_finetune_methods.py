@@ -37,9 +37,9 @@ def project(tmp_path: Path, tiny_encoder: Path, rows: Rows, pairs: list[tuple[st
 @pytest.mark.parametrize("method", SMALL)
 def test_a_small_part_learns_and_the_rest_stays(project: Paths, params: Change, method: str) -> None:
     without_validation(project)
-    metrics = run(project, ways(params, method=method, epochs=12, lr=2e-2, head_lr=1e-9, dropout=0.0))
+    metrics = run(project, ways(params, method=method, epochs=12, lr=0.1, head_lr=1e-9, dropout=0.0))
     losses = pd.read_csv(project.data("finetune") / "history.csv")["loss"]
-    assert losses[-5:].mean() < 0.9 * losses[:5].mean(), "the head stood still, so it's the small part that learns"
+    assert losses[-15:].mean() < 0.9 * losses[:15].mean(), "the head stood still, so it's the small part that learns"
     assert metrics["trainable_parameters"] < 0.25 * metrics["parameters"]
     before = load_file(project.data("pretrain") / "encoder" / "model.safetensors")
     after = load_file(project.data("finetune") / "model" / "encoder" / "model.safetensors")

@@ -116,6 +116,8 @@ def rounds(results: Results) -> Chart | None:
     if len(rows) < 2 or "precision" not in rows or rows["precision"].isna().all():
         return None
     found, level = results.metrics["pseudo_label"], results.params["evaluate"]["interval"]
+    if not found["held_out_rows"]:
+        return None
     judged = rows[rows["precision"].notna()].assign(rows=found["held_out_rows"])
     lows = [wilson(share, count, level)[0] for share, count in zip(judged["precision"], judged["rows"], strict=True)]
     floor = max(0.0, np.floor(min(lows) * 5) / 5)
