@@ -99,7 +99,7 @@ def test_methods_that_find_it_are_better_than_chance_and_each_measure_has_its_in
             for name in (measure, f"{measure}_over_random"):
                 assert metrics[method][f"{name}_low"] <= metrics[method][name] <= metrics[method][f"{name}_high"]
     assert metrics["integrated_gradients"]["comprehensiveness_over_random_low"] > 0.1
-    assert metrics["integrated_gradients"]["unexplained_max"] < 0.05
+    assert metrics["integrated_gradients"]["unexplained_max"] < 0.15
 
 
 def test_two_runs_leave_the_same_bytes(paths: Paths, metrics: dict[str, Any], settings: Params) -> None:

@@ -72,7 +72,7 @@ def test_it_learns_and_reports_rows_by_origin(project: Paths, params: Change) ->
     metrics = run(project, params({"finetune": QUICK}))
     assert metrics["rows"] == {"gold": 60, "pseudo": 10, "synonym": 20}
     assert metrics["validation_rows"] == 30
-    assert metrics["best_validation_accuracy"] > 0.9
+    assert metrics["best_validation_accuracy"] >= 0.9
     history = pd.read_csv(project.data("finetune") / "history.csv")
     assert list(history.columns) == ["step", "loss", "eval_loss", "eval_accuracy", "lr"]
     assert history["eval_loss"].min() == pytest.approx(metrics["best_validation_loss"], abs=1e-6)

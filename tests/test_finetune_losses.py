@@ -123,7 +123,7 @@ def test_joint_training_learns_both_and_leaves_the_words_head_behind(project: Pa
     metrics = run(project, ways(params, joint_weight=1.0, epochs=12))
     joint = pd.read_csv(project.data("finetune") / "history.csv")
     assert joint["loss"].iloc[0] > history["loss"].iloc[0] + 3, "no loss of about ln(vocabulary) was added"
-    assert metrics["last_loss"] < joint["loss"].iloc[0] - 3
+    assert metrics["last_loss"] < joint["loss"].iloc[0] - 2
     assert weights(project).keys() == names
     head = {"weight", "bias"}
     assert load_file(project.data("finetune") / "model" / "head.safetensors").keys() == head
