@@ -60,7 +60,9 @@ def test_a_version_is_pushed_to_s3_and_pulled_back_when_nothing_is_left(project:
     assert not (project / "store").exists(), "pushed to the other remote"
 
     shutil.rmtree(project / ".dvc" / "cache")
-    shutil.rmtree(project / "data")
+    for folder in (project / "data").iterdir():
+        if folder.name != "counterfactual":  # no stage of this project: it was there from the first
+            shutil.rmtree(folder)
     for name in ("synonyms", "back"):
         (project / name).unlink()
     dvc(project, "pull")
