@@ -77,20 +77,17 @@ def run(root: Path, number: str, last: str | None, ready: Callable[[], None]) ->
     from prefect.exceptions import TerminationSignal
 
     from flows.verify import verify
-    from tasks.stage import value
+    from tasks.mistake import got
 
     logging.getLogger("prefect.task_runs").addFilter(said_once)
     ready()
     name = f"verify {datetime.now():%Y-%m-%d %H:%M:%S}"
     try:
-        found = value(verify.with_options(flow_run_name=name)(root, number, last, return_state=True))
+        return cast("Verification", got(verify.with_options(flow_run_name=name)(root, number, last, return_state=True)))
     except TerminationSignal:
         raise KeyboardInterrupt from None
     finally:
         settle(name)
-    if isinstance(found, BaseException):
-        raise found
-    return cast("Verification", found)
 
 
 def show(version: "Recorded", found: "Verification", last: str | None, others: list[str]) -> None:

@@ -1,16 +1,15 @@
 """Tables as a version's dvc.lock recorded them: from the working tree, the DVC cache or the remote, by their digest."""
 
-import hashlib
 from pathlib import Path
-from typing import Any
 
 from pipeline.errors import UserError
+from tasks.lock import Lock, outputs
+from tasks.objects import digest
 
 
-def md5_of(lock: dict[str, Any], path: str) -> str | None:
+def md5_of(lock: Lock, path: str) -> str | None:
     """The MD5 that a dvc.lock names for an output; None when it names none."""
-    outs = [out for stage in lock.get("stages", {}).values() for out in stage.get("outs", [])]
-    return next((out.get("md5") for out in outs if out["path"] == path), None)
+    return outputs(lock).get(path, {}).get("md5")
 
 
 def find(root: Path, path: str, md5: str) -> Path:
@@ -48,9 +47,3 @@ def pulled(root: Path, md5: str) -> Path | None:
     except (DvcException, OSError):
         return None
     return cached(root, md5)
-
-
-def digest(path: Path) -> str:
-    """MD5 of a file, as DVC records it: a name for content, no protection."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -99,6 +99,18 @@ def params(tiny_encoder: Path) -> Callable[..., Params]:
 
 
 @pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database with nothing in it: making one takes seconds."""
+    from tasks import registry
+
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        registry.connect(folder)
+    return folder / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Prefect server for the tests that run the flow more than once: each start takes seconds."""
     with pytest.MonkeyPatch.context() as patch:

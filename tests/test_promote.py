@@ -40,16 +40,6 @@ from tasks.registry import bundles, log
 TESTS = Path(__file__).parent
 
 
-@pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow database with nothing in it: making one takes seconds."""
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        registry.connect(folder)
-    return folder / "mlflow.db"
-
-
 @pytest.fixture
 def root(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with 400 test rows and an empty registry."""

@@ -39,16 +39,6 @@ LOCK = {
 }
 
 
-@pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow database with nothing in it: making one takes seconds."""
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        registry.connect(folder)
-    return folder / "mlflow.db"
-
-
 @pytest.fixture
 def project(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A git repository with a finished training: bundle, metrics, lock file, params."""
