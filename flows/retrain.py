@@ -90,8 +90,9 @@ def alone(root: Path) -> Iterator[None]:
 
 def take_in(root: Path, params: Params, night: Night, opened: registry.Run) -> None:
     """Bring ingest up to date with what is there, then let new texts and corrections in."""
+    options = patience(params, lambda _task, _run, state: from_outside(params, state))
     with Processes() as processes:
-        state = run_stage.with_options(name="ingest", task_run_name="ingest")(
+        state = run_stage.with_options(name="ingest", task_run_name="ingest", **options)(
             "ingest", root, processes, opened.curve, return_state=True
         )
     stage: Outcome = value(state)
@@ -99,10 +100,10 @@ def take_in(root: Path, params: Params, night: Night, opened: registry.Run) -> N
         if stage.user_error:
             raise UserError(stage.said.removeprefix("error: "))
         raise RuntimeError("the stage ingest failed")
-    options = patience(params, lambda _task, _run, state: from_outside(params, state))
-    night.texts = refresh.refresh.with_options(**options)(root, params, night.now)
+    night.texts = got(refresh.refresh.with_options(**options)(root, params, night.now, return_state=True))
     versions = nights.numbers(root, params)
-    taken: Corrections = refresh.feedback.with_options(**options)(root, params, night.now, versions)
+    corrected = refresh.feedback.with_options(**options)(root, params, night.now, versions, return_state=True)
+    taken: Corrections = got(corrected)
     night.corrections = taken.taken
     if len(taken.rows):
         night.errors = drift.error_counts(root, params, taken.rows)
@@ -110,9 +111,11 @@ def take_in(root: Path, params: Params, night: Night, opened: registry.Run) -> N
 
 def from_outside(params: Params, state: Any) -> bool:
     """Whether trying again may help: a disk or a network that failed, or a database or a dataset out of reach."""
-    error = state.data
+    found = value(state)
+    if isinstance(found, Outcome):  # of the stage ingest, which asks the source itself
+        return found.user_error and params.ingest.source != "files"
     asked = params.ingest.source != "files" or params.feedback.query is not None
-    return isinstance(error, OSError) or (isinstance(error, UserError) and asked)
+    return isinstance(found, OSError) or (isinstance(found, UserError) and asked)
 
 
 def situation(root: Path, params: Params, night: Night, champion: Champion | None, force: bool) -> Situation:

@@ -59,8 +59,9 @@ def run(root: Path, ready: Callable[[], None]) -> "Training":
 
 
 def said_once(record: logging.LogRecord) -> bool:
-    """Prefect logs a state that a task ends in on its own, and a failed one before that with an empty traceback."""
-    return not record.getMessage().startswith("Task run failed with state")
+    """Prefect logs the state that a task ends in twice, first with an empty traceback; what is tried again, once."""
+    told = record.getMessage()
+    return not told.startswith("Task run failed with state") or " will start " in told
 
 
 def settle(name: str) -> None:
