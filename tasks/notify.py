@@ -50,7 +50,7 @@ def to_url(key: str, address: str, title: str, body: str, kind: str) -> bool:
         raise UserError(
             f"{key}: expected an address that Apprise knows, such as json://host/path, found none; correct it"
         )
-    return bool(box.notify(body=body, title=title, notify_type=kind))
+    return bool(box.notify(body=body, title=title, notify_type=kind, body_format="text"))  # else mail loses its lines
 
 
 def to_block(slug: str, title: str, body: str) -> bool:

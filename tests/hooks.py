@@ -1,11 +1,18 @@
-"""A real HTTP server on loopback that keeps what is posted to it."""
+"""Real servers on loopback that keep what they are sent: by HTTP, and by SMTP."""
 
 import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from aiosmtpd.controller import Controller
+
+from flows.server import free_port
 
 
 @contextmanager
@@ -30,3 +37,21 @@ def hook(status: int = 200) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def mailbox() -> Iterator[tuple[str, list[EmailMessage]]]:
+    """Host and port of a mail server that asks for no password, and the mails that it was given so far."""
+    taken: list[EmailMessage] = []
+
+    class Keep:
+        async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
+            taken.append(message_from_bytes(envelope.content, policy=default))
+            return "250 taken"
+
+    controller = Controller(Keep(), hostname="127.0.0.1", port=free_port())
+    controller.start()
+    try:
+        yield f"127.0.0.1:{controller.port}", taken
+    finally:
+        controller.stop()

@@ -1,10 +1,10 @@
-"""Messages reach a webhook and a Prefect block; a failure is told by its place, and no address is ever shown."""
+"""Messages reach a webhook, a mailbox, a Prefect block; a failure is told by its place, no address is ever shown."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hooks import hook
+from hooks import hook, mailbox
 from prefect.states import State
 
 from tasks import notify
@@ -13,8 +13,8 @@ from tasks.patience import patience
 ROOT = Path(__file__).parent.parent
 
 
-def send(address: str) -> State:
-    state: Any = notify.send.fn(0, address, "demo: refused version 4", "because", "warning")
+def send(address: str, body: str = "because") -> State:
+    state: Any = notify.send.fn(0, address, "demo: refused version 4", body, "warning")
     return state
 
 
@@ -26,6 +26,17 @@ def test_a_webhook_gets_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [(one["title"], one["message"], one["type"]) for one in posted] == [
         ("demo: refused version 4", "because", "warning")
     ]
+
+
+def test_an_email_arrives_line_by_line() -> None:
+    with mailbox() as (place, taken):
+        state = send(f"mailto://{place}?mode=insecure&from=gleaner@example.org&to=ops@example.org", "because\nnew rows")
+    assert state.is_completed(), state.message
+    (mail,) = taken
+    assert (mail["Subject"], mail["To"]) == ("demo: refused version 4", "ops@example.org")
+    plain, page = mail.iter_parts()
+    assert plain.get_content().splitlines()[:2] == ["because", "new rows"]
+    assert "<br" in page.get_content()
 
 
 @pytest.mark.parametrize(

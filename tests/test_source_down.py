@@ -80,7 +80,7 @@ def test_a_source_that_is_down_is_asked_again(root: Path) -> None:
     assert third.returncode == 0, third.stdout + third.stderr
     assert DOWN in third.stderr
     rows_read = pd.read_parquet(root / "data" / "ingest" / "train.parquet")["text"]
-    assert set(text for text, _ in NEW) <= set(rows_read)
+    assert {text for text, _ in NEW} <= set(rows_read)
     from tasks.registry import nights
 
     told = nights.nights(root, load(root / "params.yaml"))
