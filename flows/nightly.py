@@ -4,30 +4,35 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from flows.session import session
+from flows.session import FlowRun, session
 from pipeline.errors import UserError
 from pipeline.params import load
 
 
 def main(root: Path, force: bool, now: datetime | None = None) -> int:
     """0 promoted or no reason to train, 1 refused or failed, 2 on a user's mistake, 130 on Ctrl-C."""
-
-    def work(name: str) -> int:
-        from flows import night
-        from flows.retrain import retrain
-        from tasks.mistake import got
-
-        found: night.Night = got(retrain.with_options(flow_run_name=name)(root, force, now, return_state=True))
-        print("\n".join([night.headline(found), *(f"  {line}" for line in night.told(found))]))
-        print("".join(f"  not told: {line}\n" for line in found.unsent), end="")
-        return found.exit_code
-
     try:
         load(root / "params.yaml")
-        return session(root, "retrain", work)
+        with session(root) as flow_run:
+            return run(root, force, now, flow_run)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped; `gleaner retrain` goes on from here", file=sys.stderr)
         return 130
+
+
+def run(root: Path, force: bool, now: datetime | None, flow_run: FlowRun) -> int:
+    """Run the flow and print what it came to."""
+    from flows import night
+    from flows.retrain import retrain
+    from tasks import registry
+    from tasks.mistake import got
+
+    registry.connect(root)
+    with flow_run("retrain") as name:
+        found: night.Night = got(retrain.with_options(flow_run_name=name)(root, force, now, return_state=True))
+        print("\n".join([night.headline(found), *(f"  {line}" for line in night.told(found))]))
+        print("".join(f"  not told: {line}\n" for line in found.unsent), end="")
+    return found.exit_code
