@@ -2,13 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
 from flows import summary
-from flows.session import FlowRun, session
+from flows.exit_code import exit_code
+from flows.session import session
 from pipeline.errors import UserError
 from pipeline.params import load
 
@@ -19,20 +20,19 @@ if TYPE_CHECKING:
 STYLE = {"match": "green", "as recorded": "yellow", "differs": "red", "failed": "red"}
 
 
+@exit_code(stopped="nothing is left behind and nothing was recorded")
 def main(root: Path, wanted: str | None, last: str | None) -> int:
     """Rebuild and compare; 0 match, 1 differs or broke, 2 on a user's mistake, 130 on Ctrl-C."""
-    try:
-        with session(root) as flow_run:  # first of all: whatever imports Prefect reads its address
-            version = find(root, wanted, last)
-            others = unlike(root, version)
-            warn(others)
-            found = run(root, version.number, last, flow_run)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; nothing is left behind and nothing was recorded", file=sys.stderr)
-        return 130
+    with session(root) as flow_run:
+        from flows.verify import verify
+        from tasks.mistake import got
+
+        version = find(root, wanted, last)
+        others = unlike(root, version)
+        warn(others)
+        with flow_run("verify") as name:
+            flow = verify.with_options(flow_run_name=name)
+            found: Verification = got(flow(root, version.number, last, return_state=True))
     show(version, found, last, others)
     return found.exit_code
 
@@ -66,15 +66,6 @@ def warn(others: list[str]) -> None:
         print(f"warning: {line}", file=sys.stderr)
     if others:
         print("warning: bits may differ for that reason alone", file=sys.stderr)
-
-
-def run(root: Path, number: str, last: str | None, flow_run: FlowRun) -> "Verification":
-    """Run the flow."""
-    from flows.verify import verify
-    from tasks.mistake import got
-
-    with flow_run("verify") as name:
-        return cast("Verification", got(verify.with_options(flow_run_name=name)(root, number, last, return_state=True)))
 
 
 def show(version: "Recorded", found: "Verification", last: str | None, others: list[str]) -> None:
