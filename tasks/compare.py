@@ -13,7 +13,8 @@ from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.promotion import Case, Model, Rows
 from pipeline.stage import Paths, withheld
-from tasks import recorded
+from tasks import objects
+from tasks.lock import md5_of
 from tasks.mistake import told
 from tasks.registry import bundles, log, lookup
 from tasks.registry.lookup import Recorded
@@ -94,23 +95,23 @@ def answers(version: Recorded, rows: pd.DataFrame, batch_size: int, scratch: Pat
 def test_rows(root: Path, version: Recorded) -> tuple[pd.DataFrame, str]:
     """The labelled test rows that a version was registered with, and the MD5 of their file."""
     lock = version.lock_or_none()
-    md5 = recorded.md5_of(lock, TEST) if lock else None
+    md5 = md5_of(lock, TEST) if lock else None
     if md5 is None:
         raise UserError(
             f"{version.title}: expected {TEST} in the dvc.lock that it was registered with, found none; "
             "`gleaner run` registers versions with it"
         )
-    rows = table.read(recorded.find(root, TEST, md5))
+    rows = table.read(objects.find(root, TEST, md5))
     return rows[rows["label"].notna()].reset_index(drop=True), md5
 
 
 def known_rows(root: Path, version: Recorded) -> list[pd.DataFrame] | None:
     """The gold rows that a version was trained and tuned on; None when they cannot be had any more."""
     lock = version.lock_or_none()
-    digests = {path: recorded.md5_of(lock, path) for path in KNOWN} if lock else {}
+    digests = {path: md5_of(lock, path) for path in KNOWN} if lock else {}
     if digests.get(KNOWN[0]) is None:
         return None
     try:
-        return [table.read(recorded.find(root, path, md5)) for path, md5 in digests.items() if md5]
+        return [table.read(objects.find(root, path, md5)) for path, md5 in digests.items() if md5]
     except UserError:
         return None

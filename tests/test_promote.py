@@ -33,7 +33,8 @@ from pipeline import classifier
 from pipeline.errors import UserError
 from pipeline.params import Params, read_yaml
 from pipeline.promotion import from_json
-from tasks import recorded, registry
+from tasks import objects, registry
+from tasks.lock import md5_of
 from tasks.promote import LATEST, PAGE
 from tasks.registry import bundles, log
 
@@ -156,15 +157,15 @@ def test_the_recorded_test_rows_are_used_wherever_they_still_are(root: Path, par
     assert promote(root, params).outcome == "promoted"
     scored(root, 300, rows=50)
     cache = root / ".dvc" / "cache"
-    md5 = recorded.md5_of(read_yaml(root / "dvc.lock"), "data/ingest/test.parquet")
+    md5 = md5_of(read_yaml(root / "dvc.lock"), "data/ingest/test.parquet")
     remote = root / "remote"
     shutil.move(cache / "files", remote / "files")
     config = (root / ".dvc" / "config").read_text()
     there = f"    remote = near\n['remote \"near\"']\n    url = {remote}\n"
     (root / ".dvc" / "config").write_text(config + there)
     write(root, "test", texts("w", 50))
-    pulled = recorded.find(root, "data/ingest/test.parquet", str(md5))
-    assert recorded.digest(pulled) == md5 and pulled.is_relative_to(cache)
+    pulled = objects.find(root, "data/ingest/test.parquet", str(md5))
+    assert objects.digest(pulled) == md5 and pulled.is_relative_to(cache)
     shutil.rmtree(cache)
     shutil.rmtree(remote)
     with pytest.raises(
