@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import night, server
-from flows.run import said_once
+from flows.session import said_once
 from pipeline import month
 from pipeline.errors import UserError
 from pipeline.month import Day, Kind

@@ -1,18 +1,15 @@
-"""What `gleaner verify-version` does: the verifying flow on a server that is there or is started, and its answer."""
+"""What `gleaner verify-version` does: the verifying flow in a session, and its answer."""
 
-import logging
 import sys
-from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
 from flows import summary
-from flows.run import said_once, settle
-from flows.server import interruptible, server
+from flows.exit_code import exit_code
+from flows.session import session
 from pipeline.errors import UserError
 from pipeline.params import load
 
@@ -23,20 +20,19 @@ if TYPE_CHECKING:
 STYLE = {"match": "green", "as recorded": "yellow", "differs": "red", "failed": "red"}
 
 
+@exit_code(stopped="nothing is left behind and nothing was recorded")
 def main(root: Path, wanted: str | None, last: str | None) -> int:
     """Rebuild and compare; 0 match, 1 differs or broke, 2 on a user's mistake, 130 on Ctrl-C."""
-    try:
-        with interruptible(), server(root) as ready:  # first of all: whatever imports Prefect reads its address
-            version = find(root, wanted, last)
-            others = unlike(root, version)
-            warn(others)
-            found = run(root, version.number, last, ready)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; nothing is left behind and nothing was recorded", file=sys.stderr)
-        return 130
+    with session(root) as flow_run:
+        from flows.verify import verify
+        from tasks.mistake import got
+
+        version = find(root, wanted, last)
+        others = unlike(root, version)
+        warn(others)
+        with flow_run("verify") as name:
+            flow = verify.with_options(flow_run_name=name)
+            found: Verification = got(flow(root, version.number, last, return_state=True))
     show(version, found, last, others)
     return found.exit_code
 
@@ -70,24 +66,6 @@ def warn(others: list[str]) -> None:
         print(f"warning: {line}", file=sys.stderr)
     if others:
         print("warning: bits may differ for that reason alone", file=sys.stderr)
-
-
-def run(root: Path, number: str, last: str | None, ready: Callable[[], None]) -> "Verification":
-    """Run the flow once the server is ready. Prefect reads its settings when it is imported, hence the imports here."""
-    from prefect.exceptions import TerminationSignal
-
-    from flows.verify import verify
-    from tasks.mistake import got
-
-    logging.getLogger("prefect.task_runs").addFilter(said_once)
-    ready()
-    name = f"verify {datetime.now():%Y-%m-%d %H:%M:%S}"
-    try:
-        return cast("Verification", got(verify.with_options(flow_run_name=name)(root, number, last, return_state=True)))
-    except TerminationSignal:
-        raise KeyboardInterrupt from None
-    finally:
-        settle(name)
 
 
 def show(version: "Recorded", found: "Verification", last: str | None, others: list[str]) -> None:

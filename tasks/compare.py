@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import pandas as pd
 from prefect import task
@@ -14,13 +13,12 @@ from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.promotion import Case, Model, Rows
 from pipeline.stage import Paths, withheld
-from tasks import recorded
+from tasks import objects
+from tasks.lock import md5_of
 from tasks.mistake import told
-from tasks.registry import bundles, log
+from tasks.registry import bundles, log, lookup
+from tasks.registry.lookup import Recorded
 from tasks.registry.store import connect
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 TEST = "data/ingest/test.parquet"
 KNOWN = ("data/ingest/train.parquet", "data/ingest/validation.parquet")
@@ -31,8 +29,8 @@ class Pair:
     """A challenger and the champion that it wants to follow."""
 
     model: str
-    champion: bundles.Registered
-    challenger: bundles.Registered
+    champion: Recorded
+    challenger: Recorded
     named: bool  # by number, not by the alias
     notes: tuple[str, ...] = ()
 
@@ -48,22 +46,21 @@ def choose(root: Path, params: Params, number: str | None) -> Pair:
         raise UserError(f"{model}: expected a champion to compare with, found none; `gleaner run` registers the first")
     if found.moved_by_hand:
         raise UserError(log.by_hand(model, found))
-    wanted = number or bundles.alias(client, model, "challenger")
+    wanted = number or lookup.alias(client, model, "challenger")
     if wanted is None:
         raise UserError(f"{model}: expected a version with the alias challenger, found none; name one with --version")
-    challenger = bundles.version(client, model, wanted)
+    challenger = lookup.numbered(client, model, wanted)
     if challenger.number == champion:
         raise UserError(f"{model}: expected a challenger, found version {champion}, which is the champion already")
-    return Pair(model, bundles.version(client, model, champion), challenger, number is not None, log.notes(found))
+    return Pair(model, lookup.numbered(client, model, champion), challenger, number is not None, log.notes(found))
 
 
 @task(name="compare", task_run_name="compare", cache_policy=NO_CACHE, persist_result=False)
 @told
 def compare(root: Path, params: Params, pair: Pair) -> Case:
     """Both answer the challenger's own test rows, less those that the champion knows; their bundles are checked."""
-    client = connect(root)
-    test, md5 = test_rows(root, client, pair.challenger)
-    known = known_rows(root, client, pair.champion)
+    test, md5 = test_rows(root, pair.challenger)
+    known = known_rows(root, pair.champion)
     left_out = promotion.seen(test, known) if known is not None else pd.Series(False, index=test.index)
     rows = test[~left_out].reset_index(drop=True)
     if rows.empty:
@@ -72,8 +69,8 @@ def compare(root: Path, params: Params, pair: Pair) -> Case:
             "label fresh ones"
         )
     scratch, batch = Paths(root).scratch("promotion"), params.encoder.batch_size
-    champion, old = answers(client, pair.champion, rows, batch, scratch)
-    challenger, new = answers(client, pair.challenger, rows, batch, scratch)
+    champion, old = answers(pair.champion, rows, batch, scratch)
+    challenger, new = answers(pair.challenger, rows, batch, scratch)
     about = Rows(
         md5=md5,
         digest=promotion.digest(test),
@@ -86,37 +83,35 @@ def compare(root: Path, params: Params, pair: Pair) -> Case:
     return Case(pair.model, champion, challenger, answered, about)
 
 
-def answers(
-    client: "MlflowClient", version: bundles.Registered, rows: pd.DataFrame, batch_size: int, scratch: Path
-) -> tuple[Model, list[str]]:
+def answers(version: Recorded, rows: pd.DataFrame, batch_size: int, scratch: Path) -> tuple[Model, list[str]]:
     """What a version answers to each row, after every byte of its bundle was checked."""
     scratch.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=scratch) as folder, withheld(scratch / "crash.txt"):
-        bundle = bundles.fetch(client, version, Path(folder))
+        bundle = bundles.fetch(version, Path(folder))
         labels, found = promotion.answers(bundle, rows, batch_size, scratch / "answers")
         return Model(version.number, version.run, bundles.seal_of(bundle), labels), found
 
 
-def test_rows(root: Path, client: "MlflowClient", version: bundles.Registered) -> tuple[pd.DataFrame, str]:
+def test_rows(root: Path, version: Recorded) -> tuple[pd.DataFrame, str]:
     """The labelled test rows that a version was registered with, and the MD5 of their file."""
-    lock = bundles.recorded_lock(client, version)
-    md5 = recorded.md5_of(lock, TEST) if lock else None
+    lock = version.lock_or_none()
+    md5 = md5_of(lock, TEST) if lock else None
     if md5 is None:
         raise UserError(
             f"{version.title}: expected {TEST} in the dvc.lock that it was registered with, found none; "
             "`gleaner run` registers versions with it"
         )
-    rows = table.read(recorded.find(root, TEST, md5))
+    rows = table.read(objects.find(root, TEST, md5))
     return rows[rows["label"].notna()].reset_index(drop=True), md5
 
 
-def known_rows(root: Path, client: "MlflowClient", version: bundles.Registered) -> list[pd.DataFrame] | None:
+def known_rows(root: Path, version: Recorded) -> list[pd.DataFrame] | None:
     """The gold rows that a version was trained and tuned on; None when they cannot be had any more."""
-    lock = bundles.recorded_lock(client, version)
-    digests = {path: recorded.md5_of(lock, path) for path in KNOWN} if lock else {}
+    lock = version.lock_or_none()
+    digests = {path: md5_of(lock, path) for path in KNOWN} if lock else {}
     if digests.get(KNOWN[0]) is None:
         return None
     try:
-        return [table.read(recorded.find(root, path, md5)) for path, md5 in digests.items() if md5]
+        return [table.read(objects.find(root, path, md5)) for path, md5 in digests.items() if md5]
     except UserError:
         return None

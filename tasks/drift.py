@@ -13,7 +13,7 @@ from pipeline.embeddings import embed
 from pipeline.params import Params
 from pipeline.stage import Paths
 from tasks.mistake import told
-from tasks.registry import bundles, connect, nights
+from tasks.registry import bundles, connect, lookup, nights
 from tasks.registry.nights import Champion
 
 
@@ -61,8 +61,8 @@ def load(root: Path, params: Params, number: str) -> classifier.Classifier:
     """The classifier of a registered version; its bundle is checked before it is read."""
     client = connect(root)
     with TemporaryDirectory() as folder:
-        version = bundles.version(client, params.registry.model, number)
-        return classifier.load(bundles.fetch(client, version, Path(folder)))
+        version = lookup.numbered(client, params.registry.model, number)
+        return classifier.load(bundles.fetch(version, Path(folder)))
 
 
 def predicted(model: classifier.Classifier, texts: list[str]) -> list[str]:

@@ -17,6 +17,11 @@ def outputs(lock: Lock) -> dict[str, Entry]:
     return {out["path"]: out for stage in lock["stages"].values() for out in stage.get("outs", [])}
 
 
+def md5_of(lock: Lock, path: str) -> str | None:
+    """The MD5 of an output; None where no stage made one of this path."""
+    return outputs(lock).get(path, {}).get("md5")
+
+
 def is_code(path: str) -> bool:
     """Whether a path names code or settings, not data."""
     parts = PurePosixPath(path).parts

@@ -1,4 +1,7 @@
-"""Recorded outputs by their MD5, out of the project's DVC cache or its default remote; neither is written to."""
+"""Recorded outputs by their MD5, out of the project's DVC cache or its default remote.
+
+Neither is written to, but for `find`, which leaves in the cache what it had to fetch.
+"""
 
 import hashlib
 import json
@@ -28,6 +31,22 @@ class Objects:
         """The object in the cache, if it is there."""
         path = Path(self.repo.cache.local.oid_to_path(md5))
         return path if path.is_file() else None
+
+    def intact(self, md5: str) -> Path | None:
+        """The same; one that was changed there does not count."""
+        path = self.cached(md5)
+        return path if path is not None and digest(path) == md5 else None
+
+    def pulled(self, md5: str) -> Path | None:
+        """The object, after fetching it into the cache from the default remote; None when that fails."""
+        from dvc.exceptions import DvcException
+        from dvc_data.hashfile.hash_info import HashInfo
+
+        try:
+            self.repo.cloud.pull([HashInfo("md5", md5)])
+        except (DvcException, OSError):
+            return None
+        return self.intact(md5)
 
     def content(self, md5: str) -> bytes | None:
         """The object's bytes, from the cache, else from the remote; None where neither has it."""
@@ -95,6 +114,21 @@ def objects(root: Path) -> Iterator[Objects]:
 
     with Repo(str(root), _wait_for_lock=True) as repo:
         yield Objects(repo)
+
+
+def find(root: Path, path: str, md5: str) -> Path:
+    """A file with the content that was recorded, wherever it still is; UserError when it is nowhere."""
+    here = root / path
+    if here.exists() and digest(here) == md5:
+        return here
+    with objects(root) as kept:
+        place = kept.intact(md5) or kept.pulled(md5)
+    if place is None:
+        raise UserError(
+            f"{path}: expected the content with MD5 {md5} that the version was made with, found it neither in the "
+            "working tree nor in the DVC cache nor in the remote; `dvc pull` on a machine that has it, then `dvc push`"
+        )
+    return place
 
 
 def made(place: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.promotion.ledger import Action
 from tasks.mistake import told
-from tasks.registry import bundles, log
+from tasks.registry import bundles, log, lookup
 from tasks.registry.store import connect
 
 
@@ -41,7 +41,7 @@ def move_back(root: Path, params: Params, to: str | None, why: str, flow_run: st
     found = log.standing(client, model)
     target = goal(model, found, to)
     with TemporaryDirectory() as folder:
-        bundles.fetch(client, bundles.version(client, model, target), Path(folder))
+        bundles.fetch(lookup.numbered(client, model, target), Path(folder))
     champion, (action, default, said) = str(found.ledger.champion), kind(model, found, target)
     entered, ledger = log.append(client, model, log.entry(action, target, champion, why or default, flow_run))
     notes = (*log.notes(found), *(fault for fault in ledger.faults if fault not in found.ledger.faults))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 from mlflow import MlflowClient
 from word_bundle import build
 
@@ -46,6 +47,13 @@ def make(root: Path, rows: int = 400, store: Path | None = None) -> Path:
     write(root, "train", texts("n", 1))
     write(root, "validation", [])
     return root
+
+
+def start(folder: Path, store: Path, patch: pytest.MonkeyPatch) -> Path:
+    """A project with 400 test rows and an empty registry of its own."""
+    patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    patch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    return make(folder / "project", store=store)
 
 
 def texts(letter: str, rows: int) -> list[str]:
@@ -160,6 +168,16 @@ def champion(root: Path) -> str | None:
     return log.where(registry.connect(root), MODEL)[0]
 
 
+def ledger(root: Path) -> log.Ledger:
+    """The promotion log."""
+    return log.read(registry.connect(root), MODEL)
+
+
+def actions(root: Path) -> list[tuple[str, str]]:
+    """What was entered in it, for which version."""
+    return [(one.action, one.version) for one in ledger(root).entries]
+
+
 def command(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """`gleaner` with these words, as a user runs it."""
     return subprocess.run(
@@ -207,11 +225,11 @@ def check_race(root: Path, first: int, last: int, told: list[list[dict[str, Any]
         (loser,) = [one for one in ours if one["outcome"] == "lost"]
         assert f"meanwhile version {number} became champion" in loser["said"]
         assert [one["shown"] for one in ours] == [str(number)] * 2
-    ledger = log.read(registry.connect(root), MODEL)
-    assert ledger.faults == () and [one.number for one in ledger.entries] == list(range(1, len(ledger.entries) + 1))
-    assert [reign.version for reign in ledger.reigns] == [str(number) for number in range(first - 1, last + 1)]
+    found = ledger(root)
+    assert found.faults == () and [one.number for one in found.entries] == list(range(1, len(found.entries) + 1))
+    assert [reign.version for reign in found.reigns] == [str(number) for number in range(first - 1, last + 1)]
     for number in range(first, last + 1):
-        attempts = [one for one in ledger.entries if one.version == str(number) and one.action == "promote"]
-        assert 1 <= len(attempts) <= 2 and sum(map(ledger.took_effect, attempts)) == 1
+        attempts = [one for one in found.entries if one.version == str(number) and one.action == "promote"]
+        assert 1 <= len(attempts) <= 2 and sum(map(found.took_effect, attempts)) == 1
         assert {one.expected for one in attempts} == {str(number - 1)}
     assert champion(root) == str(last)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -27,6 +28,7 @@ from pipeline.gate import Verdict
 from pipeline.params import Params, read_yaml, to_yaml
 from tasks import registry
 from tasks.lineage import digest, lineage
+from tasks.registry import lookup
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -246,6 +248,9 @@ def test_a_version_carries_what_its_commit_does_not_tell(project: Path, local: P
     assert found.gate() == {"status": "pass", "reasons": ["pass: one", "off: two"]}
     assert found.lock() == LOCK and found.params() == read_yaml(project / "params.yaml")
     assert found.metrics()["evaluate.accuracy"] == 0.5
+    assert found.made_of["gleaner.dvc_lock"] == digest(LOCK) and found.lock_or_none() == LOCK
+    same = lookup.numbered(opened.client, version.model, version.number)
+    assert replace(same, client=found.client) == found and same.aliases == ("challenger", "champion")
 
 
 def test_a_variable_in_the_params_is_recorded_as_one(
@@ -275,6 +280,7 @@ def test_a_piece_that_was_not_recorded_is_named(project: Path, local: Params, op
         found.patch()
     with pytest.raises(UserError, match=r"gleaner-demo version 1: expected dvc\.lock among the artifacts"):
         found.lock()
+    assert found.lock_or_none() is None
 
 
 def test_a_version_is_compared_with_the_champion_and_the_champion_with_the_one_before(

@@ -1,8 +1,8 @@
-"""What a registered version was made of, as its run recorded it; files are downloaded when they are asked for."""
+"""Registered versions, and what each was made of as its run recorded it; files are downloaded when asked for."""
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,13 +12,18 @@ from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from pipeline.errors import UserError
 from pipeline.params import Params
 from tasks.lock import Lock
 from tasks.registry.runs import ABOUT, GATE, PATCH
 from tasks.registry.store import connect, own_store, store
+
+MADE_OF = ("gleaner.git_commit", "gleaner.git_dirty", "gleaner.dvc_lock", "gleaner.data", "gleaner.params")
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,11 @@ class Recorded:
     def title(self) -> str:
         """How messages call it."""
         return f"{self.model} version {self.number}"
+
+    @property
+    def made_of(self) -> dict[str, str]:
+        """Digests and commit that it was registered with."""
+        return {name: self.tags[name] for name in MADE_OF if name in self.tags}
 
     @property
     def commit(self) -> str:
@@ -75,6 +85,13 @@ class Recorded:
         found: Lock = YAML(typ="safe", pure=True).load(self.file("dvc.lock"))
         return found
 
+    def lock_or_none(self) -> Lock | None:
+        """The same; None where it cannot be had or read any more."""
+        try:
+            return self.lock()
+        except (MlflowException, OSError, UserError, YAMLError):
+            return None
+
     def params(self) -> dict[str, Any]:
         """params.yaml as it was; a ${VARIABLE} in it stays one."""
         found: dict[str, Any] = YAML(typ="safe", pure=True).load(self.file("params.yaml"))
@@ -100,12 +117,17 @@ class Recorded:
         with TemporaryDirectory() as folder:
             return Path(self.client.download_artifacts(self.run, path, folder)).read_bytes()
 
+    def download(self, folder: Path) -> Path:
+        """Copy the bundle that is served into ``folder``, as the store has it; `bundles.fetch` checks it, too."""
+        uri = f"models:/{self.model}/{self.number}/artifacts/bundle"
+        store = self.client.tracking_uri
+        return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder), tracking_uri=store))
+
     @contextmanager
     def bundle(self) -> Iterator[Path]:
-        """The folder of the bundle that is served, as the store has it; not checked."""
+        """The folder of the bundle for the block; not checked."""
         with TemporaryDirectory() as folder:
-            uri = f"models:/{self.model}/{self.number}/artifacts/bundle"
-            yield Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder))
+            yield self.download(Path(folder))
 
     def mark(self, tags: dict[str, str]) -> None:
         """Tags of the version, over those of the same name."""
@@ -126,6 +148,25 @@ def find(root: Path, params: Params, wanted: str | None) -> Recorded:
     return chosen[0]
 
 
+def numbered(client: MlflowClient, model: str, number: str) -> Recorded:
+    """The version of this number; UserError names those that there are when there is none such."""
+    try:
+        found = client.get_model_version(model, number)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        numbers = sorted(int(one.version) for one in client.search_model_versions(f"name = '{model}'"))
+        there = f"one of {', '.join(map(str, numbers))}" if numbers else "a registered version, and there is none"
+        raise UserError(f"{model}: expected {there}, found {number}; see `gleaner history`") from None
+    return recorded(client, found, found.aliases)
+
+
+def alias(client: MlflowClient, model: str, name: str) -> str | None:
+    """The number of the version that an alias stands at; None where there is none."""
+    found = client.get_registered_model(model).aliases.get(name)
+    return None if found is None else str(found)
+
+
 def known(root: Path, params: Params) -> list[Recorded]:
     """All registered versions, oldest first. Makes no store where there is none."""
     if store(root) == own_store(root) and not (root / "mlflow.db").exists():
@@ -136,10 +177,16 @@ def known(root: Path, params: Params) -> list[Recorded]:
     aliases = client.get_registered_model(model).aliases
     found = []
     for version in client.search_model_versions(f"name = '{model}'"):
-        own = tuple(sorted(alias for alias, number in aliases.items() if str(number) == str(version.version)))
-        when = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
-        found.append(Recorded(client, model, str(version.version), own, dict(version.tags), str(version.run_id), when))
+        own = [alias for alias, number in aliases.items() if str(number) == str(version.version)]
+        found.append(recorded(client, version, own))
     return sorted(found, key=lambda one: int(one.number))
+
+
+def recorded(client: MlflowClient, version: ModelVersion, aliases: Iterable[str]) -> Recorded:
+    """A version as MLflow describes it; a search leaves its aliases out."""
+    when = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
+    number, run = str(version.version), str(version.run_id)
+    return Recorded(client, version.name, number, tuple(sorted(aliases)), dict(version.tags), run, when)
 
 
 def baseline(root: Path, params: Params, version: Recorded) -> Recorded | None:

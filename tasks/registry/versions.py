@@ -35,7 +35,7 @@ SIGNATURE = ModelSignature(
 
 @dataclass(frozen=True)
 class Version:
-    """A registered model version."""
+    """The version that registering came to."""
 
     model: str
     number: str
