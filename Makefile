@@ -17,8 +17,8 @@ setup: $(STAMPS)/python $(STAMPS)/system $(STAMPS)/wordnet  ## Everything that t
 run: setup  ## Train on the bundled demo (or on what params.yaml says), judge, register
 	@$(BIN)/gleaner run
 
-test: setup $(STAMPS)/test-system  ## The whole suite
-	@$(BIN)/python -m pytest
+test: setup $(STAMPS)/test-system  ## The whole suite, two files at a time
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 ui: setup  ## Prefect's and MLflow's pages on loopback
 	@$(BIN)/gleaner ui

@@ -3,10 +3,6 @@
 gleaner retrain
 """
 
-import fcntl
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +12,7 @@ from prefect import flow, runtime
 from prefect.states import Completed, Failed, State
 
 from flows import night as nightly
+from flows.alone import alone
 from flows.night import Night, Result, because
 from flows.promote import promote
 from flows.server import configure
@@ -67,25 +64,6 @@ def work(root: Path, params: Params, night: Night, opened: registry.Run, force: 
     night.found = situation(root, params, night, champion, force)
     night.decision = retraining.decide(night.found, params.retrain)
     return learn(root, night, champion) if night.decision.train else "skipped"
-
-
-@contextmanager
-def alone(root: Path) -> Iterator[None]:
-    """Only one night at a time, whoever starts it; the lock goes with the process, however that ends."""
-    path = Paths(root).scratch("retrain") / "lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise UserError(
-                f"retrain: expected no other night at work here, found process {file.read() or 'unknown'}; wait for it"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
 
 
 def take_in(root: Path, params: Params, night: Night, opened: registry.Run) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import server
+from flows.bury import bury
 from flows.ui import prefect
 from pipeline.errors import UserError
 from pipeline.params import load, read_yaml
@@ -22,6 +23,8 @@ def main(root: Path) -> int:
         with server.interruptible(), prefect() as (url, own):
             ask(root, "work-pool", "create", pool, "--type", "process", "--overwrite")
             ask(root, "--no-prompt", "deploy", "--all")
+            if dead := bury(root, [str(one.get("name")) for one in deployments(root)]):
+                print(f"{dead} night(s) died with their machine or worker: marked as crashed")
             output = Path(os.environ["PREFECT_HOME"]) / "worker.log"
             worker = server.spawn(["prefect", "worker", "start", "--pool", pool, "--type", "process"], output)
             try:
