@@ -1,5 +1,6 @@
 """What the methods ask of the model: each text once, at the served precision, and no more passes than needed."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,13 @@ import pytest
 import torch
 from captum.attr import LayerIntegratedGradients
 from explaining import LABELS, SETTINGS, directions, planted_texts, train_planted
+from safetensors.torch import save_file
 from word_bundle import build
 
-from pipeline import attribution, classifier
+from pipeline import attribution, classifier, export, network
 from pipeline.attribution.batches import batches, encoder_score
 from pipeline.classifier import Classifier
+from pipeline.stage import write_json
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +83,26 @@ def test_integrated_gradients_are_captums_own_with_fewer_passes(planted: Path, m
     for place, row in enumerate(batch.rows):
         words = len(found[row].words)
         assert found[row].words == pytest.approx(by_layer[place, 1 : words + 1].tolist(), abs=1e-5)
+
+
+def test_what_is_explained_is_the_served_answer_with_its_class_offsets(
+    planted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(planted, bundle)
+    net, tokenizer, about = network.load(planted)
+    net.shift([0.0, 50.0])  # as export does: the second class always wins
+    save_file(net.heads(), bundle / "head.safetensors")
+    tokenizer.backend_tokenizer.save(str(bundle / "tokenizer.json"))
+    export.to_onnx(net, bundle / "model.onnx")
+    write_json(about | {"temperature": 1.0, "pad_id": 0, "serve": "float32", "lineage": {}}, bundle / "classifier.json")
+    classifier.seal(bundle)
+    text = [planted_texts(1)[0][0]]  # of the first class
+    served, before = attribution.load(bundle, inside=True), attribution.load(planted, inside=True)
+    assert "not exported yet: labels and scores before calibration and class offsets" in capsys.readouterr().err
+    assert (before.logits(text).argmax(), served.logits(text).argmax()) == (0, 1)
+    (moved,) = attribution.attribute("integrated_gradients", served, text, -directions(1), SETTINGS)
+    (plain,) = attribution.attribute("integrated_gradients", before, text, -directions(1), SETTINGS)
+    assert moved.score == pytest.approx(float(served.logits(text)[0] @ -directions(1)[0]), abs=1e-4)
+    assert moved.base - plain.base == pytest.approx(25, abs=1e-3)  # half of it: the score is less the mean
+    assert moved.words == pytest.approx(plain.words.tolist(), abs=1e-4)

@@ -1,6 +1,7 @@
 """A trained classifier as the methods need it: what it answers, and the network behind it where there is one."""
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -58,14 +59,16 @@ class Model:
 def load(folder: Path, inside: bool) -> Model:
     """A model bundle, or what finetune leaves in data/finetune/model.
 
-    ``inside`` loads the network too, from the folder's safetensors. Raises UserError for a folder that holds neither,
-    lacks the network, or fails its check against the manifest.
+    ``inside`` loads the network too, from the folder's safetensors. A bundle's scores are those that are served, class
+    offsets included: they are in the bias of its head. Those of finetune's model come before them, which is told on
+    stderr. Raises UserError for a folder that holds neither, lacks the network, or fails its check by the manifest.
     """
     if (folder / classifier.MANIFEST).exists() or not (folder / "classifier.json").exists():
         served = classifier.load(folder, threads=1)
         logits = partial(side_by_side, served)
         return Model(folder, served.labels, served.temperature, logits, look(folder) if inside else None)
-    found = look(folder)  # not exported yet: the network itself answers, uncalibrated
+    found = look(folder)  # not exported yet: the network itself answers
+    print(f"{folder}: not exported yet: labels and scores before calibration and class offsets", file=sys.stderr)
     return Model(folder, tuple(found.network.labels), 1.0, lambda texts: torch_logits(found, texts), found)
 
 
