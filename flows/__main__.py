@@ -98,14 +98,16 @@ def predict(
 def explain(
     source: Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, JSON Lines or plain lines; - reads stdin.")],
     method: Annotated[str, typer.Option(help="integrated_gradients, rollout, lime or all.")] = "integrated_gradients",
-    bundle: Annotated[Path, typer.Option(help="The folder of the classifier.")] = Path("data/export/bundle"),
+    bundle: Annotated[
+        Path, typer.Option(help="The folder of the classifier; finetune's model comes before class offsets.")
+    ] = Path("data/export/bundle"),
     text_column: Annotated[str, typer.Option(help="The column or key that holds the text.")] = "text",
     format_: Annotated[str, typer.Option("--format", help="text, json (JSON Lines) or html.")] = "text",
     steps: Annotated[int, typer.Option(min=2, help="Of integrated gradients.")] = 32,
     baseline: Annotated[str, typer.Option(help="mask or pad: the token that stands for no word.")] = "mask",
     samples: Annotated[int, typer.Option(min=10, help="Of LIME: variants of each text.")] = 500,
 ) -> None:
-    """Say why: for each text its label and the words that spoke for and against it."""
+    """Say why: for each text its label as it is served, and the words that spoke for and against it."""
     from pipeline.attribution import Settings
     from pipeline.explain_file import Request, explain_file
 

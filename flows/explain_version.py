@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flows import judged
 from flows.server import configure
 from pipeline.errors import UserError
 from pipeline.params import load
@@ -73,6 +74,7 @@ def gather(root: Path, version: "Recorded", before: "Recorded | None", kept: "Ob
             "splits": counts(metrics, "ingest.rows."),
         },
         "gate": piece(version.gate),
+        "promotion": judged.judged(version, piece),
         "verified": {
             key.removeprefix("gleaner.verified").strip("_") or "verdict": value
             for key, value in sorted(version.tags.items())
@@ -99,6 +101,10 @@ def show(facts: Facts, out: Console) -> None:
     if facts["gate"]:
         out.print(f"[bold]Gate: {escape(facts['gate']['status'])}[/bold]")
         out.print("\n".join(f"  {escape(reason)}" for reason in facts["gate"]["reasons"]))
+    head, *rest = judged.lines(facts["promotion"], facts["version"])
+    out.print(f"[bold]Promotion: {escape(head)}[/bold]")
+    for line in rest:
+        out.print(escape(line))
     if facts["difference"]:
         show_difference(facts["compared_with"], facts["difference"], out)
     if facts["rebuild"]:

@@ -1,17 +1,21 @@
 """What a promotion came to, as a table: printed at its end, and published as a Prefect artifact."""
 
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 from rich.markup import escape
 
 from flows.summary import Rows, table
 from pipeline.promotion import Verdict
-from tasks.promote import Promotion
-from tasks.rollback import Rollback
+
+if TYPE_CHECKING:
+    from tasks.promote import Promotion
+    from tasks.rollback import Rollback
 
 NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
 
 
-def show(promotion: Promotion) -> None:
+def show(promotion: "Promotion") -> None:
     """Print the comparison, each rule, what the test set has left, and what follows."""
     console = Console(highlight=False, soft_wrap=True)
     for note in promotion.notes:
@@ -24,7 +28,7 @@ def show(promotion: Promotion) -> None:
         console.print(escape(f"Page: {promotion.page}"))
 
 
-def show_rollback(done: Rollback) -> None:
+def show_rollback(done: "Rollback") -> None:
     """Print what follows."""
     console = Console(highlight=False, soft_wrap=True)
     for note in done.notes:
@@ -32,7 +36,7 @@ def show_rollback(done: Rollback) -> None:
     console.print(f"[bold]{escape(done.said)}[/bold]")
 
 
-def as_text(promotion: Promotion) -> str:
+def as_text(promotion: "Promotion") -> str:
     """The same in Markdown."""
     parts = [f"# {promotion.said}", *(f"Note: {note}" for note in promotion.notes)]
     if promotion.verdict is not None:
@@ -75,7 +79,7 @@ def scores(verdict: Verdict) -> Rows:
     return rows
 
 
-def lines(promotion: Promotion) -> list[str]:
+def lines(promotion: "Promotion") -> list[str]:
     """The verdict's reasons, and the wear of the test set."""
     verdict = promotion.verdict
     assert verdict is not None

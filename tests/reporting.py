@@ -208,10 +208,13 @@ def fill_explanations(folder: Path) -> None:
     ]
     judged = pd.DataFrame(lines, columns=["method", "against", "measure", "value", "better"])
     table.write_csv(judged.assign(low=judged["value"] - 0.01, high=judged["value"] + 0.01), folder / "faithfulness.csv")
-    errors = pd.DataFrame({"id": ["gold-000", "1234567890123456"], "label": LABELS[0], "predicted": "delivery"})
+    errors = pd.DataFrame({"id": ["gold-000", "gold-001"], "label": LABELS[0], "predicted": "delivery"})
+    places: dict[str, Any] = {"starts": [[0, 7, 12]] * 2, "ends": [[6, 11, 13]] * 2}  # of the words of "secret text 0"
+    places["shares"] = [[0.7, -0.28, 0.02], [-0.5, 0.5, 0.0]]
+    errors = errors.assign(method="lime", **places)
     numbers: dict[str, Any] = {"confidence": [0.99, 0.98], "words": 12, "half": 2, "score": 1.5, "table": 0.4}
     near: dict[str, Any] = {
-        "neighbour": ["pseudo-001", "gold-009"],
+        "neighbour": ["pseudo-001", "1234567890123456"],
         "label": ["delivery", LABELS[0]],
         "origin": ["pseudo", "gold"],
     }

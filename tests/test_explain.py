@@ -92,6 +92,17 @@ def test_the_surest_errors_are_explained_by_their_keyword(paths: Paths, metrics:
     assert all(texts[one["id"]][one["start"] : one["end"]] == one["word"] for one in words.to_dict("records"))
 
 
+def test_errors_have_the_places_and_shares_of_their_words_for_who_has_the_text(
+    paths: Paths, metrics: dict[str, Any]
+) -> None:
+    texts = table.read(paths.data("ingest") / "test.parquet").set_index("id")["text"]
+    for row in pd.read_parquet(paths.data("explain") / "errors.parquet").to_dict("records"):
+        words = [texts[row["id"]][start:end] for start, end in zip(row["starts"], row["ends"], strict=True)]
+        assert words == texts[row["id"]].split() and row["method"] in metrics["better_than_random"]
+        assert words[row["shares"].argmax()] == KEYWORDS[row["predicted"]]
+        assert np.abs(row["shares"]).sum() == pytest.approx(1)
+
+
 def test_methods_that_find_it_are_better_than_chance_and_each_measure_has_its_interval(metrics: dict[str, Any]) -> None:
     assert {"integrated_gradients", "lime"} <= set(metrics["better_than_random"])
     for method in ("integrated_gradients", "rollout", "lime"):

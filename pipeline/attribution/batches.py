@@ -43,6 +43,13 @@ def batches(inside: "Inside", encodings: list[Encoding], size: int) -> Iterator[
 def encoder_score(network: "Network", ids: torch.Tensor, mask: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
     """The score (rows,) of what the encoder and its head say, without the words' table."""
     hidden = network.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+    return hidden_score(network, hidden, mask, directions)
+
+
+def hidden_score(
+    network: "Network", hidden: torch.Tensor, mask: torch.Tensor, directions: torch.Tensor
+) -> torch.Tensor:
+    """The same from what the encoder made of the tokens, (rows, tokens, width)."""
     vectors = encoders.pool(hidden.float(), mask, network.pooling)
     return (network.head(vectors).float() * directions).sum(1)
 

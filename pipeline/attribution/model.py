@@ -1,7 +1,11 @@
 """A trained classifier as the methods need it: what it answers, and the network behind it where there is one."""
 
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +13,7 @@ import numpy as np
 
 from pipeline import classifier
 from pipeline.errors import UserError
+from pipeline.stage import progress
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -54,13 +59,16 @@ class Model:
 def load(folder: Path, inside: bool) -> Model:
     """A model bundle, or what finetune leaves in data/finetune/model.
 
-    ``inside`` loads the network too, from the folder's safetensors. Raises UserError for a folder that holds neither,
-    lacks the network, or fails its check against the manifest.
+    ``inside`` loads the network too, from the folder's safetensors. A bundle's scores are those that are served, class
+    offsets included: they are in the bias of its head. Those of finetune's model come before them, which is told on
+    stderr. Raises UserError for a folder that holds neither, lacks the network, or fails its check by the manifest.
     """
     if (folder / classifier.MANIFEST).exists() or not (folder / "classifier.json").exists():
-        served = classifier.load(folder)
-        return Model(folder, served.labels, served.temperature, served.logits, look(folder) if inside else None)
-    found = look(folder)  # not exported yet: the network itself answers, uncalibrated
+        served = classifier.load(folder, threads=1)
+        logits = partial(side_by_side, served)
+        return Model(folder, served.labels, served.temperature, logits, look(folder) if inside else None)
+    found = look(folder)  # not exported yet: the network itself answers
+    print(f"{folder}: not exported yet: labels and scores before calibration and class offsets", file=sys.stderr)
     return Model(folder, tuple(found.network.labels), 1.0, lambda texts: torch_logits(found, texts), found)
 
 
@@ -79,6 +87,30 @@ def look(folder: Path) -> Inside:
     backend.no_padding()
     backend.enable_truncation(about["max_length"])
     return Inside(net, backend, tokenizer.pad_token_id or 0, tokenizer.mask_token_id)
+
+
+def side_by_side(served: classifier.Classifier, texts: list[str]) -> np.ndarray:
+    """Logits (texts, classes) as served, a batch on each CPU at a time; what reads the same is scored once.
+
+    ``served`` has one thread: several that share a batch wait for each other by spinning, which took 2.7 s of CPU where
+    this takes 1.6. Batches do not depend on the number of CPUs.
+    """
+    tokens = served.tokens(texts)
+    places: dict[bytes, int] = {}
+    own = [places.setdefault(one.tobytes(), len(places)) for one in tokens]
+    distinct = {place: one for place, one in zip(own, tokens, strict=True)}
+    order = sorted(distinct, key=lambda place: len(distinct[place]))
+    batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+    found = np.empty((len(distinct), len(served.labels)), dtype=np.float32)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        scored: Iterable[np.ndarray] = pool.map(
+            lambda rows: served.batch_logits([distinct[row] for row in rows]), batches
+        )
+        if len(batches) > classifier.LONG:
+            scored = progress(scored, "predict", total=len(batches))
+        for rows, logits in zip(batches, scored, strict=True):
+            found[rows] = logits
+    return found[own]
 
 
 def torch_logits(inside: Inside, texts: list[str]) -> np.ndarray:

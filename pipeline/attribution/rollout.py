@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from pipeline.attribution.batches import Batch, encoder_score
+from pipeline.attribution.batches import Batch, encoder_score, hidden_score
 from pipeline.attribution.model import Model
 from pipeline.attribution.result import Attribution, NotApplicable, Settings
 from pipeline.attribution.views import by_words
@@ -23,8 +23,9 @@ def attribute(model: Model, texts: list[str], directions: np.ndarray, settings: 
     def by_token(batch: Batch, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         start = torch.where(batch.special, batch.ids, blank)
         with torch.no_grad():
-            base, score = (encoder_score(network, ids, batch.mask, wanted) for ids in (start, batch.ids))
+            base = encoder_score(network, start, batch.mask, wanted)
             seen = network.encoder(input_ids=batch.ids, attention_mask=batch.mask, output_attentions=True)
+            score = hidden_score(network, seen.last_hidden_state, batch.mask, wanted)
         flow = rolled(checked(getattr(seen, "attentions", None), batch.ids.shape[1]), batch.mask, network.pooling)
         return flow * (score - base)[:, None], base, score
 

@@ -15,9 +15,14 @@ READING = (
     "The surest errors of the test split. Shaded words with a + made the model give its answer rather than the true "
     "label, those with a − spoke for the true one; the darker, the more."
 )
+SERVED = (
+    "What is explained is the answer as it is served. Class offsets (mitigation.offsets), where there are some, are in "
+    "its score, but are the same for every text: no word has a part in them."
+)
 ABOUT = [
     READING,
-    "This page holds texts of your data: it stays beside them, and neither the report nor the registry gets a copy.",
+    SERVED,
+    "This page holds texts of your data: it stays beside them, and the registry gets no copy.",
 ]
 CHANCE = "no better than a random ranking here: do not rely on it"
 

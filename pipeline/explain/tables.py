@@ -1,5 +1,7 @@
 """What the stage leaves: words by attribution, the errors without their words, and the numbers."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -51,15 +53,25 @@ def of_classes(words: pd.DataFrame, sample: pd.DataFrame, method: str) -> pd.Dat
 def errors(found: Explained, method: str | None, near: pd.DataFrame) -> pd.DataFrame:
     """A row for each error, without a word of its text: how concentrated its attribution is, and what lies nearest.
 
-    ``words`` are its words, ``half`` how many of them make half of what moved the score by ``method``; ``table`` is the
-    part of the words' table in the score of the answer rather than the true label, empty where the method cannot tell.
+    ``words`` are its words, ``half`` how many of them make half of what moved the score by ``method``; ``starts``,
+    ``ends`` and ``shares`` are the places of its words in characters and what each had of all that moved the score, for
+    who has the text. ``table`` is the part of the words' table in the score of the answer rather than the true label,
+    empty where the method cannot tell.
     """
     closest = near[near["rank"].eq(1)].set_index("id")
     rows = found.errors[["id", "label", "predicted", "confidence"]]
     attributions = found.of_errors[method] if method else []
     exact = next((one for name, one in found.of_errors.items() if name != "lime"), None)
+    places = [spans(text) for text in found.errors["text"]]
+    lists: dict[str, Any] = {
+        "starts": [[start for start, _ in words] for words in places],
+        "ends": [[end for _, end in words] for words in places],
+        "shares": [one.shares().tolist() for one in attributions] if method else None,
+    }
     return rows.assign(
-        words=[len(spans(text)) for text in found.errors["text"]],
+        words=[len(words) for words in places],
+        method=method,
+        **lists,
         half=[needed(one) for one in attributions] if method else None,
         score=[one.score for one in attributions] if method else None,
         table=[float(one.table.sum()) for one in exact] if exact else None,

@@ -25,8 +25,9 @@ def run(params: Report, paths: Paths) -> Metrics:
     results = gather(paths)
     examples = view.examples(results, params.examples)
     shown = [row[0] for table in examples.values() for row in table.rows]
+    quoted = [*shown, *results.explained.errors["id"]]
     files = {
-        "report.html": page.render(results, params, read_texts(paths, shown)),
+        "report.html": page.render(results, params, read_texts(paths, quoted)),
         "shared.html": page.render(results, params, None),
         "MODEL_CARD.md": card.render(results),
     }

@@ -1,8 +1,10 @@
 """The section on why: how far explanations can be trusted, what lies behind the surest errors, and the map.
 
-It holds no word of any text, because the report travels with the model; the words are in data/explain/why.html.
+Where the page may hold texts, the errors are quoted with their words marked; the copy that travels with the model has
+no word of any text.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +12,7 @@ import pandas as pd
 
 from pipeline.errors import UserError
 from pipeline.report.grid import MISSING, Grid, grid, show
+from pipeline.report.marked import marked
 from pipeline.stage import Paths, read_json
 
 NAMES = {"integrated_gradients": "integrated gradients", "rollout": "attention rollout", "lime": "LIME"}
@@ -40,16 +43,23 @@ def read(paths: Paths) -> Explained:
     return Explained(metrics, pd.read_parquet(folder / "errors.parquet"), judged)
 
 
-def view(found: Explained) -> dict[str, Any]:
-    """What the section shows."""
+def view(found: Explained, offsets: Mapping[str, float], texts: Mapping[str, str] | None, count: int) -> dict[str, Any]:
+    """What the section shows; up to ``count`` of the errors with their words, where there are ``texts``.
+
+    ``offsets`` are those of the served model by class; none where it has none.
+    """
     metrics = found.metrics
+    used = found.errors["method"].dropna()
     return {
         "methods": methods(found),
         "doubted": [NAMES[one] for one in metrics["methods"] if one not in metrics["better_than_random"]],
         "refused": {NAMES[method]: why for method, why in metrics["not_applicable"].items()},
         "sample": show(metrics["sample"]),
         "compared": compared(found.faithfulness),
-        "errors": errors(found.errors),
+        "offsets": bool(offsets),
+        "errors": errors(found.errors, offsets),
+        "marked": [] if texts is None else marked(found.errors, texts, count),
+        "marked_by": NAMES[used.iloc[0]] if len(used) else "",
         "origins": behind(found.errors),
         "points": show(metrics["map_points"]),
         "vectors": metrics["vectors_by"],
@@ -102,9 +112,12 @@ def compared(table: pd.DataFrame) -> Grid:
     return grid(pd.DataFrame(rows), "The methods against each other, on the same rows")
 
 
-def errors(rows: pd.DataFrame) -> Grid:
+def errors(rows: pd.DataFrame, offsets: Mapping[str, float]) -> Grid:
     """The surest errors by id, with the training row that lies nearest to each."""
     kept = ["id", "label", "predicted", "confidence", "words", "half", "table", "score"]
+    if offsets:
+        rows = rows.assign(offsets=rows["predicted"].map(offsets) - rows["label"].map(offsets))
+        kept.insert(-1, "offsets")
     near = [f"nearest_{name}" for name in ("neighbour", "label", "origin", "similarity")]
     named = {
         "label": "true class",
@@ -115,9 +128,16 @@ def errors(rows: pd.DataFrame) -> Grid:
         "nearest_origin": "its origin",
         "nearest_similarity": "similarity",
         "table": "from the words' table",
+        "offsets": "from class offsets",
         "score": "logits between both",
     }
     return grid(rows[[*kept, *near]].rename(columns=named), "The surest errors, and what lies nearest", code=True)
+
+
+def class_offsets(labels: list[str], exported: Mapping[str, Any]) -> dict[str, float]:
+    """What export added to the score of each class; nothing where it moved none."""
+    values = exported.get("offsets.values") or []
+    return dict(zip(labels, values, strict=True)) if any(values) else {}
 
 
 def behind(rows: pd.DataFrame) -> str:

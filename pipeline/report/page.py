@@ -68,7 +68,12 @@ def render(results: Results, params: Report, texts: Mapping[str, str] | None) ->
         pseudo=pseudo_labels.audit(results),
         equity=equity.checks(results),
         examples=view.examples(results, params.examples),
-        why=explanations.view(results.explained),
+        why=explanations.view(
+            results.explained,
+            explanations.class_offsets(results.labels, results.metrics["export"]),
+            texts,
+            params.examples,
+        ),
         graph=draw(results.pipeline),
         box_width=WIDTH,
         box_height=HEIGHT,
