@@ -91,11 +91,19 @@ def told(night: Night) -> list[str]:
     lines += [
         f"version {one}: wrong in {wrong} of {rows} corrected texts" for one, (rows, wrong) in night.errors.items()
     ]
-    lines += list(night.decision.reasons) if night.decision else []
+    lines += others(night)
     lines += [test.line for test in night.drift.tests] if night.drift else []
     if night.crashed_before:
         lines.append("the night before was killed; this one went on from there")
     return lines
+
+
+def others(night: Night) -> list[str]:
+    """The criteria that `because` has not told: those that did not decide, and after a fault all of them."""
+    if night.decision is None:
+        return []
+    decided = "yes: " if night.decision.train else "no: "
+    return [line for line in night.decision.reasons if night.outcome == "failed" or not line.startswith(decided)]
 
 
 def numbers(night: Night) -> dict[str, float]:

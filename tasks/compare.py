@@ -51,7 +51,10 @@ def choose(root: Path, params: Params, number: str | None) -> Pair:
         raise UserError(f"{model}: expected a version with the alias challenger, found none; name one with --version")
     challenger = lookup.numbered(client, model, wanted)
     if challenger.number == champion:
-        raise UserError(f"{model}: expected a challenger, found version {champion}, which is the champion already")
+        raise UserError(
+            f"{model}: expected a challenger, found version {champion}, which is the champion already; `gleaner run` "
+            "registers another one when data, params or code have changed, --version N names an earlier one"
+        )
     return Pair(model, lookup.numbered(client, model, champion), challenger, number is not None, log.notes(found))
 
 

@@ -165,7 +165,11 @@ def test_training_rows_that_are_gone_are_told(root: Path, params: Params, capsys
 
 @pytest.mark.parametrize(
     ("number", "found"),
-    [("7", "expected one of 1, found 7"), ("1", "found version 1, which is the champion already"), ("x", "found x")],
+    [
+        ("7", "expected one of 1, found 7"),
+        ("1", "found version 1, which is the champion already; `gleaner run` registers another one when"),
+        ("x", "found x"),
+    ],
 )
 def test_a_version_that_cannot_challenge_is_one_line(root: Path, params: Params, number: str, found: str) -> None:
     scored(root, 300)
