@@ -10,6 +10,7 @@ from tasks.objects import Objects
 from tasks.registry.lookup import Recorded
 from tasks.registry.runs import PATCH
 from tasks.registry.store import own_store, store
+from tasks.scratch import check
 
 FILES = ("params.yaml", "dvc.lock")
 KEPT = "recorded"  # the folder for what MLflow holds, and the name of the remote that outputs come from
@@ -18,9 +19,10 @@ KEPT = "recorded"  # the folder for what MLflow holds, and the name of the remot
 def commands(root: Path, version: Recorded, kept: Objects) -> list[str]:
     """Shell commands, to be run one after the other where the new folder is to be, in Gleaner's environment.
 
-    The last one says so when what was rebuilt is what was recorded, bit for bit. Raises UserError when a piece that
-    they need was not recorded.
+    The last one says so when what was rebuilt is what was recorded, bit for bit. Raises UserError when the commit is
+    not here, or a piece that they need was not recorded.
     """
+    check(root, version)
     lock, patched = version.lock(), bool(version.patch())
     folder = f"{version.model}-{version.number}"
     inside = told(root, "rev-parse", "--show-prefix").decode().strip()  # the project may be a folder of its repository

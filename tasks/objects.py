@@ -109,10 +109,15 @@ class Objects:
 
 @contextmanager
 def objects(root: Path) -> Iterator[Objects]:
-    """The objects of the project in ``root``."""
+    """The objects of the project in ``root``; UserError where DVC cannot read one there."""
+    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    with Repo(str(root), _wait_for_lock=True) as repo:
+    try:
+        opened = Repo(str(root), _wait_for_lock=True)
+    except DvcException as error:
+        raise UserError(f"{root}: expected a project that DVC can read, found: {error}; run it there") from None
+    with opened as repo:
         yield Objects(repo)
 
 

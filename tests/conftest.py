@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dvc  # noqa: F401  its log writes to the stderr of its first import: not to one that ends with a test
 import pandas as pd
 import pytest
 from vocabulary import vocabulary

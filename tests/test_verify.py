@@ -292,6 +292,19 @@ def test_a_commit_that_is_not_here_is_told_before_anything_starts(
     assert re.fullmatch(r"error: gleaner-demo version 1: expected its commit \w+ in this .*\n", capsys.readouterr().err)
 
 
+def test_outside_git_a_version_is_explained_without_the_commands(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(project, tmp_path / "copy", ignore=shutil.ignore_patterns(".git"))
+    with pytest.raises(UserError, match="expected a project that DVC can read, found: .*not a git repository"):
+        explain_version.main(tmp_path / "copy", "1", True)
+    settings = tmp_path / "copy" / ".dvc" / "config"
+    settings.write_text(settings.read_text().replace("[core]", "[core]\n    no_scm = true"))
+    facts = json.loads(explained(tmp_path / "copy", "1", capsys))
+    assert facts["rebuild"] is None and facts["commit"]
+    assert any("expected a git repository to check gleaner-demo version 1 out from" in one for one in facts["missing"])
+
+
 def test_a_dirty_tree_is_not_registered_where_clean_ones_are_required(project: Path) -> None:
     set_param(project, "registry", require_clean=True)
     set_param(project, "synonyms", seed=8)
