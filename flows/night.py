@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.padding import Padding
 
 from pipeline.drift import Drift
 from pipeline.params import load
@@ -134,15 +134,15 @@ def history(root: Path) -> list[dict[str, Any]]:
 
 
 def show(rows: list[dict[str, Any]]) -> None:
-    """All nights as a table."""
-    drawn = Table(title="Nights", title_justify="left", title_style="bold")
-    for column in ("night", "new", "labelled", "drift", "outcome", "version", "why"):
-        drawn.add_column(
-            column, justify="right" if column in ("new", "labelled", "version") else "left", overflow="fold"
-        )
+    """All nights, each a line and below it why it ended so: a column for that would be too narrow in a log."""
+    console = Console(highlight=False)
+    console.print("[bold]Nights[/]")
     for row in rows:
-        counts = [f"{int(row[key])}" if key in row else "" for key in ("texts.new", "texts.labelled")]
-        flag = row["tags"].get("gleaner.drift", "")
-        cells = [f"{row['when']:%Y-%m-%d}", *counts, flag, row["outcome"], row["version"], row["reasons"]]
-        drawn.add_row(*map(escape, cells))
-    Console(highlight=False, soft_wrap=True).print(drawn)
+        version = f"version {row['version']}" if row["version"] else ""
+        said = [f"{row['when']:%Y-%m-%d}  {row['outcome']:<8}  {version:<10}"]
+        if "texts.new" in row:
+            said.append(f"{int(row['texts.new'])} new rows, {int(row['texts.labelled'])} labelled")
+        if flag := row["tags"].get("gleaner.drift"):
+            said.append(f"drift: {flag}")
+        console.print(escape("  ".join(said).rstrip()), style="none" if row["outcome"] == "skipped" else "bold")
+        console.print(Padding(escape(row["reasons"]), (0, 0, 0, 12), expand=False), style="dim")
