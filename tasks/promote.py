@@ -17,7 +17,7 @@ from pipeline.stage import replace as write_whole
 from tasks.compare import Pair
 from tasks.lineage import digest
 from tasks.mistake import told
-from tasks.registry import bundles, log
+from tasks.registry import log, runs
 from tasks.registry.store import connect
 
 if TYPE_CHECKING:
@@ -69,10 +69,10 @@ def judge(root: Path, params: Params, pair: Pair, case: Case, flow_run: str) -> 
         if earlier is not None:
             return told_again(client, pair, ledger, earlier, flow_run)
         verdict, judged = verdict_on(case, key, ledger, params)
-        bundles.store_verdict(client, pair.challenger.run, promotion.to_json(verdict), judged.artifact)
+        runs.store_verdict(client, pair.challenger.run, promotion.to_json(verdict), judged.artifact)
         entered, ledger = enter(client, pair, ledger, reason(verdict), flow_run, judged)
         if verdict.status != "promote" or ledger.took_effect(entered):
-            bundles.store_verdict(client, pair.challenger.run, promotion.to_json(verdict), LATEST)
+            runs.store_verdict(client, pair.challenger.run, promotion.to_json(verdict), LATEST)
             return settled(pair, entered, ledger, verdict)
         if ledger.champion != pair.champion.number:
             return lost(pair, ledger, entered, verdict)
@@ -133,7 +133,7 @@ def told_again(client: "MlflowClient", pair: Pair, ledger: Ledger, earlier: Entr
     """The stored verdict of the same case; one that had promoted does so again, but never unasked after a rollback."""
     if earlier.judged is None:
         raise ValueError(f"entry {earlier.number} is no judgement")
-    verdict = promotion.from_json(bundles.stored_verdict(client, pair.challenger.run, earlier.judged.artifact))
+    verdict = promotion.from_json(runs.stored_verdict(client, pair.challenger.run, earlier.judged.artifact))
     if verdict.status != "promote":
         return replace(settled(pair, earlier, ledger, verdict), again=True)
     number, back = pair.challenger.number, ledger.set_aside(pair.challenger.number)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import cells, label_efficiency, log, project, tables, tasks
-from benchmarks.cells import Cell, CellFailed, Method, Prepared
+from benchmarks.cells import CellFailed, Method, Prepared
 from benchmarks.project import Places
 from benchmarks.tasks import Rows, Task
 from pipeline.errors import UserError
@@ -213,7 +213,9 @@ def test_a_row_joins_its_own_table_of_the_log(tmp_path):
 
 
 @pytest.mark.slow
-def test_cells_from_raw_rows_to_scores(task, places, capfd):
+def test_cells_from_raw_rows_to_scores_with_one_pretraining_for_all(task, places, params):
+    changes = TINY | {"pretrain": {"objective": "mlm", "max_steps": 2, "batch_size": 4}}
+    places.params.write_text(to_yaml(params(changes).model_dump(mode="json")))
     methods = [cells.parse(name) for name in ("tfidf", "self_training", "gleaner:finetune.method=head")]
     label_efficiency.run_task(task, [4], [0], methods, places, False)
     kept = cells.read_results(places.results / "tiny.jsonl")
@@ -223,22 +225,13 @@ def test_cells_from_raw_rows_to_scores(task, places, capfd):
     assert tfidf["texts"] == 0 and training["texts"] == 90
     assert gleaner["texts"] == 93  # the names of three classes, too
     assert tfidf["accuracy"] > 0.4  # the classes of these sentences have words of their own
-    assert list(gleaner["stages"]) == stages("export")
+    assert list(gleaner["stages"]) == [stage for stage in stages("export") if stage != "pretrain"]
+    assert gleaner["pretrain_seconds"] > 0
     assert not list(places.scratch.glob("cells/*"))
     assert (places.results / "embedding.json").exists()
-
-
-@pytest.mark.slow
-def test_pretraining_is_done_once_for_all_cells(task, places, params):
-    changes = TINY | {"pretrain": {"objective": "mlm", "max_steps": 2, "batch_size": 4}}
-    places.params.write_text(to_yaml(params(changes).model_dump(mode="json")))
-    first = label_efficiency.prepare(task, places)
-    made = (first.encoder / "model.safetensors").stat().st_mtime_ns
-    cell = Cell(2, 0, cells.parse("gleaner:finetune.method=head"))
-    record = cells.run(cell, first, places)
-    assert record.get("error") is None and record["pretrain_seconds"] > 0
-    assert "pretrain" not in record["stages"]
-    assert (label_efficiency.prepare(task, places).encoder / "model.safetensors").stat().st_mtime_ns == made
+    (made,) = places.scratch.glob("pretrain/*/data/pretrain/encoder/model.safetensors")
+    before = made.stat().st_mtime_ns
+    assert label_efficiency.prepare(task, places).encoder == made.parent and made.stat().st_mtime_ns == before
 
 
 def test_a_stage_says_how_many_vectors_it_needed():

@@ -27,7 +27,7 @@ from pipeline.promotion import from_json
 from tasks import objects, registry
 from tasks.lock import md5_of
 from tasks.promote import LATEST, PAGE
-from tasks.registry import bundles
+from tasks.registry import runs
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_the_verdict_is_stored_with_the_version_and_holds_no_text(root: Path, pa
     found = promote(root, params)
     client = registry.connect(root)
     run = str(client.get_model_version(MODEL, "2").run_id)
-    assert found.verdict is not None and from_json(bundles.stored_verdict(client, run, LATEST)) == found.verdict
+    assert found.verdict is not None and from_json(runs.stored_verdict(client, run, LATEST)) == found.verdict
     page = Path(client.download_artifacts(run, PAGE, str(root))).read_text()
     assert found.page is not None and found.page.read_text() == page and "Version 2 against champion 1" in page
     assert "t17" not in page

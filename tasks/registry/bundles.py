@@ -1,11 +1,7 @@
 """The bundle of a registered version, fetched from where MLflow keeps it and checked before anything is loaded."""
 
-import json
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
-from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from pipeline import classifier
@@ -43,15 +39,3 @@ def fetch(chosen: Recorded, folder: Path) -> Path:
 def seal_of(bundle: Path) -> str:
     """SHA-256 of the bundle's manifest, and through it of the whole bundle."""
     return classifier.sha256(bundle / classifier.MANIFEST)
-
-
-def store_verdict(client: MlflowClient, run: str, content: dict[str, Any], *paths: str) -> None:
-    """Keep a verdict among the artifacts of the run that made the challenger."""
-    for path in paths:
-        client.log_text(run, json.dumps(content, indent=2, ensure_ascii=False) + "\n", path)
-
-
-def stored_verdict(client: MlflowClient, run: str, path: str) -> Any:
-    """The content of a verdict that was kept."""
-    with TemporaryDirectory() as folder:
-        return json.loads(Path(client.download_artifacts(run, path, folder)).read_text())

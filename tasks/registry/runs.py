@@ -114,3 +114,15 @@ def run(root: Path, params: Params, name: str, flow_run: str) -> Iterator[Run]:
         raise
     finally:
         client.set_terminated(opened.id, status)
+
+
+def store_verdict(client: MlflowClient, run: str, content: dict[str, Any], *paths: str) -> None:
+    """Keep a verdict among the artifacts of the run that made the challenger."""
+    for path in paths:
+        client.log_text(run, json.dumps(content, indent=2, ensure_ascii=False) + "\n", path)
+
+
+def stored_verdict(client: MlflowClient, run: str, path: str) -> Any:
+    """The content of a verdict that was kept."""
+    with TemporaryDirectory() as folder:
+        return json.loads(Path(client.download_artifacts(run, path, folder)).read_text())
