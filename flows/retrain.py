@@ -68,6 +68,7 @@ def work(root: Path, params: Params, night: Night, opened: registry.Run, force: 
 
 def take_in(root: Path, params: Params, night: Night, opened: registry.Run) -> None:
     """Bring ingest up to date with what is there, then let new texts and corrections in."""
+    refresh.check_whole(root, params)
     options = patience(params, lambda _task, _run, state: from_outside(params, state))
     with Processes() as processes:
         state = run_stage.with_options(name="ingest", task_run_name="ingest", **options)(
