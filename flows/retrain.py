@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow, runtime
+from prefect.exceptions import TerminationSignal
 from prefect.states import Completed, Failed, State
 
 from flows import night as nightly
@@ -38,7 +39,20 @@ def retrain(root: Path, force: bool = False, now: datetime | None = None) -> Sta
     """Refresh, take corrections in, look for drift, decide, train, promote, record and tell."""
     root = root.resolve()
     configure(root)
-    params, night = load(root / "params.yaml"), Night(now or datetime.now().astimezone())
+    night = Night(now or datetime.now().astimezone())
+    try:
+        recorded(root, load(root / "params.yaml"), night, force)
+    except Exception as error:
+        if not night.announced:
+            night.fault = night.fault or str(error)
+            notify.tell_of_failure(root, f"{root.name}: {nightly.headline(night)}", because(night))
+        raise
+    done = Completed if night.exit_code == 0 else Failed
+    return done(name=night.outcome.capitalize(), message=because(night), data=night)
+
+
+def recorded(root: Path, params: Params, night: Night, force: bool) -> None:
+    """The night, alone in its project, with a record of its own in MLflow; a user's mistake is kept in ``night``."""
     name, number = runtime.flow_run.name, str(runtime.flow_run.id)
     with alone(root), registry.run(root, params, name, number) as opened:
         night.crashed_before = nights.begin(root, params, opened, night.now)
@@ -47,13 +61,14 @@ def retrain(root: Path, force: bool = False, now: datetime | None = None) -> Sta
                 night.outcome = work(root, params, night, opened, force)
         except UserError as error:
             night.fault, night.mistake = str(error), True
+        except (KeyboardInterrupt, SystemExit, TerminationSignal):
+            night.fault = "stopped by a signal before it ended; the next night goes on from there"
+            raise
         except Exception as error:
             night.fault = str(error)
             raise
         finally:
-            close(root, params, night, opened)
-    done = Completed if night.exit_code == 0 else Failed
-    return done(name=night.outcome.capitalize(), message=because(night), data=night)
+            close(params, night, opened)
 
 
 def work(root: Path, params: Params, night: Night, opened: registry.Run, force: bool) -> Result:
@@ -74,7 +89,7 @@ def take_in(root: Path, params: Params, night: Night, opened: registry.Run) -> N
         state = run_stage.with_options(name="ingest", task_run_name="ingest", **options)(
             "ingest", root, processes, opened.curve, return_state=True
         )
-    stage: Outcome = value(state)
+    stage: Outcome = got(state)
     if not stage.done:
         if stage.user_error:
             raise UserError(stage.said.removeprefix("error: "))
@@ -130,10 +145,12 @@ def learn(root: Path, night: Night, champion: Champion | None) -> Result:
     return "promoted" if night.promotion.outcome == "promoted" else "refused"
 
 
-def close(root: Path, params: Params, night: Night, opened: registry.Run) -> None:
+def close(params: Params, night: Night, opened: registry.Run) -> None:
     """Tell what the night came to, and record it."""
     title = f"{params.registry.model}: {nightly.headline(night)}"
-    night.unsent = notify.tell(root, params, nightly.events(night), title, "\n".join(nightly.told(night)))
+    patient = patience(params, notify.passing)
+    night.unsent = notify.tell(params.notify, patient, nightly.events(night), title, "\n".join(nightly.told(night)))
+    night.announced = True
     opened.failed = night.outcome == "failed"
     opened.measures(nightly.numbers(night))
     opened.tag({f"gleaner.unsent.{place}": line for place, line in enumerate(night.unsent)})
