@@ -101,8 +101,8 @@ def tell_of_failure(root: Path, title: str, body: str) -> list[str]:
     """
     try:
         settings = Notify.model_validate(read_yaml(root / "params.yaml")["notify"])
-    except (UserError, ValidationError, KeyError, TypeError) as error:
-        get_run_logger().error(f"nobody can be told: params.yaml has no section notify that can be read: {error}")
+    except (UserError, ValidationError, KeyError, TypeError):  # what is wrong may be an address, which is not shown
+        get_run_logger().error("nobody can be told: expected a section notify in params.yaml, found none that is valid")
         return []
     return tell(settings, {"retries": RETRIES, "retry_delay_seconds": PAUSE}, {"failed"}, title, body)
 
