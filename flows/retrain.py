@@ -75,7 +75,7 @@ def work(root: Path, params: Params, night: Night, opened: registry.Run, force: 
     """Everything that a night does, step by step."""
     take_in(root, params, night, opened)
     champion = nights.champion(root, params)
-    night.drift = drift.look(root, params, champion) if champion else None
+    night.drift = got(drift.look(root, params, champion, return_state=True)) if champion else None
     night.found = situation(root, params, night, champion, force)
     night.decision = retraining.decide(night.found, params.retrain)
     return learn(root, night, champion) if night.decision.train else "skipped"
@@ -100,7 +100,7 @@ def take_in(root: Path, params: Params, night: Night, opened: registry.Run) -> N
     taken: Corrections = got(corrected)
     night.corrections = taken.taken
     if len(taken.rows):
-        night.errors = drift.error_counts(root, params, taken.rows)
+        night.errors = got(drift.error_counts(root, params, taken.rows, return_state=True))
 
 
 def from_outside(params: Params, state: Any) -> bool:
@@ -120,12 +120,13 @@ def situation(root: Path, params: Params, night: Night, champion: Champion | Non
     if champion is not None:
         age = (night.now - champion.made_at).total_seconds() / 86400
     number = champion.number if champion is not None else None
-    return Situation(number, age, len(new), int(new["label"].notna().sum()), night.drift, force)
+    waiting = nights.unjudged(root, params) if champion is not None else None
+    return Situation(number, age, len(new), int(new["label"].notna().sum()), night.drift, force, waiting)
 
 
 def learn(root: Path, night: Night, champion: Champion | None) -> Result:
     """Train, gate and register, then let the new version challenge the champion."""
-    name = f"train {night.now:%Y-%m-%d %H:%M:%S}"
+    name = nights.training(night.now)
     training: Training = got(train.with_options(flow_run_name=name)(root, return_state=True))
     night.training = training
     if training.fault or not all(stage.done for stage in training.stages):
