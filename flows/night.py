@@ -38,6 +38,7 @@ class Night:
     fault: str = ""  # why it failed
     mistake: bool = False  # the fault is a user's
     unsent: list[str] = field(default_factory=list)  # notifications that could not be sent
+    announced: bool = False  # people were told, as far as they could be
     crashed_before: int = 0
     files: tuple[str, ...] = ()  # of arrivals that no training has read yet
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow, runtime
+from prefect.exceptions import TerminationSignal
 from prefect.states import Completed, Failed, State
 
 from flows import night as nightly
@@ -38,7 +39,20 @@ def retrain(root: Path, force: bool = False, now: datetime | None = None) -> Sta
     """Refresh, take corrections in, look for drift, decide, train, promote, record and tell."""
     root = root.resolve()
     configure(root)
-    params, night = load(root / "params.yaml"), Night(now or datetime.now().astimezone())
+    night = Night(now or datetime.now().astimezone())
+    try:
+        recorded(root, load(root / "params.yaml"), night, force)
+    except Exception as error:
+        if not night.announced:
+            night.fault = night.fault or str(error)
+            notify.tell_of_failure(root, f"{root.name}: {nightly.headline(night)}", because(night))
+        raise
+    done = Completed if night.exit_code == 0 else Failed
+    return done(name=night.outcome.capitalize(), message=because(night), data=night)
+
+
+def recorded(root: Path, params: Params, night: Night, force: bool) -> None:
+    """The night, alone in its project, with a record of its own in MLflow; a user's mistake is kept in ``night``."""
     name, number = runtime.flow_run.name, str(runtime.flow_run.id)
     with alone(root), registry.run(root, params, name, number) as opened:
         night.crashed_before = nights.begin(root, params, opened, night.now)
@@ -47,20 +61,21 @@ def retrain(root: Path, force: bool = False, now: datetime | None = None) -> Sta
                 night.outcome = work(root, params, night, opened, force)
         except UserError as error:
             night.fault, night.mistake = str(error), True
+        except (KeyboardInterrupt, SystemExit, TerminationSignal):
+            night.fault = "stopped by a signal before it ended; the next night goes on from there"
+            raise
         except Exception as error:
             night.fault = str(error)
             raise
         finally:
-            close(root, params, night, opened)
-    done = Completed if night.exit_code == 0 else Failed
-    return done(name=night.outcome.capitalize(), message=because(night), data=night)
+            close(params, night, opened)
 
 
 def work(root: Path, params: Params, night: Night, opened: registry.Run, force: bool) -> Result:
     """Everything that a night does, step by step."""
     take_in(root, params, night, opened)
     champion = nights.champion(root, params)
-    night.drift = drift.look(root, params, champion) if champion else None
+    night.drift = got(drift.look(root, params, champion, return_state=True)) if champion else None
     night.found = situation(root, params, night, champion, force)
     night.decision = retraining.decide(night.found, params.retrain)
     return learn(root, night, champion) if night.decision.train else "skipped"
@@ -68,12 +83,13 @@ def work(root: Path, params: Params, night: Night, opened: registry.Run, force: 
 
 def take_in(root: Path, params: Params, night: Night, opened: registry.Run) -> None:
     """Bring ingest up to date with what is there, then let new texts and corrections in."""
+    refresh.check_whole(root, params)
     options = patience(params, lambda _task, _run, state: from_outside(params, state))
     with Processes() as processes:
         state = run_stage.with_options(name="ingest", task_run_name="ingest", **options)(
             "ingest", root, processes, opened.curve, return_state=True
         )
-    stage: Outcome = value(state)
+    stage: Outcome = got(state)
     if not stage.done:
         if stage.user_error:
             raise UserError(stage.said.removeprefix("error: "))
@@ -84,7 +100,7 @@ def take_in(root: Path, params: Params, night: Night, opened: registry.Run) -> N
     taken: Corrections = got(corrected)
     night.corrections = taken.taken
     if len(taken.rows):
-        night.errors = drift.error_counts(root, params, taken.rows)
+        night.errors = got(drift.error_counts(root, params, taken.rows, return_state=True))
 
 
 def from_outside(params: Params, state: Any) -> bool:
@@ -104,12 +120,13 @@ def situation(root: Path, params: Params, night: Night, champion: Champion | Non
     if champion is not None:
         age = (night.now - champion.made_at).total_seconds() / 86400
     number = champion.number if champion is not None else None
-    return Situation(number, age, len(new), int(new["label"].notna().sum()), night.drift, force)
+    waiting = nights.unjudged(root, params) if champion is not None else None
+    return Situation(number, age, len(new), int(new["label"].notna().sum()), night.drift, force, waiting)
 
 
 def learn(root: Path, night: Night, champion: Champion | None) -> Result:
     """Train, gate and register, then let the new version challenge the champion."""
-    name = f"train {night.now:%Y-%m-%d %H:%M:%S}"
+    name = nights.training(night.now)
     training: Training = got(train.with_options(flow_run_name=name)(root, return_state=True))
     night.training = training
     if training.fault or not all(stage.done for stage in training.stages):
@@ -129,10 +146,12 @@ def learn(root: Path, night: Night, champion: Champion | None) -> Result:
     return "promoted" if night.promotion.outcome == "promoted" else "refused"
 
 
-def close(root: Path, params: Params, night: Night, opened: registry.Run) -> None:
+def close(params: Params, night: Night, opened: registry.Run) -> None:
     """Tell what the night came to, and record it."""
     title = f"{params.registry.model}: {nightly.headline(night)}"
-    night.unsent = notify.tell(root, params, nightly.events(night), title, "\n".join(nightly.told(night)))
+    patient = patience(params, notify.passing)
+    night.unsent = notify.tell(params.notify, patient, nightly.events(night), title, "\n".join(nightly.told(night)))
+    night.announced = True
     opened.failed = night.outcome == "failed"
     opened.measures(nightly.numbers(night))
     opened.tag({f"gleaner.unsent.{place}": line for place, line in enumerate(night.unsent)})

@@ -16,6 +16,7 @@ class Situation:
     new_labelled: int  # of these
     drift: Drift | None  # None: there was nothing to compare
     forced: bool = False
+    unjudged: str | None = None  # a version that an earlier night registered, but did not live to judge
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ def decide(found: Situation, limits: Retrain) -> Decision:
     """
     lines = [champion(found), count("new labelled rows", found.new_labelled, limits.min_new_labelled)]
     lines += [count("new rows", found.new_rows, limits.min_new_rows), drift(found, limits), age(found, limits)]
+    if found.unjudged is not None:
+        lines.append(f"yes: version {found.unjudged} was registered, but never judged")
     if found.forced:
         lines.append("yes: asked for with --force")
     return Decision(any(line.startswith("yes: ") for line in lines), tuple(lines))

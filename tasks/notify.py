@@ -11,13 +11,14 @@ from typing import Any
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, Failed, State
+from pydantic import ValidationError
 
 from pipeline.errors import UserError
-from pipeline.params import Params
-from tasks.patience import patience
+from pipeline.params import Notify, read_yaml
 
 BLOCK = "block:"  # before the slug of a Prefect block, e.g. block:slack-webhook/ops
 ERRORS = {"refused", "failed", "drift"}
+RETRIES, PAUSE = 2, 10  # attempts after the first, and seconds between them, where params tell no other
 
 
 @task(name="notify", cache_policy=NO_CACHE, persist_result=False)
@@ -74,21 +75,36 @@ def expand(key: str, address: str) -> str:
     return re.sub(r"\$\{(\w+)\}", value, address)
 
 
-def tell(root: Path, params: Params, events: set[str], title: str, body: str) -> list[str]:
-    """Log the message, send it wherever params say so, and return what could not be sent, a line each."""
+def tell(settings: Notify, patient: dict[str, Any], events: set[str], title: str, body: str) -> list[str]:
+    """Log the message, send it wherever params say so, and return what could not be sent, a line each.
+
+    ``patient`` are options of the task that sends: how often it tries again.
+    """
     get_run_logger().info(f"{title}\n{body}")
-    if not events & set(params.notify.on):
+    if not events & set(settings.on):
         return []
     kind = "failure" if "failed" in events else "warning" if events & ERRORS else "success"
-    patient = send.with_options(**patience(params, passing))
     faults = []
-    for place, address in enumerate(params.notify.to):
-        state = patient.with_options(task_run_name=f"notify {place}")(
+    for place, address in enumerate(settings.to):
+        state = send.with_options(task_run_name=f"notify {place}", **patient)(
             place, address, title, body, kind, return_state=True
         )
         if not state.is_completed():
             faults.append(str(state.message))
     return faults
+
+
+def tell_of_failure(root: Path, title: str, body: str) -> list[str]:
+    """Tell of a night that failed before it could read params or open its record: then it has nowhere else to say so.
+
+    Of params.yaml, only the section `notify` has to be right.
+    """
+    try:
+        settings = Notify.model_validate(read_yaml(root / "params.yaml")["notify"])
+    except (UserError, ValidationError, KeyError, TypeError):  # what is wrong may be an address, which is not shown
+        get_run_logger().error("nobody can be told: expected a section notify in params.yaml, found none that is valid")
+        return []
+    return tell(settings, {"retries": RETRIES, "retry_delay_seconds": PAUSE}, {"failed"}, title, body)
 
 
 def passing(_task: Any, _run: Any, state: State) -> bool:

@@ -6,11 +6,9 @@ DVC does not track yet is added, what was set aside is written under the same na
 
 import hashlib
 import logging
-import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -22,12 +20,11 @@ from pipeline import arrivals, table
 from pipeline.arrivals import Intake, Known
 from pipeline.errors import UserError
 from pipeline.ingest import arrived
-from pipeline.params import Params
-from pipeline.stage import Paths, replace
+from pipeline.params import Params, read_yaml
+from pipeline.stage import Paths
+from tasks import objects
+from tasks.inbox import ASIDE, clear, folder_of, read_all, waiting
 from tasks.mistake import told
-
-TAKEN, ASIDE = "taken", "set-aside"  # folders in an inbox
-Read = Callable[[Path], pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -40,17 +37,20 @@ class Taken:
     labelled: int = 0  # of the new ones
     known: int = 0
     aside: dict[str, int] = field(default_factory=dict)  # reason: rows
+    left: int = 0  # entries of the inbox that were not read: empty, still being written, or no file
 
     def numbers(self) -> dict[str, int]:
         """All counts by name."""
         plain = {"files": self.files, "unreadable": self.unreadable, "new": self.new, "labelled": self.labelled}
-        return plain | {"known": self.known, "set_aside": sum(self.aside.values())}
+        return plain | {"known": self.known, "set_aside": sum(self.aside.values()), "left": self.left}
 
     def line(self, what: str) -> str:
         """One line for the log and for people."""
         said = f"{what}: {self.new} new ({self.labelled} labelled) and {self.known} known in {self.files} files"
         if self.unreadable:
             said += f", {self.unreadable} files unreadable"
+        if self.left:
+            said += f", {self.left} left in the inbox (empty, still being written, or a folder)"
         why = ", ".join(f"{count} {reason}" for reason, count in sorted(self.aside.items()))
         return f"{said}; set aside: {why}" if why else said
 
@@ -71,12 +71,13 @@ def refresh(root: Path, params: Params, now: datetime) -> Taken:
     adopt(root, params)
     there = arrivals.known(ingest, paths)
     inbox = params.refresh.inbox and arrivals.check_folder(params.refresh.inbox, "refresh.inbox", root)
-    tables, unreadable = read_all(waiting(inbox), lambda path: arrivals.texts(path, ingest))
+    files, left = waiting(inbox)
+    tables, unreadable = read_all(files, lambda path: arrivals.texts(path, ingest))
     if ingest.source != "files":
         tables[Path(ingest.source)] = arrivals.source_rows(ingest, root)
     kept, taken, _ = judge_all(tables, there, params, inbox)
     keep(kept, arrived.next_file(root / ingest.arrivals, now), root, params)
-    done = taken_with(taken, unreadable)
+    done = taken_with(taken, unreadable, left)
     clear(inbox, tables, unreadable, now)
     get_run_logger().info(done.line("texts"))
     return done
@@ -90,38 +91,17 @@ def feedback(root: Path, params: Params, now: datetime, versions: set[str]) -> C
     adopt(root, params)
     there = arrivals.known(ingest, Paths(root))
     inbox = own.path and arrivals.check_folder(own.path, "feedback.path", root)
-    tables, unreadable = read_all(waiting(inbox), lambda path: arrivals.corrections_of(path, ingest, own.columns))
+    files, left = waiting(inbox)
+    tables, unreadable = read_all(files, lambda path: arrivals.corrections_of(path, ingest, own.columns))
     if own.query:
         tables[Path("feedback.query")] = arrivals.corrections_table(ingest, own, root)
     tables = {path: arrivals.check_versions(rows, versions) for path, rows in tables.items()}
     kept, taken, sound = judge_all(tables, there, params, inbox)
     keep(kept, arrived.next_file(root / ingest.arrivals, now, corrections=True), root, params)
-    done = taken_with(taken, unreadable)
+    done = taken_with(taken, unreadable, left)
     clear(inbox, tables, unreadable, now)
     get_run_logger().info(done.line("corrections"))
     return Corrections(done, sound[["id", "text", "label", "version"]])
-
-
-def waiting(inbox: Path | str | None) -> list[Path]:
-    """The files of an inbox in name order; the inbox may be one file. README.md and hidden files are none."""
-    if not inbox:
-        return []
-    place = Path(inbox)
-    if place.is_file():
-        return [place]
-    return sorted(p for p in place.iterdir() if p.is_file() and not p.name.startswith(".") and p.name != "README.md")
-
-
-def read_all(paths: Iterable[Path], read: Read) -> tuple[dict[Path, pd.DataFrame], dict[Path, str]]:
-    """The rows of each file that can be read, and why the others cannot."""
-    tables: dict[Path, pd.DataFrame] = {}
-    unreadable: dict[Path, str] = {}
-    for path in paths:
-        try:
-            tables[path] = read(path)
-        except UserError as error:
-            unreadable[path] = str(error)
-    return tables, unreadable
 
 
 def judge_all(
@@ -140,11 +120,9 @@ def judge_all(
     return new, taken, rows[~rows.index.isin(judged.aside.index)]
 
 
-def taken_with(taken: Taken, unreadable: dict[Path, str]) -> Taken:
-    """The counts with the files that could not be read."""
-    return Taken(
-        taken.files + len(unreadable), len(unreadable), taken.new, taken.labelled, taken.known, dict(taken.aside)
-    )
+def taken_with(taken: Taken, unreadable: dict[Path, str], left: int) -> Taken:
+    """The counts with the files that could not be read, and with what was left in the inbox."""
+    return replace(taken, files=taken.files + len(unreadable), unreadable=len(unreadable), left=left)
 
 
 def write_aside(rows: pd.DataFrame, inbox: Path | str | None) -> None:
@@ -156,17 +134,24 @@ def write_aside(rows: pd.DataFrame, inbox: Path | str | None) -> None:
     table.write_csv(shown, folder_of(inbox) / ASIDE / f"rows-{mark}.csv")
 
 
-def folder_of(inbox: Path | str) -> Path:
-    """Where files of an inbox are moved to: below it, or beside it where it is one file."""
-    place = Path(inbox)
-    return place if place.is_dir() else place.parent
-
-
 def keep(rows: pd.DataFrame, path: Path, root: Path, params: Params) -> None:
     """Write a file of arrivals, if there are any, and have DVC and git know of it."""
     if not rows.empty:
         arrived.write(rows, path)
         adopt(root, params)
+
+
+def check_whole(root: Path, params: Params) -> None:
+    """UserError where a file of arrivals that DVC tracks is gone or changed: training would go on without its rows."""
+    for pointer in sorted((root / params.ingest.arrivals).glob("*.parquet.dvc")):
+        file = pointer.with_suffix("")
+        if file.exists() and objects.digest(file) == read_yaml(pointer)["outs"][0]["md5"]:
+            continue
+        place, found = pointer.relative_to(root), "another" if file.exists() else "none"
+        raise UserError(
+            f"{file.relative_to(root)}: expected the file that DVC keeps, found {found}; `dvc checkout {place}` brings "
+            f"it back, `dvc pull {place}` where only the remote has it; `git rm {place}` gives its rows up"
+        )
 
 
 def adopt(root: Path, params: Params) -> None:
@@ -207,36 +192,13 @@ def commit(files: list[str], root: Path) -> None:
 
 
 def ask_git(root: Path, *words: str) -> str:
-    """What git says; UserError with its last line where it fails. It needs no name to be set."""
+    """What git says; UserError with the line that tells its fault where it fails. It needs no name to be set."""
     command = ["git", "-C", str(root)]
     if not subprocess.run([*command, "config", "user.email"], capture_output=True, check=False).stdout:
         command += ["-c", "user.name=gleaner", "-c", "user.email=gleaner@localhost"]
     done = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip() or "no reason").splitlines()[-1]
+        lines = (done.stderr.strip() or done.stdout.strip() or "no reason").splitlines()
+        said = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[-1])
         raise UserError(f"refresh.commit: expected git to keep what arrived, found: {said}; nothing is lost, mend it")
     return done.stdout
-
-
-def clear(inbox: Path | str | None, tables: Iterable[Path], unreadable: dict[Path, str], now: datetime) -> None:
-    """Move the files of an inbox aside, last of all; an unreadable one with the reason beside it."""
-    if not inbox:
-        return
-    home = folder_of(inbox)
-    for path, why in unreadable.items():
-        told = home / ASIDE / f"{path.name}.reason.txt"
-        replace(told, lambda part, why=why: part.write_text(why + "\n", encoding="utf-8"))  # type: ignore[misc]
-        move(path, home / ASIDE, now)
-    for path in tables:
-        if path.is_absolute() and path.exists():  # not the name of a query
-            move(path, home / TAKEN, now)
-
-
-def move(path: Path, folder: Path, now: datetime) -> None:
-    """Move a file, under a name that tells when, so that none of the same name is in the way."""
-    folder.mkdir(parents=True, exist_ok=True)
-    place = folder / f"{now.strftime(arrived.NAMED)}-{path.name}"
-    number = 2
-    while place.exists():
-        place, number = folder / f"{now.strftime(arrived.NAMED)}-{number}-{path.name}", number + 1
-    shutil.move(path, place)

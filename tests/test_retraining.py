@@ -36,6 +36,7 @@ def found(**changes: Any) -> Situation:
         ({"drift": MOVED}, "texts: drift, separation 0.800 (drift from 0.6), p 0.0010, 80 new rows against 900"),
         ({"age_days": 30.5}, "champion 30.5 days old, 30 allowed"),
         ({"forced": True}, "asked for with --force"),
+        ({"unjudged": "4"}, "version 4 was registered, but never judged"),
     ],
 )
 def test_one_reason_is_enough(changes: dict[str, Any], reason: str) -> None:

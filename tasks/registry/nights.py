@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Run as Record
-from mlflow.exceptions import MlflowException
 
+from pipeline.errors import UserError
 from pipeline.params import Params
+from tasks.registry import log, lookup
 from tasks.registry.runs import Run
 from tasks.registry.store import connect, experiment
 
@@ -91,19 +92,39 @@ def trained_until(root: Path, params: Params) -> str:
 
 
 def champion(root: Path, params: Params) -> Champion | None:
-    """The version that serves now."""
-    client = connect(root)
-    try:
-        found = client.get_model_version_by_alias(params.registry.model, "champion")
-    except MlflowException as error:
-        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise
+    """The version that serves now, by the promotion log; what a promotion left that died on the way is put right.
+
+    Raises UserError where the alias was moved or removed by hand: who is champion is for people to say, then.
+    """
+    client, model = connect(root), params.registry.model
+    standing = log.standing(client, model)
+    if standing.ledger.champion is None:
         return None
-    number = str(found.version)
-    read = str(client.get_run(str(found.run_id)).data.tags.get(ARRIVALS, ""))
-    made = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
-    by = [one.data.tags[NOW] for one in records(client, root, params) if one.data.tags.get(VERSION) == number]
-    return Champion(number, read, datetime.fromisoformat(by[-1]) if by else made)
+    if standing.moved_by_hand:
+        raise UserError(log.by_hand(model, standing))
+    found = lookup.numbered(client, model, standing.ledger.champion)
+    read = str(client.get_run(found.run).data.tags.get(ARRIVALS, ""))
+    by = [one.data.tags[NOW] for one in records(client, root, params) if one.data.tags.get(VERSION) == found.number]
+    return Champion(found.number, read, datetime.fromisoformat(by[-1]) if by else found.registered)
+
+
+def training(now: datetime) -> str:
+    """What the training of a night is called, by which the version that it registers is known."""
+    return f"train {now:%Y-%m-%d %H:%M:%S}"
+
+
+def unjudged(root: Path, params: Params) -> str | None:
+    """The challenger that a night registered and no verdict was entered on: that night was killed, or it failed.
+
+    What somebody registered by hand is not the nights' to judge.
+    """
+    client, model = connect(root), params.registry.model
+    number = lookup.alias(client, model, "challenger")
+    if number is None or any(one.version == number for one in log.read(client, model).entries):
+        return None
+    name = client.get_run(lookup.numbered(client, model, number).run).info.run_name
+    nightly = {training(datetime.fromisoformat(one.data.tags[NOW])) for one in records(client, root, params)}
+    return number if name in nightly else None
 
 
 def numbers(root: Path, params: Params) -> set[str]:
