@@ -173,16 +173,18 @@ def clearly_better(one: np.ndarray, other: np.ndarray) -> bool:
 def believe(logits: np.ndarray, truth: np.ndarray, params: PseudoLabel) -> Belief:
     """What the first teacher's answers on unseen rows, (rows, classes), say of it; few rows say little.
 
-    Trust is its mean recall over the classes, corrected for chance. The temperature is the root of the one that suits
-    this teacher: those of later rounds have learned from far more rows and need less of it.
+    Both look ahead, because the teachers of later rounds have learned from far more rows. The temperature is the root
+    of the one that suits the first teacher. Trust is its mean recall over the classes, corrected for chance, and raised
+    where that is high: rounds make a good teacher better, and a poor one only surer.
     """
     rows, chance = len(truth), 1 / logits.shape[1]
     right = logits.argmax(axis=1) == truth
     recall = float(np.mean([right[truth == label].mean() for label in np.unique(truth)]))
     measured = max(0.0, (recall - chance) / (1 - chance)) if chance < 1 else 1.0
+    ahead = measured ** (1 - measured)
     said = rows / (rows + PRIOR_ROWS)
     temperature = fit_temperature(logits, truth) ** (said / 2)
-    return Belief(temperature, said * measured + (1 - said) * params.trust, usual(params))
+    return Belief(temperature, said * ahead + (1 - said) * params.trust, usual(params))
 
 
 def mean_part(logits: dict[float, np.ndarray], truth: np.ndarray) -> float:
