@@ -66,7 +66,8 @@ def packages(root: Path) -> Iterator[Finding]:
     if not pins:
         yield Finding("packages", "", f"expected constraints.txt in {root}, found no pins; run this in the project")
         return
-    installed = {canonical(dist.metadata["Name"]): dist.version for dist in metadata.distributions()}
+    found = [(canonical(dist.metadata["Name"]), dist.version) for dist in metadata.distributions()]
+    installed = dict(reversed(found))  # of two, the one that an import finds: setuptools brings old ones along, last
     # A requirement with a marker belongs to an extra; the plain ones are what every stage needs.
     required = [
         canonical(re.split(r"[^\w.-]", line)[0]) for line in metadata.requires("gleaner") or () if ";" not in line

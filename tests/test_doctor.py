@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,15 @@ def test_a_package_of_another_version_is_named(project):
     pins = [line if not line.startswith("typer==") else "typer==0.0.1" for line in constraints.read_text().splitlines()]
     constraints.write_text("\n".join(pins))
     assert "typer: expected 0.0.1, found" in faults(project)["package"]
+
+
+def test_a_version_that_no_import_finds_is_no_fault(project, tmp_path, monkeypatch):
+    """As those that setuptools brings along, at the end of the path."""
+    about = tmp_path / "late" / "typer-0.0.1.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: typer\nVersion: 0.0.1\n")
+    monkeypatch.setattr("sys.path", [*sys.path, str(tmp_path / "late")])
+    assert "package" not in faults(project)
 
 
 def test_missing_data_encoder_and_system_packages_are_named(project, monkeypatch):
