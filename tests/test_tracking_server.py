@@ -90,7 +90,5 @@ def test_a_training_registers_there_and_the_version_serves_from_there(
     assert tracking not in done.stdout  # MLflow's own lines
     monkeypatch.chdir(tmp_path)  # nothing of the project is in reach
     mlflow.set_tracking_uri(tracking)
-    answers = mlflow.pyfunc.load_model("models:/gleaner-demo@champion").predict(
-        pd.DataFrame({"text": ["my money"]})
-    )
+    answers = mlflow.pyfunc.load_model("models:/gleaner-demo@champion").predict(pd.DataFrame({"text": ["my money"]}))
     assert answers["label"].tolist() == ["refund"] and answers["confidence"].min() > 0.9
