@@ -6,7 +6,6 @@ DVC does not track yet is added, what was set aside is written under the same na
 
 import hashlib
 import logging
-import subprocess
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -22,7 +21,7 @@ from pipeline.errors import UserError
 from pipeline.ingest import arrived
 from pipeline.params import Params, read_yaml
 from pipeline.stage import Paths
-from tasks import objects
+from tasks import git, objects
 from tasks.inbox import ASIDE, clear, folder_of, read_all, waiting
 from tasks.mistake import told
 
@@ -193,12 +192,11 @@ def commit(files: list[str], root: Path) -> None:
 
 def ask_git(root: Path, *words: str) -> str:
     """What git says; UserError with the line that tells its fault where it fails. It needs no name to be set."""
-    command = ["git", "-C", str(root)]
-    if not subprocess.run([*command, "config", "user.email"], capture_output=True, check=False).stdout:
-        command += ["-c", "user.name=gleaner", "-c", "user.email=gleaner@localhost"]
-    done = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
+    named = git.ask(root, "config", "user.email").stdout
+    own = [] if named else ["-c", "user.name=gleaner", "-c", "user.email=gleaner@localhost"]
+    done = git.ask(root, *own, *words)
     if done.returncode:
-        lines = (done.stderr.strip() or done.stdout.strip() or "no reason").splitlines()
+        lines = ((done.stderr.strip() or done.stdout.strip()).decode(errors="replace") or "no reason").splitlines()
         said = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[-1])
         raise UserError(f"refresh.commit: expected git to keep what arrived, found: {said}; nothing is lost, mend it")
-    return done.stdout
+    return done.stdout.decode(errors="surrogateescape")
