@@ -146,9 +146,9 @@ def as_text(answer: Answer, refused: dict[str, str], colours: bool) -> str:
     head = f"line {answer.row.line}: "
     if answer.by_method is None:
         return f"{head}no label: {answer.row.fault}\n\n"
-    lines = [f"{head}{terminal.visible(answer.label)} ({answer.confidence:.1%})"]
+    text, lines = answer.row.text, [f"{head}{terminal.visible(answer.label)} ({answer.confidence:.1%})"]
     for method, one in answer.by_method.items():
-        lines += [f"  {NAMES[method]}", *terminal.block(answer.row.text, one.shares(), colours)]
+        lines += [f"  {NAMES[method]}", *terminal.block(text, spans(text), one.shares(), colours)]
     lines += [f"  {NAMES[method]}: not applicable, as {why}" for method, why in refused.items()]
     return "\n".join(lines) + "\n\n"
 
@@ -157,8 +157,9 @@ def as_page(answers: list[Answer], refused: dict[str, str]) -> str:
     """All answers as one HTML page that loads nothing."""
     shown = []
     for answer in answers:
+        text = readable(answer.row.text)
         views = [
-            page.View(NAMES[method], "", marks.html(readable(answer.row.text), one.shares()))
+            page.View(NAMES[method], "", marks.html(text, spans(text), one.shares()))
             for method, one in (answer.by_method or {}).items()
         ]
         said = f"no label: {answer.row.fault}" if answer.row.fault else f"{answer.label} ({answer.confidence:.1%})"

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.attribution import Attribution
+from pipeline.attribution.words import spans
 from pipeline.explain.explained import Explained
 from pipeline.explain.faithfulness import RANDOM
 from pipeline.why import NAMES, marks
@@ -52,7 +53,7 @@ def page(
 
 def view(method: str, text: str, one: Attribution, good: bool) -> View:
     """A text as a method sees it."""
-    return View(NAMES[method], "" if good else CHANCE, marks.html(text, one.shares()))
+    return View(NAMES[method], "" if good else CHANCE, marks.html(text, spans(text), one.shares()))
 
 
 def sentence(row: Mapping[Any, Any], texts: Mapping[Any, str]) -> str:

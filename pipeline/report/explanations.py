@@ -14,8 +14,8 @@ from pipeline.errors import UserError
 from pipeline.report.grid import MISSING, Grid, grid, show
 from pipeline.report.marked import marked
 from pipeline.stage import Paths, read_json
+from pipeline.why import NAMES
 
-NAMES = {"integrated_gradients": "integrated gradients", "rollout": "attention rollout", "lime": "LIME"}
 RANDOM = "random"
 MEASURES = ("comprehensiveness", "sufficiency")
 ORIGINS = {"gold": "gold", "pseudo": "pseudo-labelled"}

@@ -8,18 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
-FAINT = 0.1  # of the strongest word's share: below, a word gets no mark
+from pipeline.why import marks
+
 LONGEST = 600  # characters of a text; about what an encoder reads
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A part of a text; ``strength`` is a word's share in parts of the strongest one's, -1 to 1, and 0 for no mark."""
-
-    text: str
-    share: float = 0.0
-    strength: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -30,8 +23,7 @@ class Marked:
     label: str
     predicted: str
     confidence: float
-    pieces: list[Piece]
-    cut: bool  # the text goes on
+    text: Markup
 
 
 def marked(errors: pd.DataFrame, texts: Mapping[str, str], count: int) -> list[Marked]:
@@ -42,21 +34,11 @@ def marked(errors: pd.DataFrame, texts: Mapping[str, str], count: int) -> list[M
 
 def one(row: Mapping[Any, Any], text: str) -> Marked:
     """A row of errors.parquet with its text."""
-    strongest = max(map(abs, row["shares"]), default=0.0) or 1.0
-    found, place = [], 0
-    for start, end, share in zip(row["starts"], row["ends"], row["shares"], strict=True):
-        if end > LONGEST:
-            break
-        strength = float(share) / strongest
-        found.append(Piece(text[place:start]))
-        found.append(Piece(text[start:end], float(share), strength if abs(strength) >= FAINT else 0.0))
-        place = end
-    found.append(Piece(text[place:LONGEST]))
+    places = zip(row["starts"], row["ends"], strict=True)
     return Marked(
         id=row["id"],
         label=row["label"],
         predicted=row["predicted"],
         confidence=row["confidence"],
-        pieces=[piece for piece in found if piece.text],
-        cut=len(text) > LONGEST,
+        text=marks.html(text, places, row["shares"], LONGEST),
     )

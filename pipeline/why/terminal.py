@@ -2,20 +2,20 @@
 
 import numpy as np
 
-from pipeline.why.marks import pieces, strongest, visible
+from pipeline.why.marks import Places, pieces, strongest, visible
 
 LISTED = 8  # words for the label, and as many against it
 BAR = 20  # characters of the longest bar
 GREEN, RED, BOLD, END = "\x1b[30;42m", "\x1b[30;41m", "\x1b[1m", "\x1b[0m"
 
 
-def block(text: str, shares: np.ndarray, colours: bool) -> list[str]:
+def block(text: str, places: Places, shares: np.ndarray, colours: bool) -> list[str]:
     """Lines: the text, marked where there are colours, then the words for and against with their shares."""
-    lines = [
-        "  " + ("".join(coloured(one.text, one.strength) for one in pieces(text, shares)) if colours else visible(text))
-    ]
+    places = list(places)
+    marked = "".join(coloured(one.text, one.strength) for one in pieces(text, places, shares))
+    lines = [f"  {marked if colours else visible(text)}"]
     for sign, side, colour in ((1, "for", GREEN), (-1, "against", RED)):
-        for place, (word, share) in enumerate(strongest(text, shares, sign, LISTED)):
+        for place, (word, share) in enumerate(strongest(text, places, shares, sign, LISTED)):
             filled = "█" * max(1, round(abs(share) * BAR))
             bar = f"{colour}{' ' * len(filled)}{END}" if colours else filled
             lines.append(f"  {side if place == 0 else '':7}  {share:+6.1%}  {visible(word)}  {bar}")
