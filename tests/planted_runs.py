@@ -22,6 +22,7 @@ from pipeline.workbench import changed, share_embeddings, share_terms
 ROOT = Path(__file__).parent.parent
 NONE: dict[str, Any] = {}
 SWAPPED = {"swaps.variants": 1, "swaps.pool": True}  # the one that the README recommends
+TRAINED = {"finetune.method": "full"}  # a penalty wants weights that learn
 MITIGATIONS: dict[str, dict[str, Any]] = {
     "none": NONE,
     "reweighing": {"mitigation.reweighing": True},
@@ -29,6 +30,9 @@ MITIGATIONS: dict[str, dict[str, Any]] = {
     "swapped pool": SWAPPED,
     "swapped pool, reweighing": SWAPPED | {"mitigation.reweighing": True},
     "offsets": {"mitigation.offsets.budget": 0.01},
+    "fine-tuned": TRAINED,
+    "fine-tuned, penalty 1": TRAINED | {"mitigation.penalty": 1.0},
+    "fine-tuned, penalty 10": TRAINED | {"mitigation.penalty": 10.0},
 }
 
 
