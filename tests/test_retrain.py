@@ -1,6 +1,8 @@
 """A month of nights on a real Prefect server, with real DVC, git and MLflow stores; the history is what is tested."""
 
 import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import month_project
@@ -19,11 +21,9 @@ MONTH: list[Kind] = ["quiet", "labels", "quiet", "drift", "bad labels", "withdra
 
 @pytest.mark.slow
 def test_a_month_of_nights(
-    tmp_path: Path, prefect_server: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, prefect_server: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     prefect = Path(os.environ["PREFECT_HOME"])
-    for name in simulate.STORES:  # so that they are put back afterwards
-        monkeypatch.setenv(name, "")
     root = month_project.make(tmp_path)
     for name, value in environment(root).items():
         monkeypatch.setenv(name, value)
@@ -34,7 +34,9 @@ def test_a_month_of_nights(
     with hook() as (place, posted):
         monkeypatch.setenv("HOOK", place)
         change(root, notify={"to": ["json://${HOOK}/a", "json://${NOBODY}/b"], "on": every})
-        rows = simulate.play(root, MONTH, 0)
+        # Prefect reads its settings on import, and other tests have imported it in this process.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+            rows = fresh.submit(simulate.play, root, MONTH, 0).result()
     checks = simulate.judge(MONTH, rows)
     assert [one.text for one in checks if not one.holds] == []
     told = [one["title"] for one in posted]
@@ -45,7 +47,7 @@ def test_a_month_of_nights(
     corrected = next(row for kind, row in zip(MONTH, rows, strict=True) if kind == "corrections")
     assert corrected["errors.version_2.rows"] == 12 and 1 <= corrected["errors.version_2.wrong"] <= 12
     assert leaks(root, prefect) == []
-    printed = capsys.readouterr().out
+    printed = capfd.readouterr().out
     assert "2026-01-04 drift: refused" in printed
     assert not [text for text in arrived(root) if text in printed]
 
