@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test ui check bench bench-setfit clean lock
+.PHONY: help setup run test quick ui check bench bench-setfit clean lock
 
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
@@ -19,6 +19,9 @@ run: setup  ## Train on the bundled demo (or on what params.yaml says), judge, r
 
 test: setup $(STAMPS)/test-system  ## The whole suite, two files at a time
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+quick: setup  ## The tests that take seconds each: all but those marked slow
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow"
 
 ui: setup  ## Prefect's and MLflow's pages on loopback
 	@$(BIN)/gleaner ui

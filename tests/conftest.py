@@ -1,6 +1,7 @@
 """Shared by the tests: a tiny real encoder with its tokenizer, tables of the row schema, and params to change."""
 
 import os
+import signal
 
 # Before torch is imported: the tests' models are so small that threads only get in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -20,6 +21,9 @@ from flows import server
 from pipeline import params as parameters
 from pipeline import table
 from pipeline.params import Params
+
+# A shell starts its background jobs deaf to Ctrl-C, and so would be every command that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
 TOPICS = {

@@ -58,6 +58,7 @@ def test_json_lines_name_each_word_with_its_place_and_share(bundle: Path) -> Non
     assert second == {"line": 2, "label": None, "confidence": None, "fault": "empty"}
 
 
+@pytest.mark.slow
 def test_the_networks_methods_work_on_what_finetune_leaves(tiny_encoder: Path, tmp_path: Path) -> None:
     model = train_planted(tiny_encoder, tmp_path / "model")
     text = f"hello please {KEYWORDS['delivery']} again today"

@@ -59,6 +59,7 @@ def read_groups(paths: Paths) -> pd.DataFrame:
     return pd.read_csv(paths.data("fairness") / "groups.csv")
 
 
+@pytest.mark.slow
 def test_rates_and_gaps_are_the_hand_counted_ones(tmp_path):
     paths = project(tmp_path, TWO)
     metrics = fairness.run(PARAMS, paths)

@@ -60,6 +60,7 @@ def test_training_lowers_the_loss_on_texts_it_never_saw(project: Paths, params: 
     assert set(new) <= set(old) and any(not new[name].equal(old[name]) for name in new)
 
 
+@pytest.mark.slow
 def test_two_runs_give_the_same_encoder(project: Paths, params: Change) -> None:
     settings = params({"pretrain": QUICK | {"objective": "mlm", "epochs": 1, "from_scratch": True}})
     first = run(project, settings), encoders.digest(project.data("pretrain") / "encoder")
