@@ -7,6 +7,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 STAMPS := .setup
 
 help:  ## This list
@@ -18,10 +19,10 @@ run: setup  ## Train on the bundled demo (or on what params.yaml says), judge, r
 	@$(BIN)/gleaner run
 
 test: setup $(STAMPS)/test-system  ## The whole suite, two files at a time
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	@$(PYTEST)
 
 quick: setup  ## The tests that take seconds each: all but those marked slow
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow"
+	@$(PYTEST) -m "not slow"
 
 ui: setup  ## Prefect's and MLflow's pages on loopback
 	@$(BIN)/gleaner ui
