@@ -122,7 +122,8 @@ def embedding_speed(root: Path, params: Params, kept: Path) -> float:
     from pipeline import encoder as encoders
 
     folder = Paths(root).data("pretrain") / "encoder"
-    file = kept / f"speed-{encoders.digest(folder)[:16]}.json"
+    how = hashlib.sha256(f"{encoders.digest(folder)} {params.encoder}".encode()).hexdigest()[:16]
+    file = kept / f"speed-{how}.json"
     if not file.exists():
         texts = [text for rows in ablation.read(Paths(root)).values() for text in rows["text"]]
         write_json(seconds_per_text(texts, folder, params.encoder), file)

@@ -55,7 +55,10 @@ ON: dict[str, dict[str, Any]] = {
     "penalty": {"finetune.method": "full", "mitigation.penalty": 1.0},
 }
 # Varied where a validation split is held out, the same in every seed; without one, each seed holds other rows out.
-SEEDS = ("synonyms.seed", "swaps.seed", "pseudo_label.seed", "pseudo_label.finetuned.seed", "finetune.seed")
+SEEDS = (
+    *("pretrain.seed", "synonyms.seed", "swaps.seed"),
+    *("pseudo_label.seed", "pseudo_label.finetuned.seed", "finetune.seed"),
+)
 TABLES = ("train", "validation", "unlabelled")
 FULL = "everything"
 
@@ -93,9 +96,10 @@ class Earned:
 
 
 def variants(content: dict[str, Any], with_: Sequence[str] = (), only: Sequence[str] = ()) -> list[Variant]:
-    """The user's params, then each that differs from them; UserError for what is unknown or changes nothing.
+    """The user's params, then each that differs from them, every one under a name of its own.
 
     ``with_`` holds what to judge as additions: names out of `ON`, or changes: ``finetune.lr=1e-4,finetune.epochs=2``.
+    Raises UserError for what is unknown or changes nothing.
     """
     unknown = [name for name in only if name not in OFF]
     if unknown:
@@ -105,12 +109,17 @@ def variants(content: dict[str, Any], with_: Sequence[str] = (), only: Sequence[
         less = changed(content, switch)
         if less != content and (not only or name in only):
             found.append(Variant(name, less, adds=False))
-    for text in with_:
+        elif name in only:
+            raise UserError(
+                f"--only {name}: expected what params.yaml has switched on, found it off; switch it on first"
+            )
+    taken = {one.name for one in found}
+    for text in dict.fromkeys(with_):
         more = changed(content, ON[text] if text in ON else parse_changes(text))
         if more == content:
             raise UserError(f"--with {text}: expected values other than those of params.yaml, found the same")
         validate(more)
-        found.append(Variant(text, more, adds=True))
+        found.append(Variant(f"with {text}" if text in taken else text, more, adds=True))
     return found
 
 

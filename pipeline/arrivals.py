@@ -27,7 +27,6 @@ CONTRADICTED = "conflicting labels for one text"
 GOLD_DIFFERS = "another label than the gold row has"
 HELD_OUT = "a row of the test or validation split"
 DROPPED = "dropped label"
-LABELS_ASIDE = (UNKNOWN_LABEL, CONTRADICTED, GOLD_DIFFERS)
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,11 @@ class Curves(TrainerCallback):
     """Writes each logged point to a JSON Lines file that others may follow while training goes on.
 
     A fresh start empties the file; a resumed one keeps it up to the checkpoint's step. Raises UserError as soon as
-    the loss is no number, since no later step mends that.
+    the loss is no number, since no later step mends that; ``key`` is where the training's params stand.
     """
 
-    def __init__(self, path: Path, stage: str) -> None:
-        self.path, self.stage, self.training = path, stage, False
+    def __init__(self, path: Path, key: str) -> None:
+        self.path, self.key, self.training = path, key, False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.training = True
@@ -50,7 +50,7 @@ class Curves(TrainerCallback):
         point = points(event["logs"] | {"step": state.global_step})
         if not all(math.isfinite(value) for value in point.values()):
             raise UserError(
-                f"{self.stage}.lr: expected a finite loss, found none at step {state.global_step}; "
+                f"{self.key}.lr: expected a finite loss, found none at step {state.global_step}; "
                 "lower lr, or raise warmup"
             )
         if len(point) > 1 and self.training:  # not for an evaluation of its own, before or after

@@ -43,7 +43,7 @@ def open_store(folder: Path, encoder: Encoder, paths: Paths) -> sqlite3.Connecti
     """The store of this encoder: none other, nor another pooling, length, precision or device, shares its vectors."""
     import torch
 
-    tokenizer = hashlib.sha256((folder / "tokenizer.json").read_bytes()).hexdigest()
+    tokenizer = encoders.tokenizer_digest(folder)
     how = (encoder.pooling, encoder.max_length, encoder.batch_size, encoder.precision)
     what = (encoders.digest(folder), tokenizer, *how)
     device = "cuda" if torch.cuda.is_available() else "cpu"

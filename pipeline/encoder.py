@@ -83,6 +83,13 @@ def digest(folder: Path) -> str:
     return total.hexdigest()
 
 
+def tokenizer_digest(folder: Path) -> str:
+    """SHA-256 of tokenizer.json; of an older encoder, which has none, of all the texts that make up its tokenizer."""
+    own = folder / "tokenizer.json"
+    parts = [own] if own.exists() else sorted(p for kind in ("*.json", "*.txt", "*.model") for p in folder.glob(kind))
+    return hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
+
+
 def positions(folder: Path) -> int | None:
     """How many tokens an encoder can read; None where its config names no limit."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))

@@ -91,21 +91,10 @@ def clear(place: Path) -> None:
 
 
 def answers(model: Path, texts: list[str], batch_size: int, moved: Offsets | None) -> list[str]:
-    """The labels that the network in a folder gives to the texts, its logits ``moved``; like lengths share a batch."""
-    import torch
-
-    from pipeline import network, trainer
+    """The labels that the network in a folder gives to the texts, its logits ``moved``."""
+    from pipeline import network
 
     net, tokenizer, about = network.load(model)
     if moved is not None:
         net.shift(moved.values)
-    tokens = tokenizer(texts, truncation=True, max_length=about["max_length"])["input_ids"]
-    order = sorted(range(len(texts)), key=lambda row: len(tokens[row]))
-    found = [""] * len(texts)
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
-        with torch.inference_mode():
-            logits = net(**trainer.inputs([tokens[row] for row in rows], tokenizer.pad_token_id))["logits"]
-        for row, label in zip(rows, logits.argmax(dim=1).tolist(), strict=True):
-            found[row] = about["labels"][label]
-    return found
+    return [about["labels"][place] for place in network.logits(net, tokenizer, texts, batch_size).argmax(axis=1)]

@@ -41,7 +41,7 @@ def suggest(count: int, files: Files, params: Params, paths: Paths) -> list[str]
     vectors = embed(texts, paths.data("pretrain") / "encoder", params.encoder, paths)
     taken = informative.choose(probabilities, vectors[: len(pool)], vectors[len(pool) :], count)
     rows = described(pool.iloc[taken], probabilities[taken], model.labels)
-    table.write_csv(sheet(rows, params.ingest), files.csv)
+    table.write_csv(sheet(rows, params.ingest), files.csv, *written(files.csv, params.ingest))
     if files.label_studio:
         write_tasks(rows, labels, f"gleaner-{digest(paths)}", files.label_studio)
     return [
@@ -68,6 +68,11 @@ def check_files(files: Files, params: Ingest) -> None:
     tasks = files.label_studio
     if tasks and tasks.suffix != ".json":
         raise UserError(f"--label-studio: expected a file that ends in .json, found {tasks}; rename it")
+    if params.source == "files" and params.format not in ("auto", "csv", "tsv"):
+        raise UserError(
+            f"ingest.format: expected auto, csv or tsv, which can read a sheet of answers, found {params.format}; "
+            "set it to auto, which goes by the files' endings"
+        )
     for path in (files.csv, *([tasks, tasks.with_suffix(".xml")] if tasks else [])):
         if path.exists():
             raise UserError(f"{path}: expected no such file, found one that may hold answers; move it or name another")
@@ -136,6 +141,11 @@ def sheet(rows: pd.DataFrame, params: Ingest) -> pd.DataFrame:
     filled = pd.DataFrame({answers.ID: rows["id"], columns.text[0]: rows["text"]}).assign(**empty)
     added = rows[["likely_label", "confidence", "why"]]
     return filled.join(added.drop(columns=filled.columns, errors="ignore"))
+
+
+def written(path: Path, params: Ingest) -> tuple[str, str]:
+    """Delimiter and encoding of the sheet: those by which ingest will read it."""
+    return params.delimiter or ("\t" if path.suffix.lower() == ".tsv" else ","), params.encoding or "utf-8"
 
 
 def write_tasks(rows: pd.DataFrame, labels: dict[str, Any], model: str, path: Path) -> None:

@@ -65,10 +65,12 @@ def fit(
     evaluate_steps: int,
     patience: int,
     extras: Extras | None = None,
+    key: str | None = None,
 ) -> list[dict[str, float]]:
     """Train ``net`` in place on the rows' ``text``, ``target`` (class number) and ``weight``; return the curves.
 
     With validation rows the best weights are kept and training stops early; without training rows nothing is trained.
+    ``key`` is as for `trainer.build`.
     """
     if train.empty and validation.empty:  # the tokenizer takes no empty list
         return []
@@ -92,6 +94,7 @@ def fit(
         patience=patience if held else None,
         measure=accuracy,
         callbacks=extras.callbacks,
+        key=key,
     )
     if batches:
         return trainer.train(run, patience if held else None)

@@ -104,13 +104,13 @@ def write(table: pd.DataFrame, path: Path) -> None:
     replace(path, lambda part: table.to_parquet(part, index=False))
 
 
-def write_csv(rows: pd.DataFrame, path: Path) -> None:
+def write_csv(rows: pd.DataFrame, path: Path, delimiter: str = ",", encoding: str = "utf-8") -> None:
     """Write a CSV file meant for people: an apostrophe goes before text that a spreadsheet would run as a formula.
 
     It also goes before text that has such an apostrophe already, so that ``as_written`` can take exactly one away.
     """
     safe = rows.map(lambda cell: f"'{cell}" if isinstance(cell, str) and RISKY.match(cell) else cell)
-    replace(path, lambda part: safe.to_csv(part, index=False))
+    replace(path, lambda part: safe.to_csv(part, sep=delimiter, encoding=encoding, index=False))
 
 
 def as_written(cell: str) -> str:

@@ -175,20 +175,21 @@ def build(
     patience: int | None = None,
     measure: Callable[[Any], dict[str, float]] | None = None,
     callbacks: Sequence[Any] = (),
+    key: str | None = None,
 ) -> Any:
     """A Trainer for ``model``, whose forward returns its own loss; ``folder`` is that of ``checkpoints``.
 
     ``measure`` gets the Trainer's predictions at each evaluation and returns further metrics. Without ``optimizer``,
     it is the Trainer's own AdamW with ``params.lr`` for every weight. What ``callbacks`` add to a checkpoint is sealed
-    with it.
+    with it. ``key`` is where ``params`` stand in params.yaml, if not in the section of the stage.
     """
     from transformers import PrinterCallback, Trainer
     from transformers.utils import logging
 
     from pipeline.callbacks import Curves, Patience, Progress, Seal
 
-    stage = folder.parent.name
-    check(params, stage)
+    key = key or folder.parent.name
+    check(params, key)
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder.parent / "tensorboard")
     os.environ["WANDB_DIR"] = str(folder.parent)
     os.environ.setdefault("WANDB_PROJECT", "gleaner")
@@ -203,7 +204,7 @@ def build(
         data_collator=lambda items: data.collate([pair for item in items for pair in item]),
         compute_metrics=measure,
         optimizers=(optimizer, None),
-        callbacks=[Curves(folder.parent / "curves.jsonl", stage), Progress(stage), *callbacks, Seal()],
+        callbacks=[Curves(folder.parent / "curves.jsonl", key), Progress(key), *callbacks, Seal()],
     )
     if patience is not None:
         trainer.add_callback(Patience(patience))
@@ -211,15 +212,15 @@ def build(
     return trainer
 
 
-def check(params: Training, stage: str) -> None:
+def check(params: Training, key: str) -> None:
     """Raise UserError when this machine lacks what params ask for."""
     for tracker in params.trackers:
         if find_spec(tracker) is None:
             raise UserError(
-                f"{stage}.trackers: expected {tracker} to be installed, found none; pip install 'gleaner[{tracker}]'"
+                f"{key}.trackers: expected {tracker} to be installed, found none; pip install 'gleaner[{tracker}]'"
             )
     if params.compile and not shutil.which(os.environ.get("CXX", "g++")):
-        raise UserError(f"{stage}.compile: expected a C++ compiler, found none; install g++ or set it to false")
+        raise UserError(f"{key}.compile: expected a C++ compiler, found none; install g++ or set it to false")
 
 
 def train(trainer: Any, patience: int | None = None) -> list[dict[str, float]]:

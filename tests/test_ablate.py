@@ -61,11 +61,18 @@ def test_additions_are_changes_of_the_users_params(content):
         (["finetune.lr=2e-5"], [], "found the same"),
         (["shoes"], [], 'found "shoes"'),
         ([], ["shoes"], "--only: expected some of pretrain"),
+        ([], ["synonyms", "pretrain"], "--only pretrain: expected what params.yaml has switched on, found it off"),
     ],
 )
 def test_mistakes_are_named(content, with_, only, said):
     with pytest.raises(UserError, match=said):
         ablation.variants(content, with_, only)
+
+
+def test_every_variant_has_a_name_of_its_own(content):
+    content["finetune"]["method"] = "lora"
+    names = [one.name for one in ablation.variants(content, ["finetune", "clusters", "clusters"], ["finetune"])]
+    assert names == ["everything", "finetune", "with finetune", "clusters"]
 
 
 def test_every_switch_names_keys_of_the_params(content):
@@ -129,9 +136,23 @@ def test_a_validation_split_is_what_is_held_out(tables, rows):
     assert rest["validation"].empty and len(rest["train"]) == len(tables["train"])
 
 
+TRAIN = ("pretrain", "synonyms", "back_translate", "swaps", "pseudo_label", "finetune")  # that follow ingest
+
+
+def seeds(content, above=""):
+    """Every seed of the params, by its dotted key."""
+    for name, value in content.items():
+        if isinstance(value, dict):
+            yield from seeds(value, f"{above}{name}.")
+        elif name == "seed":
+            yield f"{above}{name}", value
+
+
 def test_every_training_seed_moves_on(content):
     moved = ablation.reseeded(content, 2)
-    assert [ablation.value_at(moved, path) for path in ablation.SEEDS] == [2] * len(ablation.SEEDS)
+    assert {path: seed for path, seed in seeds(moved) if path.split(".")[0] in TRAIN} == dict.fromkeys(
+        ablation.SEEDS, 2
+    )
     assert moved["ingest"]["seed"] == content["ingest"]["seed"]
 
 

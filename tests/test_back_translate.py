@@ -148,6 +148,20 @@ def test_no_engine_writes_empty_tables(tmp_path):
     assert metrics["rows"] == metrics["rejected"] == 0
 
 
+def test_upgraded_dictionaries_make_another_engine(tmp_path, monkeypatch):
+    install(tmp_path, monkeypatch, "echo Apertium 1.0")
+    modes = tmp_path / "share" / "apertium" / "modes"
+    modes.mkdir(parents=True)
+    for pair in ("eng-spa", "spa-eng"):
+        (tmp_path / f"{pair}.bin").write_bytes(b"words")
+        (modes / f"{pair}.mode").write_text(f"lt-proc '{tmp_path / pair}.bin' | lt-proc -g $1 '{tmp_path / pair}.bin'")
+    monkeypatch.setattr(apertium, "check", lambda pairs: None)
+    before = apertium.Apertium(params()).identity
+    assert apertium.Apertium(params()).identity == before
+    (tmp_path / "spa-eng.bin").write_bytes(b"more words")
+    assert apertium.Apertium(params()).identity != before
+
+
 def test_a_missing_program_names_what_to_install(tmp_path, monkeypatch):
     write_gold(tmp_path, TEXTS)
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -1,5 +1,6 @@
 """Text vectors, each computed once."""
 
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from transformers import AutoTokenizer
 
 from pipeline import embeddings
 from pipeline.params import Params
@@ -59,6 +61,22 @@ def test_what_is_stored_is_not_computed_again(
     assert not loads
     embed(["courier", "login"], tiny_encoder, params(), tmp_path)
     assert len(loads) == 1
+
+
+def test_an_older_encoder_without_the_fast_tokenizers_file_is_told_apart_by_its_vocabulary(
+    tiny_encoder: Path, params: Change, tmp_path: Path
+) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(tiny_encoder, old)
+    words = sorted((vocabulary := AutoTokenizer.from_pretrained(old).get_vocab()), key=vocabulary.__getitem__)
+    (old / "tokenizer.json").unlink()
+    (old / "vocab.txt").write_text("\n".join(words) + "\n")
+    assert np.array_equal(
+        embed(["refund"], old, params(), tmp_path), embed(["refund"], tiny_encoder, params(), tmp_path)
+    )
+    (old / "vocab.txt").write_text("\n".join([*words[:-2], words[-1], words[-2]]) + "\n")
+    embed(["refund"], old, params(), tmp_path)
+    assert len(stores(tmp_path)) == 3
 
 
 def test_a_kill_between_batches_loses_only_the_batch_at_work(

@@ -98,6 +98,14 @@ def test_per_class_table_is_scikit_learns_report(project, params, pairs):
     assert report.loc["refund", "support"] == refund.sum()
 
 
+def test_a_class_may_have_the_name_of_a_total():
+    names = ("accuracy", "macro avg", "none")
+    found = evaluate.per_class(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2]), names)
+    assert found["class"].tolist() == [*names, "macro avg", "weighted avg"]
+    assert found["recall"].tolist() == pytest.approx([0.5, 1.0, 1.0, 2.5 / 3, 0.75])
+    assert found["support"].tolist() == [2, 1, 1, 4, 4]
+
+
 def test_plots_are_pictures_of_equal_bytes_for_equal_data(project, params, pairs):
     paths = project(gold=pairs[:6], test=pairs)
     names = ("confusion.png", "reliability.png")

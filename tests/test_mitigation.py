@@ -20,7 +20,7 @@ from pipeline.finetune import objective, student, unequal
 from pipeline.params import Export, Mitigation, Offsets, Params
 from pipeline.pseudo_label import run as pseudo_label
 from pipeline.pseudo_label.views import Seeds, Texts
-from pipeline.stage import Paths
+from pipeline.stage import Paths, write_json
 
 Change = Callable[..., Params]
 Rows = Callable[..., pd.DataFrame]
@@ -120,7 +120,7 @@ def test_offsets_are_in_whatever_serves_the_bundle(tmp_path: Path, monkeypatch: 
     assert metrics["offsets"]["values"] == values.tolist() and metrics["offsets"]["gap_after"] == 0.1
     texts = exporting.rows(20, seed=7)["text"].tolist()
     net, tokenizer, _ = network.load(paths.data("finetune") / "model")
-    plain = group_blind.torch_logits(net, tokenizer, texts)
+    plain = network.logits(net, tokenizer, texts, 32)
     bundle = exporting.bundle(paths)
     assert classifier.load(bundle).logits(texts) == pytest.approx(plain + values, abs=1e-4)
     before, after = (load_file(folder / "head.safetensors") for folder in (paths.data("finetune") / "model", bundle))
@@ -146,6 +146,7 @@ def held_out_project(root: Path, shift: float) -> Paths:
     held.assign(label=gold["label"]).to_parquet(paths.data("pseudo_label") / "held_out.parquet")
     head = paths.data("pseudo_label") / "head.safetensors"
     head.write_bytes((paths.data("finetune") / "model" / "head.safetensors").read_bytes())
+    write_json({"ships_teacher": True}, paths.data("pseudo_label") / "metrics.json")
     return paths
 
 
@@ -162,13 +163,17 @@ def test_without_validation_rows_held_out_gold_rows_choose(tmp_path: Path) -> No
     assert moved.values.argmax() == len(exporting.LABELS) - 1
 
 
-def test_held_out_rows_say_nothing_of_a_model_that_was_trained_further(tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", ["trained further", "over other vectors"])
+def test_held_out_rows_say_nothing_of_a_model_that_is_not_the_teacher(tmp_path: Path, other: str) -> None:
     paths = held_out_project(tmp_path, 2.2)
     file = paths.data("finetune") / "model" / "head.safetensors"
-    save_file({name: value + 0.1 for name, value in load_file(file).items()}, file)
+    if other == "trained further":
+        save_file({name: value + 0.1 for name, value in load_file(file).items()}, file)
+    else:
+        write_json({"ships_teacher": False}, paths.data("pseudo_label") / "metrics.json")
     moved = look(paths)
     assert moved is not None and not moved.values.any()
-    assert moved.reason == "none kept: a trained model wants a validation split to choose by"
+    assert moved.reason == "none kept: only a validation split tells how this model answers"
 
 
 def test_no_budget_moves_nothing(tmp_path: Path) -> None:

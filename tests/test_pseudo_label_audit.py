@@ -93,7 +93,7 @@ def test_what_nothing_was_held_out_for_is_empty_not_zero() -> None:
     assert (classes[["held_out_rows", "called", "right"]] == 0).all(axis=None)
     assert classes["accepted"].sum() == 9
     assert audit.by_round(ROUNDS, NOTHING, LABELS)["precision"].isna().all()
-    assert "precision" not in audit.metrics(ROUNDS, 2, NOTHING, 6)
+    assert "precision" not in audit.metrics(ROUNDS, 2, NOTHING, 6, ships_teacher=True)
 
 
 def test_one_round_alone_has_no_drift() -> None:
@@ -113,7 +113,7 @@ def test_names_that_look_like_formulas_are_neutralised(tmp_path: Path) -> None:
 
 
 def test_metrics_name_the_kept_round_and_what_its_precision_stands_on() -> None:
-    assert audit.metrics(ROUNDS, 2, JUDGED, 6) == {
+    assert audit.metrics(ROUNDS, 2, JUDGED, 6, ships_teacher=True) == {
         "pool": 6,
         "accepted": 5,
         "round": 2,
@@ -123,6 +123,7 @@ def test_metrics_name_the_kept_round_and_what_its_precision_stands_on() -> None:
         "trust": 0.6,
         "words_part": 0.5,
         "class_names_heard": True,
+        "ships_teacher": True,
         "precision_without": round(2 / 6, 6),
         "precision": round(4 / 6, 6),
     }

@@ -71,6 +71,16 @@ def test_too_few_gold_rows_leave_trust_and_part_to_the_params(own: PseudoLabel, 
     assert judged.belief.part == sorted(own.words.parts)[1]
 
 
+def test_a_fold_that_would_leave_nothing_but_names_is_no_exam(own: PseudoLabel) -> None:
+    vectors, labels = cloud([1, 1], 0.3)
+    seeds = pd.concat([gold(labels), gold(labels).assign(origin="class_name", source_id=["a", "b"])], ignore_index=True)
+    nothing = Texts(vectors[:0])
+    see = as_they_are(View(Texts(np.tile(vectors, (2, 1))), nothing, nothing, Apart()))
+    for seed in range(8):  # both rows in one fold, or one in each
+        judged = held_out.judge(seeds, NOBODY, see, 2, own.model_copy(update={"folds": 2, "seed": seed}))
+        assert (judged.by, len(judged.truth)) in {("none: too few gold rows for folds", 0), ("folds", 2)}
+
+
 def test_folds_hold_out_a_gold_row_with_everything_that_derives_from_it(own: PseudoLabel) -> None:
     """Every gold row has a twin of the same vector: only a teacher that sees the twin could know its random label."""
     random = np.random.default_rng(0)

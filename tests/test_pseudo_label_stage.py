@@ -182,9 +182,15 @@ def test_no_labels_at_all_starts_from_the_names_of_the_classes(stage: Make) -> N
     assert read(paths, "rounds.csv")["precision"].isna().all()
 
 
-def test_no_labels_and_no_names_is_the_users_mistake(stage: Make) -> None:
+@pytest.mark.parametrize("unheard", [{"class_names": False}, {"class_name_weight": 0.0}])
+def test_no_labels_and_no_names_is_the_users_mistake(stage: Make, unheard: dict[str, object]) -> None:
     with pytest.raises(UserError, match="pseudo_label.class_names: expected gold rows or class names"):
-        stage(gold=0, class_names=False)
+        stage(gold=0, **unheard)
+
+
+def test_names_alone_are_heard_whatever_validation_rows_say_of_them(stage: Make) -> None:
+    _, metrics = stage(gold=0, held=30)
+    assert metrics["judged_by"] == "validation" and metrics["class_names_heard"] is True
 
 
 def test_an_empty_pool_gives_the_probe_on_the_gold_rows(stage: Make) -> None:

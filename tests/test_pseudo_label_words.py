@@ -67,6 +67,16 @@ def test_a_class_of_no_text_is_never_named() -> None:
         assert set(learned.logits(rows).argmax(axis=1)) == {0, 2}
 
 
+def test_a_class_whose_rows_all_weigh_nothing_is_never_named() -> None:
+    """A name of a class that is not heard stays among the rows; a text that nobody knows must not go to its class."""
+    labels = np.repeat([0, 1, 2], 30)
+    rows, _ = spoken(labels, 3)
+    weights = np.where(labels == 1, 0.0, 1.0)
+    for learned in (words.regression(rows, labels, weights, 3, 1.0), words.bayes(rows, labels, weights, 3, 0.1)):
+        assert set(learned.logits(rows).argmax(axis=1)) == {0, 2}
+        assert learned.logits(rows[:1] * 0).argmax() != 1
+
+
 def test_features_have_unit_length_and_ignore_special_and_rare_tokens() -> None:
     tokens = [[1, 5, 6, 6, 2], [1, 5, 7, 2], [1, 6, 9, 2], [1, 8, 2]]
     idf = words.inverse_frequency(tokens, 12, special=[1, 2])

@@ -117,7 +117,7 @@ def test_what_the_stage_writes_is_what_the_page_reads(root: Path) -> None:
     pool = pd.DataFrame({"group.region": ["=north"] * 30 + ["south"] * 30})
     folder = root / "data/pseudo_label"
     audit.write(rounds, 1, judged_by, pool, LABELS, folder)
-    write_json(audit.metrics(rounds, 1, judged_by, len(pool)), folder / "metrics.json")
+    write_json(audit.metrics(rounds, 1, judged_by, len(pool), ships_teacher=True), folder / "metrics.json")
     page, _ = render(root)
     assert "Round 1 of 1 was kept (judged by folds)" in page.text
     assert "delivery 10 0.250 0.250 9 1.000 1.000" in page.text

@@ -159,6 +159,30 @@ def test_filled_in_rows_come_back_as_gold_rows(
     assert all(asked[id] == text for id, text in zip(gold["id"], gold["text"], strict=True) if id in asked.index)
 
 
+@pytest.mark.parametrize("how", [{"delimiter": ";"}, {"encoding": "utf-16"}, {"format": "csv", "delimiter": "|"}])
+def test_the_sheet_is_written_as_ingest_reads(
+    tmp_path: Path, tiny_encoder: Path, ask: Callable[..., list[str]], how: dict[str, str]
+) -> None:
+    project(tmp_path, tiny_encoder)
+    ask(4, **how)
+    form: dict[str, Any] = {"sep": how.get("delimiter", ","), "encoding": how.get("encoding", "utf-8")}
+    filled = pd.read_csv(tmp_path / "suggestions.csv", **form).assign(label="refund")
+    for name in ("train", "test", "pool"):
+        pd.read_csv(tmp_path / "raw" / f"{name}.csv").to_csv(tmp_path / "raw" / f"{name}.csv", index=False, **form)
+    filled.to_csv(tmp_path / "raw" / "answers.csv", index=False, **form)
+    metrics = ingest(tmp_path, train=["train.csv", "answers.csv"], unlabelled=["pool.csv"], **how)
+    assert metrics["answers"] == 4
+
+
+def test_a_format_that_cannot_read_the_sheet_is_told_before(
+    tmp_path: Path, tiny_encoder: Path, ask: Callable[..., list[str]]
+) -> None:
+    project(tmp_path, tiny_encoder)
+    with pytest.raises(UserError, match=r"ingest\.format: expected auto, csv or tsv.*found jsonl; set it to auto"):
+        ask(1, format="jsonl")
+    assert not list(tmp_path.glob("*.csv"))
+
+
 def test_answers_of_label_studio_come_back_and_what_was_not_settled_is_not_asked_again(
     tmp_path: Path, tiny_encoder: Path, ask: Callable[..., list[str]]
 ) -> None:

@@ -3,9 +3,11 @@
 Forcada et al. (2011), "Apertium: a free/open-source platform for rule-based machine translation".
 """
 
+import hashlib
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 from pipeline.errors import UserError
 from pipeline.params import BackTranslate
@@ -26,9 +28,9 @@ class Apertium:
 
     @property
     def identity(self) -> str:
-        """The version of the program and the directions."""
+        """The version of the program, and the directions with the digest of their dictionaries and rules."""
         version = subprocess.run(["apertium", "-V"], capture_output=True, text=True, check=False).stdout
-        return f"apertium {version} {self.pairs}"
+        return f"apertium {version} {[(pair, digest(pair)) for pair in self.pairs]}"
 
     def round_trip(self, texts: list[str]) -> list[str]:
         """The texts there and back."""
@@ -52,6 +54,22 @@ def check(pairs: list[str]) -> None:
             f"(installed: {', '.join(installed) or 'none'}); install the package of the pair, "
             f"e.g. `apt-get install apertium-{pairs[0]}`"
         )
+
+
+def digest(pair: str) -> str:
+    """SHA-256 of all that a direction is made of: its mode file, and the files that this names.
+
+    Packages of a pair are upgraded without the program. Of an installation laid out otherwise than its packages, which
+    keep the modes in share/apertium beside bin, it is the digest of nothing.
+    """
+    mode = Path(str(shutil.which("apertium"))).resolve().parent.parent / "share" / "apertium" / "modes" / f"{pair}.mode"
+    total = hashlib.sha256()
+    if mode.exists():
+        text = mode.read_text(encoding="utf-8")
+        total.update(text.encode())
+        for name in re.findall(r"'([^']+)'", text):
+            total.update(Path(name).read_bytes())
+    return total.hexdigest()[:16]
 
 
 def translate(texts: list[str], pair: str) -> list[str]:

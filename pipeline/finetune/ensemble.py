@@ -3,18 +3,15 @@
 import sys
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline import trainer
+from pipeline.calibration import softmax
 from pipeline.finetune import student
 from pipeline.finetune.student import Student, Task
 from pipeline.params import Finetune
 from pipeline.stage import Metrics, Paths, replace
-
-if TYPE_CHECKING:
-    from pipeline.network import Network
 
 GIVEN = ("gold", "class_name")  # origins whose labels nobody guessed: a row of these keeps its own
 SEEDS = 2**32
@@ -47,13 +44,15 @@ def teach(task: Task, params: Finetune, folder: Path, place: Path) -> None:
     """Train one student and write its probabilities for training and validation rows to ``place``."""
     from safetensors.numpy import save_file
 
+    from pipeline import network
+
     # Its curves are its own: those that others follow, data/scratch/finetune/curves.jsonl, are the last student's.
     checkpoints = Paths(folder).scratch("finetune") / "checkpoints"
     checkpoints.mkdir(parents=True, exist_ok=True)
     learned = student.learn(task, params, checkpoints)
     rows = {"train": task.train, "validation": task.validation}
     said = {
-        name: predict(learned.net, learned.tokenizer, part["text"].tolist(), params.batch_size)
+        name: softmax(network.logits(learned.net, learned.tokenizer, part["text"].tolist(), params.batch_size))
         for name, part in rows.items()
     }
     replace(place, lambda part: save_file(said, part))
@@ -65,26 +64,6 @@ def read(place: Path) -> dict[str, np.ndarray]:
     from safetensors.numpy import load_file
 
     return load_file(place)
-
-
-def predict(net: "Network", tokenizer: Any, texts: list[str], batch_size: int) -> np.ndarray:
-    """Probabilities (texts, classes) float32; texts of like length share a batch."""
-    import torch
-
-    found = np.empty((len(texts), len(net.labels)), dtype=np.float32)
-    if not texts:
-        return found
-    tokens = tokenizer(texts, truncation=True, max_length=net.max_length)["input_ids"]
-    order = sorted(range(len(texts)), key=lambda row: len(tokens[row]))
-    device = net.head.weight.device
-    net.eval()
-    with torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            inputs = trainer.inputs([tokens[row] for row in rows], tokenizer.pad_token_id)
-            logits = net(**{name: value.to(device) for name, value in inputs.items()})["logits"]
-            found[rows] = logits.softmax(1).cpu().numpy()
-    return found
 
 
 def targets(task: Task, mean: np.ndarray) -> np.ndarray:

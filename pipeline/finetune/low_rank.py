@@ -1,6 +1,6 @@
 """LoRA and AdaLoRA (by way of peft): small low-rank changes learn beside frozen weights and are merged into them.
 
-Imports peft and transformers, so it is imported late.
+Imports torch and transformers, so it is imported late; peft, which takes seconds more, only where it is used.
 """
 
 import math
@@ -8,9 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import peft
 import torch
-from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN
 from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
@@ -27,6 +25,8 @@ STATE = "adalora.safetensors"
 
 def wrap(encoder: Any, params: Finetune, steps: int) -> Any:
     """The encoder with its weights frozen and a low-rank change, at first zero, to those that ``targets`` names."""
+    import peft
+
     shared: dict[str, Any] = {
         "target_modules": targets(encoder),
         "lora_alpha": params.peft.alpha,
@@ -47,12 +47,16 @@ def wrap(encoder: Any, params: Finetune, steps: int) -> Any:
 
 def changed(encoder: Any, config: Any) -> Any:
     """peft's model of the encoder, without its warning that transformers will drop a name that peft asks for."""
+    import peft
+
     with warnings.catch_warnings(action="ignore", category=FutureWarning):
         return peft.get_peft_model(encoder, config)
 
 
 def targets(encoder: Any) -> list[str]:
     """The query and value weights of attention where peft knows their names; else every linear layer but the pooler."""
+    from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN
+
     linear = [name for name, module in encoder.named_modules() if isinstance(module, torch.nn.Linear)]
     known = KNOWN.get(encoder.config.model_type, [])
     chosen = [name for name in linear if name.split(".")[-1] in known]

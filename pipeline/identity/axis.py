@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff"
 ROLES = ("determiner", "object", "pronoun", "noun", "adjective", "people")
@@ -74,10 +75,16 @@ class Axis:
         return {(cell.row, cell.group): cell for cell in self.cells}
 
     @cached_property
+    def kept_surfaces(self) -> frozenset[str]:
+        """The kept phrases in lower case."""
+        return frozenset(map(str.lower, self.kept))
+
+    @cached_property
     def pattern(self) -> re.Pattern[str]:
         """Finds every word and kept phrase, the longest first; a script without spaces has no ends of words."""
-        words = sorted({*self.by_surface, *map(str.lower, self.kept)}, key=lambda word: (-len(word), word))
-        return re.compile("|".join(map(bounded, words)) or r"(?!)", re.IGNORECASE)
+        words = sorted({*self.by_surface, *self.kept_surfaces}, key=lambda word: (-len(word), word))
+        parts = [bounded(list(alike), *sides) for sides, alike in groupby(words, key=spaced_sides)]
+        return re.compile("|".join(parts) or r"(?!)", re.IGNORECASE)
 
     def mentions(self, text: str) -> list[Mention]:
         """The terms of this axis in the text, from left to right."""
@@ -85,7 +92,7 @@ class Axis:
 
     def found(self, text: str) -> Iterator[Mention]:
         lowered = text == text.lower()
-        kept = {phrase.lower() for phrase in self.kept}
+        kept = self.kept_surfaces
         for match in self.pattern.finditer(text):
             surface = re.sub(r"[\s-]+", " ", match[0].lower())
             surface = surface if surface in self.by_surface or surface in kept else match[0].lower()
@@ -119,15 +126,19 @@ class Axis:
         return "".join([*parts, text[end:]])
 
 
-def bounded(word: str) -> str:
-    """A pattern for a word: whole in scripts with spaces, anywhere in Han; spaces may be hyphens."""
-    inner = r"[\s-]+".join(map(re.escape, re.split(r"[\s-]+", word)))
+def spaced_sides(word: str) -> tuple[bool, bool]:
+    """Whether a word begins, and whether it ends, in a script that has spaces between words."""
+    return not re.match(f"[{HAN}]", word), not re.search(f"[{HAN}]$", word)
+
+
+def bounded(words: list[str], left: bool, right: bool) -> str:
+    """A pattern for any of the words, where asked with no letter beside it; spaces may be hyphens.
+
+    One check of the sides for all words, since each takes milliseconds to compile.
+    """
     letter = rf"[^\W{HAN}]"
-    return (
-        (rf"(?<!{letter})" if not re.match(f"[{HAN}]", word) else "")
-        + inner
-        + (rf"(?!{letter})" if not re.search(f"[{HAN}]$", word) else "")
-    )
+    inner = "|".join(r"[\s-]+".join(map(re.escape, re.split(r"[\s-]+", word))) for word in words)
+    return (rf"(?<!{letter})" if left else "") + f"(?:{inner})" + (rf"(?!{letter})" if right else "")
 
 
 def fits(role: str, text: str, start: int, end: int) -> bool:

@@ -10,8 +10,6 @@ from pipeline.pseudo_label.held_out import Judgement
 from pipeline.pseudo_label.rounds import Round
 from pipeline.stage import Metrics, replace
 
-UNKNOWN = "unknown"  # the group of rows whose group nobody recorded
-
 
 def write(
     rounds: list[Round], kept: int, judged: Judgement, pool: pd.DataFrame, labels: list[str], folder: Path
@@ -88,7 +86,7 @@ def by_group(kept: Round, pool: pd.DataFrame) -> pd.DataFrame:
             "share": round(float(taken.mean()), 6),
         }
         for column in table.group_columns(pool)
-        for group, taken in pd.Series(accepted, index=pool.index).groupby(pool[column].fillna(UNKNOWN))
+        for group, taken in pd.Series(accepted, index=pool.index).groupby(pool[column].fillna(table.UNKNOWN))
     ]
     return pd.DataFrame(rows, columns=["attribute", "group", "pool", "accepted", "share"])
 
@@ -103,8 +101,11 @@ def held_out_scores(judged: Judgement, ids: pd.Series, labels: list[str]) -> pd.
     return pd.concat([rows, scores], axis=1)
 
 
-def metrics(rounds: list[Round], kept: int, judged: Judgement, pool: int) -> Metrics:
-    """Counts, the round kept and why, and its precision on held-out labels."""
+def metrics(rounds: list[Round], kept: int, judged: Judgement, pool: int, ships_teacher: bool) -> Metrics:
+    """Counts, the round kept and why, and its precision on held-out labels.
+
+    ``ships_teacher``: the student starts from the kind of teacher that was judged, not from one over other vectors.
+    """
     held = len(judged.truth)
     result: Metrics = {
         "pool": pool,
@@ -116,6 +117,7 @@ def metrics(rounds: list[Round], kept: int, judged: Judgement, pool: int) -> Met
         "trust": round(judged.belief.trust, 4),
         "words_part": rounds[kept].teacher.part,
         "class_names_heard": judged.names,
+        "ships_teacher": ships_teacher,
     }
     if judged.right:
         result["precision_without"] = round(judged.right[0] / held, 6)

@@ -47,7 +47,7 @@ class Exam:
     names: np.ndarray  # (seeds,) whether a seed is the name of a class
 
     def without_names(self) -> "Exam":
-        """The same questions to a teacher that hears no name of a class."""
+        """The same questions to a teacher that hears no name of a class, though a fine-tuned encoder has."""
         return replace(self, seeds=replace(self.seeds, weights=np.where(self.names, 0.0, self.seeds.weights)))
 
 
@@ -98,7 +98,10 @@ def folds(seeds: pd.DataFrame, gold: np.ndarray, see: See, params: PseudoLabel) 
     for fold in range(params.folds):
         held = gold[fold_of == fold]
         kept = np.flatnonzero(~np.isin(sources, sources[held]))
-        if len(held) and len(kept):
+        teaches = seeds["weight"].to_numpy()[kept] > 0
+        if (
+            len(held) and (teaches & ~named(seeds)[kept]).any()
+        ):  # names alone would be no teacher once they are left out
             view = see(kept)
             lesson = chosen(seeds, view, kept)
             yield Exam(lesson, view.among(kept), view.seeds.pick(held), labels[held], held, named(seeds)[kept])
@@ -112,7 +115,9 @@ def examine(by: str, exams: list[Exam], classes: int, params: PseudoLabel) -> Ju
     """
     truth = np.concatenate([exam.answers for exam in exams])
     quiet = [exam.without_names() for exam in exams]
-    logits, unnamed = (first_answers(some, classes, params) for some in (exams, quiet))
+    logits = first_answers(exams, classes, params)
+    taught = all((exam.seeds.weights > 0).any() for exam in quiet)  # where names are all there is, they are heard
+    unnamed = first_answers(quiet, classes, params) if taught else logits
     hurt = clearly_better(unnamed.argmax(axis=1) == truth, logits.argmax(axis=1) == truth)
     names = not hurt and any(exam.names.any() for exam in exams)
     exams, logits = (exams, logits) if names else (quiet, unnamed)

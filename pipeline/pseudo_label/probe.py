@@ -24,12 +24,15 @@ class Probe:
 def fit(vectors: Any, labels: np.ndarray, weights: np.ndarray, classes: int, c: float) -> Probe:
     """Fit the probe on hard labels, weighted; ``c`` is the inverse strength of its L2 penalty.
 
-    ``vectors`` is (rows, width), dense or sparse.
+    ``vectors`` is (rows, width), dense or sparse. A class without rows of some weight is never named.
     """
     from sklearn.linear_model import LogisticRegression
 
     weight = np.zeros((classes, vectors.shape[1]), dtype=np.float32)
     bias = np.full(classes, NEVER, dtype=np.float32)
+    heard = weights > 0
+    if not heard.all():
+        vectors, labels, weights = vectors[heard], labels[heard], weights[heard]
     present = np.unique(labels)
     if len(present) == 1:
         bias[present] = 0

@@ -33,10 +33,10 @@ from pipeline.stage import Metrics, Paths, main, replace
 def run(params: PseudoLabel, encoder: Encoder, mitigation: Mitigation, paths: Paths) -> Metrics:
     """Label the pool by the rounds that held-out labels speak for, and write a head for the student."""
     seeds, labels = gather(paths, params)
-    if seeds.empty:
+    if not seeds["weight"].gt(0).any():
         raise UserError(
-            "pseudo_label.class_names: expected gold rows or class names to learn from, found neither; "
-            "label some rows or set it to true"
+            "pseudo_label.class_names: expected gold rows or class names of some weight to learn from, found none; "
+            "label some rows, or set it to true and class_name_weight above 0"
         )
     pool = gather_pool(paths)
     pool = pool if params.teacher != "none" else pool.iloc[:0]
@@ -49,7 +49,7 @@ def run(params: PseudoLabel, encoder: Encoder, mitigation: Mitigation, paths: Pa
     if not judged.names:
         seeds = seeds.assign(weight=seeds["weight"].mask(seeds["origin"].eq("class_name"), 0.0))
     everything = np.arange(len(seeds))
-    view = see(everything)
+    view = see(np.flatnonzero(seeds["weight"].gt(0)))  # names that are not heard shape no vector either
     trained = held_out.chosen(seeds, view, everything)
     rounds = label_in_rounds(trained, view.pool, view.spread, len(labels), judged.belief, params)
     kept = judged.best if judged.best is not None else len(rounds) - 1
@@ -61,7 +61,7 @@ def run(params: PseudoLabel, encoder: Encoder, mitigation: Mitigation, paths: Pa
     replace(paths.data("pseudo_label") / "held_out.parquet", lambda part: scores.to_parquet(part, index=False))
     audit.write(rounds, kept, judged, pool, labels, paths.data("pseudo_label"))
     teacher.clear(paths)
-    return audit.metrics(rounds, kept, judged, len(pool))
+    return audit.metrics(rounds, kept, judged, len(pool), ships_teacher=params.teacher != "finetuned")
 
 
 def look(

@@ -113,7 +113,7 @@ def nearest(vectors: np.ndarray, neighbours: int) -> tuple[np.ndarray, np.ndarra
         block = vectors[start : start + BLOCK] @ vectors.T
         own = np.arange(len(block))
         block[own, start + own] = -2  # nobody is their own neighbour
-        picked = np.argpartition(-block, neighbours - 1, axis=1)[:, :neighbours] if neighbours else own[:, :0]
+        picked = np.argpartition(-block, neighbours - 1, axis=1)[:, :neighbours]
         near[start : start + BLOCK] = picked
         cosine[start : start + BLOCK] = np.take_along_axis(block, picked, axis=1)
     return near, cosine

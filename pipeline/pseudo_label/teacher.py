@@ -82,10 +82,12 @@ def tune(
     learned = "".join(rows["id"] + rows["label"] + rows["weight"].astype(str))
     inputs = trainer.fingerprint([params, encoder], [*sorted(start.glob("*.safetensors")), Path(__file__)])
     folder = paths.scratch("pseudo_label") / f"teacher-{hashlib.sha256((inputs + learned).encode()).hexdigest()[:16]}"
+    rows = rows[rows["weight"] > 0]
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "model").exists():
         net, tokenizer = supervised.create(start, labels, encoder, params)
-        supervised.fit(net, tokenizer, rows, rows.iloc[:0], params, folder, evaluate_steps=1, patience=1)
+        none, key = rows.iloc[:0], "pseudo_label.finetuned"
+        supervised.fit(net, tokenizer, rows, none, params, folder, evaluate_steps=1, patience=1, key=key)
         replace(folder / "model", lambda part: network.save(net, tokenizer, part))
     return folder / "model" / "encoder"
 

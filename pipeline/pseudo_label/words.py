@@ -54,14 +54,14 @@ def features(tokens: list[list[int]], idf: np.ndarray) -> Any:
 def bayes(rows: Any, labels: np.ndarray, weights: np.ndarray, classes: int, smoothing: float) -> Words:
     """Multinomial naive Bayes over features: how each class talks. Shares of classes are left to the alignment.
 
-    A class without rows is never named.
+    A class without rows of some weight is never named.
 
     It counts, so that wrong labels spread thinly over many words; over rounds of pseudo-labels this is expectation
     maximisation with hard labels (Nigam et al. 2000).
     """
     counts = np.asarray(rows.T @ (np.eye(classes)[labels] * weights[:, None])) + smoothing
     table = np.log(counts / counts.sum(axis=0))
-    bias = np.where(np.bincount(labels, minlength=classes) > 0, 0.0, NEVER)
+    bias = np.where(np.bincount(labels, weights, classes) > 0, 0.0, NEVER)
     return Words(table.astype(np.float32), bias.astype(np.float32))
 
 

@@ -4,13 +4,13 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline import table
 from pipeline.report import figures
 from pipeline.report.gather import Results
 from pipeline.report.grid import Grid, grid, show
 
 SHOWN = 15  # classes; where there are more, the least precise ones
 ENOUGH = 30  # held-out rows, below which precision by class is chance
-UNKNOWN = "unknown"  # the group of rows whose group nobody recorded
 
 
 def audit(results: Results) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def ratios(groups: pd.DataFrame, least: int) -> list[str]:
     """
     said = []
     for attribute, rows in groups.groupby("attribute", sort=False):
-        large = rows[(rows["pool"] >= least) & (rows["group"] != UNKNOWN)]
+        large = rows[(rows["pool"] >= least) & (rows["group"] != table.UNKNOWN)]
         if len(large) < 2 or not large["accepted"].any():
             why = "too few rows" if len(large) < 2 else "too few pseudo-labels"
             said.append(f"{attribute}: {why} to compare groups.")
