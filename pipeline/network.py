@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline import adapters, trainer
+from pipeline import adapters
 from pipeline import encoder as encoders
 from pipeline.stage import read_json
 
@@ -158,16 +158,15 @@ def load(folder: Path) -> tuple[Network, Any, dict[str, Any]]:
 def logits(network: Network, tokenizer: Any, texts: list[str], batch_size: int) -> np.ndarray:
     """What the network says of the texts, in evaluation mode: (texts, classes) float32; like lengths share a batch."""
     found = np.empty((len(texts), len(network.labels)), dtype=np.float32)
-    if not texts:  # the tokenizer takes no empty list
-        return found
-    tokens = tokenizer(texts, truncation=True, max_length=network.max_length)["input_ids"]
-    order = sorted(range(len(texts)), key=lambda row: len(tokens[row]))
+    cut: dict[str, Any] = {"truncation": True, "max_length": network.max_length}
+    cut |= {"padding": True, "padding_side": "right", "return_tensors": "pt"}
+    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
     device = network.head.weight.device
     network.eval()
     with torch.inference_mode():
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            inputs = trainer.inputs([tokens[row] for row in rows], tokenizer.pad_token_id)
-            batch = {name: value.to(device) for name, value in inputs.items()}
-            found[rows] = network(**batch)["logits"].cpu().numpy()
+            batch = tokenizer([texts[row] for row in rows], **cut)
+            said = network(batch["input_ids"].to(device), batch["attention_mask"].to(device))
+            found[rows] = said["logits"].cpu().numpy()
     return found

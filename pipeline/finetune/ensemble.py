@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import trainer
-from pipeline.calibration import softmax
 from pipeline.finetune import student
 from pipeline.finetune.student import Student, Task
 from pipeline.params import Finetune
@@ -43,6 +42,7 @@ def distil(task: Task, params: Finetune, folder: Path) -> Student:
 def teach(task: Task, params: Finetune, folder: Path, place: Path) -> None:
     """Train one student and write its probabilities for training and validation rows to ``place``."""
     from safetensors.numpy import save_file
+    from scipy.special import softmax
 
     from pipeline import network
 
@@ -52,7 +52,7 @@ def teach(task: Task, params: Finetune, folder: Path, place: Path) -> None:
     learned = student.learn(task, params, checkpoints)
     rows = {"train": task.train, "validation": task.validation}
     said = {
-        name: softmax(network.logits(learned.net, learned.tokenizer, part["text"].tolist(), params.batch_size))
+        name: softmax(network.logits(learned.net, learned.tokenizer, part["text"].tolist(), params.batch_size), axis=1)
         for name, part in rows.items()
     }
     replace(place, lambda part: save_file(said, part))
