@@ -13,6 +13,7 @@ import pandas as pd
 from pipeline import answers, classifier, informative, label_studio, table
 from pipeline.embeddings import embed
 from pipeline.errors import UserError
+from pipeline.ingest.files import delimiter_of, kind_of
 from pipeline.params import Ingest, Params
 from pipeline.stage import Paths, read_json, replace, write_json
 
@@ -145,7 +146,7 @@ def sheet(rows: pd.DataFrame, params: Ingest) -> pd.DataFrame:
 
 def written(path: Path, params: Ingest) -> tuple[str, str]:
     """Delimiter and encoding of the sheet: those by which ingest will read it."""
-    return params.delimiter or ("\t" if path.suffix.lower() == ".tsv" else ","), params.encoding or "utf-8"
+    return delimiter_of(kind_of(path, params), params) or ",", params.encoding or "utf-8"
 
 
 def write_tasks(rows: pd.DataFrame, labels: dict[str, Any], model: str, path: Path) -> None:

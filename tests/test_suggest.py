@@ -159,13 +159,18 @@ def test_filled_in_rows_come_back_as_gold_rows(
     assert all(asked[id] == text for id, text in zip(gold["id"], gold["text"], strict=True) if id in asked.index)
 
 
-@pytest.mark.parametrize("how", [{"delimiter": ";"}, {"encoding": "utf-16"}, {"format": "csv", "delimiter": "|"}])
+@pytest.mark.parametrize(
+    "how", [{"delimiter": ";"}, {"encoding": "utf-16"}, {"format": "csv", "delimiter": "|"}, {"format": "tsv"}]
+)
 def test_the_sheet_is_written_as_ingest_reads(
     tmp_path: Path, tiny_encoder: Path, ask: Callable[..., list[str]], how: dict[str, str]
 ) -> None:
     project(tmp_path, tiny_encoder)
     ask(4, **how)
-    form: dict[str, Any] = {"sep": how.get("delimiter", ","), "encoding": how.get("encoding", "utf-8")}
+    form: dict[str, Any] = {
+        "sep": how.get("delimiter", "\t" if how.get("format") == "tsv" else ","),
+        "encoding": how.get("encoding", "utf-8"),
+    }
     filled = pd.read_csv(tmp_path / "suggestions.csv", **form).assign(label="refund")
     for name in ("train", "test", "pool"):
         pd.read_csv(tmp_path / "raw" / f"{name}.csv").to_csv(tmp_path / "raw" / f"{name}.csv", index=False, **form)

@@ -67,8 +67,8 @@ def digest(pair: str) -> str:
     if mode.exists():
         text = mode.read_text(encoding="utf-8")
         total.update(text.encode())
-        for name in re.findall(r"'([^']+)'", text):
-            total.update(Path(name).read_bytes())
+        for name in filter(Path.is_file, map(Path, re.findall(r"'([^']+)'", text))):  # options may be quoted, too
+            total.update(name.read_bytes())
     return total.hexdigest()[:16]
 
 

@@ -71,7 +71,7 @@ def matching(pattern: str, place: Path, key: str) -> list[Path]:
 
 def read_file(path: Path, name: str, split: str, params: Ingest) -> Source:
     """One file, by its format."""
-    kind = params.format if params.format != "auto" else FORMATS.get(path.suffix.lower())
+    kind = kind_of(path, params)
     if kind is None:
         raise UserError(
             f'{name}: expected one of the endings {", ".join(FORMATS)}, found "{path.suffix}"; set ingest.format'
@@ -86,9 +86,18 @@ def read_file(path: Path, name: str, split: str, params: Ingest) -> Source:
         "tsv": delimited.read,
         "jsonl": read_json_lines,
     }
-    delimiter = params.delimiter or ("\t" if kind == "tsv" else None)
-    columns, records = readers[kind](text, name, wanted(params.columns), delimiter)
+    columns, records = readers[kind](text, name, wanted(params.columns), delimiter_of(kind, params))
     return Source(name, split, columns, records, encoding)
+
+
+def kind_of(path: Path, params: Ingest) -> str | None:
+    """The format by which a file is read, None for an ending that nobody knows."""
+    return params.format if params.format != "auto" else FORMATS.get(path.suffix.lower())
+
+
+def delimiter_of(kind: str | None, params: Ingest) -> str | None:
+    """What divides the cells of such a file; None where it is detected."""
+    return params.delimiter or ("\t" if kind == "tsv" else None)
 
 
 def read_json_lines(text: str, name: str, names: list[str], _delimiter: str | None) -> tuple[list[str], list[Record]]:

@@ -98,10 +98,9 @@ def folds(seeds: pd.DataFrame, gold: np.ndarray, see: See, params: PseudoLabel) 
     for fold in range(params.folds):
         held = gold[fold_of == fold]
         kept = np.flatnonzero(~np.isin(sources, sources[held]))
-        teaches = seeds["weight"].to_numpy()[kept] > 0
-        if (
-            len(held) and (teaches & ~named(seeds)[kept]).any()
-        ):  # names alone would be no teacher once they are left out
+        # Names alone would be no teacher once they are left out.
+        taught = (seeds["weight"].to_numpy()[kept] > 0) & ~named(seeds)[kept]
+        if len(held) and taught.any():
             view = see(kept)
             lesson = chosen(seeds, view, kept)
             yield Exam(lesson, view.among(kept), view.seeds.pick(held), labels[held], held, named(seeds)[kept])
