@@ -30,6 +30,7 @@ OFF: dict[str, dict[str, Any]] = {
     "penalty": {"mitigation.penalty": 0.0},
     "pseudo_label": {"pseudo_label.teacher": "none"},
     "class names": {"pseudo_label.class_names": False},
+    "names first": {"pseudo_label.names_first": False},
     "words": {"pseudo_label.words.parts": []},
     "spreading": {"pseudo_label.spread": "none"},
     "finetune": {"finetune.method": "head", "finetune.start": "probe"},  # ships the teacher's own linear head

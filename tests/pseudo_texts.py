@@ -68,6 +68,11 @@ class Toy:
         return float((teacher.logits(self.test).argmax(axis=1) == self.truth).mean())
 
 
+def seed_rows(texts: Texts, labels: np.ndarray) -> Seeds:
+    """Seeds of weight 5 each, none of them a name."""
+    return Seeds(texts, labels, np.full(len(labels), 5.0), np.zeros(len(labels), dtype=bool))
+
+
 def gold(labels: np.ndarray) -> pd.DataFrame:
     """Gold rows of these classes, as the stage gathers them: none derives from another."""
     ids = [f"gold-{row}" for row in range(len(labels))]
@@ -99,5 +104,4 @@ def toy(
     idf = words.inverse_frequency(tokens[0] + tokens[1], vocabulary, [])
     texts = [Texts(v, words.features(t, idf)) for v, t in zip(vectors, tokens, strict=True)]
     truth = np.concatenate([parts[1][1], np.full(odd, -1)])
-    weights = np.full(len(vectors[0]), 5.0)
-    return Toy(Seeds(texts[0], parts[0][1], weights), texts[1], truth, texts[2], parts[2][1], classes)
+    return Toy(seed_rows(texts[0], parts[0][1]), texts[1], truth, texts[2], parts[2][1], classes)

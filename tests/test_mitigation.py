@@ -10,6 +10,7 @@ import pytest
 import test_export as exporting
 import torch
 from finetuning import QUICK, make, task
+from pseudo_texts import seed_rows
 from safetensors.torch import load_file, save_file
 from test_pseudo_label_stage import GROUPS
 from test_pseudo_label_stage import project as inputs
@@ -19,7 +20,7 @@ from pipeline.errors import UserError
 from pipeline.finetune import objective, student, unequal
 from pipeline.params import Export, Mitigation, Offsets, Params
 from pipeline.pseudo_label import run as pseudo_label
-from pipeline.pseudo_label.views import Seeds, Texts
+from pipeline.pseudo_label.views import Texts
 from pipeline.stage import Paths, write_json
 
 Change = Callable[..., Params]
@@ -29,7 +30,7 @@ Pairs = list[tuple[str, str]]
 
 def test_weights_of_seeds_make_label_and_group_independent_also_after_pool_rows_joined() -> None:
     labels, groups = np.repeat([0, 0, 1, 1], [6, 2, 1, 3]), np.repeat([0, 1, 0, 1], [6, 2, 1, 3])[:, None]
-    seeds = Seeds(Texts(np.zeros((12, 2)), groups=groups), labels, np.full(12, 5.0))
+    seeds = seed_rows(Texts(np.zeros((12, 2)), groups=groups), labels)
     joined = seeds.join(Texts(np.zeros((3, 2)), groups=np.array([[0], [1], [-1]])), np.array([1, 0, 0]))
     weights = joined.balanced()
     known = joined.texts.groups[:, 0] >= 0  # type: ignore[index]
@@ -38,7 +39,7 @@ def test_weights_of_seeds_make_label_and_group_independent_also_after_pool_rows_
     cells /= cells.sum()
     assert cells == pytest.approx(np.outer(cells.sum(axis=1), cells.sum(axis=0)))
     assert weights[-1] == 1
-    assert Seeds(Texts(np.zeros((12, 2))), labels, np.full(12, 5.0)).balanced().tolist() == [5.0] * 12
+    assert seed_rows(Texts(np.zeros((12, 2))), labels).balanced().tolist() == [5.0] * 12
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pseudo_texts import BELIEF, Toy, cloud, toy
+from pseudo_texts import BELIEF, Toy, cloud, seed_rows, toy
 
 from pipeline.calibration import softmax
 from pipeline.params import Params, PseudoLabel
@@ -13,7 +13,7 @@ from pipeline.pseudo_label import spread
 from pipeline.pseudo_label.probe import NEVER, Probe, fit
 from pipeline.pseudo_label.rounds import Belief, label_in_rounds
 from pipeline.pseudo_label.selection import align, select
-from pipeline.pseudo_label.views import Seeds, Texts
+from pipeline.pseudo_label.views import Texts
 
 DRAWS = 4  # of a made-up task, whose results are averaged
 
@@ -27,7 +27,7 @@ def of_vectors(seeds: list[int], pool: list[int], spread: float, test: list[int]
     """A task whose texts have no words."""
     parts = [cloud(counts, spread, seed) for seed, counts in enumerate((seeds, pool, test))]
     (vectors, labels), (others, pool_truth), (asked, truth) = parts
-    given = Seeds(Texts(vectors), labels, np.full(len(labels), 5.0))
+    given = seed_rows(Texts(vectors), labels)
     return Toy(given, Texts(others), pool_truth, Texts(asked), truth, len(seeds))
 
 

@@ -9,6 +9,7 @@ from pseudo_texts import cloud, gold, toy, unit
 
 from pipeline.params import Params, PseudoLabel
 from pipeline.pseudo_label import held_out
+from pipeline.pseudo_label.rounds import Belief
 from pipeline.pseudo_label.spread import Apart, spread
 from pipeline.pseudo_label.teacher import View, as_they_are
 from pipeline.pseudo_label.views import Texts
@@ -116,6 +117,51 @@ def test_what_a_fold_holds_out_reaches_the_teacher_neither_by_training_nor_by_th
         assert not shared.any()
         rows = np.full((len(kept) + len(task.pool), 2), 0.5)
         assert exam.view.spread.smooth(rows, 0.8).shape == rows.shape
+
+
+def judged_with_names(vectors: np.ndarray, labels: np.ndarray, names: np.ndarray, own: PseudoLabel) -> Belief:
+    """What folds of the rows say where the names of four classes stand at these vectors."""
+    seeds = gold(np.concatenate([labels, np.arange(4)])).assign(origin=["gold"] * len(labels) + ["class_name"] * 4)
+    every, pool = Texts(np.concatenate([vectors, names])), Texts(cloud([50] * 4, 0.6, seed=1)[0])
+    around = spread(np.concatenate([every.vectors, pool.vectors]), 4, own)
+    see = as_they_are(View(every, pool, Texts(vectors[:0]), around))
+    return held_out.judge(seeds, NOBODY, see, 4, own).belief
+
+
+def test_names_that_tell_the_classes_choose_the_rows_of_round_1_unless_params_say_no(own: PseudoLabel) -> None:
+    vectors, labels = cloud([8] * 4, 0.6)
+    names = unit(np.stack([vectors[labels == label].mean(axis=0) for label in range(4)]))
+    assert judged_with_names(vectors, labels, names, own).names_first
+    assert not judged_with_names(vectors, labels, names, own.model_copy(update={"names_first": False})).names_first
+
+
+def test_names_that_tell_nothing_do_not_choose_the_rows_of_round_1(own: PseudoLabel) -> None:
+    vectors, labels = cloud([8] * 4, 0.6)
+    nowhere = unit(np.random.default_rng(5).normal(size=(4, 16)) * np.array([[1.0]] * 4))
+    assert not judged_with_names(vectors, labels, nowhere, own).names_first
+
+
+def answers_with(right: int, rows: int) -> np.ndarray:
+    """Logits over four classes, of which so many are right, for rows whose classes take turns."""
+    truth = np.arange(rows) % 4
+    return np.eye(4)[np.where(np.arange(rows) < right, truth, (truth + 1) % 4)]
+
+
+@pytest.mark.parametrize(
+    ("names", "everything", "rows", "enough"),
+    [
+        (24, 32, 32, True),  # two thirds of the skill
+        (16, 32, 32, False),  # a third of it
+        (2, 1, 4, True),  # by more than a standard error above the one of four that guessing gets
+        (1, 0, 4, False),
+        (10, 9, 32, False),  # guessing gets 8, and its standard error is 2.4
+    ],
+)
+def test_names_know_enough_above_chance_and_with_half_the_skill_of_all_seeds(
+    names: int, everything: int, rows: int, enough: bool
+) -> None:
+    told = (answers_with(count, rows) for count in (names, everything))
+    assert held_out.know_enough(*told, np.arange(rows) % 4) == enough
 
 
 def test_stratified_folds_spread_each_class() -> None:

@@ -97,6 +97,7 @@ class PseudoLabel(Section):
     gold_weight: Positive
     class_names: bool
     class_name_weight: NotNegative
+    names_first: bool
     first_share: Fraction
     last_share: Fraction
     trust: Fraction

@@ -117,6 +117,7 @@ def metrics(rounds: list[Round], kept: int, judged: Judgement, pool: int, ships_
         "trust": round(judged.belief.trust, 4),
         "words_part": rounds[kept].teacher.part,
         "class_names_heard": judged.names,
+        "names_first": judged.belief.names_first,
         "ships_teacher": ships_teacher,
     }
     if judged.right:

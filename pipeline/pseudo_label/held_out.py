@@ -14,6 +14,7 @@ from pipeline.pseudo_label.views import Seeds, Texts
 from pipeline.stage import progress
 
 PRIOR_ROWS = 10  # held-out rows that params' trust is worth
+ENOUGH = 0.5  # of the first teacher's skill: names of classes alone that have it choose the rows of round 1
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,20 @@ class Exam:
     asked: Texts
     answers: np.ndarray  # (asked rows,) class numbers
     rows: np.ndarray  # (asked rows,) positions, as in Judgement
-    names: np.ndarray  # (seeds,) whether a seed is the name of a class
 
     def without_names(self) -> "Exam":
         """The same questions to a teacher that hears no name of a class, though a fine-tuned encoder has."""
-        return replace(self, seeds=replace(self.seeds, weights=np.where(self.names, 0.0, self.seeds.weights)))
+        return replace(self, seeds=self.seeds.without_names())
+
+    def names_alone(self) -> "Exam":
+        """The same questions to a teacher that hears nothing else, though a fine-tuned encoder has."""
+        return replace(self, seeds=self.seeds.names_alone())
 
 
 def chosen(seeds: pd.DataFrame, view: View, kept: np.ndarray) -> Seeds:
     """The kept seeds, by position, as a teacher sees them; ``seeds`` has a column ``target``, the class number."""
     rows = seeds.iloc[kept]
-    return Seeds(view.seeds.pick(kept), rows["target"].to_numpy(), rows["weight"].to_numpy())
+    return Seeds(view.seeds.pick(kept), rows["target"].to_numpy(), rows["weight"].to_numpy(), named(rows))
 
 
 def judge(seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, params: PseudoLabel) -> Judgement:
@@ -63,7 +67,7 @@ def judge(seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, p
         everything = np.arange(len(seeds))
         view = see(everything)
         rows = np.arange(len(validation))
-        exam = Exam(chosen(seeds, view, everything), view, view.validation, validation, rows, named(seeds))
+        exam = Exam(chosen(seeds, view, everything), view, view.validation, validation, rows)
         return examine("validation", [exam], classes, params)
     gold = np.flatnonzero(seeds["origin"] == "gold")
     exams = list(folds(seeds, gold, see, params)) if len(gold) >= params.folds else []
@@ -103,7 +107,7 @@ def folds(seeds: pd.DataFrame, gold: np.ndarray, see: See, params: PseudoLabel) 
         if len(held) and taught.any():
             view = see(kept)
             lesson = chosen(seeds, view, kept)
-            yield Exam(lesson, view.among(kept), view.seeds.pick(held), labels[held], held, named(seeds)[kept])
+            yield Exam(lesson, view.among(kept), view.seeds.pick(held), labels[held], held)
 
 
 def examine(by: str, exams: list[Exam], classes: int, params: PseudoLabel) -> Judgement:
@@ -118,9 +122,12 @@ def examine(by: str, exams: list[Exam], classes: int, params: PseudoLabel) -> Ju
     taught = all((exam.seeds.weights > 0).any() for exam in quiet)  # where names are all there is, they are heard
     unnamed = first_answers(quiet, classes, params) if taught else logits
     hurt = clearly_better(unnamed.argmax(axis=1) == truth, logits.argmax(axis=1) == truth)
-    names = not hurt and any(exam.names.any() for exam in exams)
+    names = not hurt and any(exam.seeds.names_alone().weights.any() for exam in exams)
+    named_alone = [exam.names_alone() for exam in exams]
     exams, logits = (exams, logits) if names else (quiet, unnamed)
     belief = believe(logits, truth, params)
+    if names and params.names_first:
+        belief = replace(belief, names_first=know_enough(first_answers(named_alone, classes, params), logits, truth))
     alone = replace(belief, part=0.0)
     quiet_runs = sit(exams, classes, alone, params)
     without = predicted(quiet_runs, 0.0)
@@ -181,14 +188,30 @@ def believe(logits: np.ndarray, truth: np.ndarray, params: PseudoLabel) -> Belie
     of the one that suits the first teacher. Trust is its mean recall over the classes, corrected for chance, and raised
     where that is high: rounds make a good teacher better, and a poor one only surer.
     """
-    rows, chance = len(truth), 1 / logits.shape[1]
-    right = logits.argmax(axis=1) == truth
-    recall = float(np.mean([right[truth == label].mean() for label in np.unique(truth)]))
-    measured = max(0.0, (recall - chance) / (1 - chance)) if chance < 1 else 1.0
+    rows = len(truth)
+    measured = skill(logits, truth)
     ahead = measured ** (1 - measured)
     said = rows / (rows + PRIOR_ROWS)
     temperature = fit_temperature(logits, truth) ** (said / 2)
     return Belief(temperature, said * ahead + (1 - said) * params.trust, usual(params))
+
+
+def skill(logits: np.ndarray, truth: np.ndarray) -> float:
+    """Mean recall over the classes of the truth, (rows,), corrected for chance: 0 is a guess, 1 always right."""
+    right, chance = logits.argmax(axis=1) == truth, 1 / logits.shape[1]
+    recall = float(np.mean([right[truth == label].mean() for label in np.unique(truth)]))
+    return max(0.0, (recall - chance) / (1 - chance)) if chance < 1 else 1.0
+
+
+def know_enough(names: np.ndarray, everything: np.ndarray, truth: np.ndarray) -> bool:
+    """Whether names of classes alone may choose the rows of round 1, by logits on unseen rows, (rows, classes).
+
+    They must be better than guessing by more than a standard error, and have half the skill of the first teacher, which
+    has learned from everything.
+    """
+    chance = 1 / names.shape[1]
+    guessing = np.sqrt(chance / (1 - chance) / len(truth)) if chance < 1 else 0.0  # standard error of a guess's skill
+    return skill(names, truth) > max(guessing, ENOUGH * skill(everything, truth))
 
 
 def mean_part(logits: dict[float, np.ndarray], truth: np.ndarray) -> float:

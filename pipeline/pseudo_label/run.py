@@ -9,6 +9,7 @@ teacher had not seen), rounds.csv, rounds.png, classes.csv, groups.csv and metri
 """
 
 from collections.abc import Sequence
+from dataclasses import replace as replace_fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ def student_head(kept: Round, own: View, trained: Seeds, classes: int, belief: B
     """The teacher that the student starts from: on the vectors of its own encoder, whatever the kept one looked at."""
     if params.teacher != "finetuned":
         return kept.teacher
-    seeds = Seeds(own.seeds, trained.labels, trained.weights).join(own.pool.pick(kept.rows), kept.labels)
+    seeds = replace_fields(trained, texts=own.seeds).join(own.pool.pick(kept.rows), kept.labels)
     return teach(seeds, own.pool, classes, params.c, params.words, belief.trust, kept.teacher.part)
 
 

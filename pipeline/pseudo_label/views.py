@@ -1,6 +1,6 @@
 """Two views of each text, the encoder's vector and its words, and the teacher that listens to both."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,15 @@ class Seeds:
     texts: Texts
     labels: np.ndarray  # (rows,) class numbers
     weights: np.ndarray  # (rows,) how much each counts
+    names: np.ndarray  # (rows,) whether each is the name of a class
+
+    def without_names(self) -> "Seeds":
+        """The same rows, the names of the classes without weight."""
+        return replace(self, weights=np.where(self.names, 0.0, self.weights))
+
+    def names_alone(self) -> "Seeds":
+        """The same rows, all but the names of the classes without weight."""
+        return replace(self, weights=np.where(self.names, self.weights, 0.0))
 
     def join(self, texts: Texts, labels: np.ndarray) -> "Seeds":
         """These and further rows, each of which counts 1."""
@@ -51,6 +60,7 @@ class Seeds:
             Texts(np.concatenate([own.vectors, texts.vectors]), features, groups),
             np.concatenate([self.labels, labels]),
             np.concatenate([self.weights, np.ones(len(labels))]),
+            np.concatenate([self.names, np.zeros(len(labels), dtype=bool)]),
         )
 
     def balanced(self) -> np.ndarray:
