@@ -193,6 +193,26 @@ def test_names_alone_are_heard_whatever_validation_rows_say_of_them(stage: Make)
     assert metrics["judged_by"] == "validation" and metrics["class_names_heard"] is True
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_names_that_know_enough_choose_the_first_rows_where_params_say_so(
+    tmp_path: Path,
+    rows: Callable[..., pd.DataFrame],
+    pairs: list[tuple[str, str]],
+    tiny_encoder: Path,
+    params: Callable[..., Params],
+    wanted: bool,
+) -> None:
+    """The encoder was drawn at random: descriptions of the very words of the texts tell the classes, names do not."""
+    paths = project(tmp_path, rows, pairs, tiny_encoder, gold=30, held=0)
+    told = {label: " ".join(text for text, own in pairs[60:] if own == label) for label in {own for _, own in pairs}}
+    about = {"labels": sorted(told), "descriptions": told}
+    (paths.data("ingest") / "labels.json").write_text(json.dumps(about))
+    own = params({"pseudo_label": {"names_first": wanted}})
+    metrics = run(own.pseudo_label, own.encoder, own.mitigation, paths)
+    assert metrics["class_names_heard"] is True
+    assert metrics["names_first"] is wanted
+
+
 def test_an_empty_pool_gives_the_probe_on_the_gold_rows(stage: Make) -> None:
     paths, metrics = stage(gold=126)
     assert metrics["accepted"] == 0

@@ -1,5 +1,6 @@
 """How good each round is on labels it has not seen: the validation rows, or folds of the gold rows without them."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -210,7 +211,7 @@ def know_enough(names: np.ndarray, everything: np.ndarray, truth: np.ndarray) ->
     has learned from everything.
     """
     chance = 1 / names.shape[1]
-    guessing = np.sqrt(chance / (1 - chance) / len(truth)) if chance < 1 else 0.0  # standard error of a guess's skill
+    guessing = math.sqrt(chance / (1 - chance) / len(truth)) if chance < 1 else 0.0  # standard error of a guess's skill
     return skill(names, truth) > max(guessing, ENOUGH * skill(everything, truth))
 
 
