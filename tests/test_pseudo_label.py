@@ -1,11 +1,12 @@
 """The teacher's rounds: class shares near the prior, more and more of the pool, and nothing that must not hurt does."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from pseudo_texts import BELIEF, Toy, cloud, seed_rows, toy
+from pseudo_texts import BELIEF, Toy, cloud, seed_rows, toy, unit
 
 from pipeline.calibration import softmax
 from pipeline.params import Params, PseudoLabel
@@ -97,6 +98,29 @@ def test_the_less_a_teacher_is_trusted_the_nearer_its_class_shares_are_held_to_e
     far = [task.rounds(own, Belief(1.0, trust, 0.5))[1].prior.max() - 1 / 3 for trust in (0.0, 0.5, 1.0)]
     assert far[0] == pytest.approx(0)
     assert far[0] < far[1] < far[2]
+
+
+def misled(own: PseudoLabel, names_first: bool) -> tuple[float, float, float]:
+    """Names at their classes, and a gold row of each class that lies in another one.
+
+    Accuracy before the first round, share of right labels among the rows of round 1, and accuracy after the last one.
+    """
+    vectors, astray = cloud([1] * 6, 0.5, seed=10)
+    names = unit(np.stack([rows.mean(axis=0) for rows in np.split(cloud([30] * 6, 0.5, seed=5)[0], 6)]))
+    given = seed_rows(Texts(np.concatenate([vectors, names])), np.concatenate([(astray + 1) % 6, np.arange(6)]))
+    given = replace(given, names=np.arange(12) >= 6)
+    (pool, pool_truth), (asked, truth) = (cloud([150] * 6, 1.2, seed) for seed in (1, 2))
+    task = Toy(given, Texts(pool), pool_truth, Texts(asked), truth, 6)
+    rounds = task.rounds(own, replace(BELIEF, names_first=names_first))
+    right = (rounds[1].labels == pool_truth[rounds[1].rows]).mean()
+    return task.accuracy(rounds[0].teacher), float(right), task.accuracy(rounds[-1].teacher)
+
+
+def test_names_that_choose_the_rows_of_round_1_are_not_led_astray_by_odd_gold_rows(own: PseudoLabel) -> None:
+    (before, right, after), (same, right_by_names, after_names) = misled(own, False), misled(own, True)
+    assert same == before  # without pseudo-labels, the teacher has learned from names and gold rows
+    assert right_by_names > right + 0.1
+    assert after_names > after + 0.01
 
 
 FEW = [1, 2, 3, 5, 8, 12, 16, 20]

@@ -105,6 +105,12 @@ def test_where_precision_comes_from_is_said(root: Path, by: str, rows: int, said
     assert ("words have a part of 0.300" in found) == (rows > 0)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_who_chose_the_rows_of_round_1_is_said_where_it_was_the_names(root: Path, first: bool) -> None:
+    judged(root, names_first=first)
+    assert ("The names of the classes chose the rows of round 1" in section(root)) == first
+
+
 def test_what_the_stage_writes_is_what_the_page_reads(root: Path) -> None:
     """The real audit of two rounds over four classes, in place of the made-up files."""
     teacher = Teacher(Probe(np.zeros((4, 2), np.float32), np.zeros(4, np.float32)), part=0.5)

@@ -45,11 +45,12 @@ def source(found: dict[str, Any]) -> str:
         "validation": "validation rows, which no teacher learned from",
         "folds": "gold rows, each answered by a teacher that had not seen it",
     }[found["judged_by"]]
+    start = " The names of the classes chose the rows of round 1 by themselves." if found["names_first"] else ""
     return (
         f"Precision is the share of right answers on {show(found['held_out_rows'])} {asked}; accepted rows have no "
         f"known label, and are the ones that the teacher is surest of. The first teacher is trusted "
         f"{show(found['trust'])} (0: it guesses, 1: it is always right), and words have a part of "
-        f"{show(found['words_part'])} in the kept one's answers."
+        f"{show(found['words_part'])} in the kept one's answers.{start}"
     )
 
 
