@@ -34,6 +34,7 @@ def test_a_variant_has_one_thing_less_and_is_there_only_where_the_params_have_it
         "back_translate",
         "pseudo_label",
         "class names",
+        "names first",
         "words",
         "spreading",
         "finetune",

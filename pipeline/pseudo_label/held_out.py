@@ -114,8 +114,8 @@ def folds(seeds: pd.DataFrame, gold: np.ndarray, see: See, params: PseudoLabel) 
 def examine(by: str, exams: list[Exam], classes: int, params: PseudoLabel) -> Judgement:
     """Let teachers answer what they have not seen: the first one for its trust, then those of all rounds.
 
-    Names of classes are left out where they clearly hurt it. The rounds are run with the words and without: words that
-    say nothing would poison what the vectors know.
+    Names of classes are left out where they clearly hurt it, and choose the rows of round 1 where they know enough. The
+    rounds are run with the words and without: words that say nothing would poison what the vectors know.
     """
     truth = np.concatenate([exam.answers for exam in exams])
     quiet = [exam.without_names() for exam in exams]
@@ -124,11 +124,11 @@ def examine(by: str, exams: list[Exam], classes: int, params: PseudoLabel) -> Ju
     unnamed = first_answers(quiet, classes, params) if taught else logits
     hurt = clearly_better(unnamed.argmax(axis=1) == truth, logits.argmax(axis=1) == truth)
     names = not hurt and any(exam.seeds.names_alone().weights.any() for exam in exams)
-    named_alone = [exam.names_alone() for exam in exams]
     exams, logits = (exams, logits) if names else (quiet, unnamed)
     belief = believe(logits, truth, params)
     if names and params.names_first:
-        belief = replace(belief, names_first=know_enough(first_answers(named_alone, classes, params), logits, truth))
+        by_names = first_answers([exam.names_alone() for exam in exams], classes, params)
+        belief = replace(belief, names_first=know_enough(by_names, logits, truth))
     alone = replace(belief, part=0.0)
     quiet_runs = sit(exams, classes, alone, params)
     without = predicted(quiet_runs, 0.0)
