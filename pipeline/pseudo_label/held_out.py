@@ -15,6 +15,7 @@ from pipeline.pseudo_label.views import Seeds, Texts
 from pipeline.stage import progress
 
 PRIOR_ROWS = 10  # held-out rows that params' trust is worth
+SAME = 1e-3  # nats a row: a difference of loss that says nothing
 ENOUGH = 0.5  # of the first teacher's skill: names of classes alone that have it choose the rows of round 1
 
 
@@ -30,6 +31,11 @@ class Judgement:
     names: bool  # whether the names of the classes are heard
     asked: np.ndarray  # (held-out rows,) positions: of the validation rows, or of the seeds
     logits: np.ndarray  # (held-out rows, classes) of the round to keep
+
+    @property
+    def kept_right(self) -> np.ndarray:
+        """Which rows the round to keep answers rightly, (held-out rows,)."""
+        return self.logits.argmax(axis=1) == self.truth
 
     @property
     def right(self) -> list[int] | None:
@@ -130,22 +136,21 @@ def examine(by: str, exams: list[Exam], classes: int, params: PseudoLabel) -> Ju
         by_names = first_answers([exam.names_alone() for exam in exams], classes, params)
         belief = replace(belief, names_first=know_enough(by_names, logits, truth))
     alone = replace(belief, part=0.0)
-    quiet_runs = sit(exams, classes, alone, params)
-    without = predicted(quiet_runs, 0.0)
     asked = np.concatenate([exam.rows for exam in exams])
 
-    def judged(guesses: np.ndarray, runs: list[Run], own: Belief) -> Judgement:
-        kept = best(guesses == truth)
-        return Judgement(by, truth, guesses, kept, own, names, asked, answers(runs, kept, own.part))
+    def judged(runs: list[Run], own: Belief) -> Judgement:
+        said = [answers(runs, number, own.part) for number in range(len(runs[0][1]))]
+        kept = best([loss(logits, truth) for logits in said])
+        guesses = np.stack([logits.argmax(axis=1) for logits in said])
+        return Judgement(by, truth, guesses, kept, own, names, asked, said[kept])
 
+    without = judged(sit(exams, classes, alone, params), alone)
     if not params.words.parts:
-        return judged(without, quiet_runs, alone)
+        return without
     runs = sit(exams, classes, belief, params)
     part = mean_part({part: answers(runs, -1, part) for part in params.words.parts}, truth)
-    both = predicted(runs, part)
-    if clearly_better(without[best(without == truth)] == truth, both[best(both == truth)] == truth):
-        return judged(without, quiet_runs, alone)
-    return judged(both, runs, replace(belief, part=part))
+    both = judged(runs, replace(belief, part=part))
+    return without if clearly_better(without.kept_right, both.kept_right) else both
 
 
 def first_answers(exams: list[Exam], classes: int, params: PseudoLabel) -> np.ndarray:
@@ -169,11 +174,6 @@ def sit(exams: list[Exam], classes: int, belief: Belief, params: PseudoLabel) ->
 def answers(runs: list[Run], number: int, part: float) -> np.ndarray:
     """Logits of the teachers of one round on all questions, (questions, classes), the words having this part."""
     return np.concatenate([rounds[number].teacher.logits(asked, part) for asked, rounds in runs])
-
-
-def predicted(runs: list[Run], part: float) -> np.ndarray:
-    """Class numbers, (rounds, questions), the words having this part."""
-    return np.stack([answers(runs, number, part).argmax(axis=1) for number in range(len(runs[0][1]))])
 
 
 def clearly_better(one: np.ndarray, other: np.ndarray) -> bool:
@@ -239,14 +239,13 @@ def loss(logits: np.ndarray, truth: np.ndarray) -> float:
     return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)).mean())
 
 
-def best(right: np.ndarray) -> int:
-    """The round to keep, of (rounds, rows): the last one of the best, and round 0 only where it beats all.
+def best(losses: list[float]) -> int:
+    """The round to keep, by the loss of each on held-out rows: the last one of those that are as good as the best.
 
-    With few labels many rounds have the same count; pseudo-labels that cost nothing on held-out rows are worth having
-    for their number.
+    Right answers would be counted in steps too coarse for few labels: of 32 rows, a round with one more may be chance.
     """
-    counts = right.sum(axis=1)
-    return int(np.flatnonzero(counts == counts.max())[-1])
+    least = np.array(losses) <= min(losses) + SAME
+    return int(np.flatnonzero(least)[-1])
 
 
 def stratified_folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
