@@ -26,6 +26,7 @@ def project(
     tiny_encoder: Path,
     gold: int,
     held: int,
+    descriptions: dict[str, str] | None = None,
 ) -> Paths:
     """The inputs of the stage: ``gold`` labelled rows, then ``held`` validation rows; the pool is the rest.
 
@@ -45,7 +46,8 @@ def project(
     }
     for name, content in tables.items():
         table.write(content, root / "data" / f"{name}.parquet")
-    labels = {"labels": ["account", "delivery", "refund"], "descriptions": {"refund": "money back"}}
+    described = descriptions or {"refund": "money back"}
+    labels = {"labels": ["account", "delivery", "refund"], "descriptions": described}
     (root / "data/ingest/labels.json").write_text(json.dumps(labels))
     (root / "data/pretrain").mkdir()
     (root / "data/pretrain/encoder").symlink_to(tiny_encoder)
@@ -63,10 +65,12 @@ def stage(
     tiny_encoder: Path,
     params: Callable[..., Params],
 ) -> Make:
-    """``stage(gold, held=0, **pseudo_label params)`` runs the stage for real on the tiny encoder."""
+    """``stage(gold, held=0, descriptions=None, **pseudo_label params)`` runs the stage for real on the tiny encoder."""
 
-    def make(gold: int, held: int = 0, **changes: object) -> tuple[Paths, Metrics]:
-        paths = project(tmp_path, rows, pairs, tiny_encoder, gold, held)
+    def make(
+        gold: int, held: int = 0, descriptions: dict[str, str] | None = None, **changes: object
+    ) -> tuple[Paths, Metrics]:
+        paths = project(tmp_path, rows, pairs, tiny_encoder, gold, held, descriptions)
         own = params({"pseudo_label": changes})
         return paths, run(own.pseudo_label, own.encoder, own.mitigation, paths)
 
@@ -195,20 +199,11 @@ def test_names_alone_are_heard_whatever_validation_rows_say_of_them(stage: Make)
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_names_that_know_enough_choose_the_first_rows_where_params_say_so(
-    tmp_path: Path,
-    rows: Callable[..., pd.DataFrame],
-    pairs: list[tuple[str, str]],
-    tiny_encoder: Path,
-    params: Callable[..., Params],
-    wanted: bool,
+    stage: Make, pairs: list[tuple[str, str]], wanted: bool
 ) -> None:
     """The encoder was drawn at random: descriptions of the very words of the texts tell the classes, names do not."""
-    paths = project(tmp_path, rows, pairs, tiny_encoder, gold=30, held=0)
     told = {label: " ".join(text for text, own in pairs[60:] if own == label) for label in {own for _, own in pairs}}
-    about = {"labels": sorted(told), "descriptions": told}
-    (paths.data("ingest") / "labels.json").write_text(json.dumps(about))
-    own = params({"pseudo_label": {"names_first": wanted}})
-    metrics = run(own.pseudo_label, own.encoder, own.mitigation, paths)
+    _, metrics = stage(gold=30, descriptions=told, names_first=wanted)
     assert metrics["class_names_heard"] is True
     assert metrics["names_first"] is wanted
 

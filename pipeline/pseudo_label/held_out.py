@@ -16,7 +16,7 @@ from pipeline.stage import progress
 
 PRIOR_ROWS = 10  # held-out rows that params' trust is worth
 SAME = 1e-3  # nats a row: a difference of loss that says nothing
-ENOUGH = 0.5  # of the first teacher's skill: names of classes alone that have it choose the rows of round 1
+ENOUGH = 0.5  # of the first teacher's skill: names of classes alone with more than that choose round 1's rows
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ def skill(logits: np.ndarray, truth: np.ndarray) -> float:
 def know_enough(names: np.ndarray, everything: np.ndarray, truth: np.ndarray) -> bool:
     """Whether names of classes alone may choose the rows of round 1, by logits on unseen rows, (rows, classes).
 
-    They must be better than guessing by more than a standard error, and have half the skill of the first teacher, which
+    They must be better than guessing by more than a standard error, and have over half the first teacher's skill, which
     has learned from everything.
     """
     chance = 1 / names.shape[1]
