@@ -1,5 +1,6 @@
 """The audit of pseudo-labels, on rounds made by hand: what is counted, and what is left empty."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ JUDGED = Judgement(
     "folds",
     TRUTH,
     np.array([[1, 1, 1, 1, 1, 1], [0, 0, 0, 1, 0, 0], [0, 0, 1, 1, 1, 0]]),
+    np.array([1.1, 0.8, 0.7]),
     best=2,
     belief=Belief(1.5, 0.6, 0.5),
     names=True,
@@ -36,7 +38,7 @@ JUDGED = Judgement(
 )
 NOTHING = Judgement(
     "none: too few gold rows for folds",
-    *(TRUTH[:0], np.zeros((0, 0), int), None, Belief(1, 0.5, 0.5), True, TRUTH[:0], np.zeros((0, 3))),
+    *(TRUTH[:0], np.zeros((0, 0), int), np.zeros(0), None, Belief(1, 0.5, 0.5), True, TRUTH[:0], np.zeros((0, 3))),
 )
 POOL = pd.DataFrame({"group.region": ["a", "a", "a", "+b", "+b", "+b"], "group.age": ["old", None] * 3, "text": "?"})
 
@@ -46,6 +48,7 @@ def test_precision_and_drift_by_round() -> None:
     assert rounds["accepted"].tolist() == [0, 4, 5]
     assert rounds["precision"].tolist() == pytest.approx([2 / 6, 4 / 6, 4 / 6], abs=1e-6)
     assert rounds["drift"].tolist() == pytest.approx([np.nan, 0, 0.3], nan_ok=True)
+    assert rounds["loss"].tolist() == [1.1, 0.8, 0.7]
     assert rounds["share.card"].tolist() == [0, 0.5, 0.8]
     assert rounds["prior.=loan"].tolist() == [0.3] * 3
     assert rounds["least_confidence"].tolist() == pytest.approx([np.nan, 0.75, 0.75], nan_ok=True)
@@ -65,7 +68,7 @@ def test_precision_and_recall_of_each_class_in_each_round() -> None:
 
 
 def test_a_class_without_a_held_out_row_has_no_recall() -> None:
-    judged = Judgement("folds", TRUTH[:5], JUDGED.predicted[:, :5], 2, JUDGED.belief, True, np.arange(5), np.eye(3))
+    judged = replace(JUDGED, truth=TRUTH[:5], predicted=JUDGED.predicted[:, :5], asked=np.arange(5))
     other = audit.by_class(ROUNDS, judged, LABELS).query("`class` == 'other'")
     assert other["held_out_rows"].tolist() == [0, 0, 0]
     assert other["recall"].isna().all()
@@ -98,7 +101,7 @@ def test_what_nothing_was_held_out_for_is_empty_not_zero() -> None:
 
 def test_one_round_alone_has_no_drift() -> None:
     rounds = audit.by_round(ROUNDS[:1], NOTHING, LABELS)
-    assert rounds["drift"].isna().all()
+    assert rounds[["drift", "loss"]].isna().all(axis=None)
     assert rounds["accepted"].tolist() == [0]
 
 

@@ -171,10 +171,23 @@ def test_stratified_folds_spread_each_class() -> None:
     assert np.bincount(folds[labels == 1]).tolist() == [1, 1, 1, 1]
 
 
+def kept_round(losses: list[float], patience: float) -> int:
+    """Of mean losses on 25 rows, which a round adds to or takes from one row in two: errors of 0.02 for each 0.1."""
+    spread = np.where(np.arange(25) % 2, 1.0, -1.0)
+    return held_out.best(np.array([loss + loss * spread for loss in losses]), patience)
+
+
 def test_harmful_rounds_are_not_kept_and_harmless_ones_are() -> None:
-    assert held_out.best([0.3, 0.5, 0.9]) == 0
-    assert held_out.best([0.3, 0.3002, 0.9]) == 1
-    assert held_out.best([0.5, 0.3002, 0.3]) == 2
+    assert kept_round([0.3, 0.5, 0.9], patience=0) == 0
+    assert kept_round([0.3, 0.3002, 0.9], patience=0) == 1
+    assert kept_round([0.5, 0.3002, 0.3], patience=0) == 2
+
+
+def test_with_patience_a_later_round_is_kept_that_chance_may_have_put_behind_but_none_worse_than_no_rounds() -> None:
+    assert kept_round([0.9, 0.3, 0.4], patience=0) == 1
+    assert kept_round([0.9, 0.3, 0.4], patience=6) == 2
+    assert kept_round([0.35, 0.3, 0.4], patience=6) == 1
+    assert kept_round([0.3, 0.4, 0.5], patience=6) == 0
 
 
 def test_the_loss_is_least_for_the_surest_right_answers_whatever_their_scale() -> None:

@@ -1,6 +1,7 @@
 """The view of the words: what it learns, that the student's network says the same, and what the mixture is worth."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -213,7 +214,23 @@ def test_words_of_pure_noise_are_left_out_and_the_vectors_gain_as_if_there_were_
     assert np.mean(gained) > 0.03
 
 
-def test_round_0_and_a_teacher_without_parts_listen_to_vectors_alone(own: PseudoLabel) -> None:
+def test_the_first_teacher_hears_words_as_far_as_they_help_it(own: PseudoLabel) -> None:
+    """Vectors that say next to nothing leave it to the words; words of pure noise are not asked."""
+    told, noise = (
+        [toy([24] * 4, [100] * 4, spread=spread, signal=signal, draw=draw) for draw in range(3)]
+        for spread, signal in ((4.0, 0.5), (0.6, 0.0))
+    )
+    parts = [task.judge(own).belief.first_part for task in told]
+    assert min(parts) > 0.3
+    assert max(task.judge(own).belief.first_part for task in noise) < 0.1
+    better = []
+    for task, part in zip(told, parts, strict=True):
+        blind, hearing = (task.rounds(own, replace(BELIEF, first_part=heard))[0].teacher for heard in (0.0, part))
+        better.append(task.accuracy(hearing) - task.accuracy(blind))
+    assert np.mean(better) > 0.1
+
+
+def test_round_0_listens_to_vectors_alone_unless_told_otherwise_and_all_do_without_parts(own: PseudoLabel) -> None:
     task = toy([3] * 2, [30] * 2, spread=0.5, signal=0.3)
     silent = own.model_copy(update={"words": own.words.model_copy(update={"parts": []})})
     belief = task.judge(silent).belief

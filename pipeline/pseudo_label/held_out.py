@@ -16,6 +16,9 @@ from pipeline.stage import progress
 
 PRIOR_ROWS = 10  # held-out rows that params' trust is worth
 SAME = 1e-3  # nats a row: a difference of loss that says nothing
+# Standard errors by which a later round's loss may exceed the least one where names of classes that passed their test
+# led: that is evidence for the rounds beside the few rows that judge them. Without it, these rows alone decide.
+PATIENCE = 2.0
 ENOUGH = 0.5  # of the first teacher's skill: names of classes alone with more than that choose round 1's rows
 
 
@@ -26,6 +29,7 @@ class Judgement:
     by: str  # "validation", "folds", or why there is none
     truth: np.ndarray  # (held-out rows,) class numbers
     predicted: np.ndarray  # (rounds, held-out rows) class numbers, round 0 first
+    losses: np.ndarray  # (rounds,) mean negative log-likelihood of the truth; by it the round is chosen
     best: int | None  # the round to keep; 0 = no pseudo-labels
     belief: Belief
     names: bool  # whether the names of the classes are heard
@@ -85,6 +89,7 @@ def judge(seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, p
         "none: too few gold rows for folds",
         np.zeros(0, int),
         np.zeros((0, 0), int),
+        np.zeros(0),
         None,
         nobody,
         bool(named(seeds).any()),
@@ -121,28 +126,31 @@ def examine(by: str, exams: list[Exam], classes: int, params: PseudoLabel) -> Ju
     """Let teachers answer what they have not seen: the first one for its trust, then those of all rounds.
 
     Names of classes are left out where they clearly hurt it, and choose the rows of round 1 where they know enough. The
-    rounds are run with the words and without: words that say nothing would poison what the vectors know.
+    first teacher hears words as far as they help it: where the vectors say little of the classes, a lot. The rounds are
+    run with the words and without: words that say nothing would poison what the vectors know.
     """
     truth = np.concatenate([exam.answers for exam in exams])
     quiet = [exam.without_names() for exam in exams]
-    logits = first_answers(exams, classes, params)
+    logits = answers(starts(exams, classes, params), 0, 0.0)
     taught = all((exam.seeds.weights > 0).any() for exam in quiet)  # where names are all there is, they are heard
-    unnamed = first_answers(quiet, classes, params) if taught else logits
+    unnamed = answers(starts(quiet, classes, params), 0, 0.0) if taught else logits
     hurt = clearly_better(unnamed.argmax(axis=1) == truth, logits.argmax(axis=1) == truth)
     names = not hurt and any(exam.seeds.names_alone().weights.any() for exam in exams)
-    exams, logits = (exams, logits) if names else (quiet, unnamed)
-    belief = believe(logits, truth, params)
+    exams = exams if names else quiet
+    belief, logits = believe(starts(exams, classes, params, usual(params)), truth, params)
     if names and params.names_first:
-        by_names = first_answers([exam.names_alone() for exam in exams], classes, params)
+        by_names = answers(starts([exam.names_alone() for exam in exams], classes, params), 0, 0.0)
         belief = replace(belief, names_first=know_enough(by_names, logits, truth))
-    alone = replace(belief, part=0.0)
+    alone = replace(belief, part=0.0, first_part=0.0)
     asked = np.concatenate([exam.rows for exam in exams])
 
     def judged(runs: list[Run], own: Belief) -> Judgement:
-        said = [answers(runs, number, own.part) for number in range(len(runs[0][1]))]
-        kept = best([loss(logits, truth) for logits in said])
+        parts = [own.first_part, *[own.part] * (len(runs[0][1]) - 1)]
+        said = [answers(runs, number, part) for number, part in enumerate(parts)]
+        lost = np.stack([losses(logits, truth) for logits in said])
+        kept = best(lost, PATIENCE if own.names_first else 0.0)
         guesses = np.stack([logits.argmax(axis=1) for logits in said])
-        return Judgement(by, truth, guesses, kept, own, names, asked, said[kept])
+        return Judgement(by, truth, guesses, lost.mean(axis=1), kept, own, names, asked, said[kept])
 
     without = judged(sit(exams, classes, alone, params), alone)
     if not params.words.parts:
@@ -150,17 +158,17 @@ def examine(by: str, exams: list[Exam], classes: int, params: PseudoLabel) -> Ju
     runs = sit(exams, classes, belief, params)
     part = mean_part({part: answers(runs, -1, part) for part in params.words.parts}, truth)
     both = judged(runs, replace(belief, part=part))
-    return without if clearly_better(without.kept_right, both.kept_right) else both
-
-
-def first_answers(exams: list[Exam], classes: int, params: PseudoLabel) -> np.ndarray:
-    """Logits of the first teacher on all questions, (questions, classes)."""
-    return np.concatenate(
-        [first(exam.seeds, exam.view.pool, classes, params).teacher.logits(exam.asked) for exam in exams]
-    )
+    # Where the rounds with words come to nothing, words must at least beat the rounds without them.
+    idle = both.best == 0 and without.losses[without.best] <= both.losses[0]
+    return without if idle or clearly_better(without.kept_right, both.kept_right) else both
 
 
 Run = tuple[Texts, list[Round]]  # the questions of an exam, and the rounds of teachers that answer them
+
+
+def starts(exams: list[Exam], classes: int, params: PseudoLabel, part: float = 0.0) -> list[Run]:
+    """The first teacher of each exam alone; with a ``part`` it has learned the words too."""
+    return [(exam.asked, [first(exam.seeds, exam.view.pool, classes, params, part)]) for exam in exams]
 
 
 def sit(exams: list[Exam], classes: int, belief: Belief, params: PseudoLabel) -> list[Run]:
@@ -182,19 +190,24 @@ def clearly_better(one: np.ndarray, other: np.ndarray) -> bool:
     return wins - losses > np.sqrt(wins + losses)
 
 
-def believe(logits: np.ndarray, truth: np.ndarray, params: PseudoLabel) -> Belief:
-    """What the first teacher's answers on unseen rows, (rows, classes), say of it; few rows say little.
+def believe(runs: list[Run], truth: np.ndarray, params: PseudoLabel) -> tuple[Belief, np.ndarray]:
+    """What the first teachers' answers on unseen rows say of them, and those answers, (rows, classes).
 
-    Both look ahead, because the teachers of later rounds have learned from far more rows. The temperature is the root
-    of the one that suits the first teacher. Trust is its mean recall over the classes, corrected for chance, and raised
-    where that is high: rounds make a good teacher better, and a poor one only surer.
+    The words get the part in them that the answers speak for, by more the more rows there are; a prior says that so few
+    seeds share next to no word with another text. Temperature and trust look ahead, because the teachers of later
+    rounds have learned from far more rows. The temperature is the root of the one that suits the first teacher. Trust
+    is its mean recall over the classes, corrected for chance, and raised where that is high: rounds make a good teacher
+    better, and a poor one only surer.
     """
     rows = len(truth)
+    said = rows / (rows + PRIOR_ROWS)
+    first_part = said * mean_part({part: answers(runs, 0, part) for part in (0.0, *params.words.parts)}, truth)
+    logits = answers(runs, 0, first_part)
     measured = skill(logits, truth)
     ahead = measured ** (1 - measured)
-    said = rows / (rows + PRIOR_ROWS)
     temperature = fit_temperature(logits, truth) ** (said / 2)
-    return Belief(temperature, said * ahead + (1 - said) * params.trust, usual(params))
+    trust = said * ahead + (1 - said) * params.trust
+    return Belief(temperature, trust, usual(params), round(first_part, 4)), logits
 
 
 def skill(logits: np.ndarray, truth: np.ndarray) -> float:
@@ -218,10 +231,8 @@ def know_enough(names: np.ndarray, everything: np.ndarray, truth: np.ndarray) ->
 def mean_part(logits: dict[float, np.ndarray], truth: np.ndarray) -> float:
     """The words' part: the mean of those tried, each by the likelihood of the truth under its logits, (rows, classes).
 
-    With many held-out rows the best one is taken, with few the middle. 0 where none is tried.
+    With many held-out rows the best one is taken, with few the middle.
     """
-    if not logits:
-        return 0.0
     likelihood = -np.array([loss(tried, truth) for tried in logits.values()]) * len(truth)
     weights = np.exp(likelihood - likelihood.max())
     return round(float(np.average(list(logits), weights=weights)), 4)
@@ -233,19 +244,28 @@ def usual(params: PseudoLabel) -> float:
     return parts[len(parts) // 2]
 
 
-def loss(logits: np.ndarray, truth: np.ndarray) -> float:
-    """Mean negative log-likelihood of the truth, at the temperature that suits the logits best."""
+def losses(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Negative log-likelihood of each row's truth, (rows,), at the temperature that suits the logits best."""
     probabilities = softmax(logits, fit_temperature(logits, truth))
-    return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)).mean())
+    return -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12))
 
 
-def best(losses: list[float]) -> int:
-    """The round to keep, by the loss of each on held-out rows: the last one of those that are as good as the best.
+def loss(logits: np.ndarray, truth: np.ndarray) -> float:
+    """Their mean."""
+    return float(losses(logits, truth).mean())
 
-    Right answers would be counted in steps too coarse for few labels: of 32 rows, a round with one more may be chance.
+
+def best(losses: np.ndarray, patience: float) -> int:
+    """The round to keep, by the losses of each on held-out rows, (rounds, rows): the last one as good as the best.
+
+    As good: its mean loss is above the least by no more than ``patience`` standard errors of the difference, and not
+    above that of round 0, which has no pseudo-labels. Right answers would be counted in steps too coarse for few
+    labels: of 32 rows, a round with one more may be chance.
     """
-    least = np.array(losses) <= min(losses) + SAME
-    return int(np.flatnonzero(least)[-1])
+    mean = losses.mean(axis=1)
+    error = np.std(losses - losses[mean.argmin()], axis=1) / math.sqrt(losses.shape[1])
+    good = (mean <= mean.min() + SAME + patience * error) & (mean <= mean[0] + SAME)
+    return int(np.flatnonzero(good)[-1])
 
 
 def stratified_folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:

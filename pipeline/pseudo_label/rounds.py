@@ -10,6 +10,9 @@ from pipeline.pseudo_label.selection import align, estimate_prior, select
 from pipeline.pseudo_label.spread import Spread
 from pipeline.pseudo_label.views import Seeds, Teacher, Texts, teach
 
+# In the naive Bayes of the first teacher: what words a class has can be counted in many texts, not in a few seeds.
+FIRST_TRUST = 0.0
+
 
 @dataclass(frozen=True)
 class Belief:
@@ -17,7 +20,8 @@ class Belief:
 
     temperature: float  # makes its confidence honest
     trust: float  # 0: it guesses | 1: it is always right
-    part: float  # of the words in its logits
+    part: float  # of the words in the logits of the teachers that have learned from the pool
+    first_part: float = 0.0  # in those of the first teacher, which knows few words
     names_first: bool = False  # names of classes alone know enough to choose the rows of round 1
 
 
@@ -32,10 +36,10 @@ class Round:
     teacher: Teacher
 
 
-def first(seeds: Seeds, pool: Texts, classes: int, params: PseudoLabel) -> Round:
-    """The teacher before the first round. Few seeds have too few words in common with the pool: it sees vectors."""
+def first(seeds: Seeds, pool: Texts, classes: int, params: PseudoLabel, part: float) -> Round:
+    """The teacher before the first round, in whose logits the words have this part."""
     nothing = np.zeros(0, dtype=int)
-    start = teach(seeds, pool, classes, params.c, params.words, trust=0.0, part=0.0)
+    start = teach(seeds, pool, classes, params.c, params.words, FIRST_TRUST, part)
     return Round(nothing, nothing, np.zeros(0), np.full(classes, 1 / classes), start)
 
 
@@ -52,12 +56,13 @@ def label_in_rounds(
 
     Names of classes that know enough choose the rows of round 1 by themselves. They are right less often than names and
     gold rows together, but more often where they are surest: those are the plain cases of each class, not whatever
-    resembles the few rows that happened to be labelled.
+    resembles the few rows that happened to be labelled. Of a name nothing but its vector is heard: it is a word or two.
     """
-    rounds = [first(seeds, pool, classes, params)]
+    rounds = [first(seeds, pool, classes, params, belief.first_part)]
     if len(pool) == 0:
         return rounds
-    teacher = (first(seeds.names_alone(), pool, classes, params) if belief.names_first else rounds[0]).teacher
+    led = first(seeds.names_alone(), pool, classes, params, part=0.0) if belief.names_first else rounds[0]
+    teacher = led.teacher
     given = np.eye(classes)[seeds.labels] * seeds.weights[:, None]
     for share in np.linspace(params.first_share, params.last_share, params.rounds):
         own = softmax(teacher.logits(pool), belief.temperature)

@@ -23,7 +23,7 @@ from pipeline.errors import UserError
 from pipeline.group_numbers import numbers
 from pipeline.params import Encoder, Mitigation, PseudoLabel
 from pipeline.pseudo_label import audit, held_out, teacher, words
-from pipeline.pseudo_label.rounds import Belief, Round, label_in_rounds
+from pipeline.pseudo_label.rounds import FIRST_TRUST, Belief, Round, label_in_rounds
 from pipeline.pseudo_label.seeds import gather, gather_pool
 from pipeline.pseudo_label.spread import Apart
 from pipeline.pseudo_label.teacher import See, View
@@ -110,7 +110,8 @@ def student_head(kept: Round, own: View, trained: Seeds, classes: int, belief: B
     if params.teacher != "finetuned":
         return kept.teacher
     seeds = replace_fields(trained, texts=own.seeds).join(own.pool.pick(kept.rows), kept.labels)
-    return teach(seeds, own.pool, classes, params.c, params.words, belief.trust, kept.teacher.part)
+    trust = belief.trust if len(kept.rows) else FIRST_TRUST
+    return teach(seeds, own.pool, classes, params.c, params.words, trust, kept.teacher.part)
 
 
 def write(
