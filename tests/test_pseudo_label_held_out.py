@@ -1,11 +1,12 @@
 """What held-out labels say: how far the first teacher can be trusted, which part the words get, which round is kept."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from pseudo_texts import cloud, gold, toy, unit
+from pseudo_texts import BELIEF, cloud, gold, toy, unit
 
 from pipeline.params import Params, PseudoLabel
 from pipeline.pseudo_label import held_out
@@ -139,6 +140,26 @@ def test_names_that_tell_nothing_do_not_choose_the_rows_of_round_1(own: PseudoLa
     vectors, labels = cloud([8] * 4, 0.6)
     nowhere = unit(np.random.default_rng(5).normal(size=(4, 16)))
     assert not judged_with_names(vectors, labels, nowhere, own).names_first
+
+
+def led_better(own: PseudoLabel, texts: np.ndarray, labels: np.ndarray) -> bool:
+    """Whether names should lead: one of each of six classes, and a gold row after each.
+
+    ``texts`` are positions of toy seeds, two a class.
+    """
+    task = toy([2] * 6, [150] * 6, spread=1.0, signal=0.4)
+    lesson = replace(task.seeds, texts=task.seeds.texts.pick(texts), labels=labels, names=np.arange(12) % 2 == 0)
+    around = spread(np.concatenate([lesson.texts.vectors, task.pool.vectors]), 6, own)
+    view = View(lesson.texts, task.pool, task.pool.pick(NOBODY), around)
+    return held_out.lead_better(lesson, view, 6, BELIEF, own)
+
+
+def test_names_lead_where_vectors_and_words_then_agree_on_more_of_the_pool(own: PseudoLabel) -> None:
+    texts, labels = np.arange(12), np.repeat(np.arange(6), 2)
+    astray = np.where(texts % 2, (labels + 1) % 6, labels)  # each gold row lies in another class than it says
+    assert led_better(own, texts, astray)
+    doubled = np.where(texts % 4 == 2, texts - 2, texts)  # each other name says what the one before it says
+    assert not led_better(own, doubled, labels)
 
 
 def answers_with(right: int, rows: int) -> np.ndarray:

@@ -22,7 +22,7 @@ class Belief:
     trust: float  # 0: it guesses | 1: it is always right
     part: float  # of the words in the logits of the teachers that have learned from the pool
     first_part: float = 0.0  # in those of the first teacher, which knows few words
-    names_first: bool = False  # names of classes alone know enough to choose the rows of round 1
+    names_first: bool = False  # names of classes alone are fit to choose the rows of round 1
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,10 @@ def label_in_rounds(
     a new teacher from nothing on those rows and the seeds; its two views learn from what both together were sure of,
     as in co-training (Blum & Mitchell 1998). ``spread`` is over seeds and pool, in this order.
 
-    Names of classes that know enough choose the rows of round 1 by themselves. They are right less often than names and
-    gold rows together, but more often where they are surest: those are the plain cases of each class, not whatever
-    resembles the few rows that happened to be labelled. Of a name nothing but its vector is heard: it is a word or two.
+    Names of classes that are fit to lead choose the rows of round 1 by themselves. Those are right less often than what
+    names and gold rows choose together, and yet the better start where classes are broad: plain cases of all kinds, not
+    whatever resembles the few rows that happened to be labelled. Of a name nothing but its vector is heard: it is a
+    word or two.
     """
     rounds = [first(seeds, pool, classes, params, belief.first_part)]
     if len(pool) == 0:
