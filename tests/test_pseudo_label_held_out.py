@@ -10,6 +10,7 @@ from pseudo_texts import BELIEF, cloud, gold, toy, unit
 
 from pipeline.params import Params, PseudoLabel
 from pipeline.pseudo_label import held_out
+from pipeline.pseudo_label.exams import folds, stratified_folds
 from pipeline.pseudo_label.rounds import Belief
 from pipeline.pseudo_label.spread import Apart, spread
 from pipeline.pseudo_label.teacher import View, as_they_are
@@ -109,7 +110,7 @@ def test_what_a_fold_holds_out_reaches_the_teacher_neither_by_training_nor_by_th
         asked.append(kept)
         return view
 
-    exams = list(held_out.folds(gold(task.seeds.labels), np.arange(16), see, own))
+    exams = list(folds(gold(task.seeds.labels), np.arange(16), see, own))
     assert len(exams) == own.folds
     assert sorted(np.concatenate([exam.answers for exam in exams])) == [0] * 8 + [1] * 8
     for kept, exam in zip(asked, exams, strict=True):
@@ -187,9 +188,9 @@ def test_names_know_enough_above_chance_and_with_half_the_skill_of_all_seeds(
 
 def test_stratified_folds_spread_each_class() -> None:
     labels = np.repeat([0, 1, 2], [8, 4, 1])
-    folds = held_out.stratified_folds(labels, 4, seed=0)
-    assert np.bincount(folds[labels == 0]).tolist() == [2, 2, 2, 2]
-    assert np.bincount(folds[labels == 1]).tolist() == [1, 1, 1, 1]
+    fold_of = stratified_folds(labels, 4, seed=0)
+    assert np.bincount(fold_of[labels == 0]).tolist() == [2, 2, 2, 2]
+    assert np.bincount(fold_of[labels == 1]).tolist() == [1, 1, 1, 1]
 
 
 def kept_round(losses: list[float], patience: float) -> int:

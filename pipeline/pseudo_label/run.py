@@ -22,7 +22,7 @@ from pipeline.embeddings import embed
 from pipeline.errors import UserError
 from pipeline.group_numbers import numbers
 from pipeline.params import Encoder, Mitigation, PseudoLabel
-from pipeline.pseudo_label import audit, held_out, teacher, words
+from pipeline.pseudo_label import audit, exams, held_out, teacher, words
 from pipeline.pseudo_label.rounds import FIRST_TRUST, Belief, Round, label_in_rounds
 from pipeline.pseudo_label.seeds import gather, gather_pool
 from pipeline.pseudo_label.spread import Apart
@@ -51,7 +51,7 @@ def run(params: PseudoLabel, encoder: Encoder, mitigation: Mitigation, paths: Pa
         seeds = seeds.assign(weight=seeds["weight"].mask(seeds["origin"].eq("class_name"), 0.0))
     everything = np.arange(len(seeds))
     view = see(np.flatnonzero(seeds["weight"].gt(0)))  # names that are not heard shape no vector either
-    trained = held_out.chosen(seeds, view, everything)
+    trained = exams.chosen(seeds, view, everything)
     rounds = label_in_rounds(trained, view.pool, view.spread, len(labels), judged.belief, params)
     kept = judged.best if judged.best is not None else len(rounds) - 1
     write(rounds[kept], seeds, pool, labels, params, paths)  # a row of no weight is not learned from
