@@ -41,6 +41,12 @@ def chosen(seeds: pd.DataFrame, view: View, kept: np.ndarray) -> Seeds:
     return Seeds(view.seeds.pick(kept), rows["target"].to_numpy(), rows["weight"].to_numpy(), named(rows))
 
 
+def everything(seeds: pd.DataFrame, see: See) -> tuple[Seeds, View]:
+    """All seeds and the view of whoever learns from them; those of no weight shape no vector."""
+    view = see(np.flatnonzero(seeds["weight"].gt(0)))
+    return chosen(seeds, view, np.arange(len(seeds))), view
+
+
 def named(seeds: pd.DataFrame) -> np.ndarray:
     """Which seeds are names of classes, (seeds,)."""
     return seeds["origin"].eq("class_name").to_numpy()

@@ -9,7 +9,7 @@ import pandas as pd
 
 from pipeline.calibration import fit_temperature, softmax
 from pipeline.params import PseudoLabel
-from pipeline.pseudo_label.exams import Exam, Run, answers, chosen, folds, named, sit, starts
+from pipeline.pseudo_label.exams import Exam, Run, answers, everything, folds, named, sit, starts
 from pipeline.pseudo_label.rounds import Belief, label_in_rounds
 from pipeline.pseudo_label.teacher import See, View
 from pipeline.pseudo_label.views import Seeds
@@ -49,20 +49,14 @@ class Judgement:
 
 def judge(seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, params: PseudoLabel) -> Judgement:
     """Judge by ``validation``, class numbers of the validation rows, or else by folds of the gold seeds."""
-
-    def everything() -> tuple[Seeds, View]:
-        every = np.arange(len(seeds))
-        view = see(every)
-        return chosen(seeds, view, every), view
-
     if len(validation):
-        lesson, view = everything()
+        lesson, view = everything(seeds, see)
         exam = Exam(lesson, view, view.validation, validation, np.arange(len(validation)))
         return examine("validation", [exam], lambda: (lesson, view), classes, params)
     gold = np.flatnonzero(seeds["origin"] == "gold")
     exams = list(folds(seeds, gold, see, params)) if len(gold) >= params.folds else []
     if exams:
-        return examine("folds", exams, everything, classes, params)
+        return examine("folds", exams, lambda: everything(seeds, see), classes, params)
     nobody = Belief(1.0, params.trust, usual(params))
     return Judgement(
         "none: too few gold rows for folds",
@@ -78,28 +72,30 @@ def judge(seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, p
 
 
 def examine(
-    by: str, exams: list[Exam], everything: Callable[[], tuple[Seeds, View]], classes: int, params: PseudoLabel
+    by: str, exams: list[Exam], whole: Callable[[], tuple[Seeds, View]], classes: int, params: PseudoLabel
 ) -> Judgement:
     """Let teachers answer what they have not seen: the first one for its trust, then those of all rounds.
 
     Names of classes are left out where they clearly hurt it, and choose the rows of round 1 where they know enough and
-    lead ``everything``, all seeds and the view of them, better. The first teacher hears words as far as they help it:
+    lead the ``whole``, all seeds and the view of them, better. The first teacher hears words as far as they help it:
     where the vectors say little of the classes, a lot. The rounds are run with the words and without: words that say
     nothing would poison what the vectors know.
     """
     truth = np.concatenate([exam.answers for exam in exams])
     quiet = [exam.without_names() for exam in exams]
-    logits = answers(starts(exams, classes, params), 0, 0.0)
+    heard = starts(exams, classes, params, usual(params))
+    logits = answers(heard, 0, 0.0)
     taught = all((exam.seeds.weights > 0).any() for exam in quiet)  # where names are all there is, they are heard
     unnamed = answers(starts(quiet, classes, params), 0, 0.0) if taught else logits
     hurt = clearly_better(unnamed.argmax(axis=1) == truth, logits.argmax(axis=1) == truth)
     names = not hurt and any(exam.seeds.names_alone().weights.any() for exam in exams)
-    exams = exams if names else quiet
-    belief, logits = believe(starts(exams, classes, params, usual(params)), truth, params)
+    if not names:
+        exams, heard = quiet, starts(quiet, classes, params, usual(params))
+    belief, logits = believe(heard, truth, params)
     if names and params.names_first:
         by_names = answers(starts([exam.names_alone() for exam in exams], classes, params), 0, 0.0)
         able = know_enough(by_names, logits, truth)
-        belief = replace(belief, names_first=able and lead_better(*everything(), classes, belief, params))
+        belief = replace(belief, names_first=able and lead_better(*whole(), classes, belief, params))
     alone = replace(belief, part=0.0, first_part=0.0)
     asked = np.concatenate([exam.rows for exam in exams])
 
@@ -139,13 +135,14 @@ def believe(runs: list[Run], truth: np.ndarray, params: PseudoLabel) -> tuple[Be
     """
     rows = len(truth)
     said = rows / (rows + PRIOR_ROWS)
-    first_part = said * mean_part({part: answers(runs, 0, part) for part in (0.0, *params.words.parts)}, truth)
+    tried = {part: answers(runs, 0, part) for part in (0.0, *params.words.parts)}
+    first_part = round(said * mean_part(tried, truth), 4)
     logits = answers(runs, 0, first_part)
     measured = skill(logits, truth)
     ahead = measured ** (1 - measured)
     temperature = fit_temperature(logits, truth) ** (said / 2)
     trust = said * ahead + (1 - said) * params.trust
-    return Belief(temperature, trust, usual(params), round(first_part, 4)), logits
+    return Belief(temperature, trust, usual(params), first_part), logits
 
 
 def skill(logits: np.ndarray, truth: np.ndarray) -> float:

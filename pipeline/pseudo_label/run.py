@@ -49,9 +49,7 @@ def run(params: PseudoLabel, encoder: Encoder, mitigation: Mitigation, paths: Pa
     judged = held_out.judge(seeds, truth, see, len(labels), params)
     if not judged.names:
         seeds = seeds.assign(weight=seeds["weight"].mask(seeds["origin"].eq("class_name"), 0.0))
-    everything = np.arange(len(seeds))
-    view = see(np.flatnonzero(seeds["weight"].gt(0)))  # names that are not heard shape no vector either
-    trained = exams.chosen(seeds, view, everything)
+    trained, view = exams.everything(seeds, see)
     rounds = label_in_rounds(trained, view.pool, view.spread, len(labels), judged.belief, params)
     kept = judged.best if judged.best is not None else len(rounds) - 1
     write(rounds[kept], seeds, pool, labels, params, paths)  # a row of no weight is not learned from
