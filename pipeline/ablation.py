@@ -33,6 +33,7 @@ OFF: dict[str, dict[str, Any]] = {
     "names first": {"pseudo_label.names_first": False},
     "words": {"pseudo_label.words.parts": []},
     "spreading": {"pseudo_label.spread": "none"},
+    "compact graph": {"pseudo_label.compact": False},
     "finetune": {"finetune.method": "head", "finetune.start": "probe"},  # ships the teacher's own linear head
 }
 # What can be added by name, as in ``--with lora``. Add a line here for a new one.

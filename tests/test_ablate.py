@@ -37,6 +37,7 @@ def test_a_variant_has_one_thing_less_and_is_there_only_where_the_params_have_it
         "names first",
         "words",
         "spreading",
+        "compact graph",
         "finetune",
     ]
     content["synonyms"]["variants"] = 0

@@ -13,7 +13,7 @@ from pipeline.params import Params, PseudoLabel
 from pipeline.pseudo_label import spread
 from pipeline.pseudo_label.probe import NEVER, Probe, fit
 from pipeline.pseudo_label.rounds import Belief, label_in_rounds
-from pipeline.pseudo_label.selection import align, select
+from pipeline.pseudo_label.selection import align, corrected, select, shrink
 from pipeline.pseudo_label.views import Texts
 
 DRAWS = 4  # of a made-up task, whose results are averaged
@@ -98,6 +98,27 @@ def test_the_less_a_teacher_is_trusted_the_nearer_its_class_shares_are_held_to_e
     far = [task.rounds(own, Belief(1.0, trust, 0.5))[1].prior.max() - 1 / 3 for trust in (0.0, 0.5, 1.0)]
     assert far[0] == pytest.approx(0)
     assert far[0] < far[1] < far[2]
+
+
+def test_shares_that_a_teacher_repeats_are_not_shrunk_again_and_again() -> None:
+    shares = np.array([0.8, 0.15, 0.05])
+    prior = shrink(shares, trust=0.5)
+    assert prior.sum() == pytest.approx(1)
+    assert shrink(shares, 0.0) == pytest.approx([1 / 3] * 3)
+    assert corrected(shares, prior, prior) == pytest.approx(shares)  # it saw what it had learned: nothing new
+    more = corrected(shares, prior + [0.05, -0.05, 0], prior)
+    assert more == pytest.approx([0.85, 0.1, 0.05])
+    lost = corrected(shares, prior + [0.2, 0, -0.2], prior)
+    assert 0 < lost[2] < 0.05
+
+
+def test_an_unbalanced_pool_keeps_its_class_mix_over_rounds_that_names_led(own: PseudoLabel) -> None:
+    task = of_vectors([5] * 3, [700, 200, 100], 0.3, [])
+    task = replace(task, seeds=replace(task.seeds, names=np.ones(15, dtype=bool)))
+    led, not_led = (task.rounds(own, Belief(1.0, 0.5, 0.5, names_first=first)) for first in (True, False))
+    assert led[1].prior.max() == pytest.approx(not_led[1].prior.max(), abs=0.02)
+    assert led[-1].prior.max() > led[1].prior.max() - 0.02
+    assert not_led[-1].prior.max() < led[-1].prior.max() - 0.05
 
 
 def misled(own: PseudoLabel, names_first: bool) -> tuple[float, float, float]:
@@ -213,3 +234,41 @@ def test_an_empty_pool_gives_one_round(own: PseudoLabel) -> None:
     task = toy([3] * 2, [10] * 2, spread=0.3, signal=0.2)
     nothing = task.pool.pick(np.zeros(0, int))
     assert len(label_in_rounds(task.seeds, nothing, spread.Apart(), 2, BELIEF, own)) == 1
+
+
+def noisy(rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors of four classes, apart in eight directions; they differ most in eight others, which say nothing."""
+    random = np.random.default_rng(0)
+    labels = np.arange(rows) % 4
+    telling = random.normal(size=(4, 8))[labels] + 0.3 * random.normal(size=(rows, 8))
+    return unit(np.concatenate([telling, 3 * random.normal(size=(rows, 8))], axis=1)), labels
+
+
+def same_class(near: Any, labels: np.ndarray) -> float:
+    """Share of the edges that connect rows of one class."""
+    one, other = near.edges.nonzero()
+    return float((labels[one] == labels[other]).mean())
+
+
+def test_a_compact_graph_connects_rows_by_what_tells_the_known_ones_apart() -> None:
+    vectors, labels = noisy(400)
+    plain = spread.build(vectors, 5)
+    known = np.arange(0, 400, 3)
+    compact = plain.compact(vectors, known, labels[known])
+    others = np.setdiff1d(np.arange(400), known)  # no label of theirs was told
+    apart, together = (same_class(graph.among(others), labels[others]) for graph in (plain, compact))
+    assert together > apart + 0.3
+
+
+def test_one_row_of_each_class_tells_a_compact_graph_nothing() -> None:
+    vectors, labels = noisy(40)
+    found = spread.within_class_whitened(vectors, np.arange(4), labels[:4])
+    assert np.allclose(found, unit(vectors - vectors.mean(axis=0)), atol=1e-4)
+
+
+def test_the_last_round_alone_has_a_compact_graph(own: PseudoLabel) -> None:
+    task = of_vectors([3] * 6, [100] * 6, 1.0, [50] * 6)
+    compact, plain = (task.rounds(own.model_copy(update={"compact": wanted})) for wanted in (True, False))
+    same = [np.array_equal(one.rows, other.rows) for one, other in zip(compact, plain, strict=True)]
+    assert same == [True] * own.rounds + [False]
+    assert task.rounds(own.model_copy(update={"rounds": 1}))[1].rows.size  # there is no round to learn from before

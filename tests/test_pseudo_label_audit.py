@@ -48,7 +48,7 @@ def test_precision_and_drift_by_round() -> None:
     assert rounds["accepted"].tolist() == [0, 4, 5]
     assert rounds["precision"].tolist() == pytest.approx([2 / 6, 4 / 6, 4 / 6], abs=1e-6)
     assert rounds["drift"].tolist() == pytest.approx([np.nan, 0, 0.3], nan_ok=True)
-    assert rounds["loss"].tolist() == [1.1, 0.8, 0.7]
+    assert rounds["brier"].tolist() == [1.1, 0.8, 0.7]
     assert rounds["share.card"].tolist() == [0, 0.5, 0.8]
     assert rounds["prior.=loan"].tolist() == [0.3] * 3
     assert rounds["least_confidence"].tolist() == pytest.approx([np.nan, 0.75, 0.75], nan_ok=True)
@@ -101,7 +101,7 @@ def test_what_nothing_was_held_out_for_is_empty_not_zero() -> None:
 
 def test_one_round_alone_has_no_drift() -> None:
     rounds = audit.by_round(ROUNDS[:1], NOTHING, LABELS)
-    assert rounds[["drift", "loss"]].isna().all(axis=None)
+    assert rounds[["drift", "brier"]].isna().all(axis=None)
     assert rounds["accepted"].tolist() == [0]
 
 

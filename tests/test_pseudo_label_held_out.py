@@ -193,10 +193,10 @@ def test_stratified_folds_spread_each_class() -> None:
     assert np.bincount(fold_of[labels == 1]).tolist() == [1, 1, 1, 1]
 
 
-def kept_round(losses: list[float], patience: float) -> int:
-    """Of mean losses on 25 rows, which a round adds to or takes from one row in two: errors of 0.02 for each 0.1."""
+def kept_round(scores: list[float], patience: float) -> int:
+    """Of mean scores on 25 rows, which a round adds to or takes from one row in two: errors of 0.02 for each 0.1."""
     spread = np.where(np.arange(25) % 2, 1.0, -1.0)
-    return held_out.best(np.array([loss + loss * spread for loss in losses]), patience)
+    return held_out.best(np.array([score + score * spread for score in scores]), patience)
 
 
 def test_harmful_rounds_are_not_kept_and_harmless_ones_are() -> None:
@@ -210,6 +210,9 @@ def test_with_patience_a_later_round_is_kept_that_chance_may_have_put_behind_but
     assert kept_round([0.9, 0.3, 0.4], patience=6) == 2
     assert kept_round([0.35, 0.3, 0.4], patience=6) == 1
     assert kept_round([0.3, 0.4, 0.5], patience=6) == 0
+    unsteady = 0.4 + 0.3 * np.where(np.arange(25) % 2, 1.0, -1.0)
+    for without, kept in ((0.9, 2), (0.43, 1)):  # then, it may be no better than no rounds
+        assert held_out.best(np.stack([np.full(25, without), np.full(25, 0.3), unsteady]), patience=2) == kept
 
 
 def test_the_loss_is_least_for_the_surest_right_answers_whatever_their_scale() -> None:
@@ -217,6 +220,15 @@ def test_the_loss_is_least_for_the_surest_right_answers_whatever_their_scale() -
     mostly = np.eye(3)[np.where(np.arange(30) < 3, (truth + 1) % 3, truth)]
     assert held_out.loss(mostly, truth) == pytest.approx(held_out.loss(7 * mostly, truth), abs=1e-3)
     assert held_out.loss(np.eye(3)[truth], truth) < held_out.loss(mostly, truth)
+
+
+def test_the_brier_score_is_not_decided_by_a_single_sure_mistake() -> None:
+    truth, surely = np.zeros(20, dtype=int), np.tile([2.0, 0.0], (20, 1))
+    one, four = surely.copy(), surely.copy()
+    one[0], four[:4] = [0.0, 8.0], [0.0, 1.0]
+    assert held_out.loss(one, truth) > held_out.loss(four, truth)
+    assert held_out.brier(one, truth).mean() < held_out.brier(four, truth).mean()
+    assert held_out.brier(surely, truth) == pytest.approx(0, abs=1e-3)
 
 
 @pytest.mark.parametrize("shift", [0, 1])

@@ -85,7 +85,7 @@ def read(paths: Paths, name: str) -> pd.DataFrame:
 @pytest.fixture
 def last_round(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last round with words is kept: twelve labels over a random encoder would choose by chance."""
-    monkeypatch.setattr(held_out, "best", lambda losses, patience: len(losses) - 1)
+    monkeypatch.setattr(held_out, "best", lambda scores, patience: len(scores) - 1)
     monkeypatch.setattr(held_out, "clearly_better", lambda one, other: False)
 
 
@@ -157,7 +157,7 @@ def test_other_spreads_label_the_pool_too(stage: Make, spread: str) -> None:
     paths, metrics = stage(gold=12, spread=spread)
     rounds = read(paths, "rounds.csv")
     assert rounds["accepted"].is_monotonic_increasing
-    assert rounds["loss"][metrics["round"]] <= rounds["loss"][0] + held_out.SAME
+    assert rounds["brier"][metrics["round"]] <= rounds["brier"][0] + held_out.SAME
 
 
 def test_without_parts_the_head_has_no_words(stage: Make) -> None:

@@ -104,6 +104,7 @@ class PseudoLabel(Section):
     words: WordsView
     spread: Literal["graph", "clusters", "none"]
     neighbours: Count
+    compact: bool
     clusters: Count
     smoothing: Annotated[float, Field(ge=0, lt=1)]
     min_confidence: Fraction

@@ -36,7 +36,7 @@ def by_round(rounds: list[Round], judged: Judgement, labels: list[str]) -> pd.Da
             "least_confidence": float(result.confidence.min()) if len(result.rows) else None,
             "held_out_rows": len(judged.truth),
             "precision": judged.right[number] / len(judged.truth) if judged.right else None,
-            "loss": float(judged.losses[number]) if judged.right else None,
+            "brier": float(judged.brier[number]) if judged.right else None,
             "drift": float(np.abs(shares(result, labels) - start).sum() / 2) if number and start is not None else None,
         }
         row |= {f"share.{label}": share for label, share in zip(labels, shares(result, labels), strict=True)}

@@ -15,8 +15,8 @@ from pipeline.pseudo_label.teacher import See, View
 from pipeline.pseudo_label.views import Seeds
 
 PRIOR_ROWS = 10  # held-out rows that params' trust is worth
-SAME = 1e-3  # nats a row: a difference of loss that says nothing
-# Standard errors by which a later round's loss may exceed the least one where names of classes that passed their test
+SAME = 1e-3  # a difference of mean Brier scores that says nothing
+# Standard errors by which a later round's score may exceed the least one where names of classes that passed their test
 # led: that is evidence for the rounds beside the few rows that judge them. Without it, these rows alone decide.
 PATIENCE = 2.0
 ENOUGH = 0.5  # of the first teacher's skill: names of classes alone with more than that choose round 1's rows
@@ -29,7 +29,7 @@ class Judgement:
     by: str  # "validation", "folds", or why there is none
     truth: np.ndarray  # (held-out rows,) class numbers
     predicted: np.ndarray  # (rounds, held-out rows) class numbers, round 0 first
-    losses: np.ndarray  # (rounds,) mean negative log-likelihood of the truth; by it the round is chosen
+    brier: np.ndarray  # (rounds,) mean Brier score, 0 to 2; by it the round is chosen
     best: int | None  # the round to keep; 0 = no pseudo-labels
     belief: Belief
     names: bool  # whether the names of the classes are heard
@@ -102,10 +102,10 @@ def examine(
     def judged(runs: list[Run], own: Belief) -> Judgement:
         parts = [own.first_part, *[own.part] * (len(runs[0][1]) - 1)]
         said = [answers(runs, number, part) for number, part in enumerate(parts)]
-        lost = np.stack([losses(logits, truth) for logits in said])
-        kept = best(lost, PATIENCE if own.names_first else 0.0)
+        scores = np.stack([brier(logits, truth) for logits in said])
+        kept = best(scores, PATIENCE if own.names_first else 0.0)
         guesses = np.stack([logits.argmax(axis=1) for logits in said])
-        return Judgement(by, truth, guesses, lost.mean(axis=1), kept, own, names, asked, said[kept])
+        return Judgement(by, truth, guesses, scores.mean(axis=1), kept, own, names, asked, said[kept])
 
     without = judged(sit(exams, classes, alone, params), alone)
     if not params.words.parts:
@@ -114,7 +114,7 @@ def examine(
     part = mean_part({part: answers(runs, -1, part) for part in params.words.parts}, truth)
     both = judged(runs, replace(belief, part=part))
     # Where the rounds with words come to nothing, words must at least beat the rounds without them.
-    idle = both.best == 0 and without.losses[without.best] <= both.losses[0]
+    idle = both.best == 0 and without.brier[without.best] <= both.brier[0]
     return without if idle or clearly_better(without.kept_right, both.kept_right) else both
 
 
@@ -197,25 +197,33 @@ def usual(params: PseudoLabel) -> float:
     return parts[len(parts) // 2]
 
 
-def losses(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Negative log-likelihood of each row's truth, (rows,), at the temperature that suits the logits best."""
-    probabilities = softmax(logits, fit_temperature(logits, truth))
-    return -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12))
-
-
 def loss(logits: np.ndarray, truth: np.ndarray) -> float:
-    """Their mean."""
-    return float(losses(logits, truth).mean())
+    """Mean negative log-likelihood of the truth, (rows,), at the temperature that suits the logits best."""
+    probabilities = softmax(logits, fit_temperature(logits, truth))
+    return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)).mean())
 
 
-def best(losses: np.ndarray, patience: float) -> int:
-    """The round to keep, by the losses of each on held-out rows, (rounds, rows): the last one as good as the best.
+def brier(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Squared distance of each row's probabilities from its truth, (rows,), at the temperature that suits them best.
 
-    As good: its mean loss is above the least by no more than ``patience`` standard errors of the difference, and not
-    above that of round 0, which has no pseudo-labels. Right answers would be counted in steps too coarse for few
-    labels: of 32 rows, a round with one more may be chance.
+    0: sure and right; 2: sure and wrong.
     """
-    mean = losses.mean(axis=1)
-    error = np.std(losses - losses[mean.argmin()], axis=1) / math.sqrt(losses.shape[1])
-    good = (mean <= mean.min() + SAME + patience * error) & (mean <= mean[0] + SAME)
-    return int(np.flatnonzero(good)[-1])
+    apart = softmax(logits, fit_temperature(logits, truth)) - np.eye(logits.shape[1])[truth]
+    return (apart**2).sum(axis=1)
+
+
+def best(scores: np.ndarray, patience: float) -> int:
+    """The round to keep, by Brier scores of each on held-out rows, (rounds, rows): the last one as good as the best.
+
+    As good: its mean is the least, or above it by no more than ``patience`` standard errors of the difference and still
+    below that of round 0, which has no pseudo-labels, by a standard error. With few labels right answers are counted
+    in steps too coarse (of 32 rows, a round with one more may be chance), and one sure mistake decides the likelihood.
+    """
+    mean = scores.mean(axis=1)
+
+    def error(other: int) -> np.ndarray:
+        return np.std(scores - scores[other], axis=1) / math.sqrt(scores.shape[1])
+
+    least = mean <= mean.min() + SAME
+    near = (mean <= mean.min() + patience * error(int(mean.argmin()))) & (mean + error(0) < mean[0])
+    return int(np.flatnonzero(least | near)[-1])

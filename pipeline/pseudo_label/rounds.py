@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.calibration import softmax
 from pipeline.params import PseudoLabel
-from pipeline.pseudo_label.selection import align, estimate_prior, select
+from pipeline.pseudo_label.selection import align, class_shares, corrected, select, shrink
 from pipeline.pseudo_label.spread import Spread
 from pipeline.pseudo_label.views import Seeds, Teacher, Texts, teach
 
@@ -52,7 +52,8 @@ def label_in_rounds(
     their labels: a growing share of the pool, each class up to its estimated share (curriculum labelling,
     Cascante-Bonilla et al. 2021, with a class prior as in distribution alignment, Berthelot et al. 2020). It then fits
     a new teacher from nothing on those rows and the seeds; its two views learn from what both together were sure of,
-    as in co-training (Blum & Mitchell 1998). ``spread`` is over seeds and pool, in this order.
+    as in co-training (Blum & Mitchell 1998). ``spread`` is over seeds and pool, in this order. In the last round texts
+    count as near by what tells the classes apart, as the labels of the round before show it.
 
     Names of classes that are fit to lead choose the rows of round 1 by themselves. Those are right less often than what
     names and gold rows choose together, and yet the better start where classes are broad: plain cases of all kinds, not
@@ -65,10 +66,18 @@ def label_in_rounds(
     led = first(seeds.names_alone(), pool, classes, params, part=0.0) if belief.names_first else rounds[0]
     teacher = led.teacher
     given = np.eye(classes)[seeds.labels] * seeds.weights[:, None]
-    for share in np.linspace(params.first_share, params.last_share, params.rounds):
+    shares = rounds[0].prior
+    for number, share in enumerate(np.linspace(params.first_share, params.last_share, params.rounds), start=1):
+        before = rounds[-1]
+        if params.compact and number == params.rounds and len(before.rows):
+            vectors = np.concatenate([seeds.texts.vectors, pool.vectors])
+            spread = spread.compact(vectors, len(given) + before.rows, before.labels)
         own = softmax(teacher.logits(pool), belief.temperature)
         shared = spread.smooth(np.concatenate([given, own]), params.smoothing)[len(given) :]
-        prior = estimate_prior(shared, 1 - belief.trust)
+        seen = class_shares(shared)
+        # Only where names led: what a few gold rows say of the shares of many classes is mostly noise, which adds up.
+        shares = corrected(shares, seen, before.prior) if belief.names_first and number > 1 else seen
+        prior = shrink(shares, belief.trust)
         probabilities = align(shared, prior)
         rows, labels = select(probabilities, prior, share, params.min_confidence)
         learned = seeds.join(pool.pick(rows), labels)
