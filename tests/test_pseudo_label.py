@@ -13,7 +13,7 @@ from pipeline.params import Params, PseudoLabel
 from pipeline.pseudo_label import spread
 from pipeline.pseudo_label.probe import NEVER, Probe, fit
 from pipeline.pseudo_label.rounds import Belief, label_in_rounds
-from pipeline.pseudo_label.selection import align, corrected, select, shrink
+from pipeline.pseudo_label.selection import align, select
 from pipeline.pseudo_label.views import Texts
 
 DRAWS = 4  # of a made-up task, whose results are averaged
@@ -98,27 +98,6 @@ def test_the_less_a_teacher_is_trusted_the_nearer_its_class_shares_are_held_to_e
     far = [task.rounds(own, Belief(1.0, trust, 0.5))[1].prior.max() - 1 / 3 for trust in (0.0, 0.5, 1.0)]
     assert far[0] == pytest.approx(0)
     assert far[0] < far[1] < far[2]
-
-
-def test_shares_that_a_teacher_repeats_are_not_shrunk_again_and_again() -> None:
-    shares = np.array([0.8, 0.15, 0.05])
-    prior = shrink(shares, trust=0.5)
-    assert prior.sum() == pytest.approx(1)
-    assert shrink(shares, 0.0) == pytest.approx([1 / 3] * 3)
-    assert corrected(shares, prior, prior) == pytest.approx(shares)  # it saw what it had learned: nothing new
-    more = corrected(shares, prior + [0.05, -0.05, 0], prior)
-    assert more == pytest.approx([0.85, 0.1, 0.05])
-    lost = corrected(shares, prior + [0.2, 0, -0.2], prior)
-    assert 0 < lost[2] < 0.05
-
-
-def test_an_unbalanced_pool_keeps_its_class_mix_over_rounds_that_names_led(own: PseudoLabel) -> None:
-    task = of_vectors([5] * 3, [700, 200, 100], 0.3, [])
-    task = replace(task, seeds=replace(task.seeds, names=np.ones(15, dtype=bool)))
-    led, not_led = (task.rounds(own, Belief(1.0, 0.5, 0.5, names_first=first)) for first in (True, False))
-    assert led[1].prior.max() == pytest.approx(not_led[1].prior.max(), abs=0.02)
-    assert led[-1].prior.max() > led[1].prior.max() - 0.02
-    assert not_led[-1].prior.max() < led[-1].prior.max() - 0.05
 
 
 def misled(own: PseudoLabel, names_first: bool) -> tuple[float, float, float]:

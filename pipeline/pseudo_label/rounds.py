@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.calibration import softmax
 from pipeline.params import PseudoLabel
-from pipeline.pseudo_label.selection import align, class_shares, corrected, select, shrink
+from pipeline.pseudo_label.selection import align, estimate_prior, select
 from pipeline.pseudo_label.spread import Spread
 from pipeline.pseudo_label.views import Seeds, Teacher, Texts, teach
 
@@ -66,7 +66,6 @@ def label_in_rounds(
     led = first(seeds.names_alone(), pool, classes, params, part=0.0) if belief.names_first else rounds[0]
     teacher = led.teacher
     given = np.eye(classes)[seeds.labels] * seeds.weights[:, None]
-    shares = rounds[0].prior
     for number, share in enumerate(np.linspace(params.first_share, params.last_share, params.rounds), start=1):
         before = rounds[-1]
         if params.compact and number == params.rounds and len(before.rows):
@@ -74,10 +73,7 @@ def label_in_rounds(
             spread = spread.compact(vectors, len(given) + before.rows, before.labels)
         own = softmax(teacher.logits(pool), belief.temperature)
         shared = spread.smooth(np.concatenate([given, own]), params.smoothing)[len(given) :]
-        seen = class_shares(shared)
-        # Only where names led: what a few gold rows say of the shares of many classes is mostly noise, which adds up.
-        shares = corrected(shares, seen, before.prior) if belief.names_first and number > 1 else seen
-        prior = shrink(shares, belief.trust)
+        prior = estimate_prior(shared, 1 - belief.trust)
         probabilities = align(shared, prior)
         rows, labels = select(probabilities, prior, share, params.min_confidence)
         learned = seeds.join(pool.pick(rows), labels)

@@ -3,28 +3,16 @@
 import numpy as np
 
 
-def class_shares(probabilities: np.ndarray) -> np.ndarray:
-    """Shares of the classes in the pool, (classes,): the mean of hard and soft predictions, (rows, classes)."""
-    hard = np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1]) / len(probabilities)
-    return (hard + probabilities.mean(axis=0)) / 2
+def estimate_prior(probabilities: np.ndarray, shrinkage: float) -> np.ndarray:
+    """Shares of the classes in the pool, (classes,), from the teacher's probabilities, (rows, classes).
 
-
-def shrink(shares: np.ndarray, trust: float) -> np.ndarray:
-    """Pull the shares, (classes,), towards equal ones, the more the less ``trust`` there is, 0 to 1.
-
-    Few labels make a teacher that prefers some classes, and its word alone would feed that preference back to it.
+    The mean of the hard and the soft predictions, pulled towards equal shares by ``shrinkage``: few labels make a
+    teacher that prefers some classes, and an estimate taken at its word would feed that preference back to it.
     """
-    return trust * shares + (1 - trust) / len(shares)
-
-
-def corrected(shares: np.ndarray, seen: np.ndarray, prior: np.ndarray) -> np.ndarray:
-    """The estimate after a round, (classes,): the one before, moved by as much as ``seen`` differs from ``prior``.
-
-    A teacher repeats the shares of the rows that it learned from, and these were the prior's. Shrunk again in each
-    round, they would end equal, whatever the texts say. No class is given up for lost.
-    """
-    moved = np.maximum(shares + seen - prior, 0.1 / len(shares))
-    return moved / moved.sum()
+    classes = probabilities.shape[1]
+    hard = np.bincount(probabilities.argmax(axis=1), minlength=classes) / len(probabilities)
+    seen = (hard + probabilities.mean(axis=0)) / 2
+    return (1 - shrinkage) * seen + shrinkage / classes
 
 
 def align(probabilities: np.ndarray, prior: np.ndarray, steps: int = 10) -> np.ndarray:
