@@ -1,4 +1,4 @@
-"""Bias planted in training rows appears at default settings, and the mitigation that the README recommends halves it.
+"""Bias planted in training rows appears, and the mitigation that the README recommends halves it.
 
 What each of the others did, over five seeds, is in benchmarks/LOG.md: ``python tests/planted_runs.py 0 1 2 3 4``.
 """
@@ -36,7 +36,7 @@ def mean(found: list[Outcome], key: str) -> float:
 
 
 @pytest.mark.slow
-def test_a_planted_bias_appears_at_default_settings(outcomes: dict[str, list[Outcome]]) -> None:
+def test_a_planted_bias_appears(outcomes: dict[str, list[Outcome]]) -> None:
     assert min(one.gap for one in outcomes["none"]) > 0.05
     assert mean(outcomes["none"], "gap") > 0.08
     assert mean(outcomes["none"], "praise_gap") > 0.15
