@@ -129,16 +129,15 @@ def within_class_whitened(vectors: np.ndarray, rows: np.ndarray, labels: np.ndar
     2004).
     """
     from sklearn.covariance import ledoit_wolf
+    from sklearn.preprocessing import normalize
 
     known = vectors[rows].astype(np.float64)
     _, own = np.unique(labels, return_inverse=True)
-    means = np.zeros((own.max() + 1, vectors.shape[1]))
-    np.add.at(means, own, known)
-    apart = known - (means / np.bincount(own)[:, None])[own]
+    means = np.stack([known[own == label].mean(axis=0) for label in range(own.max() + 1)])
+    apart = known - means[own]
     variances, directions = np.linalg.eigh(ledoit_wolf(apart, assume_centered=True)[0])
     whitening = (directions / np.sqrt(np.maximum(variances, 1e-12))) @ directions.T
-    moved = (vectors - vectors.mean(axis=0)) @ whitening.astype(np.float32)
-    return moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
+    return normalize((vectors - vectors.mean(axis=0)) @ whitening.astype(np.float32))
 
 
 def nearest(vectors: np.ndarray, neighbours: int) -> tuple[np.ndarray, np.ndarray]:
