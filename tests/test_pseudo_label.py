@@ -13,7 +13,7 @@ from pipeline.params import Params, PseudoLabel
 from pipeline.pseudo_label import spread
 from pipeline.pseudo_label.probe import NEVER, Probe, fit
 from pipeline.pseudo_label.rounds import Belief, label_in_rounds
-from pipeline.pseudo_label.selection import align, select
+from pipeline.pseudo_label.selection import align, gold_shares, select
 from pipeline.pseudo_label.views import Texts
 
 DRAWS = 4  # of a made-up task, whose results are averaged
@@ -98,6 +98,30 @@ def test_the_less_a_teacher_is_trusted_the_nearer_its_class_shares_are_held_to_e
     far = [task.rounds(own, Belief(1.0, trust, 0.5))[1].prior.max() - 1 / 3 for trust in (0.0, 0.5, 1.0)]
     assert far[0] == pytest.approx(0)
     assert far[0] < far[1] < far[2]
+
+
+def test_gold_rows_of_unequal_numbers_tell_the_class_shares_as_far_as_chance_does_not_explain_them() -> None:
+    counts = [[8, 8], [7, 9], [6, 14], [4, 16], [60, 240]]
+    shares = [gold_shares(np.repeat([0, 1], rows), 2)[1] for rows in counts]
+    assert shares[:2] == [0.5, 0.5]
+    assert 0.5 < shares[2] < 0.7  # 6 of 20 may well be 10 by chance
+    assert 0.7 < shares[3] < 0.8
+    assert shares[4] == pytest.approx(0.8, abs=0.005)
+
+
+@pytest.mark.parametrize("labels", [[], [0], [0, 0], [0, 1, 2]])
+def test_class_shares_are_thought_equal_where_gold_rows_cannot_tell(labels: list[int]) -> None:
+    assert np.allclose(gold_shares(np.array(labels, dtype=int), 3), 1 / 3)
+
+
+def test_a_teacher_that_is_not_trusted_keeps_to_the_mix_of_the_gold_rows(own: PseudoLabel) -> None:
+    """8 of 10 rows are of one class: held to equal shares, the rounds call a third of all rows the other one."""
+    gains = {}
+    for mix in (None, gold_shares(np.repeat([0, 1], [48, 12]), 2)):
+        task = toy([48, 12], [800, 200], spread=2.0, signal=0.05)
+        rounds = task.rounds(own, Belief(1.0, 0.1, 0.5, shares=mix))
+        gains[mix is not None] = np.mean(rounds[-1].teacher.logits(task.pool).argmax(axis=1) == task.pool_truth)
+    assert gains[True] > gains[False] + 0.05
 
 
 def misled(own: PseudoLabel, names_first: bool) -> tuple[float, float, float]:

@@ -11,6 +11,7 @@ from pipeline.calibration import fit_temperature, softmax
 from pipeline.params import PseudoLabel
 from pipeline.pseudo_label.exams import Exam, Run, answers, everything, folds, named, sit, starts
 from pipeline.pseudo_label.rounds import Belief, label_in_rounds
+from pipeline.pseudo_label.selection import gold_shares
 from pipeline.pseudo_label.teacher import See, View
 from pipeline.pseudo_label.views import Seeds
 
@@ -48,16 +49,21 @@ class Judgement:
 
 
 def judge(seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, params: PseudoLabel) -> Judgement:
-    """Judge by ``validation``, class numbers of the validation rows, or else by folds of the gold seeds."""
+    """Judge by ``validation``, class numbers of the validation rows, or else by folds of the gold seeds.
+
+    The mix of classes is that of all gold rows in every fold: with a row or two of each class, what a fold leaves of
+    them says nothing of it.
+    """
+    gold = np.flatnonzero(seeds["origin"] == "gold")
+    shares = gold_shares(seeds["target"].to_numpy(dtype=int)[gold], classes)
     if len(validation):
         lesson, view = everything(seeds, see)
         exam = Exam(lesson, view, view.validation, validation, np.arange(len(validation)))
-        return examine("validation", [exam], lambda: (lesson, view), classes, params)
-    gold = np.flatnonzero(seeds["origin"] == "gold")
+        return examine("validation", [exam], lambda: (lesson, view), classes, shares, params)
     exams = list(folds(seeds, gold, see, params)) if len(gold) >= params.folds else []
     if exams:
-        return examine("folds", exams, lambda: everything(seeds, see), classes, params)
-    nobody = Belief(1.0, params.trust, usual(params))
+        return examine("folds", exams, lambda: everything(seeds, see), classes, shares, params)
+    nobody = Belief(1.0, params.trust, usual(params), shares=shares)
     return Judgement(
         "none: too few gold rows for folds",
         np.zeros(0, int),
@@ -72,7 +78,12 @@ def judge(seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, p
 
 
 def examine(
-    by: str, exams: list[Exam], whole: Callable[[], tuple[Seeds, View]], classes: int, params: PseudoLabel
+    by: str,
+    exams: list[Exam],
+    whole: Callable[[], tuple[Seeds, View]],
+    classes: int,
+    shares: np.ndarray,
+    params: PseudoLabel,
 ) -> Judgement:
     """Let teachers answer what they have not seen: the first one for its trust, then those of all rounds.
 
@@ -92,6 +103,7 @@ def examine(
     if not names:
         exams, heard = quiet, starts(quiet, classes, params, usual(params))
     belief, logits = believe(heard, truth, params)
+    belief = replace(belief, shares=shares)
     if names and params.names_first:
         by_names = answers(starts([exam.names_alone() for exam in exams], classes, params), 0, 0.0)
         able = know_enough(by_names, logits, truth)

@@ -16,13 +16,14 @@ FIRST_TRUST = 0.0
 
 @dataclass(frozen=True)
 class Belief:
-    """What held-out labels say of the first teacher, or params where none can be held out."""
+    """What held-out labels say of the first teacher, or params where none can be held out, and the mix of gold rows."""
 
     temperature: float  # makes its confidence honest
     trust: float  # 0: it guesses | 1: it is always right
     part: float  # of the words in the logits of the teachers that have learned from the pool
     first_part: float = 0.0  # in those of the first teacher, which knows few words
     names_first: bool = False  # names of classes alone are fit to choose the rows of round 1
+    shares: np.ndarray | None = None  # (classes,) that the pool is thought to have before it is labelled; None: equal
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def label_in_rounds(
     led = first(seeds.names_alone(), pool, classes, params, part=0.0) if belief.names_first else rounds[0]
     teacher = led.teacher
     given = np.eye(classes)[seeds.labels] * seeds.weights[:, None]
+    thought = belief.shares if belief.shares is not None else np.full(classes, 1 / classes)
     for number, share in enumerate(np.linspace(params.first_share, params.last_share, params.rounds), start=1):
         before = rounds[-1]
         if params.compact and number == params.rounds and len(before.rows):
@@ -73,7 +75,7 @@ def label_in_rounds(
             spread = spread.compact(vectors, len(given) + before.rows, before.labels)
         own = softmax(teacher.logits(pool), belief.temperature)
         shared = spread.smooth(np.concatenate([given, own]), params.smoothing)[len(given) :]
-        prior = estimate_prior(shared, 1 - belief.trust)
+        prior = estimate_prior(shared, 1 - belief.trust, thought)
         probabilities = align(shared, prior)
         rows, labels = select(probabilities, prior, share, params.min_confidence)
         learned = seeds.join(pool.pick(rows), labels)
