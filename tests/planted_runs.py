@@ -65,7 +65,8 @@ def run(root: Path, own: Corpus, changes: Mapping[str, Any], store: Path) -> Out
     params: Params = validate(changed(read_yaml(ROOT / "params.yaml"), changes))
     paths = project(root, own, store, encoders.locate(params.encoder))
     swaps.run(params.swaps, paths)
-    pseudo_label.run(params.pseudo_label, params.encoder, params.mitigation, paths)
+    told = pseudo_label.run(params.pseudo_label, params.encoder, params.mitigation, paths)
+    write_json(told, paths.data("pseudo_label") / "metrics.json")
     finetune.run(params.finetune, params.encoder, params.mitigation, paths)
     model = paths.data("finetune") / "model"
     tables = {"train": own.train, "validation": own.train.iloc[:0]}

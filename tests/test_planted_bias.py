@@ -3,10 +3,12 @@
 What each of the others did, over five seeds, is in benchmarks/LOG.md: ``python tests/planted_runs.py 0 1 2 3 4``.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from planted_bias import ATTRIBUTE, corpus
-from planted_runs import NONE, SWAPPED, Outcome, run
+from planted_runs import MITIGATIONS, NONE, SWAPPED, Outcome, run
 
 SEEDS = (0, 1)
 
@@ -22,9 +24,14 @@ def test_the_corpus_has_the_bias_in_training_rows_and_none_in_test_rows() -> Non
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Outcome]]:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where vectors are shared by all runs."""
+    return tmp_path_factory.mktemp("vectors")
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory, store: Path) -> dict[str, list[Outcome]]:
     """Both settings with each seed."""
-    store = tmp_path_factory.mktemp("vectors")
     return {
         name: [run(tmp_path_factory.mktemp("run"), corpus(seed), changes, store) for seed in SEEDS]
         for name, changes in (("none", NONE), ("swapped", SWAPPED))
@@ -48,3 +55,10 @@ def test_swapped_copies_halve_the_gap_and_cost_no_accuracy(outcomes: dict[str, l
     assert abs(mean(swapped, "gap")) <= mean(plain, "gap") / 2
     assert abs(mean(swapped, "praise_gap")) <= mean(plain, "praise_gap") / 2
     assert mean(swapped, "accuracy") >= mean(plain, "accuracy") - 0.01
+
+
+@pytest.mark.slow
+def test_offsets_are_not_moved_where_few_rows_on_women_would_choose_them(
+    outcomes: dict[str, list[Outcome]], store: Path, tmp_path: Path
+) -> None:
+    assert run(tmp_path, corpus(SEEDS[0]), MITIGATIONS["offsets"], store) == outcomes["none"][0]
