@@ -35,10 +35,11 @@ JUDGED = Judgement(
     names=True,
     asked=np.arange(6),
     logits=np.eye(3)[TRUTH],
+    agreement=0.71234,
 )
 NOTHING = Judgement(
     "none: too few gold rows for folds",
-    *(TRUTH[:0], np.zeros((0, 0), int), np.zeros(0), None, Belief(1, 0.5, 0.5), True, TRUTH[:0], np.zeros((0, 3))),
+    *(TRUTH[:0], np.zeros((0, 0), int), np.zeros(0), 2, Belief(1, 0.5, 0.5), True, TRUTH[:0], np.zeros((0, 3)), 0.8),
 )
 POOL = pd.DataFrame({"group.region": ["a", "a", "a", "+b", "+b", "+b"], "group.age": ["old", None] * 3, "text": "?"})
 
@@ -127,6 +128,7 @@ def test_metrics_name_the_kept_round_and_what_its_precision_stands_on() -> None:
         "words_part": 0.5,
         "class_names_heard": True,
         "names_first": False,
+        "agreement": 0.7123,
         "ships_teacher": True,
         "precision_without": round(2 / 6, 6),
         "precision": round(4 / 6, 6),

@@ -9,7 +9,7 @@ import pytest
 from pseudo_texts import BELIEF, cloud, gold, toy, unit
 
 from pipeline.params import Params, PseudoLabel
-from pipeline.pseudo_label import held_out
+from pipeline.pseudo_label import agreement, held_out, scores
 from pipeline.pseudo_label.exams import folds, stratified_folds
 from pipeline.pseudo_label.rounds import Belief
 from pipeline.pseudo_label.spread import Apart, spread
@@ -67,7 +67,7 @@ def test_too_few_gold_rows_leave_trust_and_part_to_the_params(own: PseudoLabel, 
     view = View(Texts(vectors), nothing, nothing, Apart())
     judged = held_out.judge(gold(labels), NOBODY, as_they_are(view), 3, own)
     assert judged.by.startswith("none")
-    assert judged.best is None
+    assert (judged.best, judged.agreement) == (0, None)  # there is no pool
     assert judged.right is None
     assert judged.belief.temperature == 1
     assert judged.belief.trust == own.trust
@@ -152,7 +152,7 @@ def led_better(own: PseudoLabel, texts: np.ndarray, labels: np.ndarray) -> bool:
     lesson = replace(task.seeds, texts=task.seeds.texts.pick(texts), labels=labels, names=np.arange(12) % 2 == 0)
     around = spread(np.concatenate([lesson.texts.vectors, task.pool.vectors]), 6, own)
     view = View(lesson.texts, task.pool, task.pool.pick(NOBODY), around)
-    return held_out.lead_better(lesson, view, 6, BELIEF, own)
+    return agreement.lead_better(lesson, view, 6, BELIEF, own)
 
 
 def test_names_lead_where_vectors_and_words_then_agree_on_more_of_the_pool(own: PseudoLabel) -> None:
@@ -199,10 +199,11 @@ def kept_round(scores: list[float], patience: float) -> int:
     return held_out.best(np.array([score + score * spread for score in scores]), patience)
 
 
-def test_harmful_rounds_are_not_kept_and_harmless_ones_are() -> None:
+def test_rounds_are_kept_only_where_they_help() -> None:
     assert kept_round([0.3, 0.5, 0.9], patience=0) == 0
-    assert kept_round([0.3, 0.3002, 0.9], patience=0) == 1
+    assert kept_round([0.3, 0.2998, 0.9], patience=0) == 0
     assert kept_round([0.5, 0.3002, 0.3], patience=0) == 2
+    assert kept_round([0.5, 0.3, 0.3002], patience=0) == 2
 
 
 def test_with_patience_a_later_round_is_kept_that_chance_may_have_put_behind_but_none_worse_than_no_rounds() -> None:
@@ -218,17 +219,17 @@ def test_with_patience_a_later_round_is_kept_that_chance_may_have_put_behind_but
 def test_the_loss_is_least_for_the_surest_right_answers_whatever_their_scale() -> None:
     truth = np.arange(30) % 3
     mostly = np.eye(3)[np.where(np.arange(30) < 3, (truth + 1) % 3, truth)]
-    assert held_out.loss(mostly, truth) == pytest.approx(held_out.loss(7 * mostly, truth), abs=1e-3)
-    assert held_out.loss(np.eye(3)[truth], truth) < held_out.loss(mostly, truth)
+    assert scores.loss(mostly, truth) == pytest.approx(scores.loss(7 * mostly, truth), abs=1e-3)
+    assert scores.loss(np.eye(3)[truth], truth) < scores.loss(mostly, truth)
 
 
 def test_the_brier_score_is_not_decided_by_a_single_sure_mistake() -> None:
     truth, surely = np.zeros(20, dtype=int), np.tile([2.0, 0.0], (20, 1))
     one, four = surely.copy(), surely.copy()
     one[0], four[:4] = [0.0, 8.0], [0.0, 1.0]
-    assert held_out.loss(one, truth) > held_out.loss(four, truth)
-    assert held_out.brier(one, truth).mean() < held_out.brier(four, truth).mean()
-    assert held_out.brier(surely, truth) == pytest.approx(0, abs=1e-3)
+    assert scores.loss(one, truth) > scores.loss(four, truth)
+    assert scores.brier(one, truth).mean() < scores.brier(four, truth).mean()
+    assert scores.brier(surely, truth) == pytest.approx(0, abs=1e-3)
 
 
 @pytest.mark.parametrize("shift", [0, 1])
@@ -245,3 +246,41 @@ def test_names_of_classes_are_heard_unless_they_clearly_hurt(own: PseudoLabel, s
     assert judged.names == (shift == 0)
     assert judged.right is not None
     assert max(judged.right) / 48 > 0.7
+
+
+# Rows of each of two classes to hold out: folds ask for four in all, and from 20 on they decide alone.
+@pytest.mark.parametrize("rows", [1, 4, 10])
+@pytest.mark.parametrize("signal", [0.0, 0.6])  # share of the words that tell the classes apart
+def test_where_few_rows_are_held_out_no_round_is_kept_unless_the_views_agree(
+    own: PseudoLabel, monkeypatch: pytest.MonkeyPatch, rows: int, signal: float
+) -> None:
+    """The pool is alike for all, so that folds would always take the last round; words alone make the difference."""
+    monkeypatch.setattr(held_out, "best", lambda scores, patience: len(scores) - 1)
+    monkeypatch.setattr(held_out, "clearly_better", lambda one, other: False)
+    task = toy([rows] * 2, [300] * 2, spread=0.4, signal=signal)
+    judged = task.judge(own)
+    few = rows < 10
+    assert (judged.agreement is not None) == few
+    if few:
+        assert judged.agreement is not None
+        assert (judged.agreement >= own.min_agreement) == (signal > 0)
+    assert (judged.best > 0) == (signal > 0 or not few)
+    assert task.judge(own.model_copy(update={"min_agreement": 0.0})).best > 0
+
+
+def test_views_that_give_all_rows_one_class_agree_by_chance() -> None:
+    one = np.zeros(50, dtype=int)
+    assert agreement.kappa(np.stack([one, one])) == 0
+    some = np.arange(50) % 2
+    assert agreement.kappa(np.stack([some, some])) == 1
+    assert agreement.kappa(np.stack([some, 1 - some])) == 0
+    assert agreement.kappa(np.stack([some, np.where(np.arange(50) < 10, 1 - some, some)])) == pytest.approx(0.6)
+
+
+def test_without_a_second_view_held_out_rows_decide_alone_and_nothing_speaks_for_rounds_without_them(
+    own: PseudoLabel,
+) -> None:
+    silent = own.model_copy(update={"words": own.words.model_copy(update={"parts": []})})
+    for agreed, held, doubted in [(None, 0, True), (None, 4, False), (0.6, 4, True), (0.7, 4, False), (0.6, 20, False)]:
+        assert held_out.doubtful(agreed, held, own) == doubted
+    assert toy([1] * 2, [50] * 2, spread=0.4, signal=0.6).judge(silent).best == 0

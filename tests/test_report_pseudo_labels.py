@@ -14,6 +14,7 @@ from pipeline.pseudo_label.held_out import Judgement
 from pipeline.pseudo_label.probe import Probe
 from pipeline.pseudo_label.rounds import Belief, Round
 from pipeline.pseudo_label.views import Teacher
+from pipeline.report import pseudo_labels
 from pipeline.stage import write_json
 
 
@@ -109,6 +110,25 @@ def test_where_precision_comes_from_is_said(root: Path, by: str, rows: int, said
 def test_who_chose_the_rows_of_round_1_is_said_where_it_was_the_names(root: Path, first: bool) -> None:
     judged(root, names_first=first)
     assert ("The names of the classes chose the rows of round 1" in section(root)) == first
+
+
+@pytest.mark.parametrize(
+    ("agreement", "said"),
+    [
+        (0.5812, "agree after round 1 by 0.581 (Cohen's kappa; 0.667 is asked for), which is too little"),
+        (0.8123, "agree after round 1 by 0.812 (Cohen's kappa; 0.667 is asked for), which is enough"),
+    ],
+)
+def test_what_the_views_decided_where_few_labels_are_held_out_is_said(root: Path, agreement: float, said: str) -> None:
+    assert "So few labels" not in section(root)
+    judged(root, agreement=agreement, held_out_rows=8)
+    assert said in section(root)
+
+
+def test_that_there_is_no_second_view_to_ask_is_said_where_nothing_is_held_out(root: Path) -> None:
+    results = {"agreement": None, "held_out_rows": 0, "round": 0}
+    assert "no second view" in pseudo_labels.caution(results, 0.667)
+    assert not pseudo_labels.caution({**results, "round": 5}, 0.0)
 
 
 def test_what_the_stage_writes_is_what_the_page_reads(root: Path) -> None:

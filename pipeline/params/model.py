@@ -108,6 +108,7 @@ class PseudoLabel(Section):
     clusters: Count
     smoothing: Annotated[float, Field(ge=0, lt=1)]
     min_confidence: Fraction
+    min_agreement: Fraction
     weight: NotNegative
     folds: Annotated[int, Field(ge=2)]
     seed: Seed

@@ -1,4 +1,7 @@
-"""How good each round is on labels it has not seen: the validation rows, or folds of the gold rows without them."""
+"""How good each round is on labels it has not seen: the validation rows, or folds of the gold rows without them.
+
+Where these are too few to tell, the two views of the texts must agree on the pool, too.
+"""
 
 import math
 from collections.abc import Callable
@@ -7,10 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from pipeline.calibration import fit_temperature, softmax
+from pipeline.calibration import fit_temperature
 from pipeline.params import PseudoLabel
+from pipeline.pseudo_label import agreement
 from pipeline.pseudo_label.exams import Exam, Run, answers, everything, folds, named, sit, starts
-from pipeline.pseudo_label.rounds import Belief, label_in_rounds
+from pipeline.pseudo_label.rounds import Belief
+from pipeline.pseudo_label.scores import brier, clearly_better, loss, skill
 from pipeline.pseudo_label.selection import gold_shares
 from pipeline.pseudo_label.teacher import See, View
 from pipeline.pseudo_label.views import Seeds
@@ -20,6 +25,7 @@ SAME = 1e-3  # a difference of mean Brier scores that says nothing
 # Standard errors by which a later round's score may exceed the least one where names of classes that passed their test
 # led: that is evidence for the rounds beside the few rows that judge them. Without it, these rows alone decide.
 PATIENCE = 2.0
+FEW = 20  # held-out rows: fewer cannot tell a gain from chance (a standard error of accuracy is 10 points or more)
 ENOUGH = 0.5  # of the first teacher's skill: names of classes alone with more than that choose round 1's rows
 
 
@@ -31,11 +37,12 @@ class Judgement:
     truth: np.ndarray  # (held-out rows,) class numbers
     predicted: np.ndarray  # (rounds, held-out rows) class numbers, round 0 first
     brier: np.ndarray  # (rounds,) mean Brier score, 0 to 2; by it the round is chosen
-    best: int | None  # the round to keep; 0 = no pseudo-labels
+    best: int  # the round to keep; 0 = no pseudo-labels
     belief: Belief
     names: bool  # whether the names of the classes are heard
     asked: np.ndarray  # (held-out rows,) positions: of the validation rows, or of the seeds
     logits: np.ndarray  # (held-out rows, classes) of the round to keep
+    agreement: float | None = None  # of the views on the pool, where held-out rows are few and there are two views
 
     @property
     def kept_right(self) -> np.ndarray:
@@ -64,16 +71,19 @@ def judge(seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, p
     if exams:
         return examine("folds", exams, lambda: everything(seeds, see), classes, shares, params)
     nobody = Belief(1.0, params.trust, usual(params), shares=shares)
+    lesson, view = everything(seeds, see)
+    agreed = agreement.measure(lesson, view, classes, nobody, params)
     return Judgement(
         "none: too few gold rows for folds",
         np.zeros(0, int),
         np.zeros((0, 0), int),
         np.zeros(0),
-        None,
+        0 if len(view.pool) == 0 or doubtful(agreed, 0, params) else params.rounds,
         nobody,
         bool(named(seeds).any()),
         np.zeros(0, int),
         np.zeros((0, classes)),
+        agreed,
     )
 
 
@@ -90,7 +100,7 @@ def examine(
     Names of classes are left out where they clearly hurt it, and choose the rows of round 1 where they know enough and
     lead the ``whole``, all seeds and the view of them, better. The first teacher hears words as far as they help it:
     where the vectors say little of the classes, a lot. The rounds are run with the words and without: words that say
-    nothing would poison what the vectors know.
+    nothing would poison what the vectors know. With few rows to ask, views that do not agree leave no round to keep.
     """
     truth = np.concatenate([exam.answers for exam in exams])
     quiet = [exam.without_names() for exam in exams]
@@ -107,7 +117,12 @@ def examine(
     if names and params.names_first:
         by_names = answers(starts([exam.names_alone() for exam in exams], classes, params), 0, 0.0)
         able = know_enough(by_names, logits, truth)
-        belief = replace(belief, names_first=able and lead_better(*whole(), classes, belief, params))
+        belief = replace(belief, names_first=able and agreement.lead_better(*whole(), classes, belief, params))
+    agreed = None
+    if len(truth) < FEW:
+        lesson, view = whole()
+        agreed = agreement.measure(lesson if names else lesson.without_names(), view, classes, belief, params)
+    doubted = doubtful(agreed, len(truth), params)
     alone = replace(belief, part=0.0, first_part=0.0)
     asked = np.concatenate([exam.rows for exam in exams])
 
@@ -115,9 +130,9 @@ def examine(
         parts = [own.first_part, *[own.part] * (len(runs[0][1]) - 1)]
         said = [answers(runs, number, part) for number, part in enumerate(parts)]
         scores = np.stack([brier(logits, truth) for logits in said])
-        kept = best(scores, PATIENCE if own.names_first else 0.0)
+        kept = 0 if doubted else best(scores, PATIENCE if own.names_first else 0.0)
         guesses = np.stack([logits.argmax(axis=1) for logits in said])
-        return Judgement(by, truth, guesses, scores.mean(axis=1), kept, own, names, asked, said[kept])
+        return Judgement(by, truth, guesses, scores.mean(axis=1), kept, own, names, asked, said[kept], agreed)
 
     without = judged(sit(exams, classes, alone, params), alone)
     if not params.words.parts:
@@ -130,10 +145,15 @@ def examine(
     return without if idle or clearly_better(without.kept_right, both.kept_right) else both
 
 
-def clearly_better(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether ``one`` is right where ``other`` is wrong by more than a standard error of the difference."""
-    wins, losses = int((one & ~other).sum()), int((other & ~one).sum())
-    return wins - losses > math.sqrt(wins + losses)
+def doubtful(agreed: float | None, held: int, params: PseudoLabel) -> bool:
+    """Whether no round is to be kept: few rows are held out, and the views do not agree on the pool as params ask.
+
+    Where there is one view alone, held-out rows decide however few they are, and without any there is nothing that
+    speaks for the rounds.
+    """
+    if held >= FEW or params.min_agreement == 0:
+        return False
+    return held == 0 if agreed is None else agreed < params.min_agreement
 
 
 def believe(runs: list[Run], truth: np.ndarray, params: PseudoLabel) -> tuple[Belief, np.ndarray]:
@@ -157,13 +177,6 @@ def believe(runs: list[Run], truth: np.ndarray, params: PseudoLabel) -> tuple[Be
     return Belief(temperature, trust, usual(params), first_part), logits
 
 
-def skill(logits: np.ndarray, truth: np.ndarray) -> float:
-    """Mean recall over the classes of the truth, (rows,), corrected for chance: 0 is a guess, 1 always right."""
-    right, chance = logits.argmax(axis=1) == truth, 1 / logits.shape[1]
-    recall = float(np.mean([right[truth == label].mean() for label in np.unique(truth)]))
-    return max(0.0, (recall - chance) / (1 - chance)) if chance < 1 else 1.0
-
-
 def know_enough(names: np.ndarray, everything: np.ndarray, truth: np.ndarray) -> bool:
     """Whether names of classes alone may choose the rows of round 1, by logits on unseen rows, (rows, classes).
 
@@ -173,24 +186,6 @@ def know_enough(names: np.ndarray, everything: np.ndarray, truth: np.ndarray) ->
     chance = 1 / names.shape[1]
     guessing = math.sqrt(chance / (1 - chance) / len(truth)) if chance < 1 else 0.0  # standard error of a guess's skill
     return skill(names, truth) > max(guessing, ENOUGH * skill(everything, truth))
-
-
-def lead_better(lesson: Seeds, view: View, classes: int, belief: Belief, params: PseudoLabel) -> bool:
-    """Whether the views agree on clearly more of the pool after a round 1 that names led than after one all seeds led.
-
-    What two views of a text agree on is mostly right: the rate of disagreement bounds the error (Dasgupta et al. 2001).
-    No label is needed, so that thousands of rows tell. True where there is one view alone.
-    """
-    pool, one = view.pool, params.model_copy(update={"rounds": 1})
-    if pool.features is None:
-        return True
-
-    def agreed(names_first: bool) -> np.ndarray:
-        own = replace(belief, names_first=names_first)
-        teacher = label_in_rounds(lesson, pool, view.spread, classes, own, one)[-1].teacher
-        return teacher.logits(pool, 0.0).argmax(axis=1) == teacher.logits(pool, 1.0).argmax(axis=1)
-
-    return clearly_better(agreed(True), agreed(False))
 
 
 def mean_part(logits: dict[float, np.ndarray], truth: np.ndarray) -> float:
@@ -209,29 +204,17 @@ def usual(params: PseudoLabel) -> float:
     return parts[len(parts) // 2]
 
 
-def loss(logits: np.ndarray, truth: np.ndarray) -> float:
-    """Mean negative log-likelihood of the truth, (rows,), at the temperature that suits the logits best."""
-    probabilities = softmax(logits, fit_temperature(logits, truth))
-    return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)).mean())
-
-
-def brier(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Squared distance of each row's probabilities from its truth, (rows,), at the temperature that suits them best.
-
-    0: sure and right; 2: sure and wrong.
-    """
-    apart = softmax(logits, fit_temperature(logits, truth)) - np.eye(logits.shape[1])[truth]
-    return (apart**2).sum(axis=1)
-
-
 def best(scores: np.ndarray, patience: float) -> int:
     """The round to keep, by Brier scores of each on held-out rows, (rounds, rows): the last one as good as the best.
 
-    As good: its mean is the least, or above it by no more than ``patience`` standard errors of the difference and still
-    below that of round 0, which has no pseudo-labels, by a standard error. With few labels right answers are counted
+    Round 0, which has no pseudo-labels, where no other is better. As good as the best: the mean is the least, or above
+    it by no more than ``patience`` standard errors of the difference and still below that of round 0 by a standard
+    error. With few labels right answers are counted
     in steps too coarse (of 32 rows, a round with one more may be chance), and one sure mistake decides the likelihood.
     """
     mean = scores.mean(axis=1)
+    if mean[0] <= mean.min() + SAME:
+        return 0
 
     def error(other: int) -> np.ndarray:
         return np.std(scores - scores[other], axis=1) / math.sqrt(scores.shape[1])

@@ -51,7 +51,7 @@ def run(params: PseudoLabel, encoder: Encoder, mitigation: Mitigation, paths: Pa
         seeds = seeds.assign(weight=seeds["weight"].mask(seeds["origin"].eq("class_name"), 0.0))
     trained, view = exams.everything(seeds, see)
     rounds = label_in_rounds(trained, view.pool, view.spread, len(labels), judged.belief, params)
-    kept = judged.best if judged.best is not None else len(rounds) - 1
+    kept = judged.best
     write(rounds[kept], seeds, pool, labels, params, paths)  # a row of no weight is not learned from
     shipped = student_head(rounds[kept], own, trained, len(labels), judged.belief, params)
     write_head(shipped, idf, paths.data("pseudo_label") / "head.safetensors")

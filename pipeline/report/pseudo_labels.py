@@ -24,6 +24,7 @@ def audit(results: Results) -> dict[str, Any]:
         "kept": found["round"],
         "judged_by": found["judged_by"],
         "source": source(found),
+        "caution": caution(found, results.params["pseudo_label"]["min_agreement"]),
         "chart": figures.rounds(results),
         "rounds": grid(counts, "Rounds of pseudo-labelling; precision is measured on held-out labels"),
         "doubt": doubt(found["held_out_rows"]),
@@ -38,8 +39,8 @@ def source(found: dict[str, Any]) -> str:
     """Where precision comes from, in a sentence or two; ``found`` are the metrics of the stage."""
     if found["held_out_rows"] == 0:
         return (
-            f"Precision is unknown, because no label could be held out ({found['judged_by'].removeprefix('none: ')}): "
-            f"the last round was kept, and trust in the first teacher ({show(found['trust'])}) is the params'."
+            f"Precision is unknown, because no label could be held out ({found['judged_by'].removeprefix('none: ')}), "
+            f"and trust in the first teacher ({show(found['trust'])}) is the params'."
         )
     asked = {
         "validation": "validation rows, which no teacher learned from",
@@ -51,6 +52,19 @@ def source(found: dict[str, Any]) -> str:
         f"known label, and are the ones that the teacher is surest of. The first teacher is trusted "
         f"{show(found['trust'])} (0: it guesses, 1: it is always right), and words have a part of "
         f"{show(found['words_part'])} in the kept one's answers.{start}"
+    )
+
+
+def caution(found: dict[str, Any], least: float) -> str:
+    """What the views' agreement decided where too few labels were held out, or nothing; ``least`` is asked of it."""
+    if found["agreement"] is None:
+        alone = found["held_out_rows"] == 0 and found["round"] == 0
+        return "Nothing speaks for pseudo-labels: there is no second view of the texts to ask." if alone else ""
+    enough = found["agreement"] >= least
+    return (
+        "So few labels cannot tell whether pseudo-labels help. The two views of the pool, its vectors and its words, "
+        f"agree after round 1 by {show(found['agreement'])} (Cohen's kappa; {show(least)} is asked for), "
+        + ("which is enough." if enough else "which is too little: no pseudo-label was kept.")
     )
 
 

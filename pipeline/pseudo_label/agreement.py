@@ -1,0 +1,55 @@
+"""How far the two views of the pool's texts agree: what can be told of the rounds without any label.
+
+Views that err each for itself agree mostly where both are right: the rate of disagreement bounds the error (Dasgupta et
+al. 2001).
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from pipeline.params import PseudoLabel
+from pipeline.pseudo_label.rounds import Belief, label_in_rounds
+from pipeline.pseudo_label.scores import clearly_better
+from pipeline.pseudo_label.teacher import View
+from pipeline.pseudo_label.views import Seeds
+
+
+def calls(lesson: Seeds, view: View, classes: int, belief: Belief, params: PseudoLabel) -> np.ndarray | None:
+    """The classes that vectors alone and words alone give each row of the pool after a round 1, (2, pool rows).
+
+    Later rounds would teach the views each other's mistakes. None where there is no pool, or one view alone.
+    """
+    pool = view.pool
+    if len(pool) == 0 or pool.features is None or belief.part == 0:
+        return None
+    one = params.model_copy(update={"rounds": 1})
+    teacher = label_in_rounds(lesson, pool, view.spread, classes, belief, one)[-1].teacher
+    return np.stack([teacher.logits(pool, part).argmax(axis=1) for part in (0.0, 1.0)])
+
+
+def kappa(both: np.ndarray) -> float:
+    """Agreement of the calls of two views, (2, rows), beyond chance (Cohen 1960): 1 always, 0 no more than by chance.
+
+    Two views that give every row the same class agree by chance.
+    """
+    from sklearn.metrics import cohen_kappa_score
+
+    if len(np.unique(both)) == 1:
+        return 0.0
+    return max(0.0, float(cohen_kappa_score(both[0], both[1])))
+
+
+def measure(lesson: Seeds, view: View, classes: int, belief: Belief, params: PseudoLabel) -> float | None:
+    """Cohen's kappa of the two views on the pool after a round 1; None where ``calls`` has none."""
+    both = calls(lesson, view, classes, belief, params)
+    return None if both is None else kappa(both)
+
+
+def lead_better(lesson: Seeds, view: View, classes: int, belief: Belief, params: PseudoLabel) -> bool:
+    """Whether the views agree on clearly more of the pool after a round 1 that names led than after one all seeds led.
+
+    No label is needed, so that thousands of rows tell. True where there is one view alone.
+    """
+    led, plain = (calls(lesson, view, classes, replace(belief, names_first=first), params) for first in (True, False))
+    return led is None or plain is None or clearly_better(led[0] == led[1], plain[0] == plain[1])
