@@ -103,7 +103,9 @@ def fill(root: Path) -> Path:
 def fill_pseudo_labels(folder: Path) -> None:
     """What pseudo_label says of its rounds; the second of them was kept."""
     judged = {"judged_by": "folds", "held_out_rows": 64, "trust": 0.6543, "words_part": 0.3, "names_first": False}
-    write_json({"round": 1, **judged, "agreement": None, "seen": {"rows": 1234}}, folder / "metrics.json")
+    write_json(
+        {"round": 1, **judged, "agreement": None, "doubted": False, "seen": {"rows": 1234}}, folder / "metrics.json"
+    )
     rounds = pd.DataFrame({"round": [0, 1, 2], "accepted": [0, 50, 70], "precision": [0.8111, 0.9123, 0.8876]})
     rounds["drift"] = [None, 0.0, 0.1357]
     shares = {f"{kind}.{label}": [0.25, 0.2345, 0.3] for kind in ("share", "prior") for label in LABELS}

@@ -129,6 +129,7 @@ def test_metrics_name_the_kept_round_and_what_its_precision_stands_on() -> None:
         "class_names_heard": True,
         "names_first": False,
         "agreement": 0.7123,
+        "doubted": False,
         "ships_teacher": True,
         "precision_without": round(2 / 6, 6),
         "precision": round(4 / 6, 6),

@@ -85,7 +85,7 @@ def read(paths: Paths, name: str) -> pd.DataFrame:
 @pytest.fixture
 def last_round(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last round with words is kept: twelve labels over a random encoder would choose by chance, or none."""
-    monkeypatch.setattr(held_out, "doubtful", lambda *_: False)
+    monkeypatch.setattr(held_out, "doubt", lambda *_: (None, False))
     monkeypatch.setattr(held_out, "best", lambda scores, patience: len(scores) - 1)
     monkeypatch.setattr(held_out, "clearly_better", lambda one, other: False)
 
@@ -121,7 +121,7 @@ def test_the_stage_writes_rows_heads_and_audit(stage: Make, tiny_encoder: Path) 
 
 
 def test_what_is_kept_is_no_worse_on_held_out_labels_than_no_pseudo_labels(stage: Make) -> None:
-    _, metrics = stage(gold=12)
+    _, metrics = stage(gold=24)
     assert metrics["precision"] >= metrics["precision_without"]
 
 
@@ -155,7 +155,7 @@ def test_validation_rows_judge_where_there_are_any(stage: Make) -> None:
 
 @pytest.mark.parametrize("spread", ["clusters", "none"])
 def test_other_spreads_label_the_pool_too(stage: Make, spread: str) -> None:
-    paths, metrics = stage(gold=12, spread=spread)
+    paths, metrics = stage(gold=24, spread=spread)
     rounds = read(paths, "rounds.csv")
     assert rounds["accepted"].is_monotonic_increasing
     assert rounds["brier"][metrics["round"]] <= rounds["brier"][0] + held_out.SAME
@@ -186,6 +186,18 @@ def test_no_labels_at_all_starts_from_the_names_of_the_classes(stage: Make) -> N
     assert "precision" not in metrics
     assert read(paths, "classes.csv")["precision"].isna().all()
     assert read(paths, "rounds.csv")["precision"].isna().all()
+
+
+@pytest.mark.parametrize("gold", [0, 8])
+def test_where_few_labels_or_none_are_held_out_and_the_views_do_not_agree_no_pool_row_is_taken(
+    stage: Make, gold: int
+) -> None:
+    """The encoder was drawn at random: what its vectors say of a text and what the words say have little in common."""
+    paths, metrics = stage(gold=gold)
+    assert metrics["doubted"] and metrics["agreement"] < 0.667
+    assert metrics["round"] == metrics["accepted"] == 0
+    assert set(table.read(paths.data("pseudo_label") / "train.parquet")["origin"]) == {"class_name"}
+    assert len(pd.read_parquet(paths.data("pseudo_label") / "held_out.parquet")) == metrics["held_out_rows"]
 
 
 @pytest.mark.parametrize("unheard", [{"class_names": False}, {"class_name_weight": 0.0}])

@@ -109,6 +109,17 @@ def test_what_does_not_stand_out_is_not_said(results: Results) -> None:
     assert {finding.section for finding in summary.findings(fine)} == {"groups", "classes"}
 
 
+@pytest.mark.parametrize(
+    ("doubted", "said"),
+    [(True, "Too few labels are held out to tell"), (False, "Pseudo-labels did not clearly help on held-out labels")],
+)
+def test_the_summary_says_why_pseudo_labels_were_left_out(results: Results, doubted: bool, said: str) -> None:
+    assert not summary.fooled(results)
+    own = results.metrics | {"pseudo_label": results.metrics["pseudo_label"] | {"round": 0, "doubted": doubted}}
+    found = summary.fooled(Results(**(vars(results) | {"metrics": own})))
+    assert found and found.says.startswith(said) and found.says.endswith("they were left out.")
+
+
 def luminance(colour: str) -> float:
     """Relative luminance (WCAG 2.2) of #rrggbb."""
     parts = np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255

@@ -115,20 +115,21 @@ def test_who_chose_the_rows_of_round_1_is_said_where_it_was_the_names(root: Path
 @pytest.mark.parametrize(
     ("agreement", "said"),
     [
-        (0.5812, "agree after round 1 by 0.581 (Cohen's kappa; 0.667 is asked for), which is too little"),
-        (0.8123, "agree after round 1 by 0.812 (Cohen's kappa; 0.667 is asked for), which is enough"),
+        (0.5812, "by 0.581 (Cohen's kappa; 0.667 is asked for), which is too little: no pseudo-label was kept"),
+        (0.8123, "by 0.812 (Cohen's kappa; 0.667 is asked for), which is enough: held-out labels chose the round"),
     ],
 )
 def test_what_the_views_decided_where_few_labels_are_held_out_is_said(root: Path, agreement: float, said: str) -> None:
     assert "So few labels" not in section(root)
-    judged(root, agreement=agreement, held_out_rows=8)
+    judged(root, agreement=agreement, doubted=agreement < 0.667, held_out_rows=8)
     assert said in section(root)
+    judged(root, held_out_rows=0, judged_by="none: too few gold rows for folds")
+    assert ("the last round was kept" in section(root)) == (agreement > 0.667)
 
 
-def test_that_there_is_no_second_view_to_ask_is_said_where_nothing_is_held_out(root: Path) -> None:
-    results = {"agreement": None, "held_out_rows": 0, "round": 0}
-    assert "no second view" in pseudo_labels.caution(results, 0.667)
-    assert not pseudo_labels.caution({**results, "round": 5}, 0.0)
+def test_that_there_is_no_second_view_to_ask_is_said() -> None:
+    assert "no second view" in pseudo_labels.caution({"agreement": None, "doubted": True}, 0.667)
+    assert not pseudo_labels.caution({"agreement": None, "doubted": False}, 0.667)
 
 
 def test_what_the_stage_writes_is_what_the_page_reads(root: Path) -> None:

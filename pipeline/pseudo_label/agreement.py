@@ -1,7 +1,8 @@
 """How far the two views of the pool's texts agree: what can be told of the rounds without any label.
 
 Views that err each for itself agree mostly where both are right: the rate of disagreement bounds the error (Dasgupta et
-al. 2001).
+al. 2001). These two have learned some labels from each other, so that their agreement is no bound; it still tells
+classes that can be told apart from those that cannot.
 """
 
 from dataclasses import replace
@@ -18,7 +19,8 @@ from pipeline.pseudo_label.views import Seeds
 def calls(lesson: Seeds, view: View, classes: int, belief: Belief, params: PseudoLabel) -> np.ndarray | None:
     """The classes that vectors alone and words alone give each row of the pool after a round 1, (2, pool rows).
 
-    Later rounds would teach the views each other's mistakes. None where there is no pool, or one view alone.
+    Each round teaches both views the same labels: after the first they have agreed on least. None where there is no
+    pool, or one view alone.
     """
     pool = view.pool
     if len(pool) == 0 or pool.features is None or belief.part == 0:
@@ -49,7 +51,9 @@ def measure(lesson: Seeds, view: View, classes: int, belief: Belief, params: Pse
 def lead_better(lesson: Seeds, view: View, classes: int, belief: Belief, params: PseudoLabel) -> bool:
     """Whether the views agree on clearly more of the pool after a round 1 that names led than after one all seeds led.
 
-    No label is needed, so that thousands of rows tell. True where there is one view alone.
+    No label is needed, so that thousands of rows tell. True where there is one view alone, and False without a pool.
     """
+    if len(view.pool) == 0:
+        return False
     led, plain = (calls(lesson, view, classes, replace(belief, names_first=first), params) for first in (True, False))
     return led is None or plain is None or clearly_better(led[0] == led[1], plain[0] == plain[1])

@@ -120,6 +120,7 @@ def metrics(rounds: list[Round], kept: int, judged: Judgement, pool: int, ships_
         "class_names_heard": judged.names,
         "names_first": judged.belief.names_first,
         "agreement": None if judged.agreement is None else round(judged.agreement, 4),
+        "doubted": judged.doubted,
         "ships_teacher": ships_teacher,
     }
     if judged.right:

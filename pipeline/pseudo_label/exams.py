@@ -52,11 +52,16 @@ def named(seeds: pd.DataFrame) -> np.ndarray:
     return seeds["origin"].eq("class_name").to_numpy()
 
 
+def silenced(seeds: pd.DataFrame) -> pd.DataFrame:
+    """The same seeds, the names of the classes without weight."""
+    return seeds.assign(weight=seeds["weight"].mask(seeds["origin"].eq("class_name"), 0.0))
+
+
 def folds(seeds: pd.DataFrame, gold: np.ndarray, see: See, params: PseudoLabel) -> Iterator[Exam]:
     """Ask for each gold row a teacher that saw neither the row nor what derives from it.
 
     ``gold`` holds the positions of the gold rows among the seeds. The pool is labelled anew in each fold, so that
-    nothing of a held-out label reaches the teacher through it.
+    nothing of a held-out label reaches the teacher through it; only the mix of classes is that of all gold rows.
     """
     labels, sources = seeds["target"].to_numpy(), seeds["source_id"].to_numpy()
     fold_of = stratified_folds(labels[gold], params.folds, params.seed)

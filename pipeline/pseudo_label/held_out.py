@@ -13,7 +13,7 @@ import pandas as pd
 from pipeline.calibration import fit_temperature
 from pipeline.params import PseudoLabel
 from pipeline.pseudo_label import agreement
-from pipeline.pseudo_label.exams import Exam, Run, answers, everything, folds, named, sit, starts
+from pipeline.pseudo_label.exams import Exam, Run, answers, everything, folds, named, silenced, sit, starts
 from pipeline.pseudo_label.rounds import Belief
 from pipeline.pseudo_label.scores import brier, clearly_better, loss, skill
 from pipeline.pseudo_label.selection import gold_shares
@@ -25,24 +25,25 @@ SAME = 1e-3  # a difference of mean Brier scores that says nothing
 # Standard errors by which a later round's score may exceed the least one where names of classes that passed their test
 # led: that is evidence for the rounds beside the few rows that judge them. Without it, these rows alone decide.
 PATIENCE = 2.0
-FEW = 20  # held-out rows: fewer cannot tell a gain from chance (a standard error of accuracy is 10 points or more)
+FEW = 20  # held-out rows: fewer cannot tell a gain from chance (the standard error of an accuracy of 0.7 is 10 points)
 ENOUGH = 0.5  # of the first teacher's skill: names of classes alone with more than that choose round 1's rows
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What held-out labels say about the rounds."""
+    """What held-out labels say about the rounds, and where they are few, what the views say."""
 
     by: str  # "validation", "folds", or why there is none
     truth: np.ndarray  # (held-out rows,) class numbers
     predicted: np.ndarray  # (rounds, held-out rows) class numbers, round 0 first
-    brier: np.ndarray  # (rounds,) mean Brier score, 0 to 2; by it the round is chosen
+    brier: np.ndarray  # (rounds,) mean Brier score, 0 to 2; by it the round is chosen, unless all are doubted
     best: int  # the round to keep; 0 = no pseudo-labels
     belief: Belief
     names: bool  # whether the names of the classes are heard
     asked: np.ndarray  # (held-out rows,) positions: of the validation rows, or of the seeds
     logits: np.ndarray  # (held-out rows, classes) of the round to keep
     agreement: float | None = None  # of the views on the pool, where held-out rows are few and there are two views
+    doubted: bool = False  # held-out rows are few, and the views do not agree: no round is kept
 
     @property
     def kept_right(self) -> np.ndarray:
@@ -63,34 +64,39 @@ def judge(seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, p
     """
     gold = np.flatnonzero(seeds["origin"] == "gold")
     shares = gold_shares(seeds["target"].to_numpy(dtype=int)[gold], classes)
+
+    def whole(names: bool) -> tuple[Seeds, View]:
+        return everything(seeds if names else silenced(seeds), see)
+
     if len(validation):
-        lesson, view = everything(seeds, see)
+        lesson, view = whole(True)
         exam = Exam(lesson, view, view.validation, validation, np.arange(len(validation)))
-        return examine("validation", [exam], lambda: (lesson, view), classes, shares, params)
+        return examine("validation", [exam], whole, classes, shares, params)
     exams = list(folds(seeds, gold, see, params)) if len(gold) >= params.folds else []
     if exams:
-        return examine("folds", exams, lambda: everything(seeds, see), classes, shares, params)
+        return examine("folds", exams, whole, classes, shares, params)
     nobody = Belief(1.0, params.trust, usual(params), shares=shares)
-    lesson, view = everything(seeds, see)
-    agreed = agreement.measure(lesson, view, classes, nobody, params)
+    lesson, view = whole(True)
+    agreed, doubted = doubt(0, lambda: (lesson, view), classes, nobody, params)
     return Judgement(
         "none: too few gold rows for folds",
         np.zeros(0, int),
         np.zeros((0, 0), int),
         np.zeros(0),
-        0 if len(view.pool) == 0 or doubtful(agreed, 0, params) else params.rounds,
+        params.rounds if len(view.pool) and not doubted else 0,
         nobody,
         bool(named(seeds).any()),
         np.zeros(0, int),
         np.zeros((0, classes)),
         agreed,
+        doubted,
     )
 
 
 def examine(
     by: str,
     exams: list[Exam],
-    whole: Callable[[], tuple[Seeds, View]],
+    whole: Callable[[bool], tuple[Seeds, View]],
     classes: int,
     shares: np.ndarray,
     params: PseudoLabel,
@@ -98,9 +104,10 @@ def examine(
     """Let teachers answer what they have not seen: the first one for its trust, then those of all rounds.
 
     Names of classes are left out where they clearly hurt it, and choose the rows of round 1 where they know enough and
-    lead the ``whole``, all seeds and the view of them, better. The first teacher hears words as far as they help it:
-    where the vectors say little of the classes, a lot. The rounds are run with the words and without: words that say
-    nothing would poison what the vectors know. With few rows to ask, views that do not agree leave no round to keep.
+    lead the ``whole`` better: all seeds, with or without names, and the view of them. The first teacher hears words as
+    far as they help it: where the vectors say little of the classes, a lot. The rounds are run with the words and
+    without: words that say nothing would poison what the vectors know. With few rows to ask, views that do not agree
+    leave no round to keep.
     """
     truth = np.concatenate([exam.answers for exam in exams])
     quiet = [exam.without_names() for exam in exams]
@@ -117,12 +124,8 @@ def examine(
     if names and params.names_first:
         by_names = answers(starts([exam.names_alone() for exam in exams], classes, params), 0, 0.0)
         able = know_enough(by_names, logits, truth)
-        belief = replace(belief, names_first=able and agreement.lead_better(*whole(), classes, belief, params))
-    agreed = None
-    if len(truth) < FEW:
-        lesson, view = whole()
-        agreed = agreement.measure(lesson if names else lesson.without_names(), view, classes, belief, params)
-    doubted = doubtful(agreed, len(truth), params)
+        belief = replace(belief, names_first=able and agreement.lead_better(*whole(True), classes, belief, params))
+    agreed, doubted = doubt(len(truth), lambda: whole(names), classes, belief, params)
     alone = replace(belief, part=0.0, first_part=0.0)
     asked = np.concatenate([exam.rows for exam in exams])
 
@@ -132,7 +135,7 @@ def examine(
         scores = np.stack([brier(logits, truth) for logits in said])
         kept = 0 if doubted else best(scores, PATIENCE if own.names_first else 0.0)
         guesses = np.stack([logits.argmax(axis=1) for logits in said])
-        return Judgement(by, truth, guesses, scores.mean(axis=1), kept, own, names, asked, said[kept], agreed)
+        return Judgement(by, truth, guesses, scores.mean(axis=1), kept, own, names, asked, said[kept], agreed, doubted)
 
     without = judged(sit(exams, classes, alone, params), alone)
     if not params.words.parts:
@@ -145,15 +148,18 @@ def examine(
     return without if idle or clearly_better(without.kept_right, both.kept_right) else both
 
 
-def doubtful(agreed: float | None, held: int, params: PseudoLabel) -> bool:
-    """Whether no round is to be kept: few rows are held out, and the views do not agree on the pool as params ask.
+def doubt(
+    held: int, whole: Callable[[], tuple[Seeds, View]], classes: int, belief: Belief, params: PseudoLabel
+) -> tuple[float | None, bool]:
+    """How far the views agree on the pool where few rows are ``held`` out, and whether that is too little to go on.
 
-    Where there is one view alone, held-out rows decide however few they are, and without any there is nothing that
-    speaks for the rounds.
+    Where there is no second view to ask, it is.
     """
     if held >= FEW or params.min_agreement == 0:
-        return False
-    return held == 0 if agreed is None else agreed < params.min_agreement
+        return None, False
+    lesson, view = whole()
+    agreed = agreement.measure(lesson, view, classes, belief, params)
+    return agreed, len(view.pool) > 0 and (agreed is None or agreed < params.min_agreement)
 
 
 def believe(runs: list[Run], truth: np.ndarray, params: PseudoLabel) -> tuple[Belief, np.ndarray]:
@@ -207,10 +213,10 @@ def usual(params: PseudoLabel) -> float:
 def best(scores: np.ndarray, patience: float) -> int:
     """The round to keep, by Brier scores of each on held-out rows, (rounds, rows): the last one as good as the best.
 
-    Round 0, which has no pseudo-labels, where no other is better. As good as the best: the mean is the least, or above
-    it by no more than ``patience`` standard errors of the difference and still below that of round 0 by a standard
-    error. With few labels right answers are counted
-    in steps too coarse (of 32 rows, a round with one more may be chance), and one sure mistake decides the likelihood.
+    Round 0, which has no pseudo-labels, where none is better by more than ``SAME``. As good as the best: its mean is
+    the least, or above it by no more than ``patience`` standard errors of the difference and still below that of round
+    0 by a standard error. With few labels right answers are counted in steps too coarse (of 32 rows, a round with one
+    more may be chance), and one sure mistake decides the likelihood.
     """
     mean = scores.mean(axis=1)
     if mean[0] <= mean.min() + SAME:

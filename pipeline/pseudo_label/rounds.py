@@ -1,6 +1,6 @@
 """Self-training in rounds: the teacher labels the pool, learns from what it is surest of, and labels it again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -61,13 +61,13 @@ def label_in_rounds(
     whatever resembles the few rows that happened to be labelled. Of a name nothing but its vector is heard: it is a
     word or two.
     """
-    rounds = [first(seeds, pool, classes, params, belief.first_part)]
+    thought = belief.shares if belief.shares is not None else np.full(classes, 1 / classes)
+    rounds = [replace(first(seeds, pool, classes, params, belief.first_part), prior=thought)]
     if len(pool) == 0:
         return rounds
     led = first(seeds.names_alone(), pool, classes, params, part=0.0) if belief.names_first else rounds[0]
     teacher = led.teacher
     given = np.eye(classes)[seeds.labels] * seeds.weights[:, None]
-    thought = belief.shares if belief.shares is not None else np.full(classes, 1 / classes)
     for number, share in enumerate(np.linspace(params.first_share, params.last_share, params.rounds), start=1):
         before = rounds[-1]
         if params.compact and number == params.rounds and len(before.rows):

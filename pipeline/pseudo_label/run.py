@@ -32,7 +32,7 @@ from pipeline.stage import Metrics, Paths, main, replace
 
 
 def run(params: PseudoLabel, encoder: Encoder, mitigation: Mitigation, paths: Paths) -> Metrics:
-    """Label the pool by the rounds that held-out labels speak for, and write a head for the student."""
+    """Label the pool by the rounds that held-out labels or the views speak for, and write a head for the student."""
     seeds, labels = gather(paths, params)
     if not seeds["weight"].gt(0).any():
         raise UserError(
@@ -48,7 +48,7 @@ def run(params: PseudoLabel, encoder: Encoder, mitigation: Mitigation, paths: Pa
     truth = validation["label"].map(labels.index).to_numpy(dtype=int)
     judged = held_out.judge(seeds, truth, see, len(labels), params)
     if not judged.names:
-        seeds = seeds.assign(weight=seeds["weight"].mask(seeds["origin"].eq("class_name"), 0.0))
+        seeds = exams.silenced(seeds)
     trained, view = exams.everything(seeds, see)
     rounds = label_in_rounds(trained, view.pool, view.spread, len(labels), judged.belief, params)
     kept = judged.best

@@ -56,15 +56,19 @@ def source(found: dict[str, Any]) -> str:
 
 
 def caution(found: dict[str, Any], least: float) -> str:
-    """What the views' agreement decided where too few labels were held out, or nothing; ``least`` is asked of it."""
+    """What decided instead of held-out labels where they were too few, or nothing; ``least`` agreement is asked for."""
     if found["agreement"] is None:
-        alone = found["held_out_rows"] == 0 and found["round"] == 0
-        return "Nothing speaks for pseudo-labels: there is no second view of the texts to ask." if alone else ""
-    enough = found["agreement"] >= least
+        alone = (
+            "So few labels cannot tell whether pseudo-labels help, and there is no second view of the texts to ask: "
+        )
+        return alone + "no pseudo-label was kept." if found["doubted"] else ""
+    if found["doubted"]:
+        so = "too little: no pseudo-label was kept."
+    else:
+        so = f"enough: {'held-out labels chose the round' if found['held_out_rows'] else 'the last round was kept'}."
     return (
         "So few labels cannot tell whether pseudo-labels help. The two views of the pool, its vectors and its words, "
-        f"agree after round 1 by {show(found['agreement'])} (Cohen's kappa; {show(least)} is asked for), "
-        + ("which is enough." if enough else "which is too little: no pseudo-label was kept.")
+        f"agree after round 1 by {show(found['agreement'])} (Cohen's kappa; {show(least)} is asked for), which is {so}"
     )
 
 

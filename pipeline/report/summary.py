@@ -137,10 +137,15 @@ def few(results: Results) -> Finding | None:
 
 
 def fooled(results: Results) -> Finding | None:
-    """Pseudo-labels that did not help."""
+    """Pseudo-labels that did not help, or might not have."""
     if len(results.rounds) < 2 or results.metrics["pseudo_label"]["round"]:
         return None
-    return Finding("Pseudo-labels did not help on held-out labels, and were left out.", "pseudo-labels")
+    why = (
+        "Too few labels are held out to tell whether pseudo-labels help, and the two views of the texts do not agree"
+        if results.metrics["pseudo_label"]["doubted"]
+        else "Pseudo-labels did not clearly help on held-out labels"
+    )
+    return Finding(f"{why}: they were left out.", "pseudo-labels")
 
 
 def refused(results: Results) -> Finding | None:
