@@ -40,6 +40,7 @@ OFF: dict[str, dict[str, Any]] = {
 ON: dict[str, dict[str, Any]] = {
     "mlm": {"pretrain.objective": "mlm"},
     "simcse": {"pretrain.objective": "simcse"},
+    "latent teacher": {"pseudo_label.teacher": "latent"},
     "finetuned teacher": {"pseudo_label.teacher": "finetuned"},
     "clusters": {"pseudo_label.spread": "clusters"},
     "finetune": {"finetune.method": "full"},

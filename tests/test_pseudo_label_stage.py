@@ -240,6 +240,27 @@ def test_teacher_none_labels_nothing_but_still_hands_over_a_head(stage: Make) ->
     assert isinstance(load_file(paths.data("pseudo_label") / "head.safetensors")["weight"], np.ndarray)
 
 
+@pytest.mark.usefixtures("last_round")
+@pytest.mark.parametrize("parts", [[], [0.5]])
+def test_a_latent_teacher_labels_the_pool_by_its_words_and_the_head_fits_the_students_own_encoder(
+    stage: Make, pairs: list[tuple[str, str]], parts: list[float]
+) -> None:
+    """The encoder was drawn at random; in the texts, words that one class alone has come together."""
+    words = {"parts": parts, "c": 1.0, "smoothing": 0.1}
+    paths, metrics = stage(gold=12, teacher="latent", latent=12, words=words)
+    assert not metrics["ships_teacher"]
+    taken = table.read(paths.data("pseudo_label") / "train.parquet")
+    taken = taken[taken["origin"] == "pseudo"]
+    truth = dict(pairs)
+    by_words = (taken["label"] == taken["text"].map(truth)).mean()
+    assert load_file(paths.data("pseudo_label") / "head.safetensors")["weight"].shape == (3, 32)
+    shutil.rmtree(paths.root / "data")
+    paths, _ = stage(gold=12, teacher="probe", words={**words, "parts": []})
+    taken = table.read(paths.data("pseudo_label") / "train.parquet")
+    taken = taken[taken["origin"] == "pseudo"]
+    assert by_words > (taken["label"] == taken["text"].map(truth)).mean()
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("last_round")
 def test_a_fine_tuned_teacher_labels_the_pool_and_the_head_fits_the_students_own_encoder(stage: Make) -> None:

@@ -91,7 +91,8 @@ class WordsView(Section):
 
 
 class PseudoLabel(Section):
-    teacher: Literal["none", "probe", "finetuned"]
+    teacher: Literal["none", "probe", "latent", "finetuned"]
+    latent: Count
     rounds: Count
     c: Positive
     gold_weight: Positive

@@ -60,7 +60,7 @@ def run(params: PseudoLabel, encoder: Encoder, mitigation: Mitigation, paths: Pa
     replace(paths.data("pseudo_label") / "held_out.parquet", lambda part: scores.to_parquet(part, index=False))
     audit.write(rounds, kept, judged, pool, labels, paths.data("pseudo_label"))
     teacher.clear(paths)
-    return audit.metrics(rounds, kept, judged, len(pool), ships_teacher=params.teacher != "finetuned")
+    return audit.metrics(rounds, kept, judged, len(pool), ships_teacher=params.teacher not in teacher.OTHER_VECTORS)
 
 
 def look(
@@ -78,7 +78,8 @@ def look(
     """
     folder = paths.data("pretrain") / "encoder"
     texts = [text for rows in tables for text in rows["text"]]
-    idf, features = word_features(texts, len(tables[2]), folder, encoder) if params.words.parts else (None, None)
+    heard = params.words.parts or params.teacher == "latent"
+    idf, features = word_features(texts, len(tables[2]), folder, encoder) if heard else (None, None)
     ends = np.cumsum([0, *map(len, tables)])
     parts = [None if features is None else features[a:b] for a, b in pairwise(ends)]
     blanks = [Texts(np.zeros((len(t), 0)), *both) for t, *both in zip(tables, parts, groups, strict=True)]
@@ -87,6 +88,8 @@ def look(
     own = teacher.look(embed(texts, folder, encoder, paths), blank, len(labels), params)
     if params.teacher == "finetuned":
         return own, teacher.fine_tuned(own, tables[0], texts, folder, labels, encoder, params, paths), idf
+    if params.teacher == "latent":
+        return own, teacher.as_they_are(teacher.latent(own, len(labels), params)), idf
     return own, teacher.as_they_are(own), idf
 
 
@@ -105,7 +108,7 @@ def word_features(texts: list[str], held: int, folder: Path, encoder: Encoder) -
 
 def student_head(kept: Round, own: View, trained: Seeds, classes: int, belief: Belief, params: PseudoLabel) -> Teacher:
     """The teacher that the student starts from: on the vectors of its own encoder, whatever the kept one looked at."""
-    if params.teacher != "finetuned":
+    if params.teacher not in teacher.OTHER_VECTORS:
         return kept.teacher
     seeds = replace_fields(trained, texts=own.seeds).join(own.pool.pick(kept.rows), kept.labels)
     trust = belief.trust if len(kept.rows) else FIRST_TRUST

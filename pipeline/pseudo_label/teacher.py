@@ -1,4 +1,6 @@
-"""Where the teacher sees the texts: in the encoder's vectors as they are, or after fine-tuning on the seeds."""
+"""Where the teacher sees the texts: in the encoder's vectors as they are or after fine-tuning on the seeds, or in the
+latent dimensions of their words.
+"""
 
 import hashlib
 import shutil
@@ -40,6 +42,26 @@ See = Callable[[np.ndarray], View]
 def as_they_are(view: View) -> See:
     """The encoder is never trained: the same view for everyone."""
     return lambda kept: view
+
+
+# Teachers that see other vectors than the student's encoder gives: the student's head is fitted on its own ones.
+OTHER_VECTORS = ("latent", "finetuned")
+
+
+def latent(own: View, classes: int, params: PseudoLabel) -> View:
+    """The texts by latent semantic analysis of their words (Deerwester et al. 1990), as unit vectors.
+
+    Directions in which the words of seeds and pool vary together, ``params.latent`` of them where there are as many
+    words. Where no published encoder knows the language, they tell classes apart that a small one trained here mixes.
+    """
+    from scipy.sparse import vstack
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.preprocessing import normalize
+
+    known = vstack([own.seeds.features, own.pool.features])
+    analysis = TruncatedSVD(max(1, min(params.latent, min(known.shape) - 1)), random_state=params.seed).fit(known)
+    vectors = analysis.transform(vstack([known, own.validation.features]))
+    return look(normalize(vectors).astype(np.float32), own, classes, params)
 
 
 def fine_tuned(
