@@ -9,11 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from safetensors.numpy import load_file
+from scipy.sparse import csr_matrix
 
 from pipeline import table
 from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.pseudo_label import agreement, held_out, run
+from pipeline.pseudo_label.spread import Apart
+from pipeline.pseudo_label.teacher import View, latent
+from pipeline.pseudo_label.views import Texts
 from pipeline.stage import Metrics, Paths
 
 GROUPS = ("north", "south", "=cmd()")
@@ -259,6 +263,14 @@ def test_a_latent_teacher_labels_the_pool_by_its_words_and_the_head_fits_the_stu
     taken = table.read(paths.data("pseudo_label") / "train.parquet")
     taken = taken[taken["origin"] == "pseudo"]
     assert by_words > (taken["label"] == taken["text"].map(truth)).mean()
+
+
+def test_a_latent_teacher_of_texts_that_share_no_words_is_the_users_mistake(params: Callable[..., Params]) -> None:
+    nothing = Texts(np.zeros((3, 0), np.float32), csr_matrix((3, 0)))
+    with pytest.raises(
+        UserError, match="latent: expected two words that several texts have, found 0; give it more text"
+    ):
+        latent(View(nothing, nothing, nothing, Apart()), 2, params().pseudo_label)
 
 
 @pytest.mark.slow

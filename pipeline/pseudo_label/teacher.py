@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.embeddings import embed
+from pipeline.errors import UserError
 from pipeline.params import Encoder, PseudoLabel, Supervised
 from pipeline.pseudo_label.spread import Spread, spread
 from pipeline.pseudo_label.views import Texts
@@ -53,13 +54,19 @@ def latent(own: View, classes: int, params: PseudoLabel) -> View:
 
     Directions in which the words of seeds and pool vary together, ``params.latent`` of them where there are as many
     words. Where no published encoder knows the language, they tell classes apart that a small one trained here mixes.
+    UserError where the texts share no words.
     """
     from scipy.sparse import vstack
     from sklearn.decomposition import TruncatedSVD
     from sklearn.preprocessing import normalize
 
     known = vstack([own.seeds.features, own.pool.features])
-    analysis = TruncatedSVD(max(1, min(params.latent, min(known.shape) - 1)), random_state=params.seed).fit(known)
+    if min(known.shape) < 2:
+        raise UserError(
+            f"pseudo_label.teacher: latent: expected two words that several texts have, found {known.shape[1]}; give "
+            "it more text, or set it to probe"
+        )
+    analysis = TruncatedSVD(min(params.latent, min(known.shape) - 1), random_state=params.seed).fit(known)
     vectors = analysis.transform(vstack([known, own.validation.features]))
     return look(normalize(vectors).astype(np.float32), own, classes, params)
 
