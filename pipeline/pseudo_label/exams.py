@@ -54,7 +54,7 @@ def named(seeds: pd.DataFrame) -> np.ndarray:
 
 def silenced(seeds: pd.DataFrame) -> pd.DataFrame:
     """The same seeds, the names of the classes without weight."""
-    return seeds.assign(weight=seeds["weight"].mask(seeds["origin"].eq("class_name"), 0.0))
+    return seeds.assign(weight=seeds["weight"].mask(named(seeds), 0.0))
 
 
 def folds(seeds: pd.DataFrame, gold: np.ndarray, see: See, params: PseudoLabel) -> Iterator[Exam]:

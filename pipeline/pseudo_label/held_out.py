@@ -6,6 +6,7 @@ Where these are too few to tell, the two views of the texts must agree on the po
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -65,6 +66,7 @@ def judge(seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, p
     gold = np.flatnonzero(seeds["origin"] == "gold")
     shares = gold_shares(seeds["target"].to_numpy(dtype=int)[gold], classes)
 
+    @cache  # a fine-tuned view takes training, and every view a graph
     def whole(names: bool) -> tuple[Seeds, View]:
         return everything(seeds if names else silenced(seeds), see)
 
@@ -76,14 +78,13 @@ def judge(seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, p
     if exams:
         return examine("folds", exams, whole, classes, shares, params)
     nobody = Belief(1.0, params.trust, usual(params), shares=shares)
-    lesson, view = whole(True)
-    agreed, doubted = doubt(0, lambda: (lesson, view), classes, nobody, params)
+    agreed, doubted = doubt(0, lambda: whole(True), classes, nobody, params)
     return Judgement(
         "none: too few gold rows for folds",
         np.zeros(0, int),
         np.zeros((0, 0), int),
         np.zeros(0),
-        params.rounds if len(view.pool) and not doubted else 0,
+        params.rounds if len(whole(True)[1].pool) and not doubted else 0,
         nobody,
         bool(named(seeds).any()),
         np.zeros(0, int),
