@@ -9,7 +9,7 @@ import pytest
 from pseudo_texts import BELIEF, cloud, gold, toy, unit
 
 from pipeline.params import Params, PseudoLabel
-from pipeline.pseudo_label import agreement, held_out, scores
+from pipeline.pseudo_label import agreement, decisions, held_out, scores
 from pipeline.pseudo_label.exams import folds, stratified_folds
 from pipeline.pseudo_label.rounds import Belief
 from pipeline.pseudo_label.spread import Apart, spread
@@ -143,24 +143,36 @@ def test_names_that_tell_nothing_do_not_choose_the_rows_of_round_1(own: PseudoLa
     assert not judged_with_names(vectors, labels, nowhere, own).names_first
 
 
-def led_better(own: PseudoLabel, texts: np.ndarray, labels: np.ndarray) -> bool:
-    """Whether names should lead: one of each of six classes, and a gold row after each.
+def should_lead(
+    own: PseudoLabel, texts: np.ndarray, labels: np.ndarray, few: bool = False, weight: float = 5.0
+) -> bool:
+    """Whether names should lead: one of each of six classes, and a gold row of this weight after each.
 
     ``texts`` are positions of toy seeds, two a class.
     """
     task = toy([2] * 6, [150] * 6, spread=1.0, signal=0.4)
-    lesson = replace(task.seeds, texts=task.seeds.texts.pick(texts), labels=labels, names=np.arange(12) % 2 == 0)
+    names = np.arange(12) % 2 == 0
+    weights = np.where(names, 5.0, weight)
+    lesson = replace(task.seeds, texts=task.seeds.texts.pick(texts), labels=labels, weights=weights, names=names)
     around = spread(np.concatenate([lesson.texts.vectors, task.pool.vectors]), 6, own)
     view = View(lesson.texts, task.pool, task.pool.pick(NOBODY), around)
-    return agreement.lead_better(lesson, view, 6, BELIEF, own)
+    return decisions.lead(lesson, view, 6, BELIEF, few, own)
 
 
 def test_names_lead_where_vectors_and_words_then_agree_on_more_of_the_pool(own: PseudoLabel) -> None:
     texts, labels = np.arange(12), np.repeat(np.arange(6), 2)
     astray = np.where(texts % 2, (labels + 1) % 6, labels)  # each gold row lies in another class than it says
-    assert led_better(own, texts, astray)
+    assert should_lead(own, texts, astray)
     doubled = np.where(texts % 4 == 2, texts - 2, texts)  # each other name says what the one before it says
-    assert not led_better(own, doubled, labels)
+    assert not should_lead(own, doubled, labels)
+
+
+def test_where_few_rows_are_held_out_names_lead_unless_the_views_then_agree_on_less(own: PseudoLabel) -> None:
+    texts, labels = np.arange(12), np.repeat(np.arange(6), 2)
+    assert not should_lead(own, texts, labels, weight=0.0)  # names are all there is: it makes no difference who leads
+    assert should_lead(own, texts, labels, few=True, weight=0.0)
+    doubled = np.where(texts % 4 == 2, texts - 2, texts)
+    assert not should_lead(own, doubled, labels, few=True)
 
 
 def answers_with(right: int, rows: int) -> np.ndarray:
@@ -182,7 +194,7 @@ def answers_with(right: int, rows: int) -> np.ndarray:
 def test_names_know_enough_above_chance_and_with_half_the_skill_of_all_seeds(
     names: int, everything: int, rows: int, enough: bool
 ) -> None:
-    told = held_out.know_enough(answers_with(names, rows), answers_with(everything, rows), np.arange(rows) % 4)
+    told = decisions.know_enough(answers_with(names, rows), answers_with(everything, rows), np.arange(rows) % 4)
     assert told == enough
 
 
@@ -196,7 +208,7 @@ def test_stratified_folds_spread_each_class() -> None:
 def kept_round(scores: list[float], patience: float) -> int:
     """Of mean scores on 25 rows, which a round adds to or takes from one row in two: errors of 0.02 for each 0.1."""
     spread = np.where(np.arange(25) % 2, 1.0, -1.0)
-    return held_out.best(np.array([score + score * spread for score in scores]), patience)
+    return decisions.best(np.array([score + score * spread for score in scores]), patience)
 
 
 def test_rounds_are_kept_only_where_they_help() -> None:
@@ -213,7 +225,7 @@ def test_with_patience_a_later_round_is_kept_that_chance_may_have_put_behind_but
     assert kept_round([0.3, 0.4, 0.5], patience=6) == 0
     unsteady = 0.4 + 0.3 * np.where(np.arange(25) % 2, 1.0, -1.0)
     for without, kept in ((0.9, 2), (0.43, 1)):  # then, it may be no better than no rounds
-        assert held_out.best(np.stack([np.full(25, without), np.full(25, 0.3), unsteady]), patience=2) == kept
+        assert decisions.best(np.stack([np.full(25, without), np.full(25, 0.3), unsteady]), patience=2) == kept
 
 
 def test_the_loss_is_least_for_the_surest_right_answers_whatever_their_scale() -> None:
@@ -266,6 +278,20 @@ def test_where_few_rows_are_held_out_no_round_is_kept_unless_the_views_agree(
         assert (judged.agreement >= own.min_agreement) == (signal > 0)
     assert (judged.best > 0) == (signal > 0 or not few)
     assert task.judge(own.model_copy(update={"min_agreement": 0.0})).best > 0
+
+
+@pytest.mark.parametrize(("harmed", "kept"), [(0, 5), (1, 5), (2, 0)])
+def test_where_few_rows_are_held_out_and_the_views_agree_the_last_round_is_kept_unless_they_are_clearly_against_it(
+    own: PseudoLabel, monkeypatch: pytest.MonkeyPatch, harmed: int, kept: int
+) -> None:
+    """Of eight rows that round 0 has right, the last round has so many wrong; its Brier score is the worst, too."""
+    logits = np.eye(2)[np.arange(8) % 2]  # each fold asks for one row of each class
+    worse = np.where(np.arange(8)[:, None] < harmed, 1 - logits, logits * 0.1)
+    monkeypatch.setattr(held_out, "answers", lambda runs, number, part: worse if number == own.rounds else logits)
+    judged = toy([4] * 2, [100] * 2, spread=0.3, signal=0.6).judge(own)
+    assert judged.right == [8] * own.rounds + [8 - harmed]
+    assert not judged.doubted
+    assert judged.best == kept
 
 
 def test_views_that_give_all_rows_one_class_agree_by_chance() -> None:

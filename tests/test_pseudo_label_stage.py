@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 from pipeline import table
 from pipeline.errors import UserError
 from pipeline.params import Params
-from pipeline.pseudo_label import agreement, held_out, run
+from pipeline.pseudo_label import decisions, held_out, run
 from pipeline.pseudo_label.spread import Apart
 from pipeline.pseudo_label.teacher import View, latent
 from pipeline.pseudo_label.views import Texts
@@ -90,7 +90,7 @@ def read(paths: Paths, name: str) -> pd.DataFrame:
 def last_round(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last round with words is kept: twelve labels over a random encoder would choose by chance, or none."""
     monkeypatch.setattr(held_out, "doubt", lambda *_: (None, False))
-    monkeypatch.setattr(held_out, "best", lambda scores, patience: len(scores) - 1)
+    monkeypatch.setattr(held_out, "last_unless_harmed", lambda right: len(right) - 1)
     monkeypatch.setattr(held_out, "clearly_better", lambda one, other: False)
 
 
@@ -162,7 +162,7 @@ def test_other_spreads_label_the_pool_too(stage: Make, spread: str) -> None:
     paths, metrics = stage(gold=24, spread=spread)
     rounds = read(paths, "rounds.csv")
     assert rounds["accepted"].is_monotonic_increasing
-    assert rounds["brier"][metrics["round"]] <= rounds["brier"][0] + held_out.SAME
+    assert rounds["brier"][metrics["round"]] <= rounds["brier"][0] + decisions.SAME
 
 
 def test_without_parts_the_head_has_no_words(stage: Make) -> None:
@@ -223,7 +223,7 @@ def test_names_that_know_enough_choose_the_first_rows_where_params_say_so(
 
     Whether its vectors then agree with the words is chance.
     """
-    monkeypatch.setattr(agreement, "lead_better", lambda *_: True)
+    monkeypatch.setattr(held_out, "lead", lambda *_: True)
     told = {label: " ".join(text for text, own in pairs[60:] if own == label) for label in {own for _, own in pairs}}
     _, metrics = stage(gold=30, descriptions=told, names_first=wanted)
     assert metrics["class_names_heard"] is True

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.params import PseudoLabel
 from pipeline.pseudo_label.rounds import Belief, label_in_rounds
-from pipeline.pseudo_label.scores import clearly_better
+from pipeline.pseudo_label.scores import lead
 from pipeline.pseudo_label.teacher import View
 from pipeline.pseudo_label.views import Seeds
 
@@ -48,12 +48,10 @@ def measure(lesson: Seeds, view: View, classes: int, belief: Belief, params: Pse
     return None if both is None else kappa(both)
 
 
-def lead_better(lesson: Seeds, view: View, classes: int, belief: Belief, params: PseudoLabel) -> bool:
-    """Whether the views agree on clearly more of the pool after a round 1 that names led than after one all seeds led.
+def names_ahead(lesson: Seeds, view: View, classes: int, belief: Belief, params: PseudoLabel) -> float | None:
+    """By how much more of the pool the views agree after a round 1 that names led than after one all seeds led.
 
-    No label is needed, so that thousands of rows tell. True where there is one view alone, and False without a pool.
+    In standard errors of the difference: no label is needed, so thousands of rows tell. None where ``calls`` has none.
     """
-    if len(view.pool) == 0:
-        return False
     led, plain = (calls(lesson, view, classes, replace(belief, names_first=first), params) for first in (True, False))
-    return led is None or plain is None or clearly_better(led[0] == led[1], plain[0] == plain[1])
+    return None if led is None or plain is None else lead(led[0] == led[1], plain[0] == plain[1])

@@ -1,9 +1,8 @@
 """How good each round is on labels it has not seen: the validation rows, or folds of the gold rows without them.
 
-Where these are too few to tell, the two views of the texts must agree on the pool, too.
+Where these are too few to tell, the two views of the texts decide by how far they agree on the pool.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -13,21 +12,24 @@ import pandas as pd
 
 from pipeline.calibration import fit_temperature
 from pipeline.params import PseudoLabel
-from pipeline.pseudo_label import agreement
+from pipeline.pseudo_label.decisions import (
+    PATIENCE,
+    best,
+    doubt,
+    is_few,
+    know_enough,
+    last_unless_harmed,
+    lead,
+    mean_part,
+)
 from pipeline.pseudo_label.exams import Exam, Run, answers, everything, folds, named, silenced, sit, starts
 from pipeline.pseudo_label.rounds import Belief
-from pipeline.pseudo_label.scores import brier, clearly_better, loss, skill
+from pipeline.pseudo_label.scores import brier, clearly_better, skill
 from pipeline.pseudo_label.selection import gold_shares
 from pipeline.pseudo_label.teacher import See, View
 from pipeline.pseudo_label.views import Seeds
 
 PRIOR_ROWS = 10  # held-out rows that params' trust is worth
-SAME = 1e-3  # a difference of mean Brier scores that says nothing
-# Standard errors by which a later round's score may exceed the least one where names of classes that passed their test
-# led: that is evidence for the rounds beside the few rows that judge them. Without it, these rows alone decide.
-PATIENCE = 2.0
-FEW = 20  # held-out rows: fewer cannot tell a gain from chance (the standard error of an accuracy of 0.7 is 10 points)
-ENOUGH = 0.5  # of the first teacher's skill: names of classes alone with more than that choose round 1's rows
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Judgement:
     by: str  # "validation", "folds", or why there is none
     truth: np.ndarray  # (held-out rows,) class numbers
     predicted: np.ndarray  # (rounds, held-out rows) class numbers, round 0 first
-    brier: np.ndarray  # (rounds,) mean Brier score, 0 to 2; by it the round is chosen, unless all are doubted
+    brier: np.ndarray  # (rounds,) mean Brier score, 0 to 2; by it the round is chosen, unless held-out rows are few
     best: int  # the round to keep; 0 = no pseudo-labels
     belief: Belief
     names: bool  # whether the names of the classes are heard
@@ -77,16 +79,20 @@ def judge(seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, p
     exams = list(folds(seeds, gold, see, params)) if len(gold) >= params.folds else []
     if exams:
         return examine("folds", exams, whole, classes, shares, params)
-    nobody = Belief(1.0, params.trust, usual(params), shares=shares)
-    agreed, doubted = doubt(0, lambda: whole(True), classes, nobody, params)
+    belief = Belief(1.0, params.trust, usual(params), shares=shares)
+    lesson, view = whole(True)
+    few, names = is_few(0, params), bool(named(seeds).any())
+    agreed, doubted = doubt(lesson, view, classes, belief, params) if few else (None, False)
+    if few and names and params.names_first and not doubted:
+        belief = replace(belief, names_first=lead(lesson, view, classes, belief, few, params))
     return Judgement(
         "none: too few gold rows for folds",
         np.zeros(0, int),
         np.zeros((0, 0), int),
         np.zeros(0),
-        params.rounds if len(whole(True)[1].pool) and not doubted else 0,
-        nobody,
-        bool(named(seeds).any()),
+        params.rounds if len(view.pool) and not doubted else 0,
+        belief,
+        names,
         np.zeros(0, int),
         np.zeros((0, classes)),
         agreed,
@@ -107,10 +113,14 @@ def examine(
     Names of classes are left out where they clearly hurt it, and choose the rows of round 1 where they know enough and
     lead the ``whole`` better: all seeds, with or without names, and the view of them. The first teacher hears words as
     far as they help it: where the vectors say little of the classes, a lot. The rounds are run with the words and
-    without: words that say nothing would poison what the vectors know. With few rows to ask, views that do not agree
-    leave no round to keep.
+    without: words that say nothing would poison what the vectors know.
+
+    Few rows tell neither what names know nor which round is best. Where the views then agree, names lead unless that
+    leads worse, and the last round is kept unless it clearly knows less than no pseudo-labels; where they do not, no
+    round is kept.
     """
     truth = np.concatenate([exam.answers for exam in exams])
+    few = is_few(len(truth), params)
     quiet = [exam.without_names() for exam in exams]
     heard = starts(exams, classes, params, usual(params))
     logits = answers(heard, 0, 0.0)
@@ -122,11 +132,11 @@ def examine(
         exams, heard = quiet, starts(quiet, classes, params, usual(params))
     belief, logits = believe(heard, truth, params)
     belief = replace(belief, shares=shares)
-    if names and params.names_first:
+    agreed, doubted = doubt(*whole(names), classes, belief, params) if few else (None, False)
+    if names and params.names_first and not doubted:
         by_names = answers(starts([exam.names_alone() for exam in exams], classes, params), 0, 0.0)
-        able = know_enough(by_names, logits, truth)
-        belief = replace(belief, names_first=able and agreement.lead_better(*whole(True), classes, belief, params))
-    agreed, doubted = doubt(len(truth), lambda: whole(names), classes, belief, params)
+        able = few or know_enough(by_names, logits, truth)
+        belief = replace(belief, names_first=able and lead(*whole(True), classes, belief, few, params))
     alone = replace(belief, part=0.0, first_part=0.0)
     asked = np.concatenate([exam.rows for exam in exams])
 
@@ -134,8 +144,13 @@ def examine(
         parts = [own.first_part, *[own.part] * (len(runs[0][1]) - 1)]
         said = [answers(runs, number, part) for number, part in enumerate(parts)]
         scores = np.stack([brier(logits, truth) for logits in said])
-        kept = 0 if doubted else best(scores, PATIENCE if own.names_first else 0.0)
         guesses = np.stack([logits.argmax(axis=1) for logits in said])
+        if doubted:
+            kept = 0
+        elif few:
+            kept = last_unless_harmed(guesses == truth)
+        else:
+            kept = best(scores, PATIENCE if own.names_first else 0.0)
         return Judgement(by, truth, guesses, scores.mean(axis=1), kept, own, names, asked, said[kept], agreed, doubted)
 
     without = judged(sit(exams, classes, alone, params), alone)
@@ -147,20 +162,6 @@ def examine(
     # Where the rounds with words come to nothing, words must at least beat the rounds without them.
     idle = both.best == 0 and without.brier[without.best] <= both.brier[0]
     return without if idle or clearly_better(without.kept_right, both.kept_right) else both
-
-
-def doubt(
-    held: int, whole: Callable[[], tuple[Seeds, View]], classes: int, belief: Belief, params: PseudoLabel
-) -> tuple[float | None, bool]:
-    """How far the views agree on the pool where few rows are ``held`` out, and whether that is too little to go on.
-
-    Where there is no second view to ask, it is.
-    """
-    if held >= FEW or params.min_agreement == 0:
-        return None, False
-    lesson, view = whole()
-    agreed = agreement.measure(lesson, view, classes, belief, params)
-    return agreed, len(view.pool) > 0 and (agreed is None or agreed < params.min_agreement)
 
 
 def believe(runs: list[Run], truth: np.ndarray, params: PseudoLabel) -> tuple[Belief, np.ndarray]:
@@ -184,48 +185,7 @@ def believe(runs: list[Run], truth: np.ndarray, params: PseudoLabel) -> tuple[Be
     return Belief(temperature, trust, usual(params), first_part), logits
 
 
-def know_enough(names: np.ndarray, everything: np.ndarray, truth: np.ndarray) -> bool:
-    """Whether names of classes alone may choose the rows of round 1, by logits on unseen rows, (rows, classes).
-
-    They must be better than guessing by more than a standard error, and have over half the first teacher's skill, which
-    has learned from everything.
-    """
-    chance = 1 / names.shape[1]
-    guessing = math.sqrt(chance / (1 - chance) / len(truth)) if chance < 1 else 0.0  # standard error of a guess's skill
-    return skill(names, truth) > max(guessing, ENOUGH * skill(everything, truth))
-
-
-def mean_part(logits: dict[float, np.ndarray], truth: np.ndarray) -> float:
-    """The words' part: the mean of those tried, each by the likelihood of the truth under its logits, (rows, classes).
-
-    With many held-out rows the best one is taken, with few the middle.
-    """
-    likelihood = -np.array([loss(tried, truth) for tried in logits.values()]) * len(truth)
-    weights = np.exp(likelihood - likelihood.max())
-    return round(float(np.average(list(logits), weights=weights)), 4)
-
-
 def usual(params: PseudoLabel) -> float:
     """The middle one of the parts that the words may have."""
     parts = sorted(params.words.parts or [0.0])
     return parts[len(parts) // 2]
-
-
-def best(scores: np.ndarray, patience: float) -> int:
-    """The round to keep, by Brier scores of each on held-out rows, (rounds, rows): the last one as good as the best.
-
-    Round 0, which has no pseudo-labels, where none is better by more than ``SAME``. As good as the best: its mean is
-    the least, or above it by no more than ``patience`` standard errors of the difference and still below that of round
-    0 by a standard error. With few labels right answers are counted in steps too coarse (of 32 rows, a round with one
-    more may be chance), and one sure mistake decides the likelihood.
-    """
-    mean = scores.mean(axis=1)
-    if mean[0] <= mean.min() + SAME:
-        return 0
-
-    def error(other: int) -> np.ndarray:
-        return np.std(scores - scores[other], axis=1) / math.sqrt(scores.shape[1])
-
-    least = mean <= mean.min() + SAME
-    near = (mean <= mean.min() + patience * error(int(mean.argmin()))) & (mean + error(0) < mean[0])
-    return int(np.flatnonzero(least | near)[-1])

@@ -65,7 +65,8 @@ def caution(found: dict[str, Any], least: float) -> str:
     if found["doubted"]:
         so = "too little: no pseudo-label was kept."
     else:
-        so = f"enough: {'held-out labels chose the round' if found['held_out_rows'] else 'the last round was kept'}."
+        against = "but the held-out labels are clearly against it, and no pseudo-label was kept"
+        so = f"enough: {'the last round was kept' if found['round'] else against}."
     return (
         "So few labels cannot tell whether pseudo-labels help. The two views of the pool, its vectors and its words, "
         f"agree after round 1 by {show(found['agreement'])} (Cohen's kappa; {show(least)} is asked for), which is {so}"

@@ -1,0 +1,90 @@
+"""What held-out labels decide, and the views of the pool where these are too few to tell.
+
+Who chooses the rows of round 1, how much say the words get, and which round is kept.
+"""
+
+import math
+
+import numpy as np
+
+from pipeline.params import PseudoLabel
+from pipeline.pseudo_label import agreement
+from pipeline.pseudo_label.rounds import Belief
+from pipeline.pseudo_label.scores import clearly_better, loss, skill
+from pipeline.pseudo_label.teacher import View
+from pipeline.pseudo_label.views import Seeds
+
+SAME = 1e-3  # a difference of mean Brier scores that says nothing
+# Standard errors by which a later round's score may exceed the least one where names of classes that passed their test
+# led: that is evidence for the rounds beside the few rows that judge them. Without it, these rows alone decide.
+PATIENCE = 2.0
+FEW = 20  # held-out rows: fewer cannot tell a gain from chance (the standard error of an accuracy of 0.7 is 10 points)
+ENOUGH = 0.5  # of the first teacher's skill: names of classes alone with more than that choose round 1's rows
+
+
+def is_few(held: int, params: PseudoLabel) -> bool:
+    """Whether so few rows are held out that the views decide, as params want it."""
+    return held < FEW and params.min_agreement > 0
+
+
+def doubt(lesson: Seeds, view: View, classes: int, belief: Belief, params: PseudoLabel) -> tuple[float | None, bool]:
+    """How far the views agree on the pool, and whether that is too little to go on: it is without a second view."""
+    agreed = agreement.measure(lesson, view, classes, belief, params)
+    return agreed, len(view.pool) > 0 and (agreed is None or agreed < params.min_agreement)
+
+
+def lead(lesson: Seeds, view: View, classes: int, belief: Belief, few: bool, params: PseudoLabel) -> bool:
+    """Whether names of classes that are able to choose the rows of round 1 lead the views better than all seeds do.
+
+    With ``few`` held-out rows it is enough that they lead no worse; with one view alone, that they are able to.
+    """
+    if len(view.pool) == 0:
+        return False
+    ahead = agreement.names_ahead(lesson, view, classes, belief, params)
+    return ahead is None or ahead > (-1 if few else 1)
+
+
+def know_enough(names: np.ndarray, everything: np.ndarray, truth: np.ndarray) -> bool:
+    """Whether names of classes alone may choose the rows of round 1, by logits on unseen rows, (rows, classes).
+
+    They must be better than guessing by more than a standard error, and have over half the first teacher's skill, which
+    has learned from everything.
+    """
+    chance = 1 / names.shape[1]
+    guessing = math.sqrt(chance / (1 - chance) / len(truth)) if chance < 1 else 0.0  # standard error of a guess's skill
+    return skill(names, truth) > max(guessing, ENOUGH * skill(everything, truth))
+
+
+def mean_part(logits: dict[float, np.ndarray], truth: np.ndarray) -> float:
+    """The words' part: the mean of those tried, each by the likelihood of the truth under its logits, (rows, classes).
+
+    With many held-out rows the best one is taken, with few the middle.
+    """
+    likelihood = -np.array([loss(tried, truth) for tried in logits.values()]) * len(truth)
+    weights = np.exp(likelihood - likelihood.max())
+    return round(float(np.average(list(logits), weights=weights)), 4)
+
+
+def last_unless_harmed(right: np.ndarray) -> int:
+    """The last round, or round 0 where that is clearly right more often on held-out rows, (rounds, rows)."""
+    return 0 if clearly_better(right[0], right[-1]) else len(right) - 1
+
+
+def best(scores: np.ndarray, patience: float) -> int:
+    """The round to keep, by Brier scores of each on held-out rows, (rounds, rows): the last one as good as the best.
+
+    Round 0, which has no pseudo-labels, where none is better by more than ``SAME``. As good as the best: its mean is
+    the least, or above it by no more than ``patience`` standard errors of the difference and still below that of round
+    0 by a standard error. With few labels right answers are counted in steps too coarse (of 32 rows, a round with one
+    more may be chance), and one sure mistake decides the likelihood.
+    """
+    mean = scores.mean(axis=1)
+    if mean[0] <= mean.min() + SAME:
+        return 0
+
+    def error(other: int) -> np.ndarray:
+        return np.std(scores - scores[other], axis=1) / math.sqrt(scores.shape[1])
+
+    least = mean <= mean.min() + SAME
+    near = (mean <= mean.min() + patience * error(int(mean.argmin()))) & (mean + error(0) < mean[0])
+    return int(np.flatnonzero(least | near)[-1])
