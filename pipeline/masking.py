@@ -3,10 +3,27 @@
 from typing import Any
 
 import numpy as np
+import regex
 
 from pipeline import trainer
+from pipeline.scripts import SPACELESS
 
 IGNORED = -100  # torch's cross-entropy skips this target
+
+
+def word_numbers(encoded: Any, tokenizer: Any) -> list[list[int | None]]:
+    """The word that each token of each row belongs to, None for special ones.
+
+    The tokenizer's words, but in scripts without spaces, where it may take a whole clause for one, each token.
+    """
+    pieces = tokenizer.batch_decode([[piece] for piece in range(len(tokenizer))])
+    alone = np.array([bool(regex.search(SPACELESS, piece)) for piece in pieces])
+    found: list[list[int | None]] = []
+    for row, ids in enumerate(encoded["input_ids"]):
+        own, single = encoded.word_ids(row), alone[ids]
+        starts = [i == 0 or own[i] != own[i - 1] or single[i] or single[i - 1] for i in range(len(ids))]
+        found.append([None if word is None else int(n) for word, n in zip(own, np.cumsum(starts), strict=True)])
+    return found
 
 
 def hide(
@@ -35,7 +52,7 @@ def mask_words(
     """Ids with whole words hidden, and the targets: each word is drawn with ``probability``, at least one.
 
     Of a drawn word's tokens 80% become the mask, 10% a random token and 10% stay (Devlin et al. 2019), each by its
-    own draw. transformers' collator decides by character offsets, which makes one word of a Chinese sentence.
+    own draw.
     """
     present = sorted({word for word in words if word is not None})
     if not present:

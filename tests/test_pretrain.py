@@ -80,7 +80,7 @@ def test_from_scratch_makes_an_encoder_of_the_size_that_params_say(project: Path
 def test_a_new_tokenizer_reads_what_its_corpus_never_had(params: Change, tmp_path: Path) -> None:
     scratch.train_tokenizer(CHINESE, params().pretrain.scratch, 32).save_pretrained(tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
-    assert len(tokenizer.tokenize("产品很好")) == 4, "a frequent character is not one token"
+    assert len(tokenizer.tokenize("这个产品不错")) == 1, "what is frequent is not one token"
     ids = tokenizer("新 zebra 🦓", add_special_tokens=False)["input_ids"]
     assert tokenizer.decode(ids) == "新 zebra 🦓" and tokenizer.unk_token_id not in ids
 
@@ -102,15 +102,19 @@ def byte_pairs(folder: Path) -> Any:
 def chinese(folder: Path) -> Any:
     from pipeline.params import Scratch
 
-    return scratch.train_tokenizer(CHINESE, Scratch(vocabulary=400, hidden=8, layers=1, heads=1), 64)
+    return scratch.train_tokenizer(CHINESE, Scratch(vocabulary=300, hidden=8, layers=1, heads=1), 64)
 
 
 @pytest.mark.parametrize(
-    ("make", "text"),
-    [(word_piece, "unbelievable refunds packages"), (byte_pairs, "unbelievable refunds"), (chinese, "这个产品很好")],
+    ("make", "text", "count"),
+    [
+        (word_piece, "unbelievable refunds packages", 3),
+        (byte_pairs, "unbelievable refunds", 2),
+        (chinese, "这个产品太差", 3),  # 这个产品, 太, 差
+    ],
 )
-def test_whole_words_are_masked_and_chinese_by_character(
-    tiny_encoder: Path, make: Callable[[Path], Any], text: str
+def test_whole_words_are_masked_and_chinese_by_piece(
+    tiny_encoder: Path, make: Callable[[Path], Any], text: str, count: int
 ) -> None:
     tokenizer = make(tiny_encoder)
     [ids], [words] = objectives.tokenise([text], tokenizer, 64)
@@ -123,8 +127,7 @@ def test_whole_words_are_masked_and_chinese_by_character(
         assert by_word == [word in masked for word in words], "a word was masked in part"
         assert all(new == old for new, old, hit in zip(hidden, ids, by_word, strict=True) if not hit)
         drawn.append(len(masked))
-    count = len({word for word in words if word is not None})
-    assert count == len(text.split() if " " in text else text)
+    assert len({word for word in words if word is not None}) == count
     assert np.mean(drawn) / count < 0.55
 
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import regex
 
+from pipeline.scripts import SPACELESS
+
 if TYPE_CHECKING:
     from tokenizers import Encoding
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 # and digits that stand together are a word, and anything else is one as the reader sees it: a comma, an emoji with its
 # skin tone, a family of four (a grapheme cluster).
 WORD = regex.compile(
-    r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Myanmar}\p{Khmer}]\p{M}*"
+    rf"{SPACELESS}\p{{M}}*"
     r"|[\p{L}\p{N}](?:[\p{L}\p{N}\p{M}_]|['’\-](?=[\p{L}\p{N}]))*"
     r"|\X"
 )

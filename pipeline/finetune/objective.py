@@ -112,7 +112,7 @@ def masker(tokenizer: Any, params: Finetune) -> Callable[[Any], Maker]:
 
     def prepare(encoded: Any) -> Maker:
         rows = encoded["input_ids"]
-        words = [encoded.word_ids(row) for row in range(len(rows))]
+        words = masking.word_numbers(encoded, tokenizer)
 
         def collate(batch: Batch) -> dict[str, Any]:
             hidden, wanted = masking.hide(batch, rows, words, tokenizer, params.mask_probability, params.seed)

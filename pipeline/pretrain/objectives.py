@@ -49,7 +49,7 @@ def base(model: Any) -> Any:
 def tokenise(texts: list[str], tokenizer: Any, max_length: int) -> tuple[Tokens, Words]:
     """Token ids of each text, cut at ``max_length``, and the word that each token belongs to."""
     encoded = tokenizer(texts, truncation=True, max_length=max_length)
-    return encoded["input_ids"], [encoded.word_ids(i) for i in range(len(texts))]
+    return encoded["input_ids"], masking.word_numbers(encoded, tokenizer)
 
 
 def collator(rows: Tokens, words: Words, tokenizer: Any, params: Pretrain) -> Callable[[trainer.Batch], dict[str, Any]]:

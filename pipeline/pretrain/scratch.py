@@ -3,25 +3,25 @@
 from typing import Any
 
 from pipeline.params import Pretrain, Scratch
+from pipeline.scripts import SPACELESS
 
 SPECIAL = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
-
-# Scripts without spaces between words: each of their characters is a word of its own, as Chinese ones are to BERT.
-SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 
 
 def train_tokenizer(texts: list[str], params: Scratch, max_length: int) -> Any:
     """A byte-level BPE tokenizer of at most ``params.vocabulary`` pieces, in lower case; no character is unknown to it.
 
-    Not WordPiece or Unigram: their trainers in ``tokenizers`` number the pieces differently in each run.
+    In a script without spaces what stands between two commas is merged like a word, so that frequent words become
+    pieces: characters alone say less of a text. Not WordPiece or Unigram: their trainers in ``tokenizers`` number the
+    pieces differently in each run.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
-    alone = pre_tokenizers.Split(Regex(SPACELESS), behavior="isolated")
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([alone, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    runs = pre_tokenizers.Split(Regex(f"{SPACELESS}+"), behavior="isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([runs, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=params.vocabulary,
