@@ -11,7 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from benchmarks.tasks import ROOT, Task, draw
-from pipeline import configure, table
+from pipeline import configure, table, trainer
 from pipeline import encoder as encoders
 from pipeline.params import Params, to_yaml, validate
 from pipeline.stage import Paths, read_json, write_json
@@ -85,13 +85,14 @@ def write_rows(rows: list[dict[str, str]], path: Path) -> None:
 def pretrained(task: Task, plain: dict[str, Any], places: Places) -> tuple[Path, float] | None:
     """The output of `pretrain` on all raw text of the task, and its seconds; None where the params pretrain nothing.
 
-    No label shapes it, so that one encoder serves every k, seed and method. It is kept by params and corpus.
+    No label shapes it, so that one encoder serves every k, seed and method. It is kept by params, code and corpus.
     """
     params = validate(plain)
     if params.pretrain.objective == "none":
         return None
     texts = list(dict.fromkeys(filter(None, [*task.train.texts, *task.pool])))
-    told = [params.pretrain.model_dump(mode="json"), params.encoder.model_dump(mode="json"), texts]
+    code = sorted((ROOT / "pipeline" / "pretrain").glob("*.py"))
+    told = [trainer.fingerprint([params.pretrain, params.encoder], code), texts]
     root = places.scratch / "pretrain" / hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
     finished = root / "finished.json"
     if not finished.exists():
