@@ -156,7 +156,7 @@ def should_lead(
     lesson = replace(task.seeds, texts=task.seeds.texts.pick(texts), labels=labels, weights=weights, names=names)
     around = spread(np.concatenate([lesson.texts.vectors, task.pool.vectors]), 6, own)
     view = View(lesson.texts, task.pool, task.pool.pick(NOBODY), around)
-    return decisions.lead(lesson, view, 6, BELIEF, few, own)
+    return decisions.names_lead(lesson, view, 6, BELIEF, few, own)
 
 
 def test_names_lead_where_vectors_and_words_then_agree_on_more_of_the_pool(own: PseudoLabel) -> None:
@@ -267,7 +267,7 @@ def test_where_few_rows_are_held_out_no_round_is_kept_unless_the_views_agree(
     own: PseudoLabel, monkeypatch: pytest.MonkeyPatch, rows: int, signal: float
 ) -> None:
     """The last round is always chosen where any may be; words alone make the difference."""
-    monkeypatch.setattr(held_out, "best", lambda scores, patience: len(scores) - 1)
+    monkeypatch.setattr(decisions, "best", lambda scores, patience: len(scores) - 1)
     monkeypatch.setattr(held_out, "clearly_better", lambda one, other: False)
     task = toy([rows] * 2, [300] * 2, spread=0.4, signal=signal)
     judged = task.judge(own)

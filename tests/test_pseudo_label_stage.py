@@ -89,8 +89,8 @@ def read(paths: Paths, name: str) -> pd.DataFrame:
 @pytest.fixture
 def last_round(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last round with words is kept: twelve labels over a random encoder would choose by chance, or none."""
-    monkeypatch.setattr(held_out, "doubt", lambda *_: (None, False))
-    monkeypatch.setattr(held_out, "last_unless_harmed", lambda right: len(right) - 1)
+    monkeypatch.setattr(decisions, "doubt", lambda *_: (None, False))
+    monkeypatch.setattr(decisions, "last_unless_harmed", lambda right: len(right) - 1)
     monkeypatch.setattr(held_out, "clearly_better", lambda one, other: False)
 
 
@@ -223,7 +223,7 @@ def test_names_that_know_enough_choose_the_first_rows_where_params_say_so(
 
     Whether its vectors then agree with the words is chance.
     """
-    monkeypatch.setattr(held_out, "lead", lambda *_: True)
+    monkeypatch.setattr(decisions, "names_lead", lambda *_: True)
     told = {label: " ".join(text for text, own in pairs[60:] if own == label) for label in {own for _, own in pairs}}
     _, metrics = stage(gold=30, descriptions=told, names_first=wanted)
     assert metrics["class_names_heard"] is True

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.params import PseudoLabel
 from pipeline.pseudo_label.rounds import Belief, label_in_rounds
-from pipeline.pseudo_label.scores import lead
+from pipeline.pseudo_label.scores import margin
 from pipeline.pseudo_label.teacher import View
 from pipeline.pseudo_label.views import Seeds
 
@@ -54,4 +54,4 @@ def names_ahead(lesson: Seeds, view: View, classes: int, belief: Belief, params:
     In standard errors of the difference: no label is needed, so thousands of rows tell. None where ``calls`` has none.
     """
     led, plain = (calls(lesson, view, classes, replace(belief, names_first=first), params) for first in (True, False))
-    return None if led is None or plain is None else lead(led[0] == led[1], plain[0] == plain[1])
+    return None if led is None or plain is None else margin(led[0] == led[1], plain[0] == plain[1])

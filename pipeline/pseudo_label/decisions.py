@@ -33,7 +33,7 @@ def doubt(lesson: Seeds, view: View, classes: int, belief: Belief, params: Pseud
     return agreed, len(view.pool) > 0 and (agreed is None or agreed < params.min_agreement)
 
 
-def lead(lesson: Seeds, view: View, classes: int, belief: Belief, few: bool, params: PseudoLabel) -> bool:
+def names_lead(lesson: Seeds, view: View, classes: int, belief: Belief, few: bool, params: PseudoLabel) -> bool:
     """Whether names of classes that are able to choose the rows of round 1 lead the views better than all seeds do.
 
     With ``few`` held-out rows it is enough that they lead no worse; with one view alone, that they are able to.

@@ -12,16 +12,7 @@ import pandas as pd
 
 from pipeline.calibration import fit_temperature
 from pipeline.params import PseudoLabel
-from pipeline.pseudo_label.decisions import (
-    PATIENCE,
-    best,
-    doubt,
-    is_few,
-    know_enough,
-    last_unless_harmed,
-    lead,
-    mean_part,
-)
+from pipeline.pseudo_label import decisions
 from pipeline.pseudo_label.exams import Exam, Run, answers, everything, folds, named, silenced, sit, starts
 from pipeline.pseudo_label.rounds import Belief
 from pipeline.pseudo_label.scores import brier, clearly_better, skill
@@ -79,24 +70,30 @@ def judge(seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, p
     exams = list(folds(seeds, gold, see, params)) if len(gold) >= params.folds else []
     if exams:
         return examine("folds", exams, whole, classes, shares, params)
+    return unexamined(seeds, *whole(True), classes, shares, params)
+
+
+def unexamined(
+    seeds: pd.DataFrame, lesson: Seeds, view: View, classes: int, shares: np.ndarray, params: PseudoLabel
+) -> Judgement:
+    """Where no row can be held out, the views decide: who leads, and whether the last round is kept."""
     belief = Belief(1.0, params.trust, usual(params), shares=shares)
-    lesson, view = whole(True)
-    few, names = is_few(0, params), bool(named(seeds).any())
-    agreed, doubted = doubt(lesson, view, classes, belief, params) if few else (None, False)
+    few, names = decisions.is_few(0, params), bool(named(seeds).any())
+    agreed, doubted = decisions.doubt(lesson, view, classes, belief, params) if few else (None, False)
     if few and names and params.names_first and not doubted:
-        belief = replace(belief, names_first=lead(lesson, view, classes, belief, few, params))
+        belief = replace(belief, names_first=decisions.names_lead(lesson, view, classes, belief, few, params))
     return Judgement(
-        "none: too few gold rows for folds",
-        np.zeros(0, int),
-        np.zeros((0, 0), int),
-        np.zeros(0),
-        params.rounds if len(view.pool) and not doubted else 0,
-        belief,
-        names,
-        np.zeros(0, int),
-        np.zeros((0, classes)),
-        agreed,
-        doubted,
+        by="none: too few gold rows for folds",
+        truth=np.zeros(0, int),
+        predicted=np.zeros((0, 0), int),
+        brier=np.zeros(0),
+        best=params.rounds if len(view.pool) and not doubted else 0,
+        belief=belief,
+        names=names,
+        asked=np.zeros(0, int),
+        logits=np.zeros((0, classes)),
+        agreement=agreed,
+        doubted=doubted,
     )
 
 
@@ -120,7 +117,7 @@ def examine(
     round is kept.
     """
     truth = np.concatenate([exam.answers for exam in exams])
-    few = is_few(len(truth), params)
+    few = decisions.is_few(len(truth), params)
     quiet = [exam.without_names() for exam in exams]
     heard = starts(exams, classes, params, usual(params))
     logits = answers(heard, 0, 0.0)
@@ -132,11 +129,11 @@ def examine(
         exams, heard = quiet, starts(quiet, classes, params, usual(params))
     belief, logits = believe(heard, truth, params)
     belief = replace(belief, shares=shares)
-    agreed, doubted = doubt(*whole(names), classes, belief, params) if few else (None, False)
+    agreed, doubted = decisions.doubt(*whole(names), classes, belief, params) if few else (None, False)
     if names and params.names_first and not doubted:
         by_names = answers(starts([exam.names_alone() for exam in exams], classes, params), 0, 0.0)
-        able = few or know_enough(by_names, logits, truth)
-        belief = replace(belief, names_first=able and lead(*whole(True), classes, belief, few, params))
+        able = few or decisions.know_enough(by_names, logits, truth)
+        belief = replace(belief, names_first=able and decisions.names_lead(*whole(True), classes, belief, few, params))
     alone = replace(belief, part=0.0, first_part=0.0)
     asked = np.concatenate([exam.rows for exam in exams])
 
@@ -148,16 +145,16 @@ def examine(
         if doubted:
             kept = 0
         elif few:
-            kept = last_unless_harmed(guesses == truth)
+            kept = decisions.last_unless_harmed(guesses == truth)
         else:
-            kept = best(scores, PATIENCE if own.names_first else 0.0)
+            kept = decisions.best(scores, decisions.PATIENCE if own.names_first else 0.0)
         return Judgement(by, truth, guesses, scores.mean(axis=1), kept, own, names, asked, said[kept], agreed, doubted)
 
     without = judged(sit(exams, classes, alone, params), alone)
     if not params.words.parts:
         return without
     runs = sit(exams, classes, belief, params)
-    part = mean_part({part: answers(runs, -1, part) for part in params.words.parts}, truth)
+    part = decisions.mean_part({part: answers(runs, -1, part) for part in params.words.parts}, truth)
     both = judged(runs, replace(belief, part=part))
     # Where the rounds with words come to nothing, words must at least beat the rounds without them.
     idle = both.best == 0 and without.brier[without.best] <= both.brier[0]
@@ -176,7 +173,7 @@ def believe(runs: list[Run], truth: np.ndarray, params: PseudoLabel) -> tuple[Be
     rows = len(truth)
     said = rows / (rows + PRIOR_ROWS)
     tried = {part: answers(runs, 0, part) for part in (0.0, *params.words.parts)}
-    first_part = round(said * mean_part(tried, truth), 4)
+    first_part = round(said * decisions.mean_part(tried, truth), 4)
     logits = answers(runs, 0, first_part)
     measured = skill(logits, truth)
     ahead = measured ** (1 - measured)

@@ -29,7 +29,7 @@ def brier(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return (apart**2).sum(axis=1)
 
 
-def lead(one: np.ndarray, other: np.ndarray) -> float:
+def margin(one: np.ndarray, other: np.ndarray) -> float:
     """By how many standard errors of the difference ``one`` is right more often than ``other``, (rows,) each."""
     wins, losses = int((one & ~other).sum()), int((other & ~one).sum())
     return (wins - losses) / math.sqrt(wins + losses) if wins + losses else 0.0
@@ -37,4 +37,4 @@ def lead(one: np.ndarray, other: np.ndarray) -> float:
 
 def clearly_better(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether ``one`` is right more often than ``other`` by more than a standard error of the difference."""
-    return lead(one, other) > 1
+    return margin(one, other) > 1
