@@ -1,12 +1,13 @@
 """Words hidden from a masked-language model: which ones, and what stands in their place."""
 
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import regex
 
 from pipeline import trainer
-from pipeline.scripts import SPACELESS
+from pipeline.spaceless import SPACELESS
 
 IGNORED = -100  # torch's cross-entropy skips this target
 
@@ -14,15 +15,22 @@ IGNORED = -100  # torch's cross-entropy skips this target
 def word_numbers(encoded: Any, tokenizer: Any) -> list[list[int | None]]:
     """The word that each token of each row belongs to, None for special ones.
 
-    The tokenizer's words, but in scripts without spaces, where it may take a whole clause for one, each token.
+    The tokenizer's words. One of a script without spaces, which may be a whole clause, falls into its tokens: the bytes
+    of one character stay together, and white space with what follows it.
     """
-    pieces = tokenizer.batch_decode([[piece] for piece in range(len(tokenizer))])
-    alone = np.array([bool(regex.search(SPACELESS, piece)) for piece in pieces])
+    pieces = {piece: tokenizer.decode([piece]) for piece in set(chain.from_iterable(encoded["input_ids"]))}
+    spaceless = {piece for piece, text in pieces.items() if regex.search(SPACELESS, text)}
+    blank = {piece for piece, text in pieces.items() if not text.strip()}
     found: list[list[int | None]] = []
     for row, ids in enumerate(encoded["input_ids"]):
-        own, single = encoded.word_ids(row), alone[ids]
-        starts = [i == 0 or own[i] != own[i - 1] or single[i] or single[i - 1] for i in range(len(ids))]
-        found.append([None if word is None else int(n) for word, n in zip(own, np.cumsum(starts), strict=True)])
+        words, spans, number = encoded.word_ids(row), encoded.encodings[row].offsets, 0
+        clauses = {word for word, piece in zip(words, ids, strict=True) if piece in spaceless}
+        numbers: list[int | None] = []
+        for i, word in enumerate(words):
+            apart = word in clauses and i > 0 and ids[i - 1] not in blank and spans[i][0] >= spans[i - 1][1]
+            number += i == 0 or word != words[i - 1] or apart
+            numbers.append(None if word is None else number)
+        found.append(numbers)
     return found
 
 

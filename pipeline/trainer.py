@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 # What shapes any training.
 CODE = (
     *("adapters.py", "callbacks.py", "encoder.py", "group_numbers.py", "masking.py", "network.py", "reweighing.py"),
-    *("scripts.py", "supervised.py", "trainer.py"),
+    *("spaceless.py", "supervised.py", "trainer.py"),
 )
 POOL = 50  # batches that are sorted by length together: enough to save padding, few enough to stay mixed
 CURVE_POINTS = 200  # about so many points a curve, however long the training

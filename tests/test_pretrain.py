@@ -80,9 +80,25 @@ def test_from_scratch_makes_an_encoder_of_the_size_that_params_say(project: Path
 def test_a_new_tokenizer_reads_what_its_corpus_never_had(params: Change, tmp_path: Path) -> None:
     scratch.train_tokenizer(CHINESE, params().pretrain.scratch, 32).save_pretrained(tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
-    assert len(tokenizer.tokenize("这个产品不错")) == 1, "what is frequent is not one token"
+    assert len(tokenizer.tokenize("这个产品")) == 1, "what is frequent is not one token"
+    assert len(tokenizer.tokenize("这个产品不错，值得买")) > 3, "what few texts have is one token"
     ids = tokenizer("新 zebra 🦓", add_special_tokens=False)["input_ids"]
     assert tokenizer.decode(ids) == "新 zebra 🦓" and tokenizer.unk_token_id not in ids
+
+
+@pytest.mark.parametrize("word", ["ที่นี่", "コーヒー", "किताब", "refund", "don"])
+def test_frequent_words_of_any_script_become_pieces(params: Change, word: str) -> None:
+    texts = ["ที่นี่ดีมาก ที่นี่ไม่ดี", "コーヒー。コーヒーがまずい", "यह किताब अच्छी है", "a refund, don't refund it"]
+    tokenizer = scratch.train_tokenizer(texts * 4 + [word] * 8, params().pretrain.scratch, 64)
+    assert tokenizer.decode(tokenizer(word, add_special_tokens=False)["input_ids"]) == word
+    assert len(tokenizer.tokenize(word)) == 1
+
+
+def test_no_piece_holds_what_hardly_any_text_says(params: Change) -> None:
+    private = "张三住在北京市朝阳区某某路十二号"
+    tokenizer = scratch.train_tokenizer([*CHINESE * 5, *[private] * 4], params().pretrain.scratch, 64)
+    pieces = [tokenizer.decode([piece]) for piece in range(len(tokenizer))]
+    assert max(len(set(piece) & set(private)) for piece in pieces) == 1  # 某 is there eight times
 
 
 def word_piece(folder: Path) -> Any:
@@ -99,6 +115,24 @@ def byte_pairs(folder: Path) -> Any:
     return RobertaTokenizerFast(tokenizer_object=words._tokenizer)
 
 
+def sentence_piece(folder: Path) -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    scores = [
+        ("[UNK]", 0.0),
+        ("[MASK]", 0.0),
+        ("▁", -2.0),
+        ("产品", -3.0),
+        ("很", -3.0),
+        ("好", -3.0),
+        ("▁goods", -3.0),
+    ]
+    pieces = Tokenizer(models.Unigram(scores, 0))
+    pieces.pre_tokenizer, pieces.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    return PreTrainedTokenizerFast(tokenizer_object=pieces, unk_token="[UNK]", mask_token="[MASK]")
+
+
 def chinese(folder: Path) -> Any:
     from pipeline.params import Scratch
 
@@ -110,7 +144,8 @@ def chinese(folder: Path) -> Any:
     [
         (word_piece, "unbelievable refunds packages", 3),
         (byte_pairs, "unbelievable refunds", 2),
-        (chinese, "这个产品太差", 3),  # 这个产品, 太, 差
+        (chinese, "这个产品太差", 3),  # 这个产品 is one piece, 太 and 差 are three bytes each
+        (sentence_piece, "产品很好 goods", 4),  # 产品 with the space before it, 很, 好, goods
     ],
 )
 def test_whole_words_are_masked_and_chinese_by_piece(

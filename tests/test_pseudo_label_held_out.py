@@ -156,7 +156,9 @@ def should_lead(
     lesson = replace(task.seeds, texts=task.seeds.texts.pick(texts), labels=labels, weights=weights, names=names)
     around = spread(np.concatenate([lesson.texts.vectors, task.pool.vectors]), 6, own)
     view = View(lesson.texts, task.pool, task.pool.pick(NOBODY), around)
-    return decisions.names_lead(lesson, view, 6, BELIEF, few, own)
+    if few:
+        return decisions.consult(lesson, view, 6, BELIEF, own.model_copy(update={"min_agreement": 0.0}))[0].names_first
+    return decisions.names_lead(lesson, view, 6, BELIEF, own)
 
 
 def test_names_lead_where_vectors_and_words_then_agree_on_more_of_the_pool(own: PseudoLabel) -> None:
@@ -169,10 +171,48 @@ def test_names_lead_where_vectors_and_words_then_agree_on_more_of_the_pool(own: 
 
 def test_where_few_rows_are_held_out_names_lead_unless_the_views_then_agree_on_less(own: PseudoLabel) -> None:
     texts, labels = np.arange(12), np.repeat(np.arange(6), 2)
-    assert not should_lead(own, texts, labels, weight=0.0)  # names are all there is: it makes no difference who leads
-    assert should_lead(own, texts, labels, few=True, weight=0.0)
+    astray = np.where(texts % 2, (labels + 1) % 6, labels)
+    assert should_lead(own, texts, astray, few=True)
+    assert not should_lead(own, texts, astray, weight=0.015)  # hardly heard, gold rows make no difference
+    assert should_lead(own, texts, astray, few=True, weight=0.015)
     doubled = np.where(texts % 4 == 2, texts - 2, texts)
     assert not should_lead(own, doubled, labels, few=True)
+    assert not should_lead(own, texts, astray, few=True, weight=0.0)  # names are all there is
+
+
+@pytest.mark.parametrize("rows", [1, 2, 4])  # gold rows of each of three classes: none to hold out, 6 and 12
+@pytest.mark.parametrize("weight", [5.0, 0.0])
+def test_few_held_out_rows_leave_it_to_the_views_who_leads(
+    own: PseudoLabel, monkeypatch: pytest.MonkeyPatch, rows: int, weight: float
+) -> None:
+    """The names are texts like any other, which know as much as a gold row; held-out rows are not asked for that."""
+
+    def asked(*_: object) -> bool:
+        raise AssertionError
+
+    monkeypatch.setattr(decisions, "know_enough", asked)
+    monkeypatch.setattr(agreement, "ahead", lambda led, plain: -0.9)
+    task = toy([rows + 1] * 3, [200] * 3, spread=0.3, signal=0.6)
+    labels = task.seeds.labels
+    names = np.append(True, labels[1:] != labels[:-1])  # the first row of each class
+    seeds = gold(labels).assign(origin=np.where(names, "class_name", "gold"), weight=np.where(names, weight, 5.0))
+    around = spread(np.concatenate([task.seeds.texts.vectors, task.pool.vectors]), 3, own)
+    see = as_they_are(View(task.seeds.texts, task.pool, task.pool.pick(NOBODY), around))
+    judged = held_out.judge(seeds, NOBODY, see, 3, own.model_copy(update={"folds": 4}))
+    assert len(judged.truth) == (0 if rows == 1 else 3 * rows)
+    assert not judged.doubted
+    assert judged.best == own.rounds
+    assert judged.belief.names_first == (weight > 0)
+
+
+@pytest.mark.parametrize(("rows", "by"), [(6, "validation"), (10, "folds")])
+def test_a_few_validation_rows_judge_only_where_gold_rows_are_few_too(own: PseudoLabel, rows: int, by: str) -> None:
+    task = toy([rows] * 2, [50] * 2, spread=0.3, signal=0.6, test=4)
+    around = spread(np.concatenate([task.seeds.texts.vectors, task.pool.vectors]), 2, own)
+    see = as_they_are(View(task.seeds.texts, task.pool, task.test, around))
+    judged = held_out.judge(gold(task.seeds.labels), task.truth, see, 2, own)
+    assert judged.by == by
+    assert len(judged.truth) == (8 if by == "validation" else 20)
 
 
 def answers_with(right: int, rows: int) -> np.ndarray:
@@ -268,6 +308,7 @@ def test_where_few_rows_are_held_out_no_round_is_kept_unless_the_views_agree(
 ) -> None:
     """The last round is always chosen where any may be; words alone make the difference."""
     monkeypatch.setattr(decisions, "best", lambda scores, patience: len(scores) - 1)
+    monkeypatch.setattr(decisions, "last_unless_harmed", lambda right: len(right) - 1)
     monkeypatch.setattr(held_out, "clearly_better", lambda one, other: False)
     task = toy([rows] * 2, [300] * 2, spread=0.4, signal=signal)
     judged = task.judge(own)

@@ -111,7 +111,7 @@ def test_what_does_not_stand_out_is_not_said(results: Results) -> None:
 
 @pytest.mark.parametrize(
     ("doubted", "said"),
-    [(True, "Too few labels are held out to tell"), (False, "Pseudo-labels did not clearly help on held-out labels")],
+    [(True, "Too few labels are held out to tell"), (False, "Pseudo-labels did not help on held-out labels")],
 )
 def test_the_summary_says_why_pseudo_labels_were_left_out(results: Results, doubted: bool, said: str) -> None:
     assert not summary.fooled(results)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import regex
 
-from pipeline.scripts import SPACELESS
+from pipeline.spaceless import SPACELESS
 
 if TYPE_CHECKING:
     from tokenizers import Encoding

@@ -3,9 +3,20 @@
 from typing import Any
 
 from pipeline.params import Pretrain, Scratch
-from pipeline.scripts import SPACELESS
+from pipeline.spaceless import SPACELESS
 
 SPECIAL = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
+
+
+# What may become a piece: a clause of a script without spaces, a word with the space before it and its marks (vowels of
+# Hindi and Thai are marks), what follows an apostrophe, a number, punctuation, white space.
+LETTER = rf"(?:(?!{SPACELESS})\p{{L}}\p{{M}}*)"
+PIECES = (
+    rf"(?:{SPACELESS}\p{{M}}*)+|['’]{LETTER}+| ?{LETTER}+| ?\p{{N}}+"
+    rf"| ?(?:(?!{SPACELESS})[^\s\p{{L}}\p{{N}}])+|\s+(?!\S)|\s+"
+)
+COMMON = 5  # texts have a piece of several characters so often, or it stays in parts: nobody's sentence becomes one
+LONGEST = 24  # bytes of a piece
 
 
 def train_tokenizer(texts: list[str], params: Scratch, max_length: int) -> Any:
@@ -20,11 +31,14 @@ def train_tokenizer(texts: list[str], params: Scratch, max_length: int) -> Any:
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
-    runs = pre_tokenizers.Split(Regex(f"{SPACELESS}+"), behavior="isolated")
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([runs, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    split = pre_tokenizers.Split(Regex(PIECES), behavior="isolated")
+    bytes_of = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, bytes_of])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=params.vocabulary,
+        min_frequency=COMMON,
+        max_token_length=LONGEST,
         special_tokens=list(SPECIAL.values()),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,

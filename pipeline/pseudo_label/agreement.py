@@ -5,8 +5,6 @@ al. 2001). These two have learned some labels from each other, so that their agr
 classes that can be told apart from those that cannot.
 """
 
-from dataclasses import replace
-
 import numpy as np
 
 from pipeline.params import PseudoLabel
@@ -42,16 +40,9 @@ def kappa(both: np.ndarray) -> float:
     return max(0.0, float(cohen_kappa_score(both[0], both[1])))
 
 
-def measure(lesson: Seeds, view: View, classes: int, belief: Belief, params: PseudoLabel) -> float | None:
-    """Cohen's kappa of the two views on the pool after a round 1; None where ``calls`` has none."""
-    both = calls(lesson, view, classes, belief, params)
-    return None if both is None else kappa(both)
+def ahead(led: np.ndarray, plain: np.ndarray) -> float:
+    """By how much more of the pool the views agree in the calls ``led`` than in ``plain``, (2, rows) each.
 
-
-def names_ahead(lesson: Seeds, view: View, classes: int, belief: Belief, params: PseudoLabel) -> float | None:
-    """By how much more of the pool the views agree after a round 1 that names led than after one all seeds led.
-
-    In standard errors of the difference: no label is needed, so thousands of rows tell. None where ``calls`` has none.
+    In standard errors of the difference: no label is needed, so thousands of rows tell.
     """
-    led, plain = (calls(lesson, view, classes, replace(belief, names_first=first), params) for first in (True, False))
-    return None if led is None or plain is None else margin(led[0] == led[1], plain[0] == plain[1])
+    return margin(led[0] == led[1], plain[0] == plain[1])

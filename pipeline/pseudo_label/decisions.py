@@ -4,6 +4,7 @@ Who chooses the rows of round 1, how much say the words get, and which round is 
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,21 +28,36 @@ def is_few(held: int, params: PseudoLabel) -> bool:
     return held < FEW and params.min_agreement > 0
 
 
-def doubt(lesson: Seeds, view: View, classes: int, belief: Belief, params: PseudoLabel) -> tuple[float | None, bool]:
-    """How far the views agree on the pool, and whether that is too little to go on: it is without a second view."""
-    agreed = agreement.measure(lesson, view, classes, belief, params)
-    return agreed, len(view.pool) > 0 and (agreed is None or agreed < params.min_agreement)
+def consult(
+    lesson: Seeds, view: View, classes: int, belief: Belief, params: PseudoLabel
+) -> tuple[Belief, float | None, bool]:
+    """What the views say where held-out rows are few: who leads round 1, how far they agree, and whether too little.
+
+    They are asked after a round 1 that all seeds led, and it is too little without a second view. If it is enough,
+    names of classes lead unless the views agree on clearly fewer rows of the pool after a round 1 that names led.
+    """
+    plain = agreement.calls(lesson, view, classes, belief, params)
+    agreed = None if plain is None else agreement.kappa(plain)
+    doubted = len(view.pool) > 0 and (agreed is None or agreed < params.min_agreement)
+    choice = all(part.weights.any() for part in (lesson.names_alone(), lesson.without_names()))
+    if plain is not None and not doubted and choice and params.names_first:
+        by_names = replace(belief, names_first=True)
+        led = agreement.calls(lesson, view, classes, by_names, params)
+        belief = by_names if led is not None and agreement.ahead(led, plain) > -1 else belief
+    return belief, agreed, doubted
 
 
-def names_lead(lesson: Seeds, view: View, classes: int, belief: Belief, few: bool, params: PseudoLabel) -> bool:
-    """Whether names of classes that are able to choose the rows of round 1 lead the views better than all seeds do.
+def names_lead(lesson: Seeds, view: View, classes: int, belief: Belief, params: PseudoLabel) -> bool:
+    """Whether the views agree on clearly more rows of the pool after a round 1 that names led than all seeds.
 
-    With ``few`` held-out rows it is enough that they lead no worse; with one view alone, that they are able to.
+    With one view alone names lead: the caller has asked held-out rows whether they are able to.
     """
     if len(view.pool) == 0:
         return False
-    ahead = agreement.names_ahead(lesson, view, classes, belief, params)
-    return ahead is None or ahead > (-1 if few else 1)
+    led, plain = (
+        agreement.calls(lesson, view, classes, replace(belief, names_first=first), params) for first in (True, False)
+    )
+    return led is None or plain is None or agreement.ahead(led, plain) > 1
 
 
 def know_enough(names: np.ndarray, everything: np.ndarray, truth: np.ndarray) -> bool:

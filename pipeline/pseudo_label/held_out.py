@@ -63,7 +63,8 @@ def judge(seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, p
     def whole(names: bool) -> tuple[Seeds, View]:
         return everything(seeds if names else silenced(seeds), see)
 
-    if len(validation):
+    gold_alone = len(validation) < decisions.FEW <= len(gold)  # the gold rows can tell, so few validation rows cannot
+    if len(validation) and not gold_alone:
         lesson, view = whole(True)
         exam = Exam(lesson, view, view.validation, validation, np.arange(len(validation)))
         return examine("validation", [exam], whole, classes, shares, params)
@@ -78,10 +79,9 @@ def unexamined(
 ) -> Judgement:
     """Where no row can be held out, the views decide: who leads, and whether the last round is kept."""
     belief = Belief(1.0, params.trust, usual(params), shares=shares)
-    few, names = decisions.is_few(0, params), bool(named(seeds).any())
-    agreed, doubted = decisions.doubt(lesson, view, classes, belief, params) if few else (None, False)
-    if few and names and params.names_first and not doubted:
-        belief = replace(belief, names_first=decisions.names_lead(lesson, view, classes, belief, few, params))
+    agreed, doubted = None, False
+    if decisions.is_few(0, params):
+        belief, agreed, doubted = decisions.consult(lesson, view, classes, belief, params)
     return Judgement(
         by="none: too few gold rows for folds",
         truth=np.zeros(0, int),
@@ -89,7 +89,7 @@ def unexamined(
         brier=np.zeros(0),
         best=params.rounds if len(view.pool) and not doubted else 0,
         belief=belief,
-        names=names,
+        names=bool(named(seeds).any()),
         asked=np.zeros(0, int),
         logits=np.zeros((0, classes)),
         agreement=agreed,
@@ -112,9 +112,8 @@ def examine(
     far as they help it: where the vectors say little of the classes, a lot. The rounds are run with the words and
     without: words that say nothing would poison what the vectors know.
 
-    Few rows tell neither what names know nor which round is best. Where the views then agree, names lead unless that
-    leads worse, and the last round is kept unless it clearly knows less than no pseudo-labels; where they do not, no
-    round is kept.
+    Few rows tell neither who should lead nor which round is best. Where the views then agree, they say who leads, and
+    the last round is kept unless it is clearly right less often than no pseudo-labels; where they do not, none is kept.
     """
     truth = np.concatenate([exam.answers for exam in exams])
     few = decisions.is_few(len(truth), params)
@@ -129,11 +128,13 @@ def examine(
         exams, heard = quiet, starts(quiet, classes, params, usual(params))
     belief, logits = believe(heard, truth, params)
     belief = replace(belief, shares=shares)
-    agreed, doubted = decisions.doubt(*whole(names), classes, belief, params) if few else (None, False)
-    if names and params.names_first and not doubted:
+    agreed, doubted = None, False
+    if few:
+        belief, agreed, doubted = decisions.consult(*whole(names), classes, belief, params)
+    elif names and params.names_first:
         by_names = answers(starts([exam.names_alone() for exam in exams], classes, params), 0, 0.0)
-        able = few or decisions.know_enough(by_names, logits, truth)
-        belief = replace(belief, names_first=able and decisions.names_lead(*whole(True), classes, belief, few, params))
+        able = decisions.know_enough(by_names, logits, truth)
+        belief = replace(belief, names_first=able and decisions.names_lead(*whole(True), classes, belief, params))
     alone = replace(belief, part=0.0, first_part=0.0)
     asked = np.concatenate([exam.rows for exam in exams])
 
@@ -157,7 +158,10 @@ def examine(
     part = decisions.mean_part({part: answers(runs, -1, part) for part in params.words.parts}, truth)
     both = judged(runs, replace(belief, part=part))
     # Where the rounds with words come to nothing, words must at least beat the rounds without them.
-    idle = both.best == 0 and without.brier[without.best] <= both.brier[0]
+    if few and not doubted:
+        idle = both.best == 0 and without.best > 0
+    else:
+        idle = both.best == 0 and without.brier[without.best] <= both.brier[0]
     return without if idle or clearly_better(without.kept_right, both.kept_right) else both
 
 

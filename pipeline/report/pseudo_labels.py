@@ -37,16 +37,16 @@ def audit(results: Results) -> dict[str, Any]:
 
 def source(found: dict[str, Any]) -> str:
     """Where precision comes from, in a sentence or two; ``found`` are the metrics of the stage."""
+    start = " The names of the classes chose the rows of round 1 by themselves." if found["names_first"] else ""
     if found["held_out_rows"] == 0:
         return (
             f"Precision is unknown, because no label could be held out ({found['judged_by'].removeprefix('none: ')}), "
-            f"and trust in the first teacher ({show(found['trust'])}) is the params'."
+            f"and trust in the first teacher ({show(found['trust'])}) is the params'.{start}"
         )
     asked = {
         "validation": "validation rows, which no teacher learned from",
         "folds": "gold rows, each answered by a teacher that had not seen it",
     }[found["judged_by"]]
-    start = " The names of the classes chose the rows of round 1 by themselves." if found["names_first"] else ""
     return (
         f"Precision is the share of right answers on {show(found['held_out_rows'])} {asked}; accepted rows have no "
         f"known label, and are the ones that the teacher is surest of. The first teacher is trusted "
@@ -64,12 +64,14 @@ def caution(found: dict[str, Any], least: float) -> str:
         return alone + "no pseudo-label was kept." if found["doubted"] else ""
     if found["doubted"]:
         so = "too little: no pseudo-label was kept."
+    elif found["round"]:
+        so = "enough: the last round was kept."
     else:
-        against = "but the held-out labels are clearly against it, and no pseudo-label was kept"
-        so = f"enough: {'the last round was kept' if found['round'] else against}."
+        so = "enough, but the held-out labels are clearly against the last round: no pseudo-label was kept."
     return (
         "So few labels cannot tell whether pseudo-labels help. The two views of the pool, its vectors and its words, "
-        f"agree after round 1 by {show(found['agreement'])} (Cohen's kappa; {show(least)} is asked for), which is {so}"
+        f"agree after a round 1 from all labels by {show(found['agreement'])} (Cohen's kappa; {show(least)} is asked "
+        f"for), which is {so}"
     )
 
 

@@ -143,7 +143,7 @@ def fooled(results: Results) -> Finding | None:
     why = (
         "Too few labels are held out to tell whether pseudo-labels help, and the two views of the texts do not agree"
         if results.metrics["pseudo_label"]["doubted"]
-        else "Pseudo-labels did not clearly help on held-out labels"
+        else "Pseudo-labels did not help on held-out labels"
     )
     return Finding(f"{why}: they were left out.", "pseudo-labels")
 
