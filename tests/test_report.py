@@ -11,7 +11,7 @@ from reporting import CHECKS, LABELS, REPORT, ROOT, Page, change, fill, render, 
 
 from pipeline import table
 from pipeline.errors import UserError
-from pipeline.params import Report, read_yaml
+from pipeline.params import Report, read_yaml, to_yaml
 from pipeline.report import run
 from pipeline.report.graph import draw, layers, reduced, upstream
 from pipeline.report.grid import grid, show
@@ -190,6 +190,20 @@ def test_card_has_front_matter_of_a_model_card(root: Path) -> None:
     assert [score["value"] for score in scores] == [0.8725, 0.8634]
     assert "gleaner predict" in body
     assert "a\\|b &amp; \\*c\\*" in body
+
+
+@pytest.mark.parametrize("scratch", [False, True])
+def test_the_encoder_of_a_model_is_said_whether_it_is_a_published_one_or_new(root: Path, scratch: bool) -> None:
+    params = read_yaml(root / "params.yaml")
+    params["encoder"] |= {"source": "hub", "name": "somebody/great-encoder"}
+    params["pretrain"] |= {"objective": "mlm", "from_scratch": scratch}
+    (root / "params.yaml").write_text(to_yaml(params))
+    page, card = render(root)
+    assert ("Its encoder is great-encoder." in page.text) != scratch
+    assert ("Its encoder is a new one, trained on these texts alone." in page.text) == scratch
+    assert ("base_model: somebody/great-encoder" in card) != scratch
+    assert ("- Encoder: somebody/great-encoder (hub" in card) != scratch
+    assert ("- Encoder: a new one, trained on these texts alone (mlm); the untouched one" in card) == scratch
 
 
 def test_missing_input_is_named(root: Path) -> None:

@@ -22,6 +22,7 @@ def render(results: Results) -> str:
         model=results.params["registry"]["model"],
         params=results.params,
         source=source(results),
+        encoder=view.encoder(results),
         metrics=results.metrics,
         labels=results.labels,
         descriptions=results.descriptions,
@@ -39,7 +40,8 @@ def render(results: Results) -> str:
 def front_matter(results: Results) -> dict[str, Any]:
     """Metadata in the shape of a Hugging Face model card, results included; only what the run knows."""
     encoder, found = results.params["encoder"], results.metrics["evaluate"]
-    base = {"base_model": encoder["name"]} if encoder["source"] == "hub" else {}
+    published = encoder["source"] == "hub" and not results.params["pretrain"]["from_scratch"]
+    base = {"base_model": encoder["name"]} if published else {}
     return {
         "library_name": "onnx",
         "pipeline_tag": "text-classification",

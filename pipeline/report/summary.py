@@ -45,7 +45,7 @@ def summary(results: Results) -> dict[str, Any]:
 
 def what(results: Results) -> str:
     """What the model is and what it was made of, in two sentences."""
-    found, params = results.metrics["ingest"], results.params
+    found = results.metrics["ingest"]
     named = ", ".join(results.labels[:NAMED])
     more = f" and {len(results.labels) - NAMED} more" if len(results.labels) > NAMED else ""
     made = results.training["origin"].value_counts()
@@ -53,7 +53,7 @@ def what(results: Results) -> str:
     return (
         f"A classifier of texts into {len(results.labels)} classes ({named}{more}). It learned from "
         f"{show(found['rows.train'])} rows with a gold label and {show(found['rows.unlabelled'])} without one; made of "
-        f"them: {', '.join(added) or 'no further'} rows. Its encoder is {params['encoder']['name'].rsplit('/', 1)[-1]}."
+        f"them: {', '.join(added) or 'no further'} rows. Its encoder is {view.encoder(results)}."
     )
 
 

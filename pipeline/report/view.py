@@ -69,6 +69,13 @@ def headline(results: Results) -> str:
     )
 
 
+def encoder(results: Results) -> str:
+    """What the model's encoder is: the published one, by its name, or one that knows nothing but these texts."""
+    if results.params["pretrain"]["from_scratch"]:
+        return "a new one, trained on these texts alone"
+    return str(results.params["encoder"]["name"].rsplit("/", 1)[-1])
+
+
 def facts(results: Results) -> list[Fact]:
     """The numbers at the head of the page."""
     found = results.metrics["evaluate"]
