@@ -7,7 +7,6 @@ from pipeline.spaceless import SPACELESS
 
 SPECIAL = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
 
-
 # What may become a piece: a clause of a script without spaces, a word with the space before it and its marks (vowels of
 # Hindi and Thai are marks), what follows an apostrophe, a number, punctuation, white space.
 LETTER = rf"(?:(?!{SPACELESS})\p{{L}}\p{{M}}*)"

@@ -158,10 +158,8 @@ def examine(
     part = decisions.mean_part({part: answers(runs, -1, part) for part in params.words.parts}, truth)
     both = judged(runs, replace(belief, part=part))
     # Where the rounds with words come to nothing, words must at least beat the rounds without them.
-    if few and not doubted:
-        idle = both.best == 0 and without.best > 0
-    else:
-        idle = both.best == 0 and without.brier[without.best] <= both.brier[0]
+    better = without.best > 0 if few and not doubted else without.brier[without.best] <= both.brier[0]
+    idle = both.best == 0 and better
     return without if idle or clearly_better(without.kept_right, both.kept_right) else both
 
 
