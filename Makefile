@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick ui check bench bench-setfit clean lock
+.PHONY: help setup run test quick ui check docs bench bench-setfit clean lock
 
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
@@ -33,6 +33,9 @@ check: setup  ## Style, format and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+docs: setup  ## Write docs/reference/params.md and commands.md from the code
+	@$(BIN)/python -m docs.generate
+
 bench: setup  ## Label efficiency beside peers, hours in all; ARGS="--datasets banking77 --k 1 8 --seeds 0 1 2" selects
 	@$(BIN)/python -m benchmarks.label_efficiency $(ARGS)
 
@@ -46,7 +49,7 @@ $(SETFIT)/made: benchmarks/setfit.txt constraints.txt | $(INSTALLED)
 
 # The DVC cache, its remote, mlflow.db and mlruns stay: registered versions live there, and `make run` restores from them.
 clean:  ## Remove what a run makes again: stage outputs, scratch, caches of the tools
-	@find data -mindepth 1 -maxdepth 1 ! -name demo ! -name raw -exec rm -rf {} +
+	@find data -mindepth 1 -maxdepth 1 ! -name demo ! -name identity_terms ! -name raw -exec rm -rf {} +
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 	@rm -rf .prefect .pytest_cache .ruff_cache .mypy_cache
 
@@ -76,5 +79,5 @@ $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(STAMPS)/wordnet: $(INSTALLED) $(STAMPS)/system
-	@$(BIN)/python -m pipeline.wordnet
+	@$(BIN)/python -m pipeline.text.wordnet
 	@touch $@

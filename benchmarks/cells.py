@@ -22,11 +22,11 @@ from benchmarks.log import commit
 from benchmarks.processes import Measured, measure
 from benchmarks.project import Places
 from benchmarks.tasks import ROOT, Task
-from pipeline import statistics
-from pipeline.errors import UserError
-from pipeline.params import read_yaml, validate
-from pipeline.stage import read_json, replace, write_json
-from pipeline.workbench import StageFailed, changed, parse_changes, stages
+from pipeline.core.errors import UserError
+from pipeline.core.params import read_yaml, validate
+from pipeline.core.stage import read_json, replace, write_json
+from pipeline.experiments.stage_runner import StageFailed, changed, parse_changes, stages
+from pipeline.metrics import statistics
 
 Record = dict[str, Any]
 METHODS = ("tfidf", "probe", "self_training", "setfit", "gleaner")
@@ -36,7 +36,12 @@ CODE = {
     "setfit": ("benchmarks/setfit_peer.py", "benchmarks/setfit.txt"),
     "gleaner": ("benchmarks/whole_pipeline.py",),
 }
-PEER_CODE = ("benchmarks/peers.py", "pipeline/embeddings.py", "pipeline/encoder.py", "pipeline/evaluate.py")
+PEER_CODE = (
+    "benchmarks/peers.py",
+    "pipeline/models/embeddings.py",
+    "pipeline/models/encoder.py",
+    "pipeline/stages/evaluate.py",
+)
 LIBRARIES = ("torch", "transformers", "scikit-learn", "onnxruntime")
 
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.tasks import ROOT, load
-from pipeline import drift
-from pipeline import encoder as encoders
-from pipeline.embeddings import embed
-from pipeline.params import load as load_params
-from pipeline.stage import Paths
+from pipeline.core.params import load as load_params
+from pipeline.core.stage import Paths
+from pipeline.models import encoder as encoders
+from pipeline.models.embeddings import embed
+from pipeline.policies import drift
 
 SETS = ("banking77", "ag_news")
 ROWS, OLD, SHARE, K = 8000, 500, 0.3, 8

@@ -26,7 +26,7 @@ def main(example: str, changes: list[str]) -> None:
     with TemporaryDirectory() as folder:
         project = Path(folder) / "gleaner"
         subprocess.run(["git", "clone", "--quiet", ROOT, project], check=True)
-        gleaner = [sys.executable, "-m", "flows"]
+        gleaner = [sys.executable, "-m", "cli"]
         if example != "demo":
             subprocess.run([*gleaner, "configure", f"examples/{example}.yaml"], cwd=project, check=True)
         change(project / "params.yaml", changes)

@@ -21,11 +21,11 @@ from benchmarks.cells import Cell, Method, Prepared
 from benchmarks.log import commit
 from benchmarks.project import Places
 from benchmarks.tasks import FILES, Task
-from pipeline import encoder as encoders
-from pipeline.errors import UserError
-from pipeline.params import Params, validate
-from pipeline.stage import Paths, read_json, write_json
-from pipeline.workbench import seconds_per_text
+from pipeline.core.errors import UserError
+from pipeline.core.params import Params, validate
+from pipeline.core.stage import Paths, read_json, write_json
+from pipeline.experiments.stage_runner import seconds_per_text
+from pipeline.models import encoder as encoders
 
 K = (1, 2, 4, 8, 16)
 EXTRA_K = {"hatexplain": (32,)}  # where annotators disagree, 16 labels a class are still next to nothing
@@ -93,7 +93,7 @@ def run_task(
 
 def prepare(task: Task, places: Places) -> Prepared:
     """The params, encoder and vectors that all cells of a data set share; the vectors are computed here, if missing."""
-    from pipeline.embeddings import embed
+    from pipeline.models.embeddings import embed
 
     content = project.content(task, places.params)
     params: Params = validate(content)

@@ -20,13 +20,16 @@ import pandas as pd
 
 from benchmarks import project, tasks
 from benchmarks.project import Places
-from pipeline import group_blind, identity, rehearsal, statistics, table
-from pipeline.counterfactual.run import some, swaps
-from pipeline.errors import UserError
-from pipeline.fairness import groups
-from pipeline.params import Params, to_yaml, validate
-from pipeline.stage import Paths, read_json, write_json
-from pipeline.workbench import changed, run_stage, share_terms, stages
+from pipeline.core import table
+from pipeline.core.errors import UserError
+from pipeline.core.params import Params, to_yaml, validate
+from pipeline.core.stage import Paths, read_json, write_json
+from pipeline.experiments import stage_cache
+from pipeline.experiments.stage_runner import changed, run_stage, share_terms, stages
+from pipeline.metrics import group_metrics, statistics
+from pipeline.mitigation import offset_selection
+from pipeline.stages.counterfactual.run import some, swaps
+from pipeline.text import identity
 
 POOL, TEST, SWAPS = 1000, 2000, 600  # rows, rows, and swapped test texts at most
 SWAPPED = {"swaps.variants": 1, "swaps.pool": True}
@@ -77,10 +80,10 @@ def measure(dataset: str, seed: int, changes: dict[str, Any], places: Places) ->
     content = changed(ingested(dataset, seed, home, places), changes)
     params = validate(content)
     name = table.row_id(dataset, repr(sorted(changes.items())))
-    root = rehearsal.root_for(home / name, home / "data" / "ingest", content, places.store)
+    root = stage_cache.root_for(home / name, home / "data" / "ingest", content, places.store)
     for stage in stages("finetune", "pretrain"):
         print(f"{dataset}, seed {seed}, {changes or 'no mitigation'}: {stage}", end="\033[K\r", flush=True)
-        folder, _ = rehearsal.bring(stage, root, home / "stages")
+        folder, _ = stage_cache.bring(stage, root, home / "stages")
     file = folder / f"outcome-{name}.json"
     if not file.exists():
         write_json(judge(Paths(root), folder / "model", params), file)
@@ -91,13 +94,13 @@ def judge(paths: Paths, model: Path, params: Params) -> Outcome:
     """Accuracy, macro-F1, gaps by attribute, the widest gap of a class's recall, and the share of swaps that flip."""
     kept = {name: table.read(paths.data("ingest") / f"{name}.parquet") for name in ("train", "validation", "test")}
     test, swapped = kept["test"], drawn_swaps(kept["test"], params)
-    moved = group_blind.look(model, kept, params.fairness, params.mitigation, paths)
+    moved = offset_selection.look(model, kept, params.fairness, params.mitigation, paths)
     texts = [*test["text"], *swapped["text"]]
-    given = np.array(rehearsal.answers(model, texts, params.encoder.batch_size, moved), object)
+    given = np.array(stage_cache.answers(model, texts, params.encoder.batch_size, moved), object)
     before, after = given[: len(test)], given[len(test) :]
     labels = sorted({*test["label"], *before})
-    counts = groups.matrix(test.assign(predicted=before), labels)
-    _, found = groups.measure(test.assign(predicted=before), params.fairness)
+    counts = group_metrics.matrix(test.assign(predicted=before), labels)
+    _, found = group_metrics.measure(test.assign(predicted=before), params.fairness)
     attributes = [column.removeprefix(table.GROUP) for column in table.group_columns(test)]
     outcome = {"accuracy": float(statistics.accuracy(counts)), "macro-F1": float(statistics.macro_f1(counts))}
     outcome |= {f"gap by {name}": found[f"{name}.accuracy_gap"] for name in attributes}

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import psutil
 
-from pipeline.params import load
-from pipeline.stage import Paths, read_json, write_json
+from pipeline.core.params import load
+from pipeline.core.stage import Paths, read_json, write_json
 
 Look = Callable[[list[str]], np.ndarray]
 Predict = Callable[[list[str]], Any]
@@ -26,7 +26,7 @@ C = 10.0  # inverse strength of the L2 penalty, of every logistic regression her
 
 def main(folder: Path) -> None:
     """Fit, say how long it took from the start of the process, predict."""
-    from pipeline.embeddings import embed
+    from pipeline.models.embeddings import embed
 
     cell = read_json(folder / "cell.json")
     rows = read_rows(folder / "raw" / "train.jsonl")
@@ -61,7 +61,7 @@ def regression(options: dict[str, Any]) -> Any:
 
 def tfidf(texts: list[str], labels: np.ndarray, pool: list[str], look: Look, options: dict[str, Any]) -> Predict:
     """TF-IDF and a logistic regression, on the gold rows alone."""
-    from pipeline.evaluate import tfidf as features
+    from pipeline.stages.evaluate import tfidf as features
 
     model = regression(options).fit(features(texts, texts)[0], labels)
     return lambda test: model.predict(features(texts, test)[1])

@@ -11,11 +11,13 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from benchmarks.tasks import ROOT, Task, draw
-from pipeline import configure, table, trainer
-from pipeline import encoder as encoders
-from pipeline.params import Params, to_yaml, validate
-from pipeline.stage import Paths, read_json, write_json
-from pipeline.workbench import run_stage, share_embeddings, share_terms
+from pipeline.commands import configure
+from pipeline.core import table
+from pipeline.core.params import Params, to_yaml, validate
+from pipeline.core.stage import Paths, read_json, write_json
+from pipeline.experiments.stage_runner import run_stage, share_embeddings, share_terms
+from pipeline.models import encoder as encoders
+from pipeline.training import trainer
 
 # `ingest` wants a test file and no stage up to `export` reads what it makes of it: one row that is no row of any data.
 STAND_IN = "this row stands in for the test file"

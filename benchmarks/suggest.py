@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import encoder as encoders
-from pipeline import informative
-from pipeline.embeddings import embed
-from pipeline.params import load
-from pipeline.stage import Paths
+from pipeline.core.params import load
+from pipeline.core.stage import Paths
+from pipeline.labelling import facility_location
+from pipeline.models import encoder as encoders
+from pipeline.models.embeddings import embed
 
 ROOT = Path(__file__).parent.parent
 DATA = {  # file, column of the text, of the label, rows picked
@@ -44,13 +44,13 @@ def at_random(probabilities: np.ndarray, vectors: np.ndarray, gold: np.ndarray, 
 
 def least_sure(probabilities: np.ndarray, vectors: np.ndarray, gold: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Margin sampling: the smallest lead of the likeliest label over the second."""
-    return np.argsort(informative.margin(probabilities), kind="stable")[:count]
+    return np.argsort(facility_location.margin(probabilities), kind="stable")[:count]
 
 
 def k_means(probabilities: np.ndarray, vectors: np.ndarray, gold: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Zhdanov (2019), "Diverse mini-batch active learning": weighted k-means on the 10 x count least sure rows."""
     rows = least_sure(probabilities, vectors, gold, 10 * count, seed)
-    near, group = clusters(vectors[rows], count, 1 - informative.margin(probabilities)[rows])
+    near, group = clusters(vectors[rows], count, 1 - facility_location.margin(probabilities)[rows])
     return np.array(
         [rows[mine[near[mine, c].argmin()]] for c in range(count) if len(mine := np.flatnonzero(group == c))]
     )
@@ -71,7 +71,7 @@ def typical(probabilities: np.ndarray, vectors: np.ndarray, gold: np.ndarray, co
 
 def ours(probabilities: np.ndarray, vectors: np.ndarray, gold: np.ndarray, count: int, seed: int) -> np.ndarray:
     """What the command does."""
-    return informative.choose(probabilities, vectors, gold, count)
+    return facility_location.choose(probabilities, vectors, gold, count)
 
 
 def clusters(vectors: np.ndarray, count: int, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UserError
-from pipeline.ingest.clean import tidy
-from pipeline.params import read_yaml
+from pipeline.core.errors import UserError
+from pipeline.core.params import read_yaml
+from pipeline.sources.clean import tidy
 
 ROOT = Path(__file__).parent.parent
 TRAIN_SHARE = 0.8  # of the rows of a data set that was published as one file

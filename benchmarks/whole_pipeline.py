@@ -14,11 +14,11 @@ from pathlib import Path
 import psutil
 
 from benchmarks.peers import read_rows
-from pipeline import classifier
-from pipeline.errors import UserError
-from pipeline.params import load
-from pipeline.stage import read_json, write_json
-from pipeline.workbench import StageFailed, run_stage, stages
+from pipeline.core.errors import UserError
+from pipeline.core.params import load
+from pipeline.core.stage import read_json, write_json
+from pipeline.experiments.stage_runner import StageFailed, run_stage, stages
+from pipeline.models import classifier
 
 LAST = "export"
 

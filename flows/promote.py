@@ -12,10 +12,10 @@ from prefect import flow, runtime
 from prefect.artifacts import create_markdown_artifact
 from prefect.states import Completed, State
 
-from flows import promotion_summary as summary
-from pipeline.params import load
+from flows.outcomes import promotion as summary
+from pipeline.core.params import load
 from tasks.compare import choose, compare
-from tasks.mistake import got, told
+from tasks.prefect_states.user_error import got, told
 from tasks.promote import Promotion, judge, mark, set_alias, store_page
 from tasks.rollback import Rollback, move_back
 
@@ -26,7 +26,7 @@ def promote(
     """Judge a version (by default the alias challenger) and make it champion if it is better.
 
     Can be called inside another flow, whose subflow it then is; ``name`` is that of the flow run, ``drift`` the answers
-    of pipeline/drift.py as plain data, for the page. UserError when there is nothing to compare.
+    of pipeline/policies/drift.py as plain data, for the page. UserError when there is nothing to compare.
     """
     found: Promotion = got(promotion.with_options(flow_run_name=name)(root, number, drift, return_state=True))
     return found

@@ -12,21 +12,23 @@ from prefect import flow, runtime
 from prefect.exceptions import TerminationSignal
 from prefect.states import Completed, Failed, State
 
-from flows import night as nightly
-from flows.alone import alone
-from flows.night import Night, Result, because
+from flows.night_lock import alone
+from flows.outcomes import night as nightly
+from flows.outcomes.night import Night, Result, because
+from flows.outcomes.training import Training
+from flows.prefect_server import configure
 from flows.promote import promote
-from flows.server import configure
-from flows.train import Training, train
-from pipeline import arrivals, retraining
-from pipeline.errors import UserError
-from pipeline.params import Params, load
-from pipeline.retraining import Situation
-from pipeline.stage import Paths, withheld
+from flows.train import train
+from pipeline.core.errors import UserError
+from pipeline.core.params import Params, load
+from pipeline.core.stage import Paths, withheld
+from pipeline.labelling import arrivals
+from pipeline.policies import retraining
+from pipeline.policies.retraining import Situation
 from tasks import drift, notify, refresh, registry
-from tasks.mistake import got, told
-from tasks.patience import patience
-from tasks.process import Processes
+from tasks.prefect_states.retries import patience
+from tasks.prefect_states.user_error import got, told
+from tasks.processes.process import Processes
 from tasks.refresh import Corrections
 from tasks.registry import nights
 from tasks.registry.nights import Champion

@@ -3,7 +3,6 @@
 gleaner run
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from prefect import flow, runtime
@@ -12,32 +11,16 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows import summary
-from pipeline import arrivals
-from pipeline.gate import Verdict
-from pipeline.params import load
+from flows.outcomes import training
+from flows.outcomes.training import Training
+from pipeline.core.params import load
+from pipeline.labelling import arrivals
+from pipeline.policies.gate import Verdict
 from tasks import registry
 from tasks.gate import judge
-from tasks.patience import patience
-from tasks.process import Processes
+from tasks.prefect_states.retries import patience
+from tasks.processes.process import Processes
 from tasks.stage import Outcome, graph, run_stage, value
-
-
-@dataclass(frozen=True)
-class Training:
-    """What a run of the flow came to; what was not reached is None."""
-
-    stages: list[Outcome]
-    verdict: Verdict | None = None
-    version: registry.Version | None = None
-    fault: str = ""  # why registering failed, a user's mistake
-
-    @property
-    def exit_code(self) -> int:
-        """0 registered, 1 refused or failed, 2 a user's mistake."""
-        if self.fault or any(stage.user_error for stage in self.stages):
-            return 2
-        return 0 if self.version else 1
 
 
 @flow(name="train", task_runner=ThreadPoolTaskRunner(), persist_result=False)  # type: ignore[arg-type]
@@ -88,17 +71,17 @@ def outcome(name: str, future: PrefectFuture[State]) -> Outcome:
 
 def publish_stages(stages: list[Outcome]) -> None:
     """The stage table on the pages of this flow run."""
-    create_table_artifact(summary.stage_rows(stages), key="stages", description="How each stage ended")
+    create_table_artifact(training.stage_rows(stages), key="stages", description="How each stage ended")
 
 
 def publish_metrics(root: Path) -> None:
     """Test metrics and group metrics on the pages of this flow run."""
-    create_table_artifact(summary.metric_rows(root), key="metrics", description="Test split, with baselines")
-    groups = summary.group_rows(root)
+    create_table_artifact(training.metric_rows(root), key="metrics", description="Test split, with baselines")
+    groups = training.group_rows(root)
     if groups:
         create_table_artifact(groups, key="groups", description="Test accuracy by group")
 
 
 def publish_verdict(verdict: Verdict) -> None:
     """The gate's verdict on the pages of this flow run."""
-    create_markdown_artifact(summary.verdict_text(verdict), key="gate", description="The gate's verdict")
+    create_markdown_artifact(training.verdict_text(verdict), key="gate", description="The gate's verdict")

@@ -12,12 +12,12 @@ from typing import Literal, cast
 from prefect import flow
 from prefect.states import Completed, Failed, State
 
-from pipeline.errors import UserError
-from pipeline.params import load
+from pipeline.core.errors import UserError
+from pipeline.core.params import load
 from tasks import registry
-from tasks.process import Processes
+from tasks.git.worktree import checked_out
+from tasks.processes.process import Processes
 from tasks.rebuild import Rebuilt, check_served, rebuild
-from tasks.scratch import scratch
 from tasks.stage import graph, value
 
 Verdict = Literal["match", "differs", "not rebuilt"]
@@ -50,7 +50,7 @@ def verify(root: Path, number: str, last: str | None) -> State:
     """Rebuild the version up to the stage ``last``, or whole; the verdict is kept with it."""
     try:
         version = registry.find(root, load(root / "params.yaml"), number)
-        with scratch(root, version) as project, Processes() as processes:
+        with checked_out(root, version.snapshot()) as project, Processes() as processes:
             found = Verification(tuple(stages(version, project, root, last, processes)))
     except UserError as error:
         return Failed(message=f"error: {error}", data=Verification(fault=f"error: {error}"))

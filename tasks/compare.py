@@ -1,4 +1,4 @@
-"""Challenger and champion on the same frozen test rows, as Prefect tasks; the policy is pipeline/promotion."""
+"""Challenger and champion on the same frozen test rows, as Prefect tasks; the policy is pipeline/policies/promotion."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,15 +8,16 @@ import pandas as pd
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from pipeline import promotion, table
-from pipeline.errors import UserError
-from pipeline.params import Params
-from pipeline.promotion import Case, Model, Rows
-from pipeline.stage import Paths, withheld
-from tasks import objects
-from tasks.lock import md5_of
-from tasks.mistake import told
-from tasks.registry import bundles, log, lookup
+from pipeline.core import table
+from pipeline.core.errors import UserError
+from pipeline.core.params import Params
+from pipeline.core.stage import Paths, withheld
+from pipeline.policies import promotion
+from pipeline.policies.promotion import Case, Model, Rows
+from tasks.dvc import store
+from tasks.dvc.lock_file import md5_of
+from tasks.prefect_states.user_error import told
+from tasks.registry import bundles, lookup, promotion_log
 from tasks.registry.lookup import Recorded
 from tasks.registry.store import connect
 
@@ -40,12 +41,12 @@ class Pair:
 def choose(root: Path, params: Params, number: str | None) -> Pair:
     """Challenger (by default the alias) and champion; UserError when there are no two to compare."""
     client, model = connect(root), params.registry.model
-    found = log.standing(client, model)
+    found = promotion_log.standing(client, model)
     champion = found.ledger.champion
     if champion is None:
         raise UserError(f"{model}: expected a champion to compare with, found none; `gleaner run` registers the first")
     if found.moved_by_hand:
-        raise UserError(log.by_hand(model, found))
+        raise UserError(promotion_log.by_hand(model, found))
     wanted = number or lookup.alias(client, model, "challenger")
     if wanted is None:
         raise UserError(f"{model}: expected a version with the alias challenger, found none; name one with --version")
@@ -55,7 +56,9 @@ def choose(root: Path, params: Params, number: str | None) -> Pair:
             f"{model}: expected a challenger, found version {champion}, which is the champion already; `gleaner run` "
             "registers another one when data, params or code have changed, --version N names an earlier one"
         )
-    return Pair(model, lookup.numbered(client, model, champion), challenger, number is not None, log.notes(found))
+    return Pair(
+        model, lookup.numbered(client, model, champion), challenger, number is not None, promotion_log.notes(found)
+    )
 
 
 @task(name="compare", task_run_name="compare", cache_policy=NO_CACHE, persist_result=False)
@@ -104,7 +107,7 @@ def test_rows(root: Path, version: Recorded) -> tuple[pd.DataFrame, str]:
             f"{version.title}: expected {TEST} in the dvc.lock that it was registered with, found none; "
             "`gleaner run` registers versions with it"
         )
-    rows = table.read(objects.find(root, TEST, md5))
+    rows = table.read(store.find(root, TEST, md5))
     return rows[rows["label"].notna()].reset_index(drop=True), md5
 
 
@@ -115,6 +118,6 @@ def known_rows(root: Path, version: Recorded) -> list[pd.DataFrame] | None:
     if digests.get(KNOWN[0]) is None:
         return None
     try:
-        return [table.read(objects.find(root, path, md5)) for path, md5 in digests.items() if md5]
+        return [table.read(store.find(root, path, md5)) for path, md5 in digests.items() if md5]
     except UserError:
         return None

@@ -7,12 +7,15 @@ import pandas as pd
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from pipeline import arrivals, classifier, drift, table
-from pipeline.drift import Drift
-from pipeline.embeddings import embed
-from pipeline.params import Params
-from pipeline.stage import Paths
-from tasks.mistake import told
+from pipeline.core import table
+from pipeline.core.params import Params
+from pipeline.core.stage import Paths
+from pipeline.labelling import arrivals
+from pipeline.models import classifier
+from pipeline.models.embeddings import embed
+from pipeline.policies import drift
+from pipeline.policies.drift import Drift
+from tasks.prefect_states.user_error import told
 from tasks.registry import bundles, connect, lookup, nights
 from tasks.registry.nights import Champion
 

@@ -1,4 +1,4 @@
-"""The gate's verdict as a Prefect task: the policy is pipeline/gate.py, the limits are in params.yaml."""
+"""The gate's verdict as a Prefect task: the policy is pipeline/policies/gate.py, the limits are in params.yaml."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, Failed, State
 
-from pipeline import gate as policy
-from pipeline.params import Gate
-from pipeline.stage import Paths, read_json
+from pipeline.core.params import Gate
+from pipeline.core.stage import Paths, read_json
+from pipeline.policies import gate as policy
 
 
 @task(name="gate", task_run_name="gate", cache_policy=NO_CACHE, persist_result=False)

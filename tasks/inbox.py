@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.errors import UserError
-from pipeline.ingest import arrived
-from pipeline.stage import replace
+from pipeline.core.errors import UserError
+from pipeline.core.stage import replace
+from pipeline.sources import arrived
 
 TAKEN, ASIDE = "taken", "set-aside"  # folders in an inbox
 SETTLING = 2.0  # seconds without a change after which a file passes for whole

@@ -13,8 +13,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, Failed, State
 from pydantic import ValidationError
 
-from pipeline.errors import UserError
-from pipeline.params import Notify, read_yaml
+from pipeline.core.errors import UserError
+from pipeline.core.params import Notify, read_yaml
 
 BLOCK = "block:"  # before the slug of a Prefect block, e.g. block:slack-webhook/ops
 ERRORS = {"refused", "failed", "drift"}

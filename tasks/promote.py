@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from pipeline import promotion
-from pipeline.errors import UserError
-from pipeline.params import Params
-from pipeline.promotion import Case, Verdict
-from pipeline.promotion.ledger import Entry, Judged, Ledger
-from pipeline.stage import Paths
-from pipeline.stage import replace as write_whole
+from pipeline.core.errors import UserError
+from pipeline.core.params import Params
+from pipeline.core.stage import Paths
+from pipeline.core.stage import replace as write_whole
+from pipeline.policies import promotion
+from pipeline.policies.promotion import Case, Verdict
+from pipeline.policies.promotion.ledger import Entry, Judged, Ledger
 from tasks.compare import Pair
-from tasks.lineage import digest
-from tasks.mistake import told
-from tasks.registry import log, runs
+from tasks.git.lineage import digest
+from tasks.prefect_states.user_error import told
+from tasks.registry import promotion_log, runs
 from tasks.registry.store import connect
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def judge(root: Path, params: Params, pair: Pair, case: Case, flow_run: str) -> 
     """
     client, key = connect(root), digest(basis(case, params))
     for _ in range(TRIES):
-        ledger = log.read(client, pair.model)
+        ledger = promotion_log.read(client, pair.model)
         if ledger.champion != pair.champion.number:
             return lost(pair, ledger, None, None)
         earlier = ledger.known(key)
@@ -82,22 +82,22 @@ def judge(root: Path, params: Params, pair: Pair, case: Case, flow_run: str) -> 
 def basis(case: Case, params: Params) -> list[Any]:
     """All that a verdict depends on, but for the wear of the test rows."""
     models = [(one.version, one.manifest) for one in (case.champion, case.challenger)]
-    limits = promotion.in_force(params.gate, params.fairness)
+    limits = promotion.in_force(params.promotion, params.gate, params.fairness)
     return [models, case.rows.digest, sorted(case.table["id"].tolist()), limits]
 
 
 def verdict_on(case: Case, key: str, ledger: Ledger, params: Params) -> tuple[Verdict, Judged]:
     """The verdict at the wear that the log tells of, and what the log keeps of it."""
     sketch = promotion.sketch(case.table["id"].tolist())
-    judgement = ledger.judgements(sketch, params.gate.same_test_rows) + 1
-    verdict = promotion.judge(case, judgement, params.gate, params.fairness)
+    judgement = ledger.judgements(sketch, params.promotion.same_test_rows) + 1
+    verdict = promotion.judge(case, judgement, params.promotion, params.gate, params.fairness)
     judged = Judged(
         key=key,
         status=verdict.status,
         artifact=f"promotion/{key[:16]}-{judgement}.json",
         rows=verdict.rows.digest,
         sketch=tuple(sketch),
-        same_rows=params.gate.same_test_rows,
+        same_rows=params.promotion.same_test_rows,
         judgement=judgement,
         after=ledger.last_judgement,
         metric=verdict.metric,
@@ -113,8 +113,8 @@ def enter(
     client: "MlflowClient", pair: Pair, ledger: Ledger, why: str, flow_run: str, judged: Judged
 ) -> tuple[Entry, Ledger]:
     """Write the verdict into the log."""
-    draft = log.entry(judged.status, pair.challenger.number, ledger.champion, why, flow_run, judged)
-    return log.append(client, pair.model, draft)
+    draft = promotion_log.entry(judged.status, pair.challenger.number, ledger.champion, why, flow_run, judged)
+    return promotion_log.append(client, pair.model, draft)
 
 
 def reason(verdict: Verdict) -> str:
@@ -173,13 +173,13 @@ def lost(pair: Pair, ledger: Ledger, entered: Entry | None, verdict: Verdict | N
 @task(name="set alias", task_run_name="set alias", cache_policy=NO_CACHE, persist_result=False)
 def set_alias(root: Path, model: str) -> str:
     """Let the alias show what the log says; the champion that it shows then."""
-    return str(log.show(connect(root), model).champion)
+    return str(promotion_log.show(connect(root), model).champion)
 
 
 @task(name="page", task_run_name="page", cache_policy=NO_CACHE, persist_result=False)
 def store_page(root: Path, pair: Pair, found: Promotion, drift: list[dict[str, Any]] | None = None) -> Path | None:
     """The page on a verdict that was entered, stored with the version and left in data/scratch; returns its place."""
-    from pipeline.promotion_page import Shift, render
+    from pipeline.pages.promotion_page import Shift, render
 
     if found.verdict is None or found.outcome == "lost":
         return None
@@ -195,4 +195,4 @@ def store_page(root: Path, pair: Pair, found: Promotion, drift: list[dict[str, A
 def mark(root: Path, promotion: Promotion) -> None:
     """Tags of the version that tell what became of it."""
     tags = {"gleaner.promotion": promotion.outcome, "gleaner.promotion_entry": str(promotion.entry or "")}
-    log.tag(connect(root), promotion.model, promotion.version, tags)
+    promotion_log.tag(connect(root), promotion.model, promotion.version, tags)

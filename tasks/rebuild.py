@@ -10,14 +10,14 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, Failed, State
 
-from pipeline.errors import UserError
-from pipeline.params import read_yaml
-from tasks.lock import Lock, outputs, sources
-from tasks.objects import Objects, made, objects
-from tasks.process import Processes
+from pipeline.core.errors import UserError
+from pipeline.core.params import read_yaml
+from tasks.dvc.lock_file import Lock, outputs, sources
+from tasks.dvc.store import Objects, made, objects
+from tasks.git.worktree import link_untracked
+from tasks.processes.process import Processes
 from tasks.registry.lookup import Recorded
 from tasks.registry.store import flatten, is_number
-from tasks.scratch import borrow
 from tasks.stage import last_words, reproduce
 
 BUNDLE = "data/export/bundle"
@@ -84,7 +84,7 @@ def bring(name: str, project: Path, root: Path, lock: Lock, kept: Objects, proce
     """Run it and compare, or take its recorded outputs, or tell which of its code is not what it was."""
     other = changed(name, project)
     raw = sources(lock).keys()
-    borrowed = [path for path in other if path in raw and borrow(root, project, path)]
+    borrowed = [path for path in other if path in raw and link_untracked(root, project, path)]
     other = changed(name, project) if borrowed else other
     code = tuple(f"{path} is not what it was" for path in other if path not in raw)
     if code:

@@ -15,15 +15,17 @@ import pandas as pd
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from pipeline import arrivals, table
-from pipeline.arrivals import Intake, Known
-from pipeline.errors import UserError
-from pipeline.ingest import arrived
-from pipeline.params import Params, read_yaml
-from pipeline.stage import Paths
-from tasks import git, objects
+from pipeline.core import table
+from pipeline.core.errors import UserError
+from pipeline.core.params import Params, read_yaml
+from pipeline.core.stage import Paths
+from pipeline.labelling import arrivals
+from pipeline.labelling.arrivals import Intake, Known
+from pipeline.sources import arrived
+from tasks.dvc import store
+from tasks.git import command
 from tasks.inbox import ASIDE, clear, folder_of, read_all, waiting
-from tasks.mistake import told
+from tasks.prefect_states.user_error import told
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def check_whole(root: Path, params: Params) -> None:
     """UserError where a file of arrivals that DVC tracks is gone or changed: training would go on without its rows."""
     for pointer in sorted((root / params.ingest.arrivals).glob("*.parquet.dvc")):
         file = pointer.with_suffix("")
-        if file.exists() and objects.digest(file) == read_yaml(pointer)["outs"][0]["md5"]:
+        if file.exists() and store.digest(file) == read_yaml(pointer)["outs"][0]["md5"]:
             continue
         place, found = pointer.relative_to(root), "another" if file.exists() else "none"
         raise UserError(
@@ -192,9 +194,9 @@ def commit(files: list[str], root: Path) -> None:
 
 def ask_git(root: Path, *words: str) -> str:
     """What git says; UserError with the line that tells its fault where it fails. It needs no name to be set."""
-    named = git.ask(root, "config", "user.email").stdout
+    named = command.ask(root, "config", "user.email").stdout
     own = [] if named else ["-c", "user.name=gleaner", "-c", "user.email=gleaner@localhost"]
-    done = git.ask(root, *own, *words)
+    done = command.ask(root, *own, *words)
     if done.returncode:
         lines = ((done.stderr.strip() or done.stdout.strip()).decode(errors="replace") or "no reason").splitlines()
         said = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[-1])

@@ -7,11 +7,11 @@ from tempfile import TemporaryDirectory
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from pipeline.errors import UserError
-from pipeline.params import Params
-from pipeline.promotion.ledger import Action
-from tasks.mistake import told
-from tasks.registry import bundles, log, lookup
+from pipeline.core.errors import UserError
+from pipeline.core.params import Params
+from pipeline.policies.promotion.ledger import Action
+from tasks.prefect_states.user_error import told
+from tasks.registry import bundles, lookup, promotion_log
 from tasks.registry.store import connect
 
 
@@ -38,27 +38,29 @@ class Rollback:
 def move_back(root: Path, params: Params, to: str | None, why: str, flow_run: str) -> Rollback:
     """Enter in the log that an earlier champion is champion again, after every byte of its bundle was checked."""
     client, model = connect(root), params.registry.model
-    found = log.standing(client, model)
+    found = promotion_log.standing(client, model)
     target = goal(model, found, to)
     with TemporaryDirectory() as folder:
         bundles.fetch(lookup.numbered(client, model, target), Path(folder))
     champion, (action, default, said) = str(found.ledger.champion), kind(model, found, target)
-    entered, ledger = log.append(client, model, log.entry(action, target, champion, why or default, flow_run))
-    notes = (*log.notes(found), *(fault for fault in ledger.faults if fault not in found.ledger.faults))
+    entered, ledger = promotion_log.append(
+        client, model, promotion_log.entry(action, target, champion, why or default, flow_run)
+    )
+    notes = (*promotion_log.notes(found), *(fault for fault in ledger.faults if fault not in found.ledger.faults))
     if ledger.champion != target:
         winner = ledger.reigns[-1].entry
         said = f"Lost: meanwhile version {winner.version} became champion (entry {winner.number}: {winner.action})"
     return Rollback(ledger.champion == target, model, str(ledger.champion), champion, said, entered.number, notes)
 
 
-def goal(model: str, found: log.Standing, to: str | None) -> str:
+def goal(model: str, found: promotion_log.Standing, to: str | None) -> str:
     """The version to go back to; UserError when it never was champion, or is."""
     ledger = found.ledger
     if ledger.champion is None:
         raise UserError(f"{model}: expected a champion to roll back, found none; `gleaner run` registers the first")
     if to is None:
         if found.moved_by_hand:
-            raise UserError(log.by_hand(model, found))
+            raise UserError(promotion_log.by_hand(model, found))
         if len(ledger.line) < 2:
             raise UserError(f"{model}: expected a champion before version {ledger.champion}, found none to go back to")
         return ledger.line[-2]
@@ -71,7 +73,7 @@ def goal(model: str, found: log.Standing, to: str | None) -> str:
     return to
 
 
-def kind(model: str, found: log.Standing, target: str) -> tuple[Action, str, str]:
+def kind(model: str, found: promotion_log.Standing, target: str) -> tuple[Action, str, str]:
     """The action, the reason where the user gives none, and what to say of it."""
     champion = found.ledger.champion
     if found.moved_by_hand and target == found.alias:

@@ -13,10 +13,10 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Cancelled, Completed, Failed, State
 
-from pipeline.errors import UserError
-from pipeline.stage import Paths
-from tasks.curves import Point, live
-from tasks.process import Processes, Stopped
+from pipeline.core.errors import UserError
+from pipeline.core.stage import Paths
+from tasks.processes.curves import Point, live
+from tasks.processes.process import Processes, Stopped
 
 # What DVC says of git and remotes after every stage: true, but not news.
 HINTS = re.compile(

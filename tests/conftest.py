@@ -15,12 +15,12 @@ from typing import Any
 import dvc  # noqa: F401  its log writes to the stderr of its first import: not to one that ends with a test
 import pandas as pd
 import pytest
-from vocabulary import vocabulary
 
-from flows import server
-from pipeline import params as parameters
-from pipeline import table
-from pipeline.params import Params
+from flows import prefect_server as servers
+from pipeline.core import params as parameters
+from pipeline.core import table
+from pipeline.core.params import Params
+from tests.support.vocabulary import vocabulary
 
 # A shell starts its background jobs deaf to Ctrl-C, and so would be every command that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -119,12 +119,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Prefect server for the tests that run the flow more than once: each start takes seconds."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (server.SETTINGS | {"PREFECT_HOME": str(tmp_path_factory.mktemp("prefect"))}).items():
+        for name, value in (servers.SETTINGS | {"PREFECT_HOME": str(tmp_path_factory.mktemp("prefect"))}).items():
             patch.setenv(name, value)
-        port = server.free_port()
-        process = server.start(port)
+        port = servers.free_port()
+        process = servers.start(port)
         try:
-            server.wait(process, server.api_url(port))
-            yield server.api_url(port)
+            servers.wait(process, servers.api_url(port))
+            yield servers.api_url(port)
         finally:
-            server.stop(process)
+            servers.stop(process)

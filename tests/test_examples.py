@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import table
-from pipeline.configure import configure
-from pipeline.ingest import run
-from pipeline.params import load
-from pipeline.stage import Paths
+from pipeline.commands.configure import configure
+from pipeline.core import table
+from pipeline.core.params import load
+from pipeline.core.stage import Paths
+from pipeline.stages.ingest import run
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("GLEANER_DATA", ROOT.parent / "shared" / "data")).resolve()

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import torch
 from tokenizers import Encoding
 
-from pipeline import encoder as encoders
+from pipeline.models import encoder as encoders
 
 if TYPE_CHECKING:
-    from pipeline.attribution.model import Inside
-    from pipeline.network import Network
+    from pipeline.attribution.internals import Internals
+    from pipeline.models.network import Network
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Batch:
     special: torch.Tensor
 
 
-def batches(inside: "Inside", encodings: list[Encoding], size: int) -> Iterator[Batch]:
+def batches(inside: "Internals", encodings: list[Encoding], size: int) -> Iterator[Batch]:
     """Batches of up to ``size`` texts, the shortest first, padded on the right."""
     order = sorted(range(len(encodings)), key=lambda row: len(encodings[row].ids))
     for start in range(0, len(order), size):

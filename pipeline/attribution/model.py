@@ -7,38 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from pipeline import classifier
-from pipeline.errors import UserError
-from pipeline.stage import progress
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
-    from pipeline.network import Network
+from pipeline.attribution.internals import Internals
+from pipeline.core.errors import UserError
+from pipeline.core.stage import progress
+from pipeline.models import classifier
 
 BATCH = 32
-
-
-@dataclass(frozen=True)
-class Inside:
-    """What the methods that look into the model need of it."""
-
-    network: "Network"
-    tokenizer: "Tokenizer"  # cuts texts at the model's length
-    pad: int
-    mask: int | None
-
-    def blank(self, baseline: str) -> int:
-        """The token that stands for no word, by its name: mask or pad."""
-        if baseline == "pad":
-            return self.pad
-        if self.mask is None:
-            raise UserError("baseline: expected pad, as this model's tokenizer has no mask token, found mask; set pad")
-        return self.mask
 
 
 @dataclass(frozen=True)
@@ -49,7 +27,7 @@ class Model:
     labels: tuple[str, ...]
     temperature: float
     logits: Callable[[list[str]], np.ndarray]  # texts to (texts, classes), as served
-    inside: Inside | None
+    inside: Internals | None
 
     def probabilities(self, texts: list[str]) -> np.ndarray:
         """What the model answers, (texts, classes)."""
@@ -72,21 +50,21 @@ def load(folder: Path, inside: bool) -> Model:
     return Model(folder, tuple(found.network.labels), 1.0, lambda texts: torch_logits(found, texts), found)
 
 
-def look(folder: Path) -> Inside:
+def look(folder: Path) -> Internals:
     """The network of the folder, frozen."""
     if not ((folder / "head.safetensors").exists() and (folder / "encoder").is_dir()):
         raise UserError(
             f"{folder}: expected the weights as safetensors (head.safetensors and encoder/), found none; "
             "use --method lime, which needs no weights, or a bundle that `dvc repro export` made"
         )
-    from pipeline import network
+    from pipeline.models import network
 
     net, tokenizer, about = network.load(folder)
     net.requires_grad_(False)
     backend: Any = tokenizer.backend_tokenizer
     backend.no_padding()
     backend.enable_truncation(about["max_length"])
-    return Inside(net, backend, tokenizer.pad_token_id or 0, tokenizer.mask_token_id)
+    return Internals(net, backend, tokenizer.pad_token_id or 0, tokenizer.mask_token_id)
 
 
 def side_by_side(served: classifier.Classifier, texts: list[str]) -> np.ndarray:
@@ -113,7 +91,7 @@ def side_by_side(served: classifier.Classifier, texts: list[str]) -> np.ndarray:
     return found[own]
 
 
-def torch_logits(inside: Inside, texts: list[str]) -> np.ndarray:
+def torch_logits(inside: Internals, texts: list[str]) -> np.ndarray:
     """Logits (texts, classes) of the network."""
     import torch
 

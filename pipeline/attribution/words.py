@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import regex
 
-from pipeline.spaceless import SPACELESS
+from pipeline.text.scripts import SPACELESS
 
 if TYPE_CHECKING:
     from tokenizers import Encoding

@@ -1,6 +1,6 @@
 """MLflow: the runs that record what was measured, and the model versions made of it.
 
-The only folder that talks to MLflow's stores; tasks/serving.py is loaded by MLflow itself.
+The only folder that talks to MLflow's stores; tasks/registry/served_model.py is loaded by MLflow itself.
 """
 
 from tasks.registry.lookup import Recorded, baseline, find, known

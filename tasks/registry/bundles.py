@@ -4,8 +4,8 @@ from pathlib import Path
 
 from mlflow.exceptions import MlflowException
 
-from pipeline import classifier
-from pipeline.errors import UserError
+from pipeline.core.errors import UserError
+from pipeline.models import classifier
 from tasks.registry.lookup import Recorded
 
 SEAL = "gleaner.manifest"  # tag of a version: SHA-256 of its bundle's manifest

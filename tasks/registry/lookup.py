@@ -17,9 +17,10 @@ from mlflow.exceptions import MlflowException
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline.errors import UserError
-from pipeline.params import Params
-from tasks.lock import Lock
+from pipeline.core.errors import UserError
+from pipeline.core.params import Params
+from tasks.dvc.lock_file import Lock
+from tasks.git.worktree import Snapshot
 from tasks.registry.runs import ABOUT, GATE, PATCH
 from tasks.registry.store import connect, own_store, store
 
@@ -96,6 +97,18 @@ class Recorded:
         """params.yaml as it was; a ${VARIABLE} in it stays one."""
         found: dict[str, Any] = YAML(typ="safe", pure=True).load(self.file("params.yaml"))
         return found
+
+    def snapshot(self) -> Snapshot:
+        """The code and settings that it was made from; dvc.yaml comes from git, since its commands are run."""
+        encoder = self.params()["encoder"]
+        return Snapshot(
+            title=self.title,
+            number=self.number,
+            commit=self.commit,
+            patch=self.patch(),
+            files={name: self.file(name) for name in ("params.yaml", "dvc.lock")},
+            encoder=encoder["name"] if encoder["source"] == "path" else None,
+        )
 
     def metrics(self) -> dict[str, float]:
         """Every number that its stages measured, as ``<stage>.<key>``; no training curves."""

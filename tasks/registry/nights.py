@@ -9,9 +9,9 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run as Record
 
-from pipeline.errors import UserError
-from pipeline.params import Params
-from tasks.registry import log, lookup
+from pipeline.core.errors import UserError
+from pipeline.core.params import Params
+from tasks.registry import lookup, promotion_log
 from tasks.registry.runs import Run
 from tasks.registry.store import connect, experiment
 
@@ -97,11 +97,11 @@ def champion(root: Path, params: Params) -> Champion | None:
     Raises UserError where the alias was moved or removed by hand: who is champion is for people to say, then.
     """
     client, model = connect(root), params.registry.model
-    standing = log.standing(client, model)
+    standing = promotion_log.standing(client, model)
     if standing.ledger.champion is None:
         return None
     if standing.moved_by_hand:
-        raise UserError(log.by_hand(model, standing))
+        raise UserError(promotion_log.by_hand(model, standing))
     found = lookup.numbered(client, model, standing.ledger.champion)
     read = str(client.get_run(found.run).data.tags.get(ARRIVALS, ""))
     by = [one.data.tags[NOW] for one in records(client, root, params) if one.data.tags.get(VERSION) == found.number]
@@ -120,7 +120,7 @@ def unjudged(root: Path, params: Params) -> str | None:
     """
     client, model = connect(root), params.registry.model
     number = lookup.alias(client, model, "challenger")
-    if number is None or any(one.version == number for one in log.read(client, model).entries):
+    if number is None or any(one.version == number for one in promotion_log.read(client, model).entries):
         return None
     name = client.get_run(lookup.numbered(client, model, number).run).info.run_name
     nightly = {training(datetime.fromisoformat(one.data.tags[NOW])) for one in records(client, root, params)}

@@ -13,10 +13,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from prefect.exceptions import TerminationSignal
 
-from pipeline.gate import Verdict
-from pipeline.params import Params
-from tasks.curves import Point
-from tasks.patch import Changes
+from pipeline.core.params import Params
+from pipeline.policies.gate import Verdict
+from tasks.git.patch import Changes
+from tasks.processes.curves import Point
 from tasks.registry.store import connect, experiment, flatten, is_number, name
 
 BATCH = 100  # params or metrics in one call; MLflow takes no more params

@@ -15,13 +15,13 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, Failed, State
 
-from pipeline.errors import UserError
-from pipeline.params import Params
-from pipeline.params import Registry as Settings
-from tasks import patch
-from tasks.environment import environment
-from tasks.lineage import lineage
-from tasks.registry import bundles, log
+from pipeline.core.errors import UserError
+from pipeline.core.params import Params
+from pipeline.core.params import Registry as Settings
+from tasks.git import patch
+from tasks.git.lineage import lineage
+from tasks.registry import bundles, promotion_log
+from tasks.registry.environment import environment
 from tasks.registry.runs import Run
 
 # What loading and serving a version imports; the pins come from constraints.txt.
@@ -71,7 +71,7 @@ def version_of(root: Path, params: Params, opened: Run) -> Version:
     known = client.search_model_versions(f"name = '{model}'")
     same = next((old for old in known if old.tags.get("gleaner.dvc_lock") == tags["gleaner.dvc_lock"]), None)
     if same is not None:
-        log.begin(client, model, str(same.version), flow_run)
+        promotion_log.begin(client, model, str(same.version), flow_run)
         return Version(model, str(same.version), aliases(client, model, str(same.version)), fresh=False)
     if params.registry.require_clean:
         patch.require_clean(root, params)
@@ -81,7 +81,7 @@ def version_of(root: Path, params: Params, opened: Run) -> Version:
     seal = {bundles.SEAL: bundles.seal_of(root / "data" / "export" / "bundle")}
     number = create(root, params.registry, opened, {**tags, **seal, "gleaner.flow_run": flow_run})
     client.set_registered_model_alias(model, "challenger", number)
-    log.begin(client, model, number, flow_run)
+    promotion_log.begin(client, model, number, flow_run)
     return Version(model, number, aliases(client, model, number), fresh=True)
 
 
@@ -90,7 +90,7 @@ def create(root: Path, settings: Settings, opened: Run, tags: dict[str, str]) ->
     with mlflow.start_run(run_id=opened.id):
         info = mlflow.pyfunc.log_model(
             name="model",
-            python_model=str(Path(__file__).parents[1] / "serving.py"),
+            python_model=str(Path(__file__).parent / "served_model.py"),
             artifacts={"bundle": str(root / "data" / "export" / "bundle")},
             code_paths=[str(root / "pipeline")],
             pip_requirements=pins(root / "constraints.txt"),

@@ -1,0 +1,189 @@
+"""What is missing or misconfigured on this machine, and the fix for each.
+
+gleaner doctor
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from pipeline.core.errors import UserError
+from pipeline.core.params import Params, load
+from pipeline.models import encoder
+from pipeline.stages.back_translate import apertium, marian
+from pipeline.text import wordnet
+
+PYTHON = (3, 11)
+DISK_GB = 5.0  # a run of the demo with its caches and checkpoints
+MEMORY_GB = 4.0  # what the demo stays below
+SETUP = "run `make setup`"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; ``fault`` is empty when it is as it should be, else it ends with the fix."""
+
+    name: str
+    found: str
+    fault: str = ""
+
+
+def examine(root: Path) -> list[Finding]:
+    """Look at everything that a run in ``root`` needs; nothing is downloaded."""
+    findings = [python(), *packages(root), disk(root), memory(), git(root), dvc(root), *databases(root)]
+    try:
+        params = load(root / "params.yaml")
+    except UserError as error:
+        return [*findings, *(Finding("params.yaml", "", line) for line in str(error).splitlines())]
+    return [*findings, Finding("params.yaml", "valid"), *needs(params, root)]
+
+
+def show(findings: list[Finding]) -> int:
+    """Print one line for each finding; 1 if something is missing, else 0."""
+    for finding in findings:
+        print(f"{'MISSING' if finding.fault else 'ok':8}{finding.name}: {finding.fault or finding.found}")
+    faults = sum(bool(finding.fault) for finding in findings)
+    print(f"\n{faults} to fix" if faults else "\nnothing is missing")
+    return 1 if faults else 0
+
+
+def python() -> Finding:
+    """The interpreter's version."""
+    found = ".".join(map(str, sys.version_info[:3]))
+    fine = sys.version_info >= PYTHON
+    return Finding("Python", found, "" if fine else f"expected 3.11 or newer, found {found}; install python3.11")
+
+
+def packages(root: Path) -> Iterator[Finding]:
+    """What the project requires is installed, and whatever is installed has the version that is pinned."""
+    lines = (root / "constraints.txt").read_text().split() if (root / "constraints.txt").is_file() else []
+    pins = {canonical(line.split("==")[0]): line.split("==")[1] for line in lines if re.match(r"[\w.-]+==", line)}
+    if not pins:
+        yield Finding("packages", "", f"expected constraints.txt in {root}, found no pins; run this in the project")
+        return
+    found = [(canonical(dist.metadata["Name"]), dist.version) for dist in metadata.distributions()]
+    installed = dict(reversed(found))  # of two, the one that an import finds: setuptools brings old ones along, last
+    # A requirement with a marker belongs to an extra; the plain ones are what every stage needs.
+    required = [
+        canonical(re.split(r"[^\w.-]", line)[0]) for line in metadata.requires("gleaner") or () if ";" not in line
+    ]
+    faults = [
+        f"{name}: expected {pins.get(name, 'any version')}, found none" for name in required if name not in installed
+    ]
+    faults += [
+        f"{name}: expected {pin}, found {installed[name]}"
+        for name, pin in pins.items()
+        if name in installed and installed[name].split("+")[0] != pin
+    ]
+    yield from (Finding("package", "", f"{fault}; {SETUP}") for fault in faults)
+    if not faults:
+        yield Finding("packages", f"{len(required)} required ones present, all versions as pinned")
+
+
+def canonical(name: str) -> str:
+    """A package's name as PEP 503 spells it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def disk(root: Path) -> Finding:
+    """Free space where the project lies."""
+    free = shutil.disk_usage(root).free / 1e9
+    fault = f"expected {DISK_GB:.0f} GB free, found {free:.1f}; `make clean`, `dvc gc -w`, or move the project"
+    return Finding("disk", f"{free:.1f} GB free", "" if free >= DISK_GB else fault)
+
+
+def memory() -> Finding:
+    """The machine's memory."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    fault = (
+        f"expected {MEMORY_GB:.0f} GB, found {total:.1f}; lower the batch sizes in params.yaml or use a larger machine"
+    )
+    return Finding("memory", f"{total:.1f} GB", "" if total >= MEMORY_GB else fault)
+
+
+def git(root: Path) -> Finding:
+    """Git is there, and the project is a repository with a commit: lineage names it."""
+    if shutil.which("git") is None:
+        return Finding("git", "", "expected the command git, found none; `apt-get install git`")
+    command = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    fault = f"expected a git repository with a commit in {root}, found none; `git init`, then commit"
+    return Finding("git", f"commit {done.stdout.strip()}", fault if done.returncode else "")
+
+
+def dvc(root: Path) -> Finding:
+    """The project is a DVC repository with a default remote."""
+    from dvc.exceptions import NotDvcRepoError
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(root)) as repo:
+            remote = repo.config["core"].get("remote")
+            known = remote in repo.config["remote"]
+    except NotDvcRepoError:
+        return Finding(
+            "DVC", "", f"expected a DVC repository in {root}, found none; clone the project with its .dvc folder"
+        )
+    if not known:
+        fault = f"expected a default remote, found {remote or 'none'}; `dvc remote add -d storage FOLDER-OR-URL`"
+        return Finding("DVC", "", fault)
+    return Finding("DVC", f"remote {remote}")
+
+
+def databases(root: Path) -> Iterator[Finding]:
+    """The files of MLflow and Prefect can be written, or created."""
+    if "MLFLOW_TRACKING_URI" in os.environ:
+        yield Finding("MLflow", "kept at MLFLOW_TRACKING_URI")
+    else:
+        yield writable("MLflow", root / "mlflow.db")
+    yield writable("Prefect", Path(os.environ.get("PREFECT_HOME", root / ".prefect")) / "prefect.db")
+
+
+def writable(name: str, path: Path) -> Finding:
+    """A file that is there can be written; one that is not can be created."""
+    place = next(part for part in (path, *path.parents) if part.exists())
+    fault = f"expected to be able to write {path}, found no permission for {place}; `chown` or `chmod` it"
+    return Finding(name, str(path), "" if os.access(place, os.W_OK) else fault)
+
+
+def needs(params: Params, root: Path) -> Iterator[Finding]:
+    """What the stages need with these params."""
+    if params.ingest.source == "files":
+        path = root / params.ingest.path
+        fault = f"ingest.path: expected a file or folder, found no {path}; correct params.yaml, or put the data there"
+        yield Finding("data", str(path), "" if path.exists() else fault)
+    if params.pretrain.from_scratch:
+        yield Finding("encoder", "trained from scratch")
+    elif params.encoder.source == "hub" and not cached(params):
+        yield Finding("encoder", f"{params.encoder.name} will be fetched from the hub on the first run")
+    else:
+        yield probe("encoder", params.encoder.name, lambda: encoder.locate(params.encoder))
+    if params.synonyms.variants:
+        yield probe("WordNet", "installed", wordnet.prepare)
+    back = params.back_translate
+    if back.engine == "apertium":
+        yield probe("Apertium", " and ".join(back.apertium), lambda: apertium.check(back.apertium))
+    elif back.engine == "marian" and all(Path(name).is_dir() for name in back.marian):
+        yield probe("Marian", " and ".join(back.marian), lambda: marian.locate(back))
+
+
+def cached(params: Params) -> bool:
+    """Whether the hub's local cache holds the encoder at its revision."""
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(params.encoder.name, "config.json", revision=params.encoder.revision), str)
+
+
+def probe(name: str, found: str, look: Callable[[], object]) -> Finding:
+    """A finding by trying: the UserError that a stage would end with is the fault."""
+    try:
+        look()
+    except UserError as error:
+        return Finding(name, "", str(error))
+    return Finding(name, found)

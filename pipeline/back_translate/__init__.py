@@ -1,6 +1,0 @@
-"""Back-translation: each labelled training row gains a paraphrase, by way of another language and back.
-
-    python -m pipeline.back_translate
-
-Reads data/ingest/train.parquet; writes data/back_translate/train.parquet, rejected.parquet and metrics.json.
-"""

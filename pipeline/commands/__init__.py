@@ -1,0 +1,1 @@
+"""The work behind the commands that need no flow: `configure`, `predict` and `explain`."""

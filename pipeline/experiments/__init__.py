@@ -1,0 +1,1 @@
+"""Stages run outside DVC: ablation, and the simulated month of nights."""

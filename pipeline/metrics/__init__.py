@@ -1,0 +1,1 @@
+"""Numbers about predictions: scores with intervals, calibration, and differences between groups."""

@@ -1,0 +1,1 @@
+"""The encoder, its vectors, the network with its adapters, and the exported bundle."""

@@ -1,0 +1,172 @@
+"""The classifier as a torch module: encoder, pooled unit vector, dropout, linear head; its own loss in forward."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from pipeline.core.stage import read_json
+from pipeline.models import adapters
+from pipeline.models import encoder as encoders
+
+ADAPTERS = "adapters.safetensors"
+
+
+class Words(torch.nn.Module):
+    """What the words of a text say: the mean of its distinct tokens' rows in a table, by inverse frequency.
+
+    Features have unit length, as those that the table was fitted on. It is not trained: the encoder learns beside it.
+    """
+
+    table: torch.Tensor
+    idf: torch.Tensor
+
+    def __init__(self, table: torch.Tensor, idf: torch.Tensor) -> None:
+        super().__init__()
+        self.register_buffer("table", table)  # (vocabulary, classes)
+        self.register_buffer("idf", idf)  # (vocabulary,); 0 for tokens that do not count
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Logits (rows, classes) of token ids and mask (rows, tokens)."""
+        return torch.einsum("bt,btc->bc", self.weights(ids, mask), self.table[ids])
+
+    def weights(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """How much each token counts, (rows, tokens): the logits are the sum of its table rows by these."""
+        same = (ids.unsqueeze(2) == ids.unsqueeze(1)) & mask.unsqueeze(1).bool()
+        times = same.sum(2).clamp(min=1)  # that the token stands in the text: each shares in what it counts once
+        idf = self.idf[ids] * mask
+        share = idf / times
+        length = (idf * share).sum(1, keepdim=True).clamp(min=1e-12).sqrt()
+        return share / length
+
+
+class Network(torch.nn.Module):
+    """logits = head(dropout(unit vector of the text)), plus those of its words where the teacher had some.
+
+    The vector has unit length, as the probe's training vectors had, so a probe's weights fit the head as they are.
+    """
+
+    def __init__(
+        self, encoder: Any, labels: list[str], pooling: str, max_length: int, dropout: float, label_smoothing: float
+    ) -> None:
+        super().__init__()
+        self.encoder, self.labels, self.pooling, self.max_length = encoder, labels, pooling, max_length
+        self.label_smoothing = label_smoothing
+        self.adapters: dict[str, Any] | None = None
+        self.dropout = torch.nn.Dropout(dropout)
+        self.head = torch.nn.Linear(encoder.config.hidden_size, len(labels))
+        self.words: Words | None = None
+
+    def load_heads(self, heads: dict[str, torch.Tensor]) -> None:
+        """Take over ``weight`` and ``bias`` of the head and, where they are given, ``words`` and ``idf``."""
+        self.head.load_state_dict({"weight": heads["weight"], "bias": heads["bias"]})
+        if "words" in heads:
+            self.words = Words(heads["words"], heads["idf"])
+
+    def heads(self) -> dict[str, torch.Tensor]:
+        """What `load_heads` takes."""
+        found = {"weight": self.head.weight, "bias": self.head.bias}
+        found |= {"words": self.words.table, "idf": self.words.idf} if self.words else {}
+        return {name: value.detach().cpu() for name, value in found.items()}
+
+    def shift(self, offsets: Any) -> None:
+        """Add ``offsets`` (classes,) to the logits of every text from now on."""
+        with torch.no_grad():
+            self.head.bias.add_(torch.as_tensor(offsets, dtype=self.head.bias.dtype))
+
+    def adapt(self, kind: str, size: int) -> None:
+        """Put adapters into the encoder; their weights are drawn, and saved beside the encoder's."""
+        adapters.install(self.encoder, kind, size)
+        self.adapters = {"kind": kind, "size": size}
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        targets: torch.Tensor | None = None,
+        weights: torch.Tensor | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """Logits (rows, classes) of token ids and mask (rows, tokens), and the loss where targets are given.
+
+        ``targets`` (rows, classes) holds a probability of each class and ``weights`` (rows,) how much a row counts:
+        the loss is the weighted mean of the cross-entropies. Targets are smoothed in training only, so that the
+        loss of an evaluation is a plain log-likelihood.
+        """
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        vectors = encoders.pool(hidden.float(), attention_mask, self.pooling)
+        logits = self.head(self.dropout(vectors)).float()
+        if self.words is not None:
+            logits = logits + self.words(input_ids, attention_mask)
+        if targets is None:
+            return {"logits": logits}
+        smoothing = self.label_smoothing if self.training else 0.0
+        losses = torch.nn.functional.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing)
+        weights = torch.ones_like(losses) if weights is None else weights
+        return {"loss": (losses * weights).sum() / weights.sum(), "logits": logits}
+
+
+def create(
+    folder: Path,
+    labels: list[str],
+    *,
+    pooling: str,
+    max_length: int,
+    dropout: float = 0.0,
+    encoder_dropout: float | None = None,
+    label_smoothing: float = 0.0,
+) -> tuple[Network, Any]:
+    """Network with a random head over the encoder in ``folder``, and the tokenizer.
+
+    ``encoder_dropout`` replaces every dropout that the encoder's own config sets; None leaves them.
+    """
+    overrides = {} if encoder_dropout is None else encoders.dropouts(folder, encoder_dropout)
+    encoder, tokenizer = encoders.load(folder, dtype=torch.float32, **overrides)
+    return Network(encoder, labels, pooling, max_length, dropout, label_smoothing), tokenizer
+
+
+def save(network: Network, tokenizer: Any, folder: Path) -> None:
+    """Write ``encoder/`` (config, weights, tokenizer), ``head.safetensors`` and ``classifier.json``.
+
+    Where the encoder has adapters, ``adapters.safetensors`` too, and classifier.json says which.
+    """
+    adapters.save(network.encoder, folder / "encoder", folder / ADAPTERS)
+    tokenizer.save_pretrained(folder / "encoder")
+    save_file(network.heads(), folder / "head.safetensors")
+    about = {"labels": network.labels, "pooling": network.pooling, "max_length": network.max_length}
+    about |= {"adapters": network.adapters} if network.adapters else {}
+    (folder / "classifier.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n")
+
+
+def load(folder: Path) -> tuple[Network, Any, dict[str, Any]]:
+    """Network ready to predict, its tokenizer, and classifier.json: labels, pooling, max_length, maybe adapters.
+
+    ``folder`` is what `save` wrote, or a model bundle, which holds the same files and more.
+    """
+    about = read_json(folder / "classifier.json")
+    plain = {key: about[key] for key in ("labels", "pooling", "max_length")}
+    network, tokenizer = create(folder / "encoder", **plain)
+    if "adapters" in about:
+        adapters.load(network.encoder, **about["adapters"], file=folder / ADAPTERS)
+        network.adapters = about["adapters"]
+    network.load_heads(load_file(folder / "head.safetensors"))
+    return network.eval(), tokenizer, about
+
+
+def logits(network: Network, tokenizer: Any, texts: list[str], batch_size: int) -> np.ndarray:
+    """What the network says of the texts, in evaluation mode: (texts, classes) float32; like lengths share a batch."""
+    found = np.empty((len(texts), len(network.labels)), dtype=np.float32)
+    cut: dict[str, Any] = {"truncation": True, "max_length": network.max_length}
+    cut |= {"padding": True, "padding_side": "right", "return_tensors": "pt"}
+    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+    device = network.head.weight.device
+    network.eval()
+    with torch.inference_mode():
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            batch = tokenizer([texts[row] for row in rows], **cut)
+            said = network(batch["input_ids"].to(device), batch["attention_mask"].to(device))
+            found[rows] = said["logits"].cpu().numpy()
+    return found

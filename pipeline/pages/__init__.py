@@ -1,0 +1,1 @@
+"""What all HTML pages share: the style, the templates' environment, number formats and figures."""

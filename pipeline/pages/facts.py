@@ -1,0 +1,17 @@
+"""Numbers that stand out at the head of a page, and differences as percentage points."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One number that stands out, with a word on what it is."""
+
+    name: str
+    value: str
+    note: str
+
+
+def points(difference: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return f"{difference * 100:+.1f}".replace("-", "−")

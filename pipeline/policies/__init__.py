@@ -1,0 +1,1 @@
+"""Decisions as pure functions: the gate, whether a night trains, drift, and promotion."""

@@ -1,0 +1,12 @@
+"""How evenly the model serves people: groups of test rows, rows that mention a group, and what augmentation did.
+
+    python -m pipeline.stages.fairness
+
+Reads data/ingest/{train,test}.parquet, data/evaluate/predictions.parquet, data/export/bundle, data/identity_terms and
+the rows of synonyms and back_translate; writes groups.csv, groups.png, auc.csv, augmentations.csv and
+metrics.json to data/fairness.
+"""
+
+from pipeline.stages.fairness.run import run
+
+__all__ = ["run"]

@@ -1,0 +1,66 @@
+"""What pretraining learns from raw text: masked words (mlm), or to know a text again under dropout (simcse)."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.errors import UserError
+from pipeline.core.params import Pretrain
+from pipeline.training import mlm_masking, trainer
+
+Tokens = list[list[int]]
+Words = list[list[int | None]]  # the word that each token belongs to; None for special tokens
+
+
+def model(config: Any, located: Path | None, params: Pretrain, pooling: str) -> Any:
+    """The model of ``params.objective``: weights from the folder ``located``, or new ones where it is None.
+
+    Raises UserError when the architecture has no masked-language head.
+    """
+    import torch
+    from transformers import AutoModel, AutoModelForMaskedLM
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    if params.objective == "mlm" and config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        raise UserError(
+            f"pretrain.objective: expected an encoder with a masked-language head for mlm, found {config.model_type}; "
+            "use simcse"
+        )
+    auto = AutoModelForMaskedLM if params.objective == "mlm" else AutoModel
+    if located is None:
+        encoder = auto.from_config(config)
+    else:
+        encoder = auto.from_pretrained(
+            located, config=config, local_files_only=True, use_safetensors=True, dtype=torch.float32
+        )
+    if params.objective == "mlm":
+        return encoder
+
+    from pipeline.stages.pretrain.contrast import Contrast
+
+    return Contrast(encoder, pooling, params.temperature)
+
+
+def base(model: Any) -> Any:
+    """The encoder itself, without the objective's head."""
+    return model.base_model if hasattr(model, "base_model") else model.encoder
+
+
+def tokenise(texts: list[str], tokenizer: Any, max_length: int) -> tuple[Tokens, Words]:
+    """Token ids of each text, cut at ``max_length``, and the word that each token belongs to."""
+    encoded = tokenizer(texts, truncation=True, max_length=max_length)
+    return encoded["input_ids"], mlm_masking.word_numbers(encoded, tokenizer)
+
+
+def collator(rows: Tokens, words: Words, tokenizer: Any, params: Pretrain) -> Callable[[trainer.Batch], dict[str, Any]]:
+    """The function that makes the objective's inputs of a batch."""
+    if params.objective == "simcse":
+        return lambda batch: trainer.inputs([rows[row] for _, row in batch], tokenizer.pad_token_id)
+    if tokenizer.mask_token_id is None:
+        raise UserError("pretrain.objective: expected a tokenizer with a mask token for mlm, found none; use simcse")
+
+    def collate(batch: trainer.Batch) -> dict[str, Any]:
+        hidden, targets = mlm_masking.hide(batch, rows, words, tokenizer, params.mask_probability, params.seed)
+        return trainer.inputs(hidden, tokenizer.pad_token_id) | {"labels": targets}
+
+    return collate

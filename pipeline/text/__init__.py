@@ -1,0 +1,1 @@
+"""What depends on language: scripts, WordNet, and identity terms."""

@@ -1,0 +1,1 @@
+"""What every training shares: the trainer, its callbacks, supervised batches and masking."""

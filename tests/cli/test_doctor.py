@@ -1,0 +1,103 @@
+"""The doctor finds what is wrong with a project or a machine, and says how to mend it."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli import doctor
+from pipeline.commands.configure import configure
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory):
+    """A project with a git commit, a DVC remote, its data and no need of system packages."""
+    from dvc.repo import Repo
+
+    root = tmp_path_factory.mktemp("project")
+    for name in ("params.yaml", "constraints.txt"):
+        shutil.copyfile(ROOT / name, root / name)
+    (root / "overlay.yaml").write_text("synonyms: {variants: 0}\nback_translate: {engine: none}\n")
+    configure(root / "overlay.yaml", root / "params.yaml")
+    (root / "data" / "demo").mkdir(parents=True)
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    with Repo.init(str(root)) as repo, repo.config.edit("repo") as config:
+        config["remote"]["storage"] = {"url": str(root / "storage")}
+        config["core"]["remote"] = "storage"
+    author = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run(["git", *author, "commit", "-q", "--allow-empty", "-m", "first"], cwd=root, check=True)
+    return root
+
+
+@pytest.fixture
+def project(healthy, tmp_path):
+    return Path(shutil.copytree(healthy, tmp_path / "project"))
+
+
+def faults(root):
+    return {finding.name: finding.fault for finding in doctor.examine(root) if finding.fault}
+
+
+def set_params(root, text):
+    (root / "overlay.yaml").write_text(text)
+    configure(root / "overlay.yaml", root / "params.yaml")
+
+
+def test_a_whole_project_has_nothing_missing(project, capsys):
+    findings = [finding for finding in doctor.examine(project) if finding.name not in ("disk", "memory")]
+    assert doctor.show(findings) == 0, [finding.fault for finding in findings if finding.fault]
+    assert "nothing is missing" in capsys.readouterr().out
+
+
+def test_every_fault_of_params_is_listed(project):
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("variants: 0", "variants: -1").replace("lr: 2e-5", "lr: fast"))
+    found = [finding.fault for finding in doctor.examine(project) if finding.name == "params.yaml"]
+    assert any(fault.startswith("synonyms.variants:") for fault in found)
+    assert any(fault.startswith("finetune.lr:") for fault in found)
+
+
+def test_a_package_of_another_version_is_named(project):
+    constraints = project / "constraints.txt"
+    pins = [line if not line.startswith("typer==") else "typer==0.0.1" for line in constraints.read_text().splitlines()]
+    constraints.write_text("\n".join(pins))
+    assert "typer: expected 0.0.1, found" in faults(project)["package"]
+
+
+def test_a_version_that_no_import_finds_is_no_fault(project, tmp_path, monkeypatch):
+    """As those that setuptools brings along, at the end of the path."""
+    about = tmp_path / "late" / "typer-0.0.1.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: typer\nVersion: 0.0.1\n")
+    monkeypatch.setattr("sys.path", [*sys.path, str(tmp_path / "late")])
+    assert "package" not in faults(project)
+
+
+def test_missing_data_encoder_and_system_packages_are_named(project, monkeypatch):
+    set_params(
+        project,
+        "ingest: {path: data/none}\nencoder: {name: no_such_package}\nback_translate: {engine: apertium}\n",
+    )
+    monkeypatch.setenv("PATH", str(project))
+    found = faults(project)
+    assert "ingest.path" in found["data"]
+    assert "make setup" in found["encoder"]
+    assert "apt-get install apertium-eng-spa" in found["Apertium"]
+
+
+def test_wrong_weights_are_found(project):
+    set_params(project, f"encoder: {{sha256: '{'0' * 64}'}}\n")
+    assert "encoder.sha256" in faults(project)["encoder"]
+
+
+def test_a_project_without_git_dvc_and_remote_is_told_how_to_get_them(project):
+    (project / ".dvc" / "config").write_text("")
+    assert "dvc remote add" in faults(project)["DVC"]
+    shutil.rmtree(project / ".git")
+    shutil.rmtree(project / ".dvc")
+    found = faults(project)
+    assert "git init" in found["git"] and "expected a DVC repository" in found["DVC"]

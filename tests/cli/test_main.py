@@ -1,0 +1,71 @@
+"""The gleaner command: fast help, one line and exit code 2 for a user's mistake."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.params import load
+
+ROOT = Path(__file__).parents[2]
+
+
+def gleaner(cwd, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "cli", *arguments],
+        cwd=cwd,
+        env={key: value for key, value in os.environ.items() if key != "GLEANER_DATA"} | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def project(tmp_path):
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    return tmp_path
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; sys.argv = ['gleaner', '--help']\n"
+        "from cli.__main__ import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'prefect', 'mlflow', 'torch', 'transformers', 'pandas', 'dvc'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert all(command in done.stdout for command in ("run", "configure", "predict", "suggest", "doctor", "ui"))
+
+
+def test_configure_writes_params(project):
+    done = gleaner(project, "configure", str(ROOT / "examples" / "banking77.yaml"), "--data", "/data")
+    assert done.returncode == 0, done.stderr
+    assert "changed ingest.path" in done.stdout
+    assert load(project / "params.yaml").ingest.path == "/data/banking77"
+
+
+def test_a_users_mistake_is_one_line_and_exit_code_2(project):
+    done = gleaner(project, "configure", str(ROOT / "examples" / "banking77.yaml"))
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and "GLEANER_DATA" in done.stderr
+    assert "Traceback" not in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_predict_without_a_bundle_is_the_users_mistake(project):
+    (project / "texts.txt").write_text("hello\n")
+    done = gleaner(project, "predict", "texts.txt")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and "Traceback" not in done.stderr
+
+
+def test_doctor_exits_1_when_something_is_missing(project):
+    done = gleaner(project, "doctor")
+    assert done.returncode == 1
+    assert "MISSING DVC: expected a DVC repository" in done.stdout
+    assert "ok      Python" in done.stdout

@@ -1,0 +1,46 @@
+"""`gleaner promote`, `rollback` and `history` as a user runs them: SQLite, a real Prefect server, exit codes."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.prefect_server import address
+from tests.support.promoting import champion, change, command, make, scored, stored_states
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def root(tmp_path: Path, prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with three versions: 1 is champion, 2 is better, 3 cannot be told from 2."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    root = make(tmp_path / "project")
+    change(root)
+    for right in (300, 340, 342):
+        scored(root, right)
+    address(root / ".prefect").parent.mkdir()
+    address(root / ".prefect").write_text(prefect_server)
+    return root
+
+
+def test_promote_rollback_and_history(root: Path) -> None:
+    done = command(root, "promote", "--version", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "accuracy" in done.stdout and "pass: margin: accuracy 0.8500 against 0.7500" in done.stdout
+    assert "Promoted: gleaner-demo version 2 is champion, after version 1" in done.stdout
+    unsure = command(root, "promote")
+    assert unsure.returncode == 1 and "Verdict: insufficient" in unsure.stdout
+    back = command(root, "rollback", "--to", "1", "--reason", "too slow")
+    assert (back.returncode, champion(root)) == (0, "1")
+    told = command(root, "history", "--at", "2099-01-01T00:00+02:00")
+    assert told.returncode == 0
+    assert told.stdout.startswith("version 1, champion since ") and told.stdout.endswith("rollback, too slow)\n")
+    wrong = command(root, "promote", "--version", "9")
+    assert wrong.returncode == 2 and "Traceback" not in wrong.stderr + wrong.stdout
+    assert "error: gleaner-demo: expected one of 1, 2, 3, found 9; see `gleaner history`\n" in wrong.stderr
+    assert stored_states(root) == [
+        ("promote", "Promoted"),
+        ("promote", "Insufficient"),
+        ("rollback", "RolledBack"),
+        ("promote", "Failed"),
+    ]

@@ -1,0 +1,34 @@
+"""What a night tells of its decision: each criterion once."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from flows.outcomes.night import Night, told
+from pipeline.policies.retraining import Decision
+
+NIGHT = datetime(2026, 1, 4, 2, tzinfo=UTC)
+REASONS = (
+    "no: version 1 is champion",
+    "yes: 30 new labelled rows, 20 wanted",
+    "yes: 400 new rows, 300 wanted",
+    "off: age",
+)
+
+
+def once(lines: list[str], criterion: str) -> bool:
+    return sum(line.count(criterion) for line in lines) == 1
+
+
+@pytest.mark.parametrize("outcome", ["promoted", "failed"])
+def test_a_night_that_trained_tells_what_decided_first_and_the_other_criteria_after_it(outcome: str) -> None:
+    night = Night(NIGHT, outcome=outcome, decision=Decision(True, REASONS), fault="the disk is full")  # type: ignore[arg-type]
+    lines = told(night)
+    assert all(once(lines, reason.split(": ")[1]) for reason in REASONS)
+    assert lines[0] == ("the disk is full" if outcome == "failed" else f"{REASONS[1][5:]}; {REASONS[2][5:]}")
+
+
+def test_a_night_that_found_no_reason_tells_each_criterion_once() -> None:
+    reasons = tuple(line.replace("yes: ", "no: ") for line in REASONS)
+    lines = told(Night(NIGHT, outcome="skipped", decision=Decision(False, reasons)))
+    assert all(once(lines, reason.split(": ")[1]) for reason in reasons) and lines[-1] == "off: age"

@@ -1,0 +1,98 @@
+"""A night whose database is out of reach waits for it: as soon as it answers, the night goes on."""
+
+import sqlite3
+import subprocess
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from flows.prefect_server import address
+from pipeline.core.params import load
+from tests.support import month_project
+from tests.support.real_project import change, end, git, start
+
+NEW = [("where is the invoice of last month", "invoice"), ("the app shows no invoice at all", "invoice")]
+DOWN = "expected a SQLite file, found no db/tickets.db"
+QUERY = "SELECT * FROM tickets WHERE part = '{}' ORDER BY number"
+
+
+@pytest.fixture
+def root(tmp_path: Path, prefect_server: str) -> Path:
+    """The demo's rows in a database, which no stage's dependency is: DVC never knows that it changed."""
+    root = month_project.make(tmp_path)
+    (root / "db").mkdir()
+    with closing(sqlite3.connect(root / "db" / "tickets.db")) as base, base:
+        for part in ("train", "test", "unlabelled"):
+            rows = pd.read_csv(root / "data" / "demo" / f"{part}.csv").assign(part=part)
+            rows.reset_index(names="number").to_sql("tickets", base, if_exists="append", index=False)
+    parts = {part: [QUERY.format(part)] for part in ("train", "test", "unlabelled")}
+    change(
+        root,
+        ingest={"source": "sql", "url": "sqlite:///db/tickets.db", **parts},
+        refresh={"inbox": None},
+        retrain={"retries": 6, "retry_seconds": 1},
+    )
+    (root / ".gitignore").write_text((root / ".gitignore").read_text() + "/db\n")
+    git(root, "commit", "-q", "-am", "a database")
+    address(root / ".prefect").parent.mkdir()
+    address(root / ".prefect").write_text(prefect_server)
+    return root
+
+
+def night(root: Path, *, down: bool) -> subprocess.CompletedProcess[str]:
+    """`gleaner retrain`; where the database is down, it comes back after the first attempt that failed."""
+    here, away = root / "db", root / "db-away"
+    if not down:
+        return end(start(root, "gleaner", "retrain"))
+    here.rename(away)
+    process = start(root, "gleaner", "retrain")
+    seen: list[str] = []
+
+    def watch() -> None:
+        for line in process.stderr or ():
+            seen.append(line)
+            if "Retry" in line and away.exists():
+                away.rename(here)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    out = process.stdout.read() if process.stdout else ""
+    watcher.join(300)
+    return subprocess.CompletedProcess(process.args, process.wait(300), out, "".join(seen))
+
+
+@pytest.mark.slow
+def test_a_source_that_is_down_is_asked_again(root: Path) -> None:
+    first = night(root, down=False)
+    assert first.returncode == 0, first.stdout + first.stderr
+    with closing(sqlite3.connect(root / "db" / "tickets.db")) as base, base:
+        label = base.execute("SELECT intent FROM tickets WHERE part = 'train'").fetchone()[0]
+        rows = [(900 + i, text, label, "train") for i, (text, _) in enumerate(NEW)]
+        base.executemany("INSERT INTO tickets (number, text, intent, part) VALUES (?, ?, ?, ?)", rows)
+    second = night(root, down=True)  # ingest is up to date: it is the refresh that asks
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "texts: 2 new (2 labelled)" in second.stdout + second.stderr
+    assert DOWN in second.stderr
+    third = night(root, down=True)  # what arrived changed the inputs of ingest: it is the stage that asks
+    assert third.returncode == 0, third.stdout + third.stderr
+    assert DOWN in third.stderr
+    rows_read = pd.read_parquet(root / "data" / "ingest" / "train.parquet")["text"]
+    assert {text for text, _ in NEW} <= set(rows_read)
+    from tasks.registry import nights
+
+    told = nights.nights(root, load(root / "params.yaml"))
+    assert [row["outcome"] for row in told] == ["promoted", "skipped", "skipped"]
+
+
+@pytest.mark.slow
+def test_a_source_that_stays_down_ends_the_night_with_its_reason(root: Path) -> None:
+    change(root, retrain={"retries": 1, "retry_seconds": 0.5})
+    (root / "db").rename(root / "db-away")
+    done = end(start(root, "gleaner", "retrain"))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert done.stdout.startswith("failed\n  ingest.url: " + DOWN)
+    assert done.stderr.count("Retry 1/1 will start") == 1

@@ -1,0 +1,97 @@
+"""Overlays: comments survive, nothing is written unless all of it is right, and every example fits."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.commands.configure import configure
+from pipeline.core.errors import UserError
+from pipeline.core.params import load
+
+ROOT = Path(__file__).parents[3]
+EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+
+
+@pytest.fixture
+def params(tmp_path):
+    """A copy of params.yaml with every kind of mapping filled."""
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    (tmp_path / "full.yaml").write_text(
+        "ingest: {columns: {groups: {customer: customer}}, labels: {rename: {a: b}, drop: [c]}, seed: 3}\n"
+    )
+    configure(tmp_path / "full.yaml", tmp_path / "params.yaml")
+    return tmp_path / "params.yaml"
+
+
+def overlay(tmp_path, text):
+    (tmp_path / "overlay.yaml").write_text(text)
+    return tmp_path / "overlay.yaml"
+
+
+def test_values_change_and_everything_else_stays(tmp_path, params):
+    before = params.read_text().splitlines()
+    changed = configure(overlay(tmp_path, "finetune: {lr: 1e-5}\nreport: {title: New}\n"), params)
+    after = params.read_text().splitlines()
+    assert changed == ["finetune.lr", "report.title"]
+    assert load(params).finetune.lr == 1e-5
+    assert sum(old != new for old, new in zip(before, after, strict=True)) == 2
+    assert "# mean | cls" in params.read_text()
+
+
+def test_lists_and_free_form_mappings_are_replaced_whole(tmp_path, params):
+    text = "ingest: {columns: {groups: {age: Age}}, labels: {rename: {x: y}, drop: []}, group_bins: {age: [30]}}\n"
+    configure(overlay(tmp_path, text), params)
+    ingest = load(params).ingest
+    assert ingest.columns.groups == {"age": "Age"} and ingest.group_bins == {"age": [30]}
+    assert ingest.labels.rename == {"x": "y"} and ingest.labels.drop == []
+    assert ingest.columns.text == ["text"] and ingest.seed == 3  # what the overlay does not name stays
+
+
+def test_every_fault_is_named_by_its_path_and_nothing_is_written(tmp_path, params):
+    before = params.read_text()
+    with pytest.raises(UserError) as error:
+        configure(overlay(tmp_path, "ingest: {colums: {}, seed: x}\nfinetun: {}\ngate: 3\n"), params)
+    for path in ("ingest.colums:", "ingest.seed:", "finetun:", "gate:"):
+        assert any(line.startswith(path) for line in str(error.value).splitlines())
+    assert params.read_text() == before
+
+
+def test_the_data_folder_comes_from_the_option_or_the_environment(tmp_path, params, monkeypatch):
+    path = overlay(tmp_path, "ingest: {path: '${GLEANER_DATA}/x', train: ['${GLEANER_DATA}/y']}\n")
+    monkeypatch.setenv("GLEANER_DATA", "/from/environment")
+    configure(path, params)
+    assert load(params).ingest.path == "/from/environment/x"
+    configure(path, params, data="/from/option")
+    assert load(params).ingest.path == "/from/option/x" and load(params).ingest.train == ["/from/option/y"]
+
+
+def test_an_unset_data_folder_is_named(tmp_path, params, monkeypatch):
+    monkeypatch.delenv("GLEANER_DATA", raising=False)
+    with pytest.raises(UserError, match="GLEANER_DATA"):
+        configure(overlay(tmp_path, "ingest: {path: '${GLEANER_DATA}/x'}\n"), params)
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "a: [\n"])
+def test_an_overlay_that_is_no_mapping_is_refused(tmp_path, params, text):
+    with pytest.raises(UserError, match="overlay.yaml"):
+        configure(overlay(tmp_path, text), params)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_fits_params(params, example):
+    configure(example, params, data="/data")
+    assert load(params).ingest.path == f"/data/{example.stem}"
+
+
+def test_each_example_undoes_what_another_left(params):
+    alone = {}
+    fresh = params.read_text()
+    for example in EXAMPLES:
+        params.write_text(fresh)
+        configure(example, params, data="/data")
+        alone[example] = load(params).ingest
+    for example in EXAMPLES:
+        configure(example, params, data="/data")
+        assert load(params).ingest.columns == alone[example].columns
+        assert load(params).ingest.labels == alone[example].labels

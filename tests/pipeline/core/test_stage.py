@@ -1,0 +1,130 @@
+"""What every stage shares: how it starts, how it ends, and that nothing half-written has a final name."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.errors import UserError
+from pipeline.core.stage import crashed, progress, read_json, replace, withheld, write_json
+
+ROOT = Path(__file__).parents[3]
+
+
+def python(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *words], cwd=cwd, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_users_mistake_ends_as_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    done = python("-m", "pipeline.stages.ingest", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_metrics_of_an_earlier_run_are_gone_when_a_run_fails(tmp_path: Path) -> None:
+    own = (ROOT / "params.yaml").read_text().replace("path: data/demo ", "path: nowhere ")
+    (tmp_path / "params.yaml").write_text(own)
+    metrics = tmp_path / "data" / "ingest" / "metrics.json"
+    write_json({"rows": 1}, metrics)
+    assert python("-m", "pipeline.stages.ingest", cwd=tmp_path).returncode == 2
+    assert not metrics.exists()
+
+
+@pytest.mark.parametrize("module", ["ingest", "finetune", "pseudo_label", "evaluate", "export", "pretrain"])
+def test_importing_a_stage_does_nothing_and_loads_no_heavy_library(tmp_path: Path, module: str) -> None:
+    heavy = {"torch", "transformers", "sklearn"}
+    code = f"import sys, pipeline.stages.{module}; print(sorted({heavy!r} & set(sys.modules)))"
+    done = python("-c", code, cwd=tmp_path)
+    assert done.stdout.strip() == "[]", done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_write_that_breaks_off_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json({"old": 1}, path)
+
+    def fail(part: Path) -> None:
+        part.write_text("half")
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        replace(path, fail)
+    assert json.loads(path.read_text()) == {"old": 1}
+
+
+def test_two_processes_may_write_the_same_place_and_what_a_dead_one_left_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    (tmp_path / ".a.json.999999999.part").write_text("left by a process that was killed")
+
+    def write(part: Path) -> None:
+        part.write_text("mine")
+        python("-c", f"from pipeline.core.stage import *; write_json('theirs', Path({str(path)!r}))", cwd=tmp_path)
+        assert json.loads(path.read_text()) == "theirs"
+
+    replace(path, write)
+    assert path.read_text() == "mine"
+    assert [one.name for one in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    for name in ("first", "second"):
+        replace(folder, lambda part, name=name: (part.mkdir(), (part / name).touch()))  # type: ignore[misc]
+    assert [path.name for path in folder.iterdir()] == ["second"]
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_missing_output_of_an_earlier_stage_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="expected the output of an earlier stage"):
+        read_json(tmp_path / "none.json")
+
+
+def test_progress_hands_on_every_item(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(progress(iter([1, 2, 3]), "count", total=3)) == [1, 2, 3]
+    assert "count: " in capsys.readouterr().err
+
+
+def test_a_crash_tells_where_and_leaves_what_a_library_quotes_on_this_machine(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    code = (
+        "import runpy, sys, pipeline.stages.ingest\n"
+        "def run(params, paths):\n"
+        "    try:\n"
+        "        float('where is my parcel')\n"
+        "    except ValueError as error:\n"
+        "        raise KeyError('a text of a row') from error\n"
+        "sys.modules['pipeline.stages.ingest.run'].run = run\n"
+        "runpy.run_module('pipeline.stages.ingest', run_name='__main__', alter_sys=True)\n"
+    )
+    done = python("-c", code, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr and "line 6, in run" in done.stderr
+    assert "text of a row" not in done.stderr.replace("crash.txt, as it may quote a row", "")
+    assert "parcel" not in done.stderr
+    crash = tmp_path / "data" / "scratch" / "ingest" / "crash.txt"
+    assert f"KeyError: in {crash}" in done.stderr
+    assert "where is my parcel" in crash.read_text() and "KeyError: 'a text of a row'" in crash.read_text()
+    assert crash.stat().st_mode & 0o077 == 0
+
+
+def test_a_crash_of_the_system_is_told_in_full(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        (tmp_path / "none").read_text()
+    except OSError as error:
+        crashed(error, tmp_path / "crash.txt")
+    assert "No such file or directory" in capsys.readouterr().err
+
+
+def test_a_block_of_a_flow_keeps_what_a_library_quotes_to_this_machine(tmp_path: Path) -> None:
+    path = tmp_path / "crash.txt"
+    with pytest.raises(RuntimeError, match=f"^ValueError: in {path}, as it may quote a row$") as caught, withheld(path):
+        float("where is my parcel")
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__
+    assert "where is my parcel" in path.read_text()
+    with pytest.raises(UserError, match="^train.csv"), withheld(path):
+        raise UserError("train.csv: expected a header")

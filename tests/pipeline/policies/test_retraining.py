@@ -1,0 +1,70 @@
+"""A night trains when any criterion says so, and says why or why not."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.core.params import Retrain, load
+from pipeline.policies.drift import Comparison, Drift
+from pipeline.policies.retraining import Situation, decide
+
+ROOT = Path(__file__).parents[3]
+CALM = Drift((Comparison("texts", "none", 900, 80, 0.4, 0.51, 0.6),))
+MOVED = Drift(
+    (Comparison("texts", "drift", 900, 80, 0.001, 0.8, 0.6), Comparison("answers", "none", 900, 80, 0.3, 0.01, 0.1))
+)
+FEW = Drift((Comparison("texts", "insufficient", 900, 12),))
+
+
+def limits(**changes: Any) -> Retrain:
+    plain = {"min_new_labelled": 20, "min_new_rows": 100, "on_drift": True, "max_age_days": 30.0}
+    return load(ROOT / "params.yaml").retrain.model_copy(update=plain | changes)
+
+
+def found(**changes: Any) -> Situation:
+    plain: dict[str, Any] = {"champion": "3", "age_days": 4.0, "new_rows": 50, "new_labelled": 5, "drift": CALM}
+    return Situation(**plain | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"champion": None, "age_days": None}, "no champion yet"),
+        ({"new_labelled": 20}, "20 new labelled rows, 20 wanted"),
+        ({"new_rows": 100}, "100 new rows, 100 wanted"),
+        ({"drift": MOVED}, "texts: drift, separation 0.800 (drift from 0.6), p 0.0010, 80 new rows against 900"),
+        ({"age_days": 30.5}, "champion 30.5 days old, 30 allowed"),
+        ({"forced": True}, "asked for with --force"),
+        ({"unjudged": "4"}, "version 4 was registered, but never judged"),
+    ],
+)
+def test_one_reason_is_enough(changes: dict[str, Any], reason: str) -> None:
+    decision = decide(found(**changes), limits())
+    assert decision.train and decision.because == reason
+
+
+def test_without_a_reason_every_criterion_says_no() -> None:
+    decision = decide(found(), limits())
+    assert not decision.train
+    assert [line.split(":")[0] for line in decision.reasons] == ["no"] * 5
+    assert decision.because.startswith("version 3 is champion; 5 new labelled rows, 20 wanted; 50 new rows, 100 wanted")
+
+
+def test_too_few_rows_to_look_for_drift_are_told_as_such() -> None:
+    decision = decide(found(drift=FEW), limits())
+    assert not decision.train
+    assert "no: texts: insufficient, 12 new rows against 900" in decision.reasons
+
+
+def test_an_old_champion_stays_where_nothing_arrived() -> None:
+    decision = decide(found(age_days=99.0, new_rows=0, new_labelled=0, drift=None), limits())
+    assert not decision.train
+    assert "no: champion 99.0 days old, 30 allowed, but nothing new to learn from" in decision.reasons
+
+
+def test_a_criterion_that_is_off_justifies_nothing() -> None:
+    off = limits(min_new_labelled=None, min_new_rows=None, on_drift=False, max_age_days=None)
+    decision = decide(found(age_days=99.0, new_rows=999, new_labelled=999, drift=MOVED), off)
+    assert not decision.train
+    assert sum(line.startswith("off: ") for line in decision.reasons) == 4

@@ -1,0 +1,136 @@
+"""The audit of pseudo-labels, on rounds made by hand: what is counted, and what is left empty."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.core import table
+from pipeline.stages.pseudo_label import audit
+from pipeline.stages.pseudo_label.probe import Probe
+from pipeline.stages.pseudo_label.round_selection import Judgement
+from pipeline.stages.pseudo_label.rounds import Belief, Round
+from pipeline.stages.pseudo_label.teacher import Teacher
+
+LABELS = ["card", "=loan", "other"]
+TEACHER = Teacher(Probe(np.zeros((3, 2), np.float32), np.zeros(3, np.float32)), part=0.5)
+
+
+def made(rows: list[int], labels: list[int], prior: tuple[float, float, float] = (0.5, 0.3, 0.2)) -> Round:
+    """A round that took these pool rows."""
+    return Round(np.array(rows, int), np.array(labels, int), np.full(len(rows), 0.75), np.array(prior), TEACHER)
+
+
+ROUNDS = [made([], []), made([0, 2, 3, 5], [0, 0, 1, 1]), made([0, 1, 2, 3, 4], [0, 0, 0, 0, 1])]
+TRUTH = np.array([0, 0, 0, 1, 1, 2])
+JUDGED = Judgement(
+    "folds",
+    TRUTH,
+    np.array([[1, 1, 1, 1, 1, 1], [0, 0, 0, 1, 0, 0], [0, 0, 1, 1, 1, 0]]),
+    np.array([1.1, 0.8, 0.7]),
+    best=2,
+    belief=Belief(1.5, 0.6, 0.5),
+    names=True,
+    asked=np.arange(6),
+    logits=np.eye(3)[TRUTH],
+    agreement=0.71234,
+)
+NOTHING = Judgement(
+    "none: too few gold rows for folds",
+    *(TRUTH[:0], np.zeros((0, 0), int), np.zeros(0), 2, Belief(1, 0.5, 0.5), True, TRUTH[:0], np.zeros((0, 3)), 0.8),
+)
+POOL = pd.DataFrame({"group.region": ["a", "a", "a", "+b", "+b", "+b"], "group.age": ["old", None] * 3, "text": "?"})
+
+
+def test_precision_and_drift_by_round() -> None:
+    rounds = audit.by_round(ROUNDS, JUDGED, LABELS)
+    assert rounds["accepted"].tolist() == [0, 4, 5]
+    assert rounds["precision"].tolist() == pytest.approx([2 / 6, 4 / 6, 4 / 6], abs=1e-6)
+    assert rounds["drift"].tolist() == pytest.approx([np.nan, 0, 0.3], nan_ok=True)
+    assert rounds["brier"].tolist() == [1.1, 0.8, 0.7]
+    assert rounds["share.card"].tolist() == [0, 0.5, 0.8]
+    assert rounds["prior.=loan"].tolist() == [0.3] * 3
+    assert rounds["least_confidence"].tolist() == pytest.approx([np.nan, 0.75, 0.75], nan_ok=True)
+
+
+def test_precision_and_recall_of_each_class_in_each_round() -> None:
+    classes = audit.by_class(ROUNDS, JUDGED, LABELS)
+    assert len(classes) == 9
+    kept = classes[classes["round"] == 2].set_index("class")
+    assert kept["accepted"].tolist() == [4, 1, 0]
+    assert kept["held_out_rows"].tolist() == [3, 2, 1]
+    assert kept["called"].tolist() == [3, 3, 0]
+    assert kept["right"].tolist() == [2, 2, 0]
+    assert kept["precision"].tolist() == pytest.approx([2 / 3, 2 / 3, np.nan], abs=1e-6, nan_ok=True)
+    assert kept["recall"].tolist() == pytest.approx([2 / 3, 1, 0], abs=1e-6)
+    assert kept["prior"].tolist() == [0.5, 0.3, 0.2]
+
+
+def test_a_class_without_a_held_out_row_has_no_recall() -> None:
+    judged = replace(JUDGED, truth=TRUTH[:5], predicted=JUDGED.predicted[:, :5], asked=np.arange(5))
+    other = audit.by_class(ROUNDS, judged, LABELS).query("`class` == 'other'")
+    assert other["held_out_rows"].tolist() == [0, 0, 0]
+    assert other["recall"].isna().all()
+
+
+def test_accepted_rows_of_each_group_those_of_no_known_group_too() -> None:
+    groups = audit.by_group(ROUNDS[2], POOL)
+    assert sorted(groups.itertuples(index=False, name=None)) == [
+        ("age", "old", 3, 3, 1.0),
+        ("age", "unknown", 3, 2, round(2 / 3, 6)),
+        ("region", "+b", 3, 2, round(2 / 3, 6)),
+        ("region", "a", 3, 3, 1.0),
+    ]
+
+
+def test_no_group_attribute_gives_an_empty_table_with_its_columns() -> None:
+    assert audit.by_group(ROUNDS[2], POOL[["text"]]).columns.tolist() == [
+        *("attribute", "group", "pool", "accepted", "share")
+    ]
+
+
+def test_what_nothing_was_held_out_for_is_empty_not_zero() -> None:
+    classes = audit.by_class(ROUNDS, NOTHING, LABELS)
+    assert classes[["precision", "recall"]].isna().all(axis=None)
+    assert (classes[["held_out_rows", "called", "right"]] == 0).all(axis=None)
+    assert classes["accepted"].sum() == 9
+    assert audit.by_round(ROUNDS, NOTHING, LABELS)["precision"].isna().all()
+    assert "precision" not in audit.metrics(ROUNDS, 2, NOTHING, 6, ships_teacher=True)
+
+
+def test_one_round_alone_has_no_drift() -> None:
+    rounds = audit.by_round(ROUNDS[:1], NOTHING, LABELS)
+    assert rounds[["drift", "brier"]].isna().all(axis=None)
+    assert rounds["accepted"].tolist() == [0]
+
+
+def test_names_that_look_like_formulas_are_neutralised(tmp_path: Path) -> None:
+    audit.write(ROUNDS, 2, JUDGED, POOL, LABELS, tmp_path)
+    for name in ("rounds.csv", "classes.csv", "groups.csv"):
+        lines = (tmp_path / name).read_text().splitlines()
+        assert not [cell for line in lines for cell in line.split(",") if cell.startswith(("=", "+", "@"))]
+    classes = pd.read_csv(tmp_path / "classes.csv")
+    assert [table.as_written(label) for label in classes["class"][:3]] == LABELS
+    assert (tmp_path / "rounds.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_metrics_name_the_kept_round_and_what_its_precision_stands_on() -> None:
+    assert audit.metrics(ROUNDS, 2, JUDGED, 6, ships_teacher=True) == {
+        "pool": 6,
+        "accepted": 5,
+        "round": 2,
+        "judged_by": "folds",
+        "held_out_rows": 6,
+        "temperature": 1.5,
+        "trust": 0.6,
+        "words_part": 0.5,
+        "class_names_heard": True,
+        "names_first": False,
+        "agreement": 0.7123,
+        "doubted": False,
+        "ships_teacher": True,
+        "precision_without": round(2 / 6, 6),
+        "precision": round(4 / 6, 6),
+    }

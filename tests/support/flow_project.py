@@ -1,0 +1,137 @@
+"""A project of scripts that stand in for the stages, `gleaner` run in it, and what the run left in each store."""
+
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+
+from pipeline.core.params import to_yaml
+from tests.support.word_bundle import build
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+MEASURED = {
+    "accuracy": 0.9,
+    "accuracy_low": 0.8,
+    "accuracy_high": 0.95,
+    "macro_f1": 0.9,
+    "macro_f1_low": 0.8,
+    "macro_f1_high": 0.95,
+    "test_rows": 400,
+    "gain_over_probe": 0.1,
+    "calibration_error": 0.05,
+    "baseline": {"tfidf": {"accuracy": 0.6, "macro_f1": 0.5}, "probe": {"accuracy": None, "macro_f1": None}},
+}
+GROUPS = "attribute,group,class,rows,status,accuracy\ncustomer,new,,200,ok,0.91\ncustomer,old,,200,ok,0.89\n"
+SLEEP = 'python -c \'import time; a = time.time(); time.sleep(2); open("{0}", "w").write(f"{{a}} {{time.time()}}")\''
+LOOPBACK_ONLY = """
+import socket
+connect = socket.socket.connect
+def refuse(self, address):
+    if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+        open({log!r}, "a").write(f"{{address}}\\n")
+        raise OSError(f"only loopback is up: {{address}}")
+    return connect(self, address)
+socket.socket.connect = refuse
+"""
+
+
+def copy(stage: str, *files: str) -> dict[str, Any]:
+    """A stage that copies its inputs to its folder in data."""
+    outs = [f"data/{stage}/{Path(file).name}" for file in files]
+    return {"cmd": f"mkdir -p data/{stage} && cp -r {' '.join(files)} data/{stage}/", "deps": list(files), "outs": outs}
+
+
+def make(root: Path) -> Path:
+    """A git and DVC project whose stages take no time, but for two that could run one after the other."""
+    build(root / "given" / "bundle", {"money": [5, 0]}, ["refund", "delivery"])
+    (root / "given" / "evaluate").mkdir()
+    (root / "given" / "fairness").mkdir()
+    (root / "given" / "evaluate" / "metrics.json").write_text(json.dumps(MEASURED))
+    about = {"attributes": 1, "status": "ok", "customer.status": "ok", "customer.accuracy_gap": 0.02}
+    (root / "given" / "fairness" / "metrics.json").write_text(json.dumps(about))
+    (root / "given" / "fairness" / "groups.csv").write_text(GROUPS)
+    swapped = root / "data" / "counterfactual"  # no test row holds an identity term
+    swapped.mkdir(parents=True)
+    (swapped / "metrics.json").write_text(json.dumps({"axes": [], "status": "no terms"}))
+    stages = {
+        "ingest": copy("ingest", "params.yaml"),
+        "synonyms": {"cmd": SLEEP.format("synonyms"), "deps": ["data/ingest/params.yaml"], "outs": ["synonyms"]},
+        "back_translate": {"cmd": SLEEP.format("back"), "deps": ["data/ingest/params.yaml"], "outs": ["back"]},
+        "export": copy("export", "given/bundle", "synonyms", "back"),
+        "evaluate": copy("evaluate", "given/evaluate/metrics.json", "data/export/bundle"),
+        "fairness": copy(
+            "fairness", "given/fairness/metrics.json", "given/fairness/groups.csv", "data/evaluate/bundle"
+        ),
+    }
+    (root / "dvc.yaml").write_text(to_yaml({"stages": stages}))
+    (root / "pipeline").symlink_to(ROOT / "pipeline")
+    for name in ("params.yaml", "constraints.txt"):
+        (root / name).write_text((ROOT / name).read_text())
+    (root / ".gitignore").write_text("/data\n/mlruns\n/mlflow.db*\n/.prefect\n/store\n")
+    for command in (
+        ["git", "init", "-q"],
+        [f"{BIN}/dvc", "init", "-q"],
+        [f"{BIN}/dvc", "remote", "add", "-q", "-d", "near", "store"],
+    ):
+        subprocess.run(command, cwd=root, check=True)
+    return root
+
+
+def environment(root: Path) -> dict[str, str]:
+    """Only loopback is up, nothing of the user's own servers is known, and `gleaner` is the one beside the tests."""
+    place = root / ".loopback"
+    place.mkdir(exist_ok=True)
+    (place / "sitecustomize.py").write_text(LOOPBACK_ONLY.format(log=str(root / ".loopback" / "refused")))
+    unwanted = ("PREFECT", "MLFLOW")
+    known = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+    return known | {"PYTHONPATH": os.pathsep.join([str(place), str(ROOT)]), "COLUMNS": "120"}
+
+
+def gleaner(root: Path) -> subprocess.CompletedProcess[str]:
+    """Run the flow as a user does."""
+    return subprocess.run(
+        [f"{BIN}/gleaner", "run"],
+        cwd=root,
+        env=environment(root),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,  # the exit code is what most tests look at
+    )
+
+
+def outcomes(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """What the printed table says of each stage."""
+    return dict(re.findall(r"│ (\w+)\s+│ (ran|cached|restored|failed|not reached) ", done.stdout))
+
+
+def stored(root: Path, question: str) -> list[tuple[Any, ...]]:
+    """What Prefect's database holds after its server was stopped."""
+    with closing(sqlite3.connect(root / ".prefect" / "prefect.db")) as database:
+        return database.execute(question).fetchall()
+
+
+def last_states(root: Path) -> dict[str, str]:
+    """Name and state of each task of the last flow run in Prefect's database."""
+    last = "(SELECT id FROM flow_run ORDER BY start_time DESC LIMIT 1)"
+    return dict(stored(root, f"SELECT name, state_name FROM task_run WHERE flow_run_id = {last}"))
+
+
+def mlflow_runs(root: Path) -> list[Any]:
+    """The project's runs, newest first."""
+    client = MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
+    return list(client.search_runs([one.experiment_id for one in client.search_experiments()]))
+
+
+def versions(root: Path) -> int:
+    """How many model versions are registered."""
+    client = MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
+    return len(client.search_model_versions("name = 'gleaner-demo'"))  # the promotion log has versions of its own

@@ -1,0 +1,84 @@
+"""Promotion, rollback and a race of two promoters, with MLflow and Prefect both on PostgreSQL."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("psycopg", reason="psycopg is not installed")
+
+from flows import prefect_server
+from tasks.registry import connect, promotion_log
+from tests.support import postgres
+from tests.support.promoting import MODEL, champion, change, check_race, command, make, race, scored, texts, write
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.postgresql,
+    pytest.mark.skipif(postgres.programs() is None, reason="PostgreSQL is not installed (Debian: postgresql)"),
+]
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """A server with a database for MLflow and one for Prefect."""
+    with postgres.cluster() as found:
+        postgres.create(found, "mlflow", "prefect")
+        yield found
+
+
+@pytest.fixture(scope="module")
+def root(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project whose stores are both there: version 1 is champion, 2 is better."""
+    root = make(tmp_path_factory.mktemp("postgres") / "project")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (prefect_server.SETTINGS | {"PREFECT_HOME": str(root / ".prefect")}).items():
+            patch.setenv(name, value)
+        patch.setenv("MLFLOW_TRACKING_URI", f"postgresql+psycopg://{address}/mlflow")
+        patch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", f"postgresql+asyncpg://{address}/prefect")
+        patch.chdir(root)
+        change(root)
+        for right in (300, 340):
+            scored(root, right)
+        port = prefect_server.free_port()
+        process = prefect_server.start(port)
+        try:
+            prefect_server.wait(process, prefect_server.api_url(port))
+            patch.setenv("PREFECT_API_URL", prefect_server.api_url(port))
+            yield root
+        finally:
+            prefect_server.stop(process)
+
+
+def test_the_commands_promote_and_roll_back(root: Path, address: str) -> None:
+    done = command(root, "promote")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Promoted: gleaner-demo version 2 is champion, after version 1" in done.stdout and champion(root) == "2"
+    back = command(root, "rollback", "--reason", "too slow")
+    assert (back.returncode, champion(root)) == (0, "1") and "version 1 is champion, after version 2" in back.stdout
+    runs = postgres.ask(
+        address, "prefect", "SELECT split_part(name, ' ', 1), state_name FROM flow_run ORDER BY created"
+    )
+    assert runs == [("promote", "Promoted"), ("rollback", "RolledBack")]
+    assert postgres.ask(address, "prefect", "SELECT DISTINCT key FROM artifact ORDER BY key") == [
+        ("promotion",),
+        ("rollback",),
+    ]
+    stored = postgres.ask(address, "mlflow", "SELECT version FROM registered_model_aliases WHERE alias = 'champion'")
+    assert stored == [(1,)]
+    entries = promotion_log.read(connect(root), MODEL).entries
+    assert [(one.action, one.version) for one in entries] == [
+        ("initial", "1"),
+        ("promote", "2"),
+        ("rollback", "1"),
+    ]
+
+
+def test_promotions_raced_by_two_processes_have_one_winner_each(root: Path, address: str) -> None:
+    postgres.create(address, "race")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"postgresql+psycopg://{address}/race")
+        write(root, "test", texts("t", 400))
+        for right in range(100, 400, 50):
+            scored(root, right)
+        check_race(root, 2, 6, race(root, 2, 6))
