@@ -21,7 +21,7 @@ from pipeline.core.params import Params, load, read_yaml, validate
 from pipeline.core.stage import Paths, read_json, replace, write_json
 from pipeline.experiments import ablation, stage_cache
 from pipeline.experiments.ablation import FULL, Earned, Variant
-from pipeline.experiments.stage_runner import Ran, StageFailed, seconds_per_text, stages
+from pipeline.experiments.stage_runner import StageCost, StageFailed, seconds_per_text, stages
 from pipeline.mitigation import offset_selection
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def attempt(name: str, content: dict[str, Any], place: Path, held: "pd.DataFrame
     root = stage_cache.root_for(place / slug, place / "ingest", content, paths.scratch("embeddings"))
     moving = repr((params.mitigation, params.fairness)) if params.mitigation.offsets.budget is not None else ""
     asked = hashlib.sha256("".join([moving, *held["id"], *held["text"]]).encode()).hexdigest()[:16]
-    ran: list[Ran] = []
+    ran: list[StageCost] = []
     for stage in stages(LAST, FIRST):
         print(f"{place.name}, {'with everything' if name == FULL else name}: {stage}", flush=True)
         folder, one = stage_cache.bring(stage, root, kept)

@@ -17,7 +17,7 @@ from pipeline.core.params import load
 
 if TYPE_CHECKING:
     from tasks.dvc.store import Objects
-    from tasks.registry import Recorded
+    from tasks.registry import RegisteredVersion
 
 Facts = dict[str, Any]
 DIGESTS = {"data": "gleaner.data", "params": "gleaner.params", "dvc.lock": "gleaner.dvc_lock"}
@@ -44,7 +44,7 @@ def main(root: Path, wanted: str | None, as_json: bool) -> int:
     return 0
 
 
-def gather(root: Path, version: "Recorded", before: "Recorded | None", kept: "Objects") -> Facts:
+def gather(root: Path, version: "RegisteredVersion", before: "RegisteredVersion | None", kept: "Objects") -> Facts:
     """Everything about the version, and what lies between it and ``before``."""
     from tasks.registry.rebuild_commands import commands
     from tasks.registry.version_diff import difference

@@ -14,13 +14,13 @@ from pipeline.policies.promotion import Verdict
 
 if TYPE_CHECKING:
     from pipeline.policies.promotion.ledger import Entry, Ledger
-    from tasks.registry import Recorded
+    from tasks.registry import RegisteredVersion
 
 Facts = dict[str, Any]
 NEVER = "never judged"
 
 
-def judged(version: "Recorded", piece: Callable[[Callable[[], Any]], Any]) -> Facts:
+def judged(version: "RegisteredVersion", piece: Callable[[Callable[[], Any]], Any]) -> Facts:
     """The last judgement as plain data; ``piece`` gets what may be missing, and then gives None.
 
     Without one, how the version came into the log, where it did.
@@ -53,7 +53,7 @@ def outcome(entry: "Entry", ledger: "Ledger") -> str:
     return {"refuse": "refused"}.get(entry.action, entry.action)
 
 
-def stored(version: "Recorded", artifact: str) -> Verdict:
+def stored(version: "RegisteredVersion", artifact: str) -> Verdict:
     """The whole verdict, as the run of the version keeps it."""
     try:
         return promotion.from_json(json.loads(version.file(artifact)))

@@ -15,10 +15,12 @@ def main(root: Path, force: bool, now: datetime | None = None) -> int:
     with session(root) as flow_run:
         from flows.outcomes import night
         from flows.retrain import retrain
-        from tasks.prefect_states.user_error import got
+        from tasks.prefect_states.user_error import result_of
 
         with flow_run("retrain") as name:
-            found: night.Night = got(retrain.with_options(flow_run_name=name)(root, force, now, return_state=True))
+            found: night.Night = result_of(
+                retrain.with_options(flow_run_name=name)(root, force, now, return_state=True)
+            )
             print("\n".join([night.headline(found), *(f"  {line}" for line in night.told(found))]))
             print("".join(f"  not told: {line}\n" for line in found.unsent), end="")
     return found.exit_code

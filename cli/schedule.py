@@ -9,7 +9,7 @@ from typing import Any
 
 from cli.ui import prefect
 from flows import prefect_server
-from flows.crashed_runs import bury
+from flows.crashed_runs import mark_crashed_runs
 from pipeline.core.errors import UserError
 from pipeline.core.params import load, read_yaml
 
@@ -23,7 +23,7 @@ def main(root: Path) -> int:
         with prefect_server.interruptible(), prefect() as (url, own):
             ask(root, "work-pool", "create", pool, "--type", "process", "--overwrite")
             ask(root, "--no-prompt", "deploy", "--all")
-            if dead := bury(root, [str(one.get("name")) for one in deployments(root)]):
+            if dead := mark_crashed_runs(root, [str(one.get("name")) for one in deployments(root)]):
                 print(f"{dead} night(s) died with their machine or worker: marked as crashed")
             output = Path(os.environ["PREFECT_HOME"]) / "worker.log"
             worker = prefect_server.spawn(["prefect", "worker", "start", "--pool", pool, "--type", "process"], output)

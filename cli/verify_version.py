@@ -15,7 +15,7 @@ from pipeline.core.params import load
 
 if TYPE_CHECKING:
     from flows.verify import Verification
-    from tasks.registry import Recorded
+    from tasks.registry import RegisteredVersion
 
 STYLE = {"match": "green", "as recorded": "yellow", "differs": "red", "failed": "red"}
 
@@ -25,19 +25,19 @@ def main(root: Path, wanted: str | None, last: str | None) -> int:
     """Rebuild and compare; 0 match, 1 differs or broke, 2 on a user's mistake, 130 on Ctrl-C."""
     with session(root) as flow_run:
         from flows.verify import verify
-        from tasks.prefect_states.user_error import got
+        from tasks.prefect_states.user_error import result_of
 
         version = find(root, wanted, last)
         others = unlike(root, version)
         warn(others)
         with flow_run("verify") as name:
             flow = verify.with_options(flow_run_name=name)
-            found: Verification = got(flow(root, version.number, last, return_state=True))
+            found: Verification = result_of(flow(root, version.number, last, return_state=True))
     show(version, found, last, others)
     return found.exit_code
 
 
-def find(root: Path, wanted: str | None, last: str | None) -> "Recorded":
+def find(root: Path, wanted: str | None, last: str | None) -> "RegisteredVersion":
     """The version, once what can be wrong with the question is ruled out."""
     from tasks import registry
     from tasks.git.worktree import require_commit
@@ -50,7 +50,7 @@ def find(root: Path, wanted: str | None, last: str | None) -> "Recorded":
     return version
 
 
-def unlike(root: Path, version: "Recorded") -> list[str]:
+def unlike(root: Path, version: "RegisteredVersion") -> list[str]:
     """What of this machine is other than what the version was made with; nothing where that is not known."""
     from tasks.registry import ABOUT
     from tasks.registry.environment import environment, otherwise
@@ -68,7 +68,7 @@ def warn(others: list[str]) -> None:
         print("warning: bits may differ for that reason alone", file=sys.stderr)
 
 
-def show(version: "Recorded", found: "Verification", last: str | None, others: list[str]) -> None:
+def show(version: "RegisteredVersion", found: "Verification", last: str | None, others: list[str]) -> None:
     """Each stage, where it differs, and the answer in one line."""
     console = Console(highlight=False, soft_wrap=True)
     if found.stages:
@@ -86,7 +86,7 @@ def rows(found: "Verification") -> training.Rows:
     return [{"stage": stage.stage, "outcome": stage.how, "seconds": f"{stage.seconds:.1f}"} for stage in found.stages]
 
 
-def answer(version: "Recorded", found: "Verification", last: str | None) -> str:
+def answer(version: "RegisteredVersion", found: "Verification", last: str | None) -> str:
     """The verdict in words."""
     if found.fault:
         return found.fault

@@ -7,10 +7,10 @@ was leased is forgotten, the place stays taken, and every later night would be c
 from pathlib import Path
 from typing import Any
 
-from flows.night_lock import at_work
+from flows.night_lock import is_night_running
 
 
-def bury(root: Path, deployments: list[str]) -> int:
+def mark_crashed_runs(root: Path, deployments: list[str]) -> int:
     """Mark as crashed the runs of these deployments that seem to be at work while none is; how many there were.
 
     Call it before a worker is started: a run that a worker has in hand holds the project's lock only a little later.
@@ -20,7 +20,7 @@ def bury(root: Path, deployments: list[str]) -> int:
     from prefect.client.schemas.objects import StateType
     from prefect.states import Crashed
 
-    if at_work(root):
+    if is_night_running(root):
         return 0
     busy: Any = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
     state = filters.FlowRunFilter(state=filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=busy)))

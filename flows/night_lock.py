@@ -11,7 +11,7 @@ from pipeline.core.stage import Paths
 
 
 @contextmanager
-def alone(root: Path) -> Iterator[None]:
+def night_lock(root: Path) -> Iterator[None]:
     """A lock on the project for the block; it goes with the process, however that ends.
 
     Raises UserError where another night holds it.
@@ -32,10 +32,10 @@ def alone(root: Path) -> Iterator[None]:
         yield
 
 
-def at_work(root: Path) -> bool:
+def is_night_running(root: Path) -> bool:
     """Whether a night is at work in the project right now."""
     try:
-        with alone(root):
+        with night_lock(root):
             return False
     except UserError:
         return True

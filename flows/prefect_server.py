@@ -16,7 +16,7 @@ from types import FrameType
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-from tasks.processes.process import end, leashed
+from tasks.processes.process import bound_to_parent, end
 
 PATIENCE = 120.0  # seconds for a server to answer: the first start compiles its modules and creates its database
 SETTINGS = {
@@ -86,7 +86,7 @@ def spawn(command: list[str], output: Path) -> subprocess.Popen[bytes]:
     """
     with output.open("wb") as file:
         return subprocess.Popen(
-            leashed([sys.executable, "-m", *command]),
+            bound_to_parent([sys.executable, "-m", *command]),
             stdin=subprocess.PIPE,
             stdout=file,
             stderr=subprocess.STDOUT,

@@ -12,7 +12,7 @@ from prefect import flow, runtime
 from prefect.exceptions import TerminationSignal
 from prefect.states import Completed, Failed, State
 
-from flows.night_lock import alone
+from flows.night_lock import night_lock
 from flows.outcomes import night as nightly
 from flows.outcomes.night import Night, Result, because
 from flows.outcomes.training import Training
@@ -21,13 +21,13 @@ from flows.promote import promote
 from flows.train import train
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params, load
-from pipeline.core.stage import Paths, withheld
+from pipeline.core.stage import Paths, withhold_message
 from pipeline.labelling import arrivals
 from pipeline.policies import retraining
 from pipeline.policies.retraining import Situation
 from tasks import drift, notify, refresh, registry
-from tasks.prefect_states.retries import patience
-from tasks.prefect_states.user_error import got, told
+from tasks.prefect_states.retries import retry_options
+from tasks.prefect_states.user_error import as_failed_state, result_of
 from tasks.processes.process import Processes
 from tasks.refresh import Corrections
 from tasks.registry import nights
@@ -36,7 +36,7 @@ from tasks.stage import Outcome, run_stage, value
 
 
 @flow(name="retrain", persist_result=False)
-@told
+@as_failed_state
 def retrain(root: Path, force: bool = False, now: datetime | None = None) -> State:
     """Refresh, take corrections in, look for drift, decide, train, promote, record and tell."""
     root = root.resolve()
@@ -56,10 +56,10 @@ def retrain(root: Path, force: bool = False, now: datetime | None = None) -> Sta
 def recorded(root: Path, params: Params, night: Night, force: bool) -> None:
     """The night, alone in its project, with a record of its own in MLflow; a user's mistake is kept in ``night``."""
     name, number = runtime.flow_run.name, str(runtime.flow_run.id)
-    with alone(root), registry.run(root, params, name, number) as opened:
+    with night_lock(root), registry.run(root, params, name, number) as opened:
         night.crashed_before = nights.begin(root, params, opened, night.now)
         try:
-            with withheld(Paths(root).scratch("retrain") / "crash.txt"):
+            with withhold_message(Paths(root).scratch("retrain") / "crash.txt"):
                 night.outcome = work(root, params, night, opened, force)
         except UserError as error:
             night.fault, night.mistake = str(error), True
@@ -77,7 +77,7 @@ def work(root: Path, params: Params, night: Night, opened: registry.Run, force: 
     """Everything that a night does, step by step."""
     take_in(root, params, night, opened)
     champion = nights.champion(root, params)
-    night.drift = got(drift.look(root, params, champion, return_state=True)) if champion else None
+    night.drift = result_of(drift.look(root, params, champion, return_state=True)) if champion else None
     night.found = situation(root, params, night, champion, force)
     night.decision = retraining.decide(night.found, params.retrain)
     return learn(root, night, champion) if night.decision.train else "skipped"
@@ -86,23 +86,23 @@ def work(root: Path, params: Params, night: Night, opened: registry.Run, force: 
 def take_in(root: Path, params: Params, night: Night, opened: registry.Run) -> None:
     """Bring ingest up to date with what is there, then let new texts and corrections in."""
     refresh.check_whole(root, params)
-    options = patience(params, lambda _task, _run, state: from_outside(params, state))
+    options = retry_options(params, lambda _task, _run, state: from_outside(params, state))
     with Processes() as processes:
         state = run_stage.with_options(name="ingest", task_run_name="ingest", **options)(
             "ingest", root, processes, opened.curve, return_state=True
         )
-    stage: Outcome = got(state)
+    stage: Outcome = result_of(state)
     if not stage.done:
         if stage.user_error:
             raise UserError(stage.said.removeprefix("error: "))
         raise RuntimeError("the stage ingest failed")
-    night.texts = got(refresh.refresh.with_options(**options)(root, params, night.now, return_state=True))
+    night.texts = result_of(refresh.refresh.with_options(**options)(root, params, night.now, return_state=True))
     versions = nights.numbers(root, params)
     corrected = refresh.feedback.with_options(**options)(root, params, night.now, versions, return_state=True)
-    taken: Corrections = got(corrected)
+    taken: Corrections = result_of(corrected)
     night.corrections = taken.taken
     if len(taken.rows):
-        night.errors = got(drift.error_counts(root, params, taken.rows, return_state=True))
+        night.errors = result_of(drift.error_counts(root, params, taken.rows, return_state=True))
 
 
 def from_outside(params: Params, state: Any) -> bool:
@@ -129,7 +129,7 @@ def situation(root: Path, params: Params, night: Night, champion: Champion | Non
 def learn(root: Path, night: Night, champion: Champion | None) -> Result:
     """Train, gate and register, then let the new version challenge the champion."""
     name = nights.training(night.now)
-    training: Training = got(train.with_options(flow_run_name=name)(root, return_state=True))
+    training: Training = result_of(train.with_options(flow_run_name=name)(root, return_state=True))
     night.training = training
     if training.fault or not all(stage.done for stage in training.stages):
         said = next(
@@ -151,7 +151,7 @@ def learn(root: Path, night: Night, champion: Champion | None) -> Result:
 def close(params: Params, night: Night, opened: registry.Run) -> None:
     """Tell what the night came to, and record it."""
     title = f"{params.registry.model}: {nightly.headline(night)}"
-    patient = patience(params, notify.passing)
+    patient = retry_options(params, notify.passing)
     night.unsent = notify.tell(params.notify, patient, nightly.events(night), title, "\n".join(nightly.told(night)))
     night.announced = True
     opened.failed = night.outcome == "failed"

@@ -17,8 +17,8 @@ from pipeline.core.params import load
 from pipeline.labelling import arrivals
 from pipeline.policies.gate import Verdict
 from tasks import registry
-from tasks.gate import judge
-from tasks.prefect_states.retries import patience
+from tasks.gate import decide_gate
+from tasks.prefect_states.retries import retry_options
 from tasks.processes.process import Processes
 from tasks.stage import Outcome, graph, run_stage, value
 
@@ -37,13 +37,13 @@ def train(root: Path) -> State:
             opened.failed = True
             return Failed(message="not every stage is up to date", data=Training(stages))
         publish_metrics(root)
-        judged = judge(root, params.gate, return_state=True)
+        judged = decide_gate(root, params.gate, return_state=True)
         verdict: Verdict = value(judged)
         opened.verdict(verdict)
         publish_verdict(verdict)
         if not judged.is_completed():
             return Failed(name="Refused", message=f"the gate says {verdict.status}", data=Training(stages, verdict))
-        register = registry.register.with_options(**patience(params, registry.is_passing))
+        register = registry.register.with_options(**retry_options(params, registry.is_passing))
         registered = register(root, params, opened, return_state=True)
         if not registered.is_completed():
             opened.failed = True

@@ -62,7 +62,7 @@ def verify(root: Path, number: str, last: str | None) -> State:
 
 
 def stages(
-    version: registry.Recorded, project: Path, root: Path, last: str | None, processes: Processes
+    version: registry.RegisteredVersion, project: Path, root: Path, last: str | None, processes: Processes
 ) -> Iterator[Rebuilt]:
     """The served bundle, then each stage in graph order, up to ``last`` or the first that is not what it was."""
     done = outcome(check_served(version, root, return_state=True))

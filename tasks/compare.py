@@ -11,14 +11,14 @@ from prefect.cache_policies import NO_CACHE
 from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
-from pipeline.core.stage import Paths, withheld
+from pipeline.core.stage import Paths, withhold_message
 from pipeline.policies import promotion
 from pipeline.policies.promotion import Case, Model, Rows
 from tasks.dvc import store
 from tasks.dvc.lock_file import md5_of
-from tasks.prefect_states.user_error import told
+from tasks.prefect_states.user_error import as_failed_state
 from tasks.registry import bundles, lookup, promotion_log
-from tasks.registry.lookup import Recorded
+from tasks.registry.lookup import RegisteredVersion
 from tasks.registry.store import connect
 
 TEST = "data/ingest/test.parquet"
@@ -30,14 +30,14 @@ class Pair:
     """A challenger and the champion that it wants to follow."""
 
     model: str
-    champion: Recorded
-    challenger: Recorded
+    champion: RegisteredVersion
+    challenger: RegisteredVersion
     named: bool  # by number, not by the alias
     notes: tuple[str, ...] = ()
 
 
 @task(name="choose", task_run_name="choose", cache_policy=NO_CACHE, persist_result=False)
-@told
+@as_failed_state
 def choose(root: Path, params: Params, number: str | None) -> Pair:
     """Challenger (by default the alias) and champion; UserError when there are no two to compare."""
     client, model = connect(root), params.registry.model
@@ -62,7 +62,7 @@ def choose(root: Path, params: Params, number: str | None) -> Pair:
 
 
 @task(name="compare", task_run_name="compare", cache_policy=NO_CACHE, persist_result=False)
-@told
+@as_failed_state
 def compare(root: Path, params: Params, pair: Pair) -> Case:
     """Both answer the challenger's own test rows, less those that the champion knows; their bundles are checked."""
     test, md5 = test_rows(root, pair.challenger)
@@ -89,16 +89,16 @@ def compare(root: Path, params: Params, pair: Pair) -> Case:
     return Case(pair.model, champion, challenger, answered, about)
 
 
-def answers(version: Recorded, rows: pd.DataFrame, batch_size: int, scratch: Path) -> tuple[Model, list[str]]:
+def answers(version: RegisteredVersion, rows: pd.DataFrame, batch_size: int, scratch: Path) -> tuple[Model, list[str]]:
     """What a version answers to each row, after every byte of its bundle was checked."""
     scratch.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=scratch) as folder, withheld(scratch / "crash.txt"):
+    with TemporaryDirectory(dir=scratch) as folder, withhold_message(scratch / "crash.txt"):
         bundle = bundles.fetch(version, Path(folder))
         labels, found = promotion.answers(bundle, rows, batch_size, scratch / "answers")
         return Model(version.number, version.run, bundles.seal_of(bundle), labels), found
 
 
-def test_rows(root: Path, version: Recorded) -> tuple[pd.DataFrame, str]:
+def test_rows(root: Path, version: RegisteredVersion) -> tuple[pd.DataFrame, str]:
     """The labelled test rows that a version was registered with, and the MD5 of their file."""
     lock = version.lock_or_none()
     md5 = md5_of(lock, TEST) if lock else None
@@ -111,7 +111,7 @@ def test_rows(root: Path, version: Recorded) -> tuple[pd.DataFrame, str]:
     return rows[rows["label"].notna()].reset_index(drop=True), md5
 
 
-def known_rows(root: Path, version: Recorded) -> list[pd.DataFrame] | None:
+def known_rows(root: Path, version: RegisteredVersion) -> list[pd.DataFrame] | None:
     """The gold rows that a version was trained and tuned on; None when they cannot be had any more."""
     lock = version.lock_or_none()
     digests = {path: md5_of(lock, path) for path in KNOWN} if lock else {}

@@ -15,13 +15,13 @@ from pipeline.models import classifier
 from pipeline.models.embeddings import embed
 from pipeline.policies import drift
 from pipeline.policies.drift import Drift
-from tasks.prefect_states.user_error import told
+from tasks.prefect_states.user_error import as_failed_state
 from tasks.registry import bundles, connect, lookup, nights
 from tasks.registry.nights import Champion
 
 
 @task(name="drift", task_run_name="drift", cache_policy=NO_CACHE, persist_result=False)
-@told
+@as_failed_state
 def look(root: Path, params: Params, champion: Champion) -> Drift | None:
     """Compare what arrived since the last training with what the champion learned from; None if nothing arrived.
 
@@ -74,7 +74,7 @@ def predicted(model: classifier.Classifier, texts: list[str]) -> list[str]:
 
 
 @task(name="error counts", task_run_name="error counts", cache_policy=NO_CACHE, persist_result=False)
-@told
+@as_failed_state
 def error_counts(root: Path, params: Params, corrections: pd.DataFrame) -> dict[str, tuple[int, int]]:
     """How many of the corrected texts each version was asked about, and how many of those it got wrong.
 

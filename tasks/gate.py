@@ -12,7 +12,7 @@ from pipeline.policies import gate as policy
 
 
 @task(name="gate", task_run_name="gate", cache_policy=NO_CACHE, persist_result=False)
-def judge(root: Path, limits: Gate) -> State:
+def decide_gate(root: Path, limits: Gate) -> State:
     """Hold what was measured of test rows, groups and swapped terms against the limits; all but a pass is a failure."""
     paths = Paths(root)
     evaluated, groups, swapped = (

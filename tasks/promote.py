@@ -16,7 +16,7 @@ from pipeline.policies.promotion import Case, Verdict
 from pipeline.policies.promotion.ledger import Entry, Judged, Ledger
 from tasks.compare import Pair
 from tasks.git.lineage import digest
-from tasks.prefect_states.user_error import told
+from tasks.prefect_states.user_error import as_failed_state
 from tasks.registry import promotion_log, runs
 from tasks.registry.store import connect
 
@@ -53,7 +53,7 @@ class Promotion:
 
 
 @task(name="judge", task_run_name="judge", cache_policy=NO_CACHE, persist_result=False)
-@told
+@as_failed_state
 def judge(root: Path, params: Params, pair: Pair, case: Case, flow_run: str) -> Promotion:
     """The verdict, entered in the promotion log; a promotion takes effect by being the first.
 
@@ -173,7 +173,7 @@ def lost(pair: Pair, ledger: Ledger, entered: Entry | None, verdict: Verdict | N
 @task(name="set alias", task_run_name="set alias", cache_policy=NO_CACHE, persist_result=False)
 def set_alias(root: Path, model: str) -> str:
     """Let the alias show what the log says; the champion that it shows then."""
-    return str(promotion_log.show(connect(root), model).champion)
+    return str(promotion_log.sync_champion_alias(connect(root), model).champion)
 
 
 @task(name="page", task_run_name="page", cache_policy=NO_CACHE, persist_result=False)

@@ -16,7 +16,7 @@ from tasks.dvc.lock_file import Lock, outputs, sources
 from tasks.dvc.store import Objects, made, objects
 from tasks.git.worktree import link_untracked
 from tasks.processes.process import Processes
-from tasks.registry.lookup import Recorded
+from tasks.registry.lookup import RegisteredVersion
 from tasks.registry.store import flatten, is_number
 from tasks.stage import last_words, reproduce
 
@@ -46,7 +46,7 @@ class Rebuilt:
 
 
 @task(name=SERVED, task_run_name=SERVED, cache_policy=NO_CACHE, persist_result=False)
-def check_served(version: Recorded, root: Path) -> State:
+def check_served(version: RegisteredVersion, root: Path) -> State:
     """Compare the bundle that the registry serves with the one that its dvc.lock recorded, file by file.
 
     A manifest that was changed along with the file that it lists passes every check on load; not this one.

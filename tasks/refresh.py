@@ -25,11 +25,11 @@ from pipeline.sources import arrived
 from tasks.dvc import store
 from tasks.git import command
 from tasks.inbox import ASIDE, clear, folder_of, read_all, waiting
-from tasks.prefect_states.user_error import told
+from tasks.prefect_states.user_error import as_failed_state
 
 
 @dataclass(frozen=True)
-class Taken:
+class IntakeCounts:
     """What came of one inbox: counts only."""
 
     files: int = 0
@@ -60,13 +60,13 @@ class Taken:
 class Corrections:
     """Corrections taken in, and each version's answers to the texts of those whose right label was accepted."""
 
-    taken: Taken
+    taken: IntakeCounts
     rows: pd.DataFrame  # id, text, label, version of every correction that holds, known ones included
 
 
 @task(name="refresh", task_run_name="refresh", cache_policy=NO_CACHE, persist_result=False)
-@told
-def refresh(root: Path, params: Params, now: datetime) -> Taken:
+@as_failed_state
+def refresh(root: Path, params: Params, now: datetime) -> IntakeCounts:
     """Take in what lies in the inbox, or what the database or dataset gives by now; new rows only."""
     paths, ingest = Paths(root), params.ingest
     adopt(root, params)
@@ -85,7 +85,7 @@ def refresh(root: Path, params: Params, now: datetime) -> Taken:
 
 
 @task(name="feedback", task_run_name="feedback", cache_policy=NO_CACHE, persist_result=False)
-@told
+@as_failed_state
 def feedback(root: Path, params: Params, now: datetime, versions: set[str]) -> Corrections:
     """Take in corrections of the model's answers as gold labels; ``versions`` are the registered ones."""
     ingest, own = params.ingest, params.feedback
@@ -107,21 +107,21 @@ def feedback(root: Path, params: Params, now: datetime, versions: set[str]) -> C
 
 def judge_all(
     tables: dict[Path, pd.DataFrame], there: Known, params: Params, inbox: Path | str | None
-) -> tuple[pd.DataFrame, Taken, pd.DataFrame]:
+) -> tuple[pd.DataFrame, IntakeCounts, pd.DataFrame]:
     """New rows of all files together, the counts, and every row that holds; what is set aside is written first."""
     if not tables:
-        return pd.DataFrame(), Taken(), pd.DataFrame(columns=["id", "text", "label", "version"])
+        return pd.DataFrame(), IntakeCounts(), pd.DataFrame(columns=["id", "text", "label", "version"])
     rows = pd.concat(tables.values(), ignore_index=True)
     judged: Intake = arrivals.judge(rows, there, params.ingest)
     aside = Counter(judged.aside["reason"])
     write_aside(judged.aside, inbox)
     new = arrivals.to_write(judged.new)
     labelled = int(judged.new["label"].notna().sum())
-    taken = Taken(len(tables), 0, len(new), labelled, judged.known, dict(aside))
+    taken = IntakeCounts(len(tables), 0, len(new), labelled, judged.known, dict(aside))
     return new, taken, rows[~rows.index.isin(judged.aside.index)]
 
 
-def taken_with(taken: Taken, unreadable: dict[Path, str], left: int) -> Taken:
+def taken_with(taken: IntakeCounts, unreadable: dict[Path, str], left: int) -> IntakeCounts:
     """The counts with the files that could not be read, and with what was left in the inbox."""
     return replace(taken, files=taken.files + len(unreadable), unreadable=len(unreadable), left=left)
 
@@ -194,9 +194,9 @@ def commit(files: list[str], root: Path) -> None:
 
 def ask_git(root: Path, *words: str) -> str:
     """What git says; UserError with the line that tells its fault where it fails. It needs no name to be set."""
-    named = command.ask(root, "config", "user.email").stdout
+    named = command.try_git(root, "config", "user.email").stdout
     own = [] if named else ["-c", "user.name=gleaner", "-c", "user.email=gleaner@localhost"]
-    done = command.ask(root, *own, *words)
+    done = command.try_git(root, *own, *words)
     if done.returncode:
         lines = ((done.stderr.strip() or done.stdout.strip()).decode(errors="replace") or "no reason").splitlines()
         said = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[-1])

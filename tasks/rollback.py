@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
 from pipeline.policies.promotion.ledger import Action
-from tasks.prefect_states.user_error import told
+from tasks.prefect_states.user_error import as_failed_state
 from tasks.registry import bundles, lookup, promotion_log
 from tasks.registry.store import connect
 
@@ -34,7 +34,7 @@ class Rollback:
 
 
 @task(name="roll back", task_run_name="roll back", cache_policy=NO_CACHE, persist_result=False)
-@told
+@as_failed_state
 def move_back(root: Path, params: Params, to: str | None, why: str, flow_run: str) -> Rollback:
     """Enter in the log that an earlier champion is champion again, after every byte of its bundle was checked."""
     client, model = connect(root), params.registry.model

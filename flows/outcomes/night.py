@@ -16,7 +16,7 @@ from pipeline.policies.retraining import Decision, Situation
 if TYPE_CHECKING:
     from flows.outcomes.training import Training
     from tasks.promote import Promotion
-    from tasks.refresh import Taken
+    from tasks.refresh import IntakeCounts
 
 Result = Literal["promoted", "refused", "skipped", "failed"]
 
@@ -27,8 +27,8 @@ class Night:
 
     now: datetime
     outcome: Result = "failed"
-    texts: "Taken | None" = None
-    corrections: "Taken | None" = None
+    texts: "IntakeCounts | None" = None
+    corrections: "IntakeCounts | None" = None
     errors: dict[str, tuple[int, int]] = field(default_factory=dict)  # version: corrections it was asked about, wrong
     drift: Drift | None = None
     found: Situation | None = None

@@ -58,17 +58,17 @@ def main(run: Callable[..., Metrics], *shared: str) -> None:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except Exception as error:  # noqa: BLE001  whatever it is, it may quote a row
-        crashed(error, paths.scratch(stage) / "crash.txt")
+        report_crash(error, paths.scratch(stage) / "crash.txt")
         raise SystemExit(1) from None
 
 
-def crashed(error: Exception, path: Path) -> None:
+def report_crash(error: Exception, path: Path) -> None:
     """Tell on stderr where an error came from, and no more of its message than `told` does."""
     lines = ["Traceback (most recent call last):\n", *traceback.format_tb(error.__traceback__)]
-    print("".join(lines) + told(error, path), file=sys.stderr)
+    print("".join(lines) + describe_crash(error, path), file=sys.stderr)
 
 
-def told(error: Exception, path: Path) -> str:
+def describe_crash(error: Exception, path: Path) -> str:
     """The type of an error and where its message is: in a file that stays on this machine.
 
     What stages and flows print ends in Prefect's database, and libraries quote the value that they could not take: in
@@ -86,14 +86,14 @@ def told(error: Exception, path: Path) -> str:
 
 
 @contextmanager
-def withheld(path: Path) -> Iterator[None]:
+def withhold_message(path: Path) -> Iterator[None]:
     """For a block of a flow that handles texts: of an error that is no user's mistake, what `told` tells is left."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001  whatever it is, it may quote a row
-        raise RuntimeError(told(error, path)).with_traceback(error.__traceback__) from None
+        raise RuntimeError(describe_crash(error, path)).with_traceback(error.__traceback__) from None
 
 
 def write_json(content: Any, path: Path) -> None:

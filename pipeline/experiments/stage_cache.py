@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.core.params import read_yaml, to_yaml
 from pipeline.core.stage import Paths, read_json, write_json
-from pipeline.experiments.stage_runner import PROJECT, Ran, run_stage, share_embeddings, share_terms
+from pipeline.experiments.stage_runner import PROJECT, StageCost, run_stage, share_embeddings, share_terms
 from pipeline.mitigation.offsets import Offsets
 
 RAN = "ran.json"  # written last: an output without it was never finished
@@ -31,7 +31,7 @@ def root_for(folder: Path, ingest: Path, content: dict[str, Any], vectors: Path)
     return folder
 
 
-def bring(stage: str, root: Path, kept: Path) -> tuple[Path, Ran]:
+def bring(stage: str, root: Path, kept: Path) -> tuple[Path, StageCost]:
     """The output of a stage for this root, run if ``kept`` has none for the same inputs; linked into the root.
 
     Raises what `run_stage` raises.
@@ -46,7 +46,7 @@ def bring(stage: str, root: Path, kept: Path) -> tuple[Path, Ran]:
         os.replace(output, place)
         write_json(asdict(ran), place / RAN)
     link(output, place)
-    return place, Ran(**read_json(place / RAN))
+    return place, StageCost(**read_json(place / RAN))
 
 
 def key(stage: str, root: Path) -> str:

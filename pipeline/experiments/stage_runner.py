@@ -30,7 +30,7 @@ SPEED_ROWS = 2048  # texts that are embedded to see how long one takes; with few
 
 
 @dataclass(frozen=True)
-class Ran:
+class StageCost:
     """What a stage that ended well cost."""
 
     seconds: float
@@ -52,7 +52,7 @@ def stages(last: str, first: str | None = None, project: Path = PROJECT) -> list
     return names[names.index(first) if first else 0 : names.index(last) + 1]
 
 
-def run_stage(stage: str, root: Path) -> Ran:
+def run_stage(stage: str, root: Path) -> StageCost:
     """Run one stage in ``root`` as a process of its own; its output goes to ``<stage>.log`` there.
 
     Raises UserError with the stage's own line for a user's mistake, StageFailed for anything else.
@@ -70,7 +70,7 @@ def run_stage(stage: str, root: Path) -> Ran:
         mistake = code == 2 and last.startswith("error: ")
         raise UserError(last.removeprefix("error: ")) if mistake else StageFailed(f"{stage}, exit code {code}: {last}")
     counts = [(int(texts), int(known)) for texts, known in LOOKED_UP.findall(said)]
-    return Ran(seconds, sum(texts for texts, _ in counts), sum(known for _, known in counts))
+    return StageCost(seconds, sum(texts for texts, _ in counts), sum(known for _, known in counts))
 
 
 def share_embeddings(root: Path, store: Path) -> None:

@@ -8,15 +8,15 @@ from pathlib import Path
 ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
 
 
-def told(root: Path, *words: str, env: dict[str, str] | None = None, said: bytes | None = None) -> bytes:
+def run_git(root: Path, *words: str, env: dict[str, str] | None = None, said: bytes | None = None) -> bytes:
     """What git answers; RuntimeError with its own words when it cannot."""
-    done = ask(root, *words, env=env, said=said)
+    done = try_git(root, *words, env=env, said=said)
     if done.returncode:
         raise RuntimeError(f"git {words[0]}: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout
 
 
-def ask(
+def try_git(
     root: Path, *words: str, env: dict[str, str] | None = None, said: bytes | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git; an exit code of 0 tells that it could."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.params import Params, read_yaml
-from tasks.git.command import ask
+from tasks.git.command import try_git
 from tasks.git.patch import changes
 
 
@@ -34,7 +34,7 @@ def digest(content: Any) -> str:
 
 def git(root: Path, params: Params) -> dict[str, str]:
     """Commit, and whether anything differs from it; dvc.lock, which a run writes itself, has a tag of its own."""
-    answer = ask(root, "rev-parse", "--verify", "HEAD")
+    answer = try_git(root, "rev-parse", "--verify", "HEAD")
     if answer.returncode:
         why = answer.stderr.decode(errors="replace").strip().splitlines()
         return {"gleaner.git_commit": f"none: {why[0]}", "gleaner.git_dirty": "unknown"}

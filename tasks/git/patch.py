@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params, read_yaml
 from tasks.dvc.lock_file import FOLDERS, SETTINGS, code
-from tasks.git.command import ask, told
+from tasks.git.command import run_git, try_git
 
 # Whatever the user's git is set to show, this is what `git apply` reads.
 PLAIN = ("--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv", "--no-relative", "--no-renames")
@@ -40,24 +40,24 @@ def changes(root: Path, params: Params) -> Changes:
 
     The user's index and objects stay as they are: git works on copies in a temporary folder.
     """
-    if ask(root, "rev-parse", "--verify", "HEAD").returncode:
+    if try_git(root, "rev-parse", "--verify", "HEAD").returncode:
         return Changes()
     wanted = [*FOLDERS, *SETTINGS, *(path for path in code(read_yaml(root / "dvc.lock")) if path.endswith(".py"))]
     with TemporaryDirectory() as folder:
         own = apart(root, Path(folder))
-        told(root, "read-tree", "HEAD", env=own)
+        run_git(root, "read-tree", "HEAD", env=own)
         every = ("-z", "--cached", "--others", "--exclude-standard")
-        listed = told(root, "ls-files", *every, "--", *wanted, *unwanted(params), env=own)
-        told(root, "update-index", "-z", "--add", "--remove", "--stdin", env=own, said=listed)
-        patch = told(root, "diff", "--cached", *PLAIN, *PREFIXES, "HEAD", env=own)
-        files = names(told(root, "diff", "--cached", *NAMES, "HEAD", env=own))
-    tracked = names(told(root, "diff", *NAMES, "HEAD", "--", "."))
+        listed = run_git(root, "ls-files", *every, "--", *wanted, *unwanted(params), env=own)
+        run_git(root, "update-index", "-z", "--add", "--remove", "--stdin", env=own, said=listed)
+        patch = run_git(root, "diff", "--cached", *PLAIN, *PREFIXES, "HEAD", env=own)
+        files = names(run_git(root, "diff", "--cached", *NAMES, "HEAD", env=own))
+    tracked = names(run_git(root, "diff", *NAMES, "HEAD", "--", "."))
     return Changes(patch, files, tuple(path for path in tracked if path not in {*files, "dvc.lock"}))
 
 
 def require_clean(root: Path, params: Params) -> None:
     """Raise UserError unless what stands in the working tree is what its commit holds."""
-    commit = ask(root, "rev-parse", "--verify", "HEAD")
+    commit = try_git(root, "rev-parse", "--verify", "HEAD")
     differing = changes(root, params).all
     if commit.returncode == 0 and not differing:
         return
@@ -79,7 +79,7 @@ def unwanted(params: Params) -> list[str]:
 
 def apart(root: Path, folder: Path) -> dict[str, str]:
     """Settings by which git reads the user's objects and writes nothing but in ``folder``."""
-    objects = (root / told(root, "rev-parse", "--git-path", "objects").decode().strip()).resolve()
+    objects = (root / run_git(root, "rev-parse", "--git-path", "objects").decode().strip()).resolve()
     (folder / "objects").mkdir()
     return {
         "GIT_INDEX_FILE": str(folder / "index"),

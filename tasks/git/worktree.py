@@ -15,7 +15,7 @@ from tempfile import mkdtemp
 
 from pipeline.core.errors import UserError
 from pipeline.core.stage import Paths
-from tasks.git.command import ask, told
+from tasks.git.command import run_git, try_git
 
 TREE, HELD = "tree", "held"
 QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false")  # `dvc install` adds a checkout hook
@@ -66,9 +66,9 @@ def checked_out(root: Path, version: Snapshot) -> Iterator[Path]:
 
 def require_commit(root: Path, title: str, commit: str) -> None:
     """Raise UserError unless the commit of the version that messages call ``title`` can be checked out."""
-    if ask(root, "rev-parse", "--git-dir").returncode:
+    if try_git(root, "rev-parse", "--git-dir").returncode:
         raise UserError(f"{root}: expected a git repository to check {title} out from, found none; run it there")
-    if ask(root, "cat-file", "-e", f"{commit}^{{commit}}").returncode:
+    if try_git(root, "cat-file", "-e", f"{commit}^{{commit}}").returncode:
         raise UserError(
             f"{title}: expected its commit {commit} in this repository, found none; fetch it "
             f"(`git fetch origin {commit}`)"
@@ -77,10 +77,12 @@ def require_commit(root: Path, title: str, commit: str) -> None:
 
 def fill(root: Path, version: Snapshot, place: Path) -> Path:
     """Check the commit out, apply the patch, and put the recorded files and DVC's settings over it."""
-    told(root, *QUIET, "worktree", "add", "--detach", str(place / TREE), version.commit)
+    run_git(root, *QUIET, "worktree", "add", "--detach", str(place / TREE), version.commit)
     if version.patch:
-        told(place / TREE, "apply", "--whitespace=nowarn", "-", said=version.patch)
-    inside = told(root, "rev-parse", "--show-prefix").decode().strip()  # the project may be a folder of its repository
+        run_git(place / TREE, "apply", "--whitespace=nowarn", "-", said=version.patch)
+    inside = (
+        run_git(root, "rev-parse", "--show-prefix").decode().strip()
+    )  # the project may be a folder of its repository
     project = place / TREE / inside
     for name, content in version.files.items():
         (project / name).write_bytes(content)
@@ -102,7 +104,7 @@ def clear_abandoned(root: Path, home: Path) -> None:
 
 def remove(root: Path, place: Path) -> None:
     """Take the worktree away, and git's note of it."""
-    ask(root, "worktree", "remove", "--force", "--force", str(place / TREE))
+    try_git(root, "worktree", "remove", "--force", "--force", str(place / TREE))
     shutil.rmtree(place, ignore_errors=True)
 
 

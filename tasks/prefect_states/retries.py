@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.core.params import Params
 
 
-def patience(params: Params, passing: Callable[[Any, Any, Any], bool]) -> dict[str, Any]:
+def retry_options(params: Params, passing: Callable[[Any, Any, Any], bool]) -> dict[str, Any]:
     """Options of a Prefect task: so many retries, each after twice the pause of the one before.
 
     ``passing`` is asked with the task, its run and the failed state whether trying again may help.

@@ -12,7 +12,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def told(work: Callable[P, T]) -> Callable[P, T]:
+def as_failed_state(work: Callable[P, T]) -> Callable[P, T]:
     """What a task or a flow runs; its UserError becomes the data of a state Failed, for `got` to raise again."""
 
     @wraps(work)
@@ -25,7 +25,7 @@ def told(work: Callable[P, T]) -> Callable[P, T]:
     return run
 
 
-def got(state: State) -> Any:
+def result_of(state: State) -> Any:
     """What a task or a flow handed over with its state; what it raised is raised again."""
     found = state.result(raise_on_failure=False)
     if isinstance(found, BaseException):

@@ -58,7 +58,7 @@ class Processes:
             if not self._open:
                 raise Stopped(f"not started: {' '.join(command)}")
             process = subprocess.Popen(
-                leashed(command),
+                bound_to_parent(command),
                 cwd=folder,
                 env={**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.PIPE,
@@ -81,7 +81,7 @@ class Processes:
         return code
 
 
-def leashed(command: list[str]) -> list[str]:
+def bound_to_parent(command: list[str]) -> list[str]:
     """The command as it has to be started, with a pipe as stdin, to end when this process does."""
     return [sys.executable, "-I", "-S", kill_with_parent.__file__, *command]
 

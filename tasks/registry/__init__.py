@@ -3,7 +3,7 @@
 The only folder that talks to MLflow's stores; tasks/registry/served_model.py is loaded by MLflow itself.
 """
 
-from tasks.registry.lookup import Recorded, baseline, find, known
+from tasks.registry.lookup import RegisteredVersion, all_versions, baseline, find
 from tasks.registry.nights import ARRIVALS
 from tasks.registry.runs import ABOUT, BATCH, Run, run
 from tasks.registry.store import connect, experiment, flatten, store
@@ -14,17 +14,17 @@ __all__ = [
     "ARRIVALS",
     "BATCH",
     "SERVING",
-    "Recorded",
+    "RegisteredVersion",
     "Run",
     "Version",
     "aliases",
+    "all_versions",
     "baseline",
     "connect",
     "experiment",
     "find",
     "flatten",
     "is_passing",
-    "known",
     "pins",
     "push",
     "register",

@@ -6,12 +6,12 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.core.errors import UserError
 from pipeline.models import classifier
-from tasks.registry.lookup import Recorded
+from tasks.registry.lookup import RegisteredVersion
 
 SEAL = "gleaner.manifest"  # tag of a version: SHA-256 of its bundle's manifest
 
 
-def fetch(chosen: Recorded, folder: Path) -> Path:
+def fetch(chosen: RegisteredVersion, folder: Path) -> Path:
     """Copy the bundle of a version into ``folder`` and check every byte of it; UserError tells what was changed.
 
     The manifest has the digest of each file, and the version the digest of the manifest: a model that was replaced

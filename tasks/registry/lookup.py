@@ -28,7 +28,7 @@ MADE_OF = ("gleaner.git_commit", "gleaner.git_dirty", "gleaner.dvc_lock", "glean
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RegisteredVersion:
     """A registered version. Its methods raise UserError that names the piece when its run did not record it."""
 
     client: MlflowClient
@@ -148,9 +148,9 @@ class Recorded:
             self.client.set_model_version_tag(self.model, self.number, key, value)
 
 
-def find(root: Path, params: Params, wanted: str | None) -> Recorded:
+def find(root: Path, params: Params, wanted: str | None) -> RegisteredVersion:
     """The version of this number or alias; without one, the champion. UserError when there is none such."""
-    versions = known(root, params)
+    versions = all_versions(root, params)
     if not versions:
         raise UserError(f"{params.registry.model}: expected a registered version, found none; run `gleaner run`")
     wanted = wanted or "champion"
@@ -161,7 +161,7 @@ def find(root: Path, params: Params, wanted: str | None) -> Recorded:
     return chosen[0]
 
 
-def numbered(client: MlflowClient, model: str, number: str) -> Recorded:
+def numbered(client: MlflowClient, model: str, number: str) -> RegisteredVersion:
     """The version of this number; UserError names those that there are when there is none such."""
     try:
         found = client.get_model_version(model, number)
@@ -171,7 +171,7 @@ def numbered(client: MlflowClient, model: str, number: str) -> Recorded:
         numbers = sorted(int(one.version) for one in client.search_model_versions(f"name = '{model}'"))
         there = f"one of {', '.join(map(str, numbers))}" if numbers else "a registered version, and there is none"
         raise UserError(f"{model}: expected {there}, found {number}; see `gleaner history`") from None
-    return recorded(client, found, found.aliases)
+    return to_registered_version(client, found, found.aliases)
 
 
 def alias(client: MlflowClient, model: str, name: str) -> str | None:
@@ -180,7 +180,7 @@ def alias(client: MlflowClient, model: str, name: str) -> str | None:
     return None if found is None else str(found)
 
 
-def known(root: Path, params: Params) -> list[Recorded]:
+def all_versions(root: Path, params: Params) -> list[RegisteredVersion]:
     """All registered versions, oldest first. Makes no store where there is none."""
     if store(root) == own_store(root) and not (root / "mlflow.db").exists():
         return []
@@ -191,20 +191,20 @@ def known(root: Path, params: Params) -> list[Recorded]:
     found = []
     for version in client.search_model_versions(f"name = '{model}'"):
         own = [alias for alias, number in aliases.items() if str(number) == str(version.version)]
-        found.append(recorded(client, version, own))
+        found.append(to_registered_version(client, version, own))
     return sorted(found, key=lambda one: int(one.number))
 
 
-def recorded(client: MlflowClient, version: ModelVersion, aliases: Iterable[str]) -> Recorded:
+def to_registered_version(client: MlflowClient, version: ModelVersion, aliases: Iterable[str]) -> RegisteredVersion:
     """A version as MLflow describes it; a search leaves its aliases out."""
     when = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
     number, run = str(version.version), str(version.run_id)
-    return Recorded(client, version.name, number, tuple(sorted(aliases)), dict(version.tags), run, when)
+    return RegisteredVersion(client, version.name, number, tuple(sorted(aliases)), dict(version.tags), run, when)
 
 
-def baseline(root: Path, params: Params, version: Recorded) -> Recorded | None:
+def baseline(root: Path, params: Params, version: RegisteredVersion) -> RegisteredVersion | None:
     """What a version is compared with: the champion, or, for the champion, the version before; None for the first."""
-    versions = known(root, params)
+    versions = all_versions(root, params)
     champion = next((one for one in versions if "champion" in one.aliases), None)
     if champion is not None and champion.number != version.number:
         return champion

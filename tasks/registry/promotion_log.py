@@ -162,9 +162,9 @@ def standing(client: MlflowClient, model: str) -> Standing:
     if not ledger.reigns and alias is not None:
         reason = f"version {alias} was champion before there was a promotion log"
         append(client, model, entry("adopted", alias, None, reason, ""))
-        return Standing(show(client, model), where(client, model)[0], f"{reason}: entered")
+        return Standing(sync_champion_alias(client, model), where(client, model)[0], f"{reason}: entered")
     if alias != ledger.champion and shown != str(ledger.moved):
-        show(client, model)
+        sync_champion_alias(client, model)
         text = (
             f"the alias {ALIAS} stood at {alias or 'none'}, the promotion log says {ledger.champion}: "
             "a promotion had been cut off in between; the alias is set"
@@ -179,7 +179,7 @@ def begin(client: MlflowClient, model: str, number: str, flow_run: str) -> Ledge
     if found.ledger.champion is not None:
         return found.ledger
     append(client, model, entry("initial", number, None, "the first version that passed the gate", flow_run))
-    return show(client, model)
+    return sync_champion_alias(client, model)
 
 
 def where(client: MlflowClient, model: str) -> tuple[str | None, str | None]:
@@ -194,7 +194,7 @@ def where(client: MlflowClient, model: str) -> tuple[str | None, str | None]:
     return None if found is None else str(found), known.tags.get(SHOWN)
 
 
-def show(client: MlflowClient, model: str) -> Ledger:
+def sync_champion_alias(client: MlflowClient, model: str) -> Ledger:
     """Set the alias to the log's champion until both agree, whoever else does so at the same time."""
     while True:
         ledger = read(client, model)

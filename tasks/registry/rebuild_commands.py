@@ -6,9 +6,9 @@ from shlex import quote
 
 from tasks.dvc.lock_file import Entry, Lock, order, outputs, sources
 from tasks.dvc.store import Objects
-from tasks.git.command import told
+from tasks.git.command import run_git
 from tasks.git.worktree import require_commit
-from tasks.registry.lookup import Recorded
+from tasks.registry.lookup import RegisteredVersion
 from tasks.registry.runs import PATCH
 from tasks.registry.store import own_store, store
 
@@ -16,7 +16,7 @@ FILES = ("params.yaml", "dvc.lock")
 KEPT = "recorded"  # the folder for what MLflow holds, and the name of the remote that outputs come from
 
 
-def commands(root: Path, version: Recorded, kept: Objects) -> list[str]:
+def commands(root: Path, version: RegisteredVersion, kept: Objects) -> list[str]:
     """Shell commands, to be run one after the other where the new folder is to be, in Gleaner's environment.
 
     The last one says so when what was rebuilt is what was recorded, bit for bit. Raises UserError when the commit is
@@ -25,10 +25,12 @@ def commands(root: Path, version: Recorded, kept: Objects) -> list[str]:
     require_commit(root, version.title, version.commit)
     lock, patched = version.lock(), bool(version.patch())
     folder = f"{version.model}-{version.number}"
-    inside = told(root, "rev-parse", "--show-prefix").decode().strip()  # the project may be a folder of its repository
+    inside = (
+        run_git(root, "rev-parse", "--show-prefix").decode().strip()
+    )  # the project may be a folder of its repository
     up = "../" * inside.count("/")
     enter = [f"cd {quote(inside)}"] if inside else []
-    top = told(root, "rev-parse", "--show-toplevel").decode().strip()
+    top = run_git(root, "rev-parse", "--show-toplevel").decode().strip()
     return [
         f"git clone --quiet --no-checkout {quote(top)} {quote(folder)}",
         f"cd {quote(folder)}",
@@ -43,7 +45,7 @@ def commands(root: Path, version: Recorded, kept: Objects) -> list[str]:
     ]
 
 
-def download(root: Path, version: Recorded) -> list[str]:
+def download(root: Path, version: RegisteredVersion) -> list[str]:
     """What the run recorded, into a folder. A store that the environment names is not named here: it may hold a key."""
     own = store(root) == own_store(root)
     return [
@@ -52,7 +54,7 @@ def download(root: Path, version: Recorded) -> list[str]:
     ]
 
 
-def encoder(root: Path, version: Recorded) -> list[str]:
+def encoder(root: Path, version: RegisteredVersion) -> list[str]:
     """A link to the encoder, where params name a folder inside the project that git may not hold."""
     about = version.params()["encoder"]
     if about["source"] != "path" or os.path.isabs(about["name"]):
@@ -61,7 +63,7 @@ def encoder(root: Path, version: Recorded) -> list[str]:
     return [f"[ -e {name} ] || {{ mkdir -p {quote(os.path.dirname(about['name']) or '.')}; ln -s {given} {name}; }}"]
 
 
-def run(root: Path, version: Recorded, lock: Lock, kept: Objects) -> list[str]:
+def run(root: Path, version: RegisteredVersion, lock: Lock, kept: Objects) -> list[str]:
     """Every stage anew; one whose raw data git does not hold as it was starts from its recorded outputs."""
     missing = {path for path, entry in sources(lock).items() if not in_git(root, version.commit, entry)}
     reads = {name: {dep["path"] for dep in stage.get("deps", [])} for name, stage in lock["stages"].items()}
@@ -82,6 +84,6 @@ def in_git(root: Path, commit: str, entry: Entry) -> bool:
     path = entry["path"]
     if os.path.isabs(path) or ".." in Path(path).parts:
         return False
-    listed = told(root, "ls-tree", "-r", "-l", "-z", commit, "--", path).split(b"\0")
+    listed = run_git(root, "ls-tree", "-r", "-l", "-z", commit, "--", path).split(b"\0")
     sizes = [int(line.split(b"\t")[0].split()[3]) for line in listed if line]
     return (len(sizes), sum(sizes)) == (entry.get("nfiles", 1), entry["size"])

@@ -6,7 +6,7 @@ from typing import Any
 
 from tasks.dvc.lock_file import Entry, Lock, code, outputs, sources
 from tasks.dvc.store import Objects
-from tasks.registry.lookup import Recorded
+from tasks.registry.lookup import RegisteredVersion
 from tasks.registry.store import flatten
 
 Pair = tuple[Any, Any]  # what it was and what it is; None: it was not there
@@ -37,7 +37,7 @@ class Difference:
     metrics: dict[str, Pair]
 
 
-def difference(before: Recorded, after: Recorded, kept: Objects) -> Difference:
+def difference(before: RegisteredVersion, after: RegisteredVersion, kept: Objects) -> Difference:
     """What changed from one version to another. UserError when a run did not record its params or its dvc.lock."""
     old, new = before.lock(), after.lock()
     return Difference(

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from prefect.states import Scheduled
 
-from flows.night_lock import at_work
+from flows.night_lock import is_night_running
 from pipeline.core.params import load
 from tasks.registry import nights
 from tests.support import month_project
@@ -121,11 +121,11 @@ def test_a_night_begins_when_it_is_due_and_a_second_one_is_cancelled_meanwhile(r
 def test_a_night_that_died_with_its_machine_is_in_the_way_of_no_other(root: Path, client: Any) -> None:
     with schedule(root) as (served, _):
         number = ask(client)
-        until(lambda: client.read_flow_run(number).state.is_running() and at_work(root))
+        until(lambda: client.read_flow_run(number).state.is_running() and is_night_running(root))
         for process in [psutil.Process(served.pid), *psutil.Process(served.pid).children(recursive=True)]:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        until(lambda: not at_work(root))
+        until(lambda: not is_night_running(root))
     assert client.read_flow_run(number).state.is_running()  # nobody was left to tell the server
     with schedule(root) as (_, log):
         assert "1 night(s) died with their machine or worker: marked as crashed" in log.read_text()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.night_lock import alone
+from flows.night_lock import night_lock
 from flows.prefect_server import address
 from tests.support import night_project as project
 from tests.support.hooks import hook
@@ -53,7 +53,7 @@ def test_a_night_that_cannot_even_begin_is_told(root: Path, harm: Callable[[Path
 
 @pytest.mark.slow
 def test_a_night_that_finds_another_one_at_work_is_told(root: Path) -> None:
-    with hook() as (place, posted), alone(root):
+    with hook() as (place, posted), night_lock(root):
         change(root, notify={"to": [f"json://{place}/x"], "on": ["failed"]})
         done = command(root, "gleaner", "retrain")
     assert done.returncode == 2, done.stdout + done.stderr

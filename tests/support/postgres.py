@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 
 from flows.prefect_server import free_port
-from tasks.processes.process import leashed
+from tasks.processes.process import bound_to_parent
 
 USER = "gleaner"  # of the database
 SYSTEM_USER = "postgres"  # PostgreSQL refuses to be run by root; Debian's package brings this one
@@ -49,7 +49,7 @@ def cluster() -> Iterator[str]:
     options = ["-h", "127.0.0.1", "-p", str(port), "-k", str(folder), "-c", "fsync=off"]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
-            leashed(as_user([f"{bin_}/postgres", "-D", str(data), *options])),
+            bound_to_parent(as_user([f"{bin_}/postgres", "-D", str(data), *options])),
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=log,

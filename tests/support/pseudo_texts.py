@@ -7,7 +7,7 @@ import pandas as pd
 
 from pipeline.core.params import PseudoLabel
 from pipeline.stages.pseudo_label import round_selection, words
-from pipeline.stages.pseudo_label.rounds import Belief, Round, label_in_rounds
+from pipeline.stages.pseudo_label.rounds import Round, TeacherEstimate, label_in_rounds
 from pipeline.stages.pseudo_label.spread import spread
 from pipeline.stages.pseudo_label.teacher import Seeds, Teacher, Texts
 from pipeline.stages.pseudo_label.views import View, as_they_are
@@ -15,7 +15,7 @@ from pipeline.stages.pseudo_label.views import View, as_they_are
 OWN = 30  # words that only one class uses
 COMMON = 300  # words that all classes use
 LENGTH = 12  # of a text, in words
-BELIEF = Belief(temperature=1.0, trust=0.8, part=0.5)  # in a teacher that is neither new nor perfect
+BELIEF = TeacherEstimate(temperature=1.0, trust=0.8, part=0.5)  # in a teacher that is neither new nor perfect
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -51,7 +51,7 @@ class Toy:
     truth: np.ndarray
     classes: int
 
-    def rounds(self, params: PseudoLabel, belief: Belief = BELIEF) -> list[Round]:
+    def rounds(self, params: PseudoLabel, belief: TeacherEstimate = BELIEF) -> list[Round]:
         """All rounds over the spread that the params say."""
         around = spread(np.concatenate([self.seeds.texts.vectors, self.pool.vectors]), self.classes, params)
         return label_in_rounds(self.seeds, self.pool, around, self.classes, belief, params)

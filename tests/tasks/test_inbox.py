@@ -13,7 +13,7 @@ from prefect.logging import disable_run_logger
 
 from pipeline.core.errors import UserError
 from tasks import inbox, refresh
-from tasks.refresh import Taken
+from tasks.refresh import IntakeCounts
 from tests.support import night_project as project
 
 NIGHT = datetime(2026, 11, 24, 2, tzinfo=UTC)
@@ -26,8 +26,8 @@ def outside_a_flow() -> Iterator[None]:
         yield
 
 
-def night(root: Path) -> Taken:
-    found: Taken = refresh.refresh.fn(root, project.params(root), NIGHT)
+def night(root: Path) -> IntakeCounts:
+    found: IntakeCounts = refresh.refresh.fn(root, project.params(root), NIGHT)
     return found
 
 
@@ -50,7 +50,7 @@ def test_a_file_that_is_still_being_written_waits_for_the_next_night(tmp_path: P
     writer.start()
     begun.wait()
     during = night(root)
-    assert not over.is_set() and during == Taken(left=1)
+    assert not over.is_set() and during == IntakeCounts(left=1)
     assert "1 left in the inbox (empty, still being written, or a folder)" in during.line("texts")
     writer.join()
     after = night(root)
@@ -68,7 +68,7 @@ def test_what_is_left_in_an_inbox_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     (root / "inbox" / "texts" / "dangling.csv").symlink_to("nowhere")
     taken = night(root)
     assert (taken.files, taken.new, taken.left) == (1, len(ROWS), 3)
-    assert night(root) == Taken(left=3)  # what was taken and set aside is none of it
+    assert night(root) == IntakeCounts(left=3)  # what was taken and set aside is none of it
     assert {path.name for path in (root / "inbox" / "texts").iterdir()} == {
         "empty.csv",
         "folder",

@@ -7,7 +7,7 @@ import pytest
 from prefect.states import State
 
 from tasks import notify
-from tasks.prefect_states.retries import patience
+from tasks.prefect_states.retries import retry_options
 from tests.support.hooks import hook, mailbox
 
 ROOT = Path(__file__).parents[2]
@@ -65,8 +65,8 @@ def test_a_refusal_is_a_failure_that_may_pass() -> None:
 
 def test_pauses_double(params: Any) -> None:
     changed = params({"retrain": {"retries": 3, "retry_seconds": 10.0}})
-    assert patience(changed, notify.passing)["retry_delay_seconds"] == [10, 20, 40]
-    assert patience(params({"retrain": {"retries": 0}}), notify.passing)["retries"] == 0
+    assert retry_options(changed, notify.passing)["retry_delay_seconds"] == [10, 20, 40]
+    assert retry_options(params({"retrain": {"retries": 0}}), notify.passing)["retries"] == 0
 
 
 @pytest.mark.slow

@@ -75,8 +75,8 @@ import os, signal, sys
 sys.path[:0] = [{repository!r}]
 from pathlib import Path
 from tests.support import promoting
-from tasks.registry import log
-log.show = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+from tasks.registry import promotion_log
+promotion_log.sync_champion_alias = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 root = Path({root!r})
 promoting.promote(root, promoting.change(root))
 """

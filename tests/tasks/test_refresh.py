@@ -19,7 +19,7 @@ from pipeline.labelling import arrivals
 from pipeline.sources import arrived
 from tasks import inbox
 from tasks import refresh as tasks
-from tasks.refresh import Taken
+from tasks.refresh import IntakeCounts
 from tests.support import night_project as project
 
 NIGHT = datetime(2026, 11, 24, 2, tzinfo=UTC)
@@ -36,8 +36,8 @@ def outside_a_flow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def refresh(root: Path, days: float = 0) -> Taken:
-    found: Taken = handed(tasks.refresh.fn(root, project.params(root), NIGHT + timedelta(days=days)))
+def refresh(root: Path, days: float = 0) -> IntakeCounts:
+    found: IntakeCounts = handed(tasks.refresh.fn(root, project.params(root), NIGHT + timedelta(days=days)))
     return found
 
 
@@ -66,7 +66,7 @@ def test_new_rows_become_one_immutable_file_that_dvc_and_git_know(tmp_path: Path
     assert "Arrivals: 2026-11-24T02-00-00.parquet" in project.git(root, "log", "--format=%s")
     assert not project.git(root, "status", "--porcelain")
     assert [path.name for path in (root / "inbox" / "texts" / "taken").iterdir()] == ["2026-11-24T02-00-00-monday.csv"]
-    assert refresh(root, days=1) == Taken()
+    assert refresh(root, days=1) == IntakeCounts()
     assert list((root / "arrivals").glob("*.parquet")) == [file]
 
 
@@ -181,7 +181,7 @@ def test_a_kill_between_any_two_steps_changes_nothing(
     assert not project.git(root, "status", "--porcelain")
     assert len(list((root / "inbox" / "texts" / "set-aside").glob("rows-*.csv"))) == 1
     assert sorted(path.name[20:] for path in (root / "inbox" / "texts" / "taken").iterdir()) == ["a.csv", "b.csv"]
-    assert refresh(root, days=2) == Taken()
+    assert refresh(root, days=2) == IntakeCounts()
 
 
 def test_only_the_pointer_of_what_arrived_is_committed(tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ classes that can be told apart from those that cannot.
 import numpy as np
 
 from pipeline.core.params import PseudoLabel
-from pipeline.stages.pseudo_label.rounds import Belief, label_in_rounds
+from pipeline.stages.pseudo_label.rounds import TeacherEstimate, label_in_rounds
 from pipeline.stages.pseudo_label.scores import margin
 from pipeline.stages.pseudo_label.teacher import Seeds
 from pipeline.stages.pseudo_label.views import View
 
 
-def calls(lesson: Seeds, view: View, classes: int, belief: Belief, params: PseudoLabel) -> np.ndarray | None:
+def calls(lesson: Seeds, view: View, classes: int, belief: TeacherEstimate, params: PseudoLabel) -> np.ndarray | None:
     """The classes that vectors alone and words alone give each row of the pool after a round 1, (2, pool rows).
 
     Each round teaches both views the same labels: after the first they have agreed on least. None where there is no

@@ -8,7 +8,7 @@ import pandas as pd
 
 from pipeline.core.params import PseudoLabel
 from pipeline.core.stage import progress
-from pipeline.stages.pseudo_label.rounds import Belief, Round, first, label_in_rounds
+from pipeline.stages.pseudo_label.rounds import Round, TeacherEstimate, first, label_in_rounds
 from pipeline.stages.pseudo_label.teacher import Seeds, Texts
 from pipeline.stages.pseudo_label.views import See, View
 
@@ -91,7 +91,7 @@ def starts(exams: list[Exam], classes: int, params: PseudoLabel, part: float = 0
     return [(exam.asked, [first(exam.seeds, exam.view.pool, classes, params, part)]) for exam in exams]
 
 
-def sit(exams: list[Exam], classes: int, belief: Belief, params: PseudoLabel) -> list[Run]:
+def sit(exams: list[Exam], classes: int, belief: TeacherEstimate, params: PseudoLabel) -> list[Run]:
     """The rounds of each exam."""
     return [
         (exam.asked, label_in_rounds(exam.seeds, exam.view.pool, exam.view.spread, classes, belief, params))

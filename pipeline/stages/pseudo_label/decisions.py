@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.core.params import PseudoLabel
 from pipeline.stages.pseudo_label import agreement
-from pipeline.stages.pseudo_label.rounds import Belief
+from pipeline.stages.pseudo_label.rounds import TeacherEstimate
 from pipeline.stages.pseudo_label.scores import clearly_better, loss, skill
 from pipeline.stages.pseudo_label.teacher import Seeds
 from pipeline.stages.pseudo_label.views import View
@@ -29,8 +29,8 @@ def is_few(held: int, params: PseudoLabel) -> bool:
 
 
 def consult(
-    lesson: Seeds, view: View, classes: int, belief: Belief, params: PseudoLabel
-) -> tuple[Belief, float | None, bool]:
+    lesson: Seeds, view: View, classes: int, belief: TeacherEstimate, params: PseudoLabel
+) -> tuple[TeacherEstimate, float | None, bool]:
     """What the views say where held-out rows are few: who leads round 1, how far they agree, and whether too little.
 
     They are asked after a round 1 that all seeds led, and it is too little without a second view. If it is enough,
@@ -47,7 +47,7 @@ def consult(
     return belief, agreed, doubted
 
 
-def names_lead(lesson: Seeds, view: View, classes: int, belief: Belief, params: PseudoLabel) -> bool:
+def names_lead(lesson: Seeds, view: View, classes: int, belief: TeacherEstimate, params: PseudoLabel) -> bool:
     """Whether the views agree on clearly more rows of the pool after a round 1 that names led than all seeds.
 
     With one view alone names lead: the caller has asked held-out rows whether they are able to.

@@ -24,7 +24,7 @@ from pipeline.stages.pseudo_label.cross_validation import (
     sit,
     starts,
 )
-from pipeline.stages.pseudo_label.rounds import Belief
+from pipeline.stages.pseudo_label.rounds import TeacherEstimate
 from pipeline.stages.pseudo_label.scores import brier, clearly_better, skill
 from pipeline.stages.pseudo_label.selection import gold_shares
 from pipeline.stages.pseudo_label.teacher import Seeds
@@ -42,7 +42,7 @@ class Judgement:
     predicted: np.ndarray  # (rounds, held-out rows) class numbers, round 0 first
     brier: np.ndarray  # (rounds,) mean Brier score, 0 to 2; by it the round is chosen, unless held-out rows are few
     best: int  # the round to keep; 0 = no pseudo-labels
-    belief: Belief
+    belief: TeacherEstimate
     names: bool  # whether the names of the classes are heard
     asked: np.ndarray  # (held-out rows,) positions: of the validation rows, or of the seeds
     logits: np.ndarray  # (held-out rows, classes) of the round to keep
@@ -88,7 +88,7 @@ def unexamined(
     seeds: pd.DataFrame, lesson: Seeds, view: View, classes: int, shares: np.ndarray, params: PseudoLabel
 ) -> Judgement:
     """Where no row can be held out, the views decide: who leads, and whether the last round is kept."""
-    belief = Belief(1.0, params.teacher_reliability, usual(params), shares=shares)
+    belief = TeacherEstimate(1.0, params.teacher_reliability, usual(params), shares=shares)
     agreed, doubted = None, False
     if decisions.is_few(0, params):
         belief, agreed, doubted = decisions.consult(lesson, view, classes, belief, params)
@@ -148,7 +148,7 @@ def examine(
     alone = replace(belief, part=0.0, first_part=0.0)
     asked = np.concatenate([exam.rows for exam in exams])
 
-    def judged(runs: list[Run], own: Belief) -> Judgement:
+    def judged(runs: list[Run], own: TeacherEstimate) -> Judgement:
         parts = [own.first_part, *[own.part] * (len(runs[0][1]) - 1)]
         said = [answers(runs, number, part) for number, part in enumerate(parts)]
         scores = np.stack([brier(logits, truth) for logits in said])
@@ -173,7 +173,7 @@ def examine(
     return without if idle or clearly_better(without.kept_right, both.kept_right) else both
 
 
-def believe(runs: list[Run], truth: np.ndarray, params: PseudoLabel) -> tuple[Belief, np.ndarray]:
+def believe(runs: list[Run], truth: np.ndarray, params: PseudoLabel) -> tuple[TeacherEstimate, np.ndarray]:
     """What the first teachers' answers on unseen rows say of them, and those answers, (rows, classes).
 
     The words get the part in them that the answers speak for, by more the more rows there are; a prior says that so few
@@ -191,7 +191,7 @@ def believe(runs: list[Run], truth: np.ndarray, params: PseudoLabel) -> tuple[Be
     ahead = measured ** (1 - measured)
     temperature = fit_temperature(logits, truth) ** (said / 2)
     trust = said * ahead + (1 - said) * params.teacher_reliability
-    return Belief(temperature, trust, usual(params), first_part), logits
+    return TeacherEstimate(temperature, trust, usual(params), first_part), logits
 
 
 def usual(params: PseudoLabel) -> float:

@@ -15,7 +15,7 @@ FIRST_TRUST = 0.0
 
 
 @dataclass(frozen=True)
-class Belief:
+class TeacherEstimate:
     """What held-out labels say of the first teacher, or params where none can be held out, and the mix of gold rows."""
 
     temperature: float  # makes its confidence honest
@@ -45,7 +45,7 @@ def first(seeds: Seeds, pool: Texts, classes: int, params: PseudoLabel, part: fl
 
 
 def label_in_rounds(
-    seeds: Seeds, pool: Texts, spread: Spread, classes: int, belief: Belief, params: PseudoLabel
+    seeds: Seeds, pool: Texts, spread: Spread, classes: int, belief: TeacherEstimate, params: PseudoLabel
 ) -> list[Round]:
     """Every round of self-training, the teacher before the first one at index 0.
 

@@ -24,9 +24,9 @@ from pipeline.core.stage import Metrics, Paths, main, replace
 from pipeline.mitigation.group_codes import numbers
 from pipeline.models.embeddings import embed
 from pipeline.stages.pseudo_label import audit, cross_validation, round_selection, views, words
-from pipeline.stages.pseudo_label.rounds import FIRST_TRUST, Belief, Round, label_in_rounds
+from pipeline.stages.pseudo_label.rounds import FIRST_TRUST, Round, TeacherEstimate, label_in_rounds
 from pipeline.stages.pseudo_label.seeds import gather, gather_pool
-from pipeline.stages.pseudo_label.spread import Apart
+from pipeline.stages.pseudo_label.spread import NoSpreading
 from pipeline.stages.pseudo_label.teacher import Seeds, Teacher, Texts, teach
 from pipeline.stages.pseudo_label.views import See, View
 
@@ -84,7 +84,7 @@ def look(
     parts = [None if features is None else features[a:b] for a, b in pairwise(ends)]
     blanks = [Texts(np.zeros((len(t), 0)), *both) for t, *both in zip(tables, parts, groups, strict=True)]
     seeds, pool, validation = blanks
-    blank = View(seeds, pool, validation, Apart())
+    blank = View(seeds, pool, validation, NoSpreading())
     own = views.look(embed(texts, folder, encoder, paths), blank, len(labels), params)
     if params.teacher == "finetuned":
         return own, views.fine_tuned(own, tables[0], texts, folder, labels, encoder, params, paths), idf
@@ -106,7 +106,9 @@ def word_features(texts: list[str], held: int, folder: Path, encoder: Encoder) -
     return idf, words.features(tokens, idf)
 
 
-def student_head(kept: Round, own: View, trained: Seeds, classes: int, belief: Belief, params: PseudoLabel) -> Teacher:
+def student_head(
+    kept: Round, own: View, trained: Seeds, classes: int, belief: TeacherEstimate, params: PseudoLabel
+) -> Teacher:
     """The teacher that the student starts from: on the vectors of its own encoder, whatever the kept one looked at."""
     if params.teacher not in views.OTHER_VECTORS:
         return kept.teacher

@@ -76,14 +76,14 @@ class Clusters:
 
 
 @dataclass(frozen=True)
-class Apart:
+class NoSpreading:
     """Nobody hears anybody."""
 
-    def among(self, rows: np.ndarray) -> "Apart":
+    def among(self, rows: np.ndarray) -> "NoSpreading":
         """Still nobody."""
         return self
 
-    def compact(self, vectors: np.ndarray, rows: np.ndarray, labels: np.ndarray) -> "Apart":
+    def compact(self, vectors: np.ndarray, rows: np.ndarray, labels: np.ndarray) -> "NoSpreading":
         """Nobody, there neither."""
         return self
 
@@ -103,7 +103,7 @@ def spread(vectors: np.ndarray, classes: int, params: PseudoLabel) -> Spread:
         return build(vectors, params.neighbours)
     if params.spread == "clusters" and len(vectors):
         return cluster(vectors, params.clusters * classes, params.seed)
-    return Apart()
+    return NoSpreading()
 
 
 def build(vectors: np.ndarray, neighbours: int) -> Graph:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.core.stage import crashed, progress, read_json, replace, withheld, write_json
+from pipeline.core.stage import progress, read_json, replace, report_crash, withhold_message, write_json
 
 ROOT = Path(__file__).parents[3]
 
@@ -116,15 +116,18 @@ def test_a_crash_of_the_system_is_told_in_full(tmp_path: Path, capsys: pytest.Ca
     try:
         (tmp_path / "none").read_text()
     except OSError as error:
-        crashed(error, tmp_path / "crash.txt")
+        report_crash(error, tmp_path / "crash.txt")
     assert "No such file or directory" in capsys.readouterr().err
 
 
 def test_a_block_of_a_flow_keeps_what_a_library_quotes_to_this_machine(tmp_path: Path) -> None:
     path = tmp_path / "crash.txt"
-    with pytest.raises(RuntimeError, match=f"^ValueError: in {path}, as it may quote a row$") as caught, withheld(path):
+    with (
+        pytest.raises(RuntimeError, match=f"^ValueError: in {path}, as it may quote a row$") as caught,
+        withhold_message(path),
+    ):
         float("where is my parcel")
     assert caught.value.__cause__ is None and caught.value.__suppress_context__
     assert "where is my parcel" in path.read_text()
-    with pytest.raises(UserError, match="^train.csv"), withheld(path):
+    with pytest.raises(UserError, match="^train.csv"), withhold_message(path):
         raise UserError("train.csv: expected a header")

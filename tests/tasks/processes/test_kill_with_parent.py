@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks.processes.process import leashed
+from tasks.processes.process import bound_to_parent
 
 
 def start(command: str) -> subprocess.Popen[bytes]:
     """A shell command on a leash that this process holds."""
-    return subprocess.Popen(leashed(["/bin/sh", "-c", command]), stdin=subprocess.PIPE, start_new_session=True)
+    return subprocess.Popen(bound_to_parent(["/bin/sh", "-c", command]), stdin=subprocess.PIPE, start_new_session=True)
 
 
 @pytest.mark.parametrize(("command", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 128 + signal.SIGKILL)])

@@ -289,7 +289,7 @@ def test_a_version_is_compared_with_the_champion_and_the_champion_with_the_one_b
     for _ in range(3):
         registry.version_of(project, local, opened)
         change_lock(project)
-    versions = {one.number: one for one in registry.known(project, local)}
+    versions = {one.number: one for one in registry.all_versions(project, local)}
     against = {number: registry.baseline(project, local, one) for number, one in versions.items()}
     assert {number: one and one.number for number, one in against.items()} == {"1": None, "2": "1", "3": "1"}
     opened.client.set_registered_model_alias(local.registry.model, "champion", "3")

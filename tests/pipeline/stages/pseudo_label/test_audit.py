@@ -11,7 +11,7 @@ from pipeline.core import table
 from pipeline.stages.pseudo_label import audit
 from pipeline.stages.pseudo_label.probe import Probe
 from pipeline.stages.pseudo_label.round_selection import Judgement
-from pipeline.stages.pseudo_label.rounds import Belief, Round
+from pipeline.stages.pseudo_label.rounds import Round, TeacherEstimate
 from pipeline.stages.pseudo_label.teacher import Teacher
 
 LABELS = ["card", "=loan", "other"]
@@ -31,7 +31,7 @@ JUDGED = Judgement(
     np.array([[1, 1, 1, 1, 1, 1], [0, 0, 0, 1, 0, 0], [0, 0, 1, 1, 1, 0]]),
     np.array([1.1, 0.8, 0.7]),
     best=2,
-    belief=Belief(1.5, 0.6, 0.5),
+    belief=TeacherEstimate(1.5, 0.6, 0.5),
     names=True,
     asked=np.arange(6),
     logits=np.eye(3)[TRUTH],
@@ -39,7 +39,17 @@ JUDGED = Judgement(
 )
 NOTHING = Judgement(
     "none: too few gold rows for folds",
-    *(TRUTH[:0], np.zeros((0, 0), int), np.zeros(0), 2, Belief(1, 0.5, 0.5), True, TRUTH[:0], np.zeros((0, 3)), 0.8),
+    *(
+        TRUTH[:0],
+        np.zeros((0, 0), int),
+        np.zeros(0),
+        2,
+        TeacherEstimate(1, 0.5, 0.5),
+        True,
+        TRUTH[:0],
+        np.zeros((0, 3)),
+        0.8,
+    ),
 )
 POOL = pd.DataFrame({"group.region": ["a", "a", "a", "+b", "+b", "+b"], "group.age": ["old", None] * 3, "text": "?"})
 

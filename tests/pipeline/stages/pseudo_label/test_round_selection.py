@@ -9,8 +9,8 @@ import pytest
 from pipeline.core.params import Params, PseudoLabel
 from pipeline.stages.pseudo_label import agreement, decisions, round_selection
 from pipeline.stages.pseudo_label.cross_validation import folds, stratified_folds
-from pipeline.stages.pseudo_label.rounds import Belief
-from pipeline.stages.pseudo_label.spread import Apart, spread
+from pipeline.stages.pseudo_label.rounds import TeacherEstimate
+from pipeline.stages.pseudo_label.spread import NoSpreading, spread
 from pipeline.stages.pseudo_label.teacher import Texts
 from pipeline.stages.pseudo_label.views import View, as_they_are
 from tests.support.pseudo_texts import cloud, gold, toy, unit
@@ -26,7 +26,7 @@ def own(params: Callable[..., Params]) -> PseudoLabel:
 def trusted(vectors: np.ndarray, labels: np.ndarray, own: PseudoLabel) -> float:
     """The trust in a teacher of the first half of the rows, told by the second half as validation rows."""
     half = len(labels) // 2
-    view = View(Texts(vectors[:half]), Texts(vectors[:0]), Texts(vectors[half:]), Apart())
+    view = View(Texts(vectors[:half]), Texts(vectors[:0]), Texts(vectors[half:]), NoSpreading())
     return round_selection.judge(gold(labels[:half]), labels[half:], as_they_are(view), 4, own).belief.trust
 
 
@@ -43,7 +43,7 @@ def test_trust_is_measured_on_gold_rows_that_the_teacher_has_not_seen(own: Pseud
     vectors = unit(np.random.default_rng(0).normal(size=(200, 16)))
     nothing = Texts(vectors[:0])
     drawn = np.random.default_rng(1).integers(4, size=200)
-    view = View(Texts(vectors), nothing, nothing, Apart())
+    view = View(Texts(vectors), nothing, nothing, NoSpreading())
     assert round_selection.judge(gold(drawn), NOBODY, as_they_are(view), 4, own).belief.trust < 0.15
 
 
@@ -63,7 +63,7 @@ def test_validation_rows_are_asked_where_there_are_any(own: PseudoLabel) -> None
 def test_too_few_gold_rows_leave_trust_and_part_to_the_params(own: PseudoLabel, rows: int) -> None:
     vectors, labels = cloud([rows, 0, 0], 0.3)
     nothing = Texts(vectors[:0])
-    view = View(Texts(vectors), nothing, nothing, Apart())
+    view = View(Texts(vectors), nothing, nothing, NoSpreading())
     judged = round_selection.judge(gold(labels), NOBODY, as_they_are(view), 3, own)
     assert judged.by.startswith("none")
     assert (judged.best, judged.agreement) == (0, None)  # there is no pool
@@ -77,7 +77,7 @@ def test_a_fold_that_would_leave_nothing_but_names_is_no_exam(own: PseudoLabel) 
     vectors, labels = cloud([1, 1], 0.3)
     seeds = pd.concat([gold(labels), gold(labels).assign(origin="class_name", source_id=["a", "b"])], ignore_index=True)
     nothing = Texts(vectors[:0])
-    see = as_they_are(View(Texts(np.tile(vectors, (2, 1))), nothing, nothing, Apart()))
+    see = as_they_are(View(Texts(np.tile(vectors, (2, 1))), nothing, nothing, NoSpreading()))
     for seed in range(8):  # both rows in one fold, or one in each
         judged = round_selection.judge(seeds, NOBODY, see, 2, own.model_copy(update={"folds": 2, "seed": seed}))
         assert (judged.by, len(judged.truth)) in {("none: too few gold rows for folds", 0), ("folds", 2)}
@@ -90,7 +90,7 @@ def test_folds_hold_out_a_gold_row_with_everything_that_derives_from_it(own: Pse
     seeds = gold(random.integers(2, size=60))
     twins = seeds.assign(origin="synonym")
     nothing = Texts(vectors[:0])
-    see = as_they_are(View(Texts(np.tile(vectors, (2, 1))), nothing, nothing, Apart()))
+    see = as_they_are(View(Texts(np.tile(vectors, (2, 1))), nothing, nothing, NoSpreading()))
     judged = round_selection.judge(pd.concat([seeds, twins], ignore_index=True), NOBODY, see, 2, own)
     assert judged.right is not None
     assert len(judged.truth) == 60
@@ -120,7 +120,7 @@ def test_what_a_fold_holds_out_reaches_the_teacher_neither_by_training_nor_by_th
         assert exam.view.spread.smooth(rows, 0.8).shape == rows.shape
 
 
-def judged_with_names(vectors: np.ndarray, labels: np.ndarray, names: np.ndarray, own: PseudoLabel) -> Belief:
+def judged_with_names(vectors: np.ndarray, labels: np.ndarray, names: np.ndarray, own: PseudoLabel) -> TeacherEstimate:
     """What folds of the rows say where the names of four classes stand at these vectors."""
     seeds = gold(np.concatenate([labels, np.arange(4)])).assign(origin=["gold"] * len(labels) + ["class_name"] * 4)
     every, pool = Texts(np.concatenate([vectors, names])), Texts(cloud([50] * 4, 0.6, seed=1)[0])

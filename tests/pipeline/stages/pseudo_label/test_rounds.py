@@ -11,7 +11,7 @@ from pipeline.core.params import Params, PseudoLabel
 from pipeline.metrics.calibration import softmax
 from pipeline.stages.pseudo_label import spread
 from pipeline.stages.pseudo_label.probe import NEVER, Probe, fit
-from pipeline.stages.pseudo_label.rounds import Belief, label_in_rounds
+from pipeline.stages.pseudo_label.rounds import TeacherEstimate, label_in_rounds
 from pipeline.stages.pseudo_label.selection import align, gold_shares, select
 from pipeline.stages.pseudo_label.teacher import Texts
 from tests.support.pseudo_texts import BELIEF, Toy, cloud, seed_rows, toy, unit
@@ -95,7 +95,7 @@ def test_more_accepted_rows_from_round_to_round(own: PseudoLabel) -> None:
 
 def test_the_less_a_teacher_is_trusted_the_nearer_its_class_shares_are_held_to_equal_ones(own: PseudoLabel) -> None:
     task = of_vectors([5] * 3, [700, 200, 100], 0.3, [])
-    far = [task.rounds(own, Belief(1.0, trust, 0.5))[1].prior.max() - 1 / 3 for trust in (0.0, 0.5, 1.0)]
+    far = [task.rounds(own, TeacherEstimate(1.0, trust, 0.5))[1].prior.max() - 1 / 3 for trust in (0.0, 0.5, 1.0)]
     assert far[0] == pytest.approx(0)
     assert far[0] < far[1] < far[2]
 
@@ -119,7 +119,7 @@ def test_a_teacher_that_is_not_trusted_keeps_to_the_mix_of_the_gold_rows(own: Ps
     gains = {}
     for mix in (None, gold_shares(np.repeat([0, 1], [48, 12]), 2)):
         task = toy([48, 12], [800, 200], spread=2.0, signal=0.05)
-        rounds = task.rounds(own, Belief(1.0, 0.1, 0.5, shares=mix))
+        rounds = task.rounds(own, TeacherEstimate(1.0, 0.1, 0.5, shares=mix))
         gains[mix is not None] = np.mean(rounds[-1].teacher.logits(task.pool).argmax(axis=1) == task.pool_truth)
     assert gains[True] > gains[False] + 0.05
 
@@ -236,7 +236,7 @@ def test_rounds_work_with_every_spread(params: Callable[..., Params], kind: str)
 def test_an_empty_pool_gives_one_round(own: PseudoLabel) -> None:
     task = toy([3] * 2, [10] * 2, spread=0.3, signal=0.2)
     nothing = task.pool.pick(np.zeros(0, int))
-    assert len(label_in_rounds(task.seeds, nothing, spread.Apart(), 2, BELIEF, own)) == 1
+    assert len(label_in_rounds(task.seeds, nothing, spread.NoSpreading(), 2, BELIEF, own)) == 1
 
 
 def noisy(rows: int) -> tuple[np.ndarray, np.ndarray]:

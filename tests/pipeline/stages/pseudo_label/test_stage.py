@@ -16,7 +16,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import Params
 from pipeline.core.stage import Metrics, Paths
 from pipeline.stages.pseudo_label import decisions, round_selection, run
-from pipeline.stages.pseudo_label.spread import Apart
+from pipeline.stages.pseudo_label.spread import NoSpreading
 from pipeline.stages.pseudo_label.teacher import Texts
 from pipeline.stages.pseudo_label.views import View, latent
 
@@ -270,7 +270,7 @@ def test_a_latent_teacher_of_texts_that_share_no_words_is_the_users_mistake(para
     with pytest.raises(
         UserError, match="latent: expected two words that several texts have, found 0; give it more text"
     ):
-        latent(View(nothing, nothing, nothing, Apart()), 2, params().pseudo_label)
+        latent(View(nothing, nothing, nothing, NoSpreading()), 2, params().pseudo_label)
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from pipeline.core.stage import write_json
 from pipeline.stages.pseudo_label import audit
 from pipeline.stages.pseudo_label.probe import Probe
 from pipeline.stages.pseudo_label.round_selection import Judgement
-from pipeline.stages.pseudo_label.rounds import Belief, Round
+from pipeline.stages.pseudo_label.rounds import Round, TeacherEstimate
 from pipeline.stages.pseudo_label.teacher import Teacher
 from pipeline.stages.report import pseudo_labels
 from tests.support.reporting import LABELS, change, fill, render
@@ -145,7 +145,7 @@ def test_what_the_stage_writes_is_what_the_page_reads(root: Path) -> None:
     rounds = [Round(taken[:n], taken[:n] % 4, np.full(n, 0.9), np.full(4, 0.25), teacher) for n in (0, 40)]
     truth = np.arange(36) % 4
     judged_by = Judgement(
-        *("folds", truth, np.stack([truth * 0, truth]), np.array([1.0, 0.5]), 1, Belief(1.0, 0.7, 0.5)),
+        *("folds", truth, np.stack([truth * 0, truth]), np.array([1.0, 0.5]), 1, TeacherEstimate(1.0, 0.7, 0.5)),
         *(True, truth, np.eye(4)),
     )
     pool = pd.DataFrame({"group.region": ["=north"] * 30 + ["south"] * 30})
