@@ -1,1 +1,1 @@
-"""Measurements against peers, on the same data, in the same run; what they gave is in LOG.md and results/."""
+"""Benchmarks: measurements beside peers on the same data; their results are in LOG.md and results/."""

@@ -17,33 +17,34 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.log import ROOT, add_row, git
-from benchmarks.processes import watch
+from benchmarks.processes import watch_memory
 
 HEADING = "## Whole runs: `python -m benchmarks.example EXAMPLE [param=value ...]`"
 
 
 def main(example: str, changes: list[str]) -> None:
+    """Clone, configure, run and measure; print the row and add it to LOG.md."""
     with TemporaryDirectory() as folder:
         project = Path(folder) / "gleaner"
         subprocess.run(["git", "clone", "--quiet", ROOT, project], check=True)
         gleaner = [sys.executable, "-m", "cli"]
         if example != "demo":
             subprocess.run([*gleaner, "configure", f"examples/{example}.yaml"], cwd=project, check=True)
-        change(project / "params.yaml", changes)
+        set_params(project / "params.yaml", changes)
         started = time.monotonic()
         process = subprocess.Popen([*gleaner, "run"], cwd=project, stdout=subprocess.PIPE, text=True)
         peak: list[int] = [0]
-        watcher = threading.Thread(target=watch, args=(process.pid, peak), daemon=True)
+        watcher = threading.Thread(target=watch_memory, args=(process.pid, peak), daemon=True)
         watcher.start()
         lines = [line for line in process.stdout or () if sys.stdout.write(line)]
         code = process.wait()
-        row = describe(project, example, changes, code, time.monotonic() - started, peak[0], stage_seconds(lines))
+        row = log_row(project, example, changes, code, time.monotonic() - started, peak[0], stage_seconds(lines))
     print(row)
     add_row(row, HEADING)
 
 
-def change(params: Path, changes: list[str]) -> None:
-    """Apply ``section.key=value`` to params.yaml."""
+def set_params(params: Path, changes: list[str]) -> None:
+    """Set ``section.key=value`` in params.yaml. Raises SystemExit if there is no such key."""
     from ruamel.yaml import YAML
 
     yaml = YAML()
@@ -51,33 +52,33 @@ def change(params: Path, changes: list[str]) -> None:
     for text in changes:
         path, value = text.split("=", 1)
         *sections, key = path.split(".")
-        place = content
+        parent = content
         for section in sections:
-            place = place[section]
-        if key not in place:
+            parent = parent[section]
+        if key not in parent:
             raise SystemExit(f"{path}: expected a key of params.yaml, found none of that name")
-        place[key] = YAML(typ="safe").load(value)
+        parent[key] = YAML(typ="safe").load(value)
     yaml.dump(content, params)
 
 
 def stage_seconds(lines: list[str]) -> str:
-    """``stage seconds`` of every stage that took a second or more, out of the table that the run printed."""
+    """``stage seconds`` of every stage that took a second or more, from the table that the run printed."""
     cells = [[cell.strip() for cell in line.strip("│\n ").split("│")] for line in lines if line.startswith("│")]
-    timed = [cell for cell in cells if len(cell) == 3 and cell[1] in ("ran", "cached", "restored", "failed")]
-    return ", ".join(f"{name} {seconds}" for name, _, seconds in timed if float(seconds) >= 1)
+    stages = [cell for cell in cells if len(cell) == 3 and cell[1] in ("ran", "cached", "restored", "failed")]
+    return ", ".join(f"{name} {seconds}" for name, _, seconds in stages if float(seconds) >= 1)
 
 
-def describe(project: Path, example: str, changes: list[str], code: int, seconds: float, peak: int, stages: str) -> str:
-    """The line for the log."""
+def log_row(project: Path, example: str, changes: list[str], code: int, seconds: float, peak: int, stages: str) -> str:
+    """The row for LOG.md."""
     head = (
         f"| {date.today()} | {git(project, 'rev-parse', '--short', 'HEAD').strip()} | {' '.join([example, *changes])} |"
     )
-    found = project / "data" / "evaluate" / "metrics.json"
-    if not found.exists():
+    file = project / "data" / "evaluate" / "metrics.json"
+    if not file.exists():
         return (
             f"{head} exit code {code}, nothing evaluated | | | | {seconds:.0f} s | {peak / 2**30:.1f} GiB | {stages} |"
         )
-    metrics = json.loads(found.read_text())
+    metrics = json.loads(file.read_text())
     baselines = metrics["baseline"]
     return (
         f"{head} {metrics['accuracy']:.3f} ({metrics['accuracy_low']:.3f}-{metrics['accuracy_high']:.3f}) "

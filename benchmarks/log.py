@@ -1,4 +1,4 @@
-"""LOG.md: rows are added to its tables, and none is ever taken away."""
+"""LOG.md: rows are added to its tables; none is ever removed."""
 
 import subprocess
 from pathlib import Path
@@ -8,9 +8,9 @@ LOG = ROOT / "benchmarks" / "LOG.md"
 
 
 def add_row(row: str, heading: str, table: str = "", path: Path = LOG) -> None:
-    """Add a row at the end of the first table below ``heading``; without such a heading, both are written first.
+    """Add a row at the end of the first table below ``heading``.
 
-    ``table`` is then what stands between the heading and the first row.
+    If there is no such heading, it is added first, followed by ``table``: the text and the head of a new table.
     """
     text = path.read_text(encoding="utf-8")
     if heading not in text.splitlines():
@@ -22,10 +22,10 @@ def add_row(row: str, heading: str, table: str = "", path: Path = LOG) -> None:
 
 
 def commit(root: Path = ROOT) -> str:
-    """The short hash of what is checked out, with a + where tracked code differs from it."""
+    """The short hash of the commit that is checked out, with a + where tracked code differs from it."""
     head = git(root, "rev-parse", "--short", "HEAD").strip()
-    own = (":!benchmarks/results", ":!benchmarks/LOG.md")  # what the measurements themselves write
-    return head + ("+" if git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *own) else "")
+    excluded = (":!benchmarks/results", ":!benchmarks/LOG.md")  # the measurements write these
+    return head + ("+" if git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *excluded) else "")
 
 
 def git(root: Path, *words: str) -> str:

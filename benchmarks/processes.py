@@ -1,4 +1,4 @@
-"""A command run and measured: how long it took, and the most memory that its processes held together."""
+"""Commands run and measured: how long they take, and the most memory that their processes hold together."""
 
 import subprocess
 import threading
@@ -11,7 +11,7 @@ import psutil
 
 
 @dataclass(frozen=True)
-class Measured:
+class ProcessCost:
     """How a command ended, and what it cost."""
 
     code: int
@@ -19,20 +19,20 @@ class Measured:
     memory: int  # bytes, the highest sum over the process tree
 
 
-def measure(command: list[str], cwd: Path, log: Path, env: Mapping[str, str] | None = None) -> Measured:
+def run_measured(command: list[str], cwd: Path, log: Path, env: Mapping[str, str] | None = None) -> ProcessCost:
     """Run the command to its end, with its output in the file ``log``."""
     started = time.monotonic()
     with log.open("wb") as out:
         process = subprocess.Popen(command, cwd=cwd, stdout=out, stderr=subprocess.STDOUT, env=env)
         peak = [0]
-        watcher = threading.Thread(target=watch, args=(process.pid, peak), daemon=True)
+        watcher = threading.Thread(target=watch_memory, args=(process.pid, peak), daemon=True)
         watcher.start()
         code = process.wait()
-    return Measured(code, time.monotonic() - started, peak[0])
+    return ProcessCost(code, time.monotonic() - started, peak[0])
 
 
-def watch(pid: int, peak: list[int]) -> None:
-    """Keep the highest sum of the memory that the processes of a tree hold (proportional share), until it ends."""
+def watch_memory(pid: int, peak: list[int]) -> None:
+    """Store in ``peak`` the highest sum of the memory of a process tree (proportional set size), until it ends."""
     while psutil.pid_exists(pid):
         total = 0
         try:

@@ -1,10 +1,10 @@
-"""What labels chosen by `gleaner suggest` are worth, beside random ones, the least sure ones, and two published rules.
+"""What labels chosen by `gleaner suggest` are worth, beside random ones, the least sure ones and two published rules.
 
     GLEANER_DATA=../shared/data python benchmarks/suggest.py [banking77 ag_news hatexplain]
 
-A quarter of the training file is held out, k rows a class are gold, and a rule picks further ones from the rest, with
-the labels of a linear probe on frozen embeddings to go by. The score is the accuracy of that probe, fitted anew on
-all labels, on the rows held out; the test file stays closed. Prints a table for LOG.md: mean ± std over seeds.
+A quarter of the training file is held out, and k rows a class are gold. From the rest a rule picks further rows by the
+probabilities of a linear probe on frozen vectors. The score is the accuracy on the held-out rows of a probe fitted on
+all labels; the test file stays closed. Prints a table for LOG.md: mean ± std over seeds.
 """
 
 import csv
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.core.params import load
+from pipeline.core.params import load_params
 from pipeline.core.stage import Paths
 from pipeline.labelling import facility_location
 from pipeline.models import encoder as encoders
@@ -38,7 +38,7 @@ Rule = Callable[[np.ndarray, np.ndarray, np.ndarray, int, int], np.ndarray]
 
 
 def at_random(probabilities: np.ndarray, vectors: np.ndarray, gold: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """What no rule at all would pick."""
+    """Rows drawn uniformly: no rule."""
     return np.random.default_rng(seed).choice(len(vectors), count, replace=False)
 
 
@@ -52,7 +52,7 @@ def k_means(probabilities: np.ndarray, vectors: np.ndarray, gold: np.ndarray, co
     rows = least_sure(probabilities, vectors, gold, 10 * count, seed)
     near, group = clusters(vectors[rows], count, 1 - facility_location.margin(probabilities)[rows])
     return np.array(
-        [rows[mine[near[mine, c].argmin()]] for c in range(count) if len(mine := np.flatnonzero(group == c))]
+        [rows[members[near[members, c].argmin()]] for c in range(count) if len(members := np.flatnonzero(group == c))]
     )
 
 
@@ -63,15 +63,17 @@ def typical(probabilities: np.ndarray, vectors: np.ndarray, gold: np.ndarray, co
     labelled, size = (np.bincount(part, minlength=number) for part in (group[: len(gold)], group))
     picked = []
     for c in sorted(range(number), key=lambda c: (labelled[c], -size[c]))[:count]:
-        mine = np.flatnonzero(group[len(gold) :] == c)
-        near = np.sort(vectors[mine] @ vectors[mine].T, axis=1)[:, -21:]
-        picked += [mine[near.mean(axis=1).argmax()]] if len(mine) else []
+        members = np.flatnonzero(group[len(gold) :] == c)
+        near = np.sort(vectors[members] @ vectors[members].T, axis=1)[:, -21:]
+        picked += [members[near.mean(axis=1).argmax()]] if len(members) else []
     return np.array(picked)
 
 
-def ours(probabilities: np.ndarray, vectors: np.ndarray, gold: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """What the command does."""
-    return facility_location.choose(probabilities, vectors, gold, count)
+def gleaner_suggest(
+    probabilities: np.ndarray, vectors: np.ndarray, gold: np.ndarray, count: int, seed: int
+) -> np.ndarray:
+    """The rule of `gleaner suggest`: facility location."""
+    return facility_location.choose_rows(probabilities, vectors, gold, count)
 
 
 def clusters(vectors: np.ndarray, count: int, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -87,18 +89,19 @@ RULES: dict[str, Rule] = {
     "least sure (margin)": least_sure,
     "weighted k-means": k_means,
     "TypiClust": typical,
-    "gleaner suggest": ours,
+    "gleaner suggest": gleaner_suggest,
 }
 
 
 def main(names: list[str]) -> None:
+    """Measure every rule on these data sets, and print the table."""
     for name in names:
         file, text, label, counts = DATA[name]
         with (Path(os.environ.get("GLEANER_DATA", "../shared/data")) / name / file).open(encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
         random.Random(0).shuffle(rows)
         rows = rows[:ROWS]
-        encoder = load(ROOT / "params.yaml").encoder
+        encoder = load_params(ROOT / "params.yaml").encoder
         vectors = embed([row[text] for row in rows], encoders.locate(encoder), encoder, Paths(ROOT))
         _, labels = np.unique([row[label] for row in rows], return_inverse=True)
         scores: dict[tuple[int, str], list[float]] = {}
@@ -112,7 +115,7 @@ def main(names: list[str]) -> None:
 def simulate(
     vectors: np.ndarray, labels: np.ndarray, counts: tuple[int, ...], seed: int
 ) -> list[tuple[tuple[int, str], float]]:
-    """Accuracy on the rows held out, by number of rows picked and rule."""
+    """Accuracy on the held-out rows, by number of rows picked and rule."""
     order = np.random.default_rng(seed).permutation(len(labels))
     held, rest = order[: len(order) // 4], order[len(order) // 4 :]
     seen: Counter[int] = Counter()
@@ -121,17 +124,17 @@ def simulate(
         seen[labels[row]] += 1
         gold += [row] if seen[labels[row]] <= K else []
     pool = np.setdiff1d(rest, gold)
-    start = probe(vectors[gold], labels[gold])
-    found = [((0, "start"), start.score(vectors[held], labels[held]))]
+    start = fit_probe(vectors[gold], labels[gold])
+    scores = [((0, "start"), start.score(vectors[held], labels[held]))]
     for count in counts:
         for name, rule in RULES.items():
             picked = pool[rule(start.predict_proba(vectors[pool]), vectors[pool], vectors[gold], count, seed)]
             known = np.concatenate([gold, picked])
-            found.append(((count, name), probe(vectors[known], labels[known]).score(vectors[held], labels[held])))
-    return found
+            scores.append(((count, name), fit_probe(vectors[known], labels[known]).score(vectors[held], labels[held])))
+    return scores
 
 
-def probe(vectors: np.ndarray, labels: np.ndarray) -> Any:
+def fit_probe(vectors: np.ndarray, labels: np.ndarray) -> Any:
     """The fitted linear probe."""
     from sklearn.linear_model import LogisticRegression
 

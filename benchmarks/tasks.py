@@ -1,7 +1,7 @@
-"""The data sets, each as a benchmark sees it, and the few labels that the protocol draws.
+"""The data sets of the benchmarks, and the few labels that the protocol draws.
 
 Rows of the training file are numbered from 0, shuffled with the seed, and the first k of each class keep their label;
-the rest of the file is the pool. No method is told a label of the pool or of the test file.
+the rest of the file is the pool. No method sees a label of the pool or of the test file.
 """
 
 import csv
@@ -15,12 +15,12 @@ from typing import Any
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import read_yaml
-from pipeline.sources.clean import tidy
+from pipeline.sources.cleaning import clean_text
 
 ROOT = Path(__file__).parent.parent
 TRAIN_SHARE = 0.8  # of the rows of a data set that was published as one file
 
-# Files that were published; one without a "test" is split. The columns are those of examples/<name>.yaml.
+# Published files; a data set without a "test" file is split. The columns are those of examples/<name>.yaml.
 FILES: dict[str, dict[str, str]] = {
     "banking77": {"train": "train.csv", "test": "test.csv"},
     "ag_news": {"train": "pool.csv", "test": "test.csv"},
@@ -32,7 +32,7 @@ FILES: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Rows:
-    """Texts with their true labels, in the order of the file; a row without a text can be neither drawn nor scored."""
+    """Texts with their true labels, in the order of the file. A row without a text is neither drawn nor scored."""
 
     texts: list[str]
     labels: list[str]
@@ -50,12 +50,12 @@ class Task:
 
 
 def data_folder() -> Path:
-    """Where the data sets are."""
+    """The folder of the data sets."""
     return Path(os.environ.get("GLEANER_DATA", ROOT.parent / "shared" / "data"))
 
 
-def load(name: str, data: Path | None = None) -> Task:
-    """Read a data set; UserError when its files are not there."""
+def load_task(name: str, data: Path | None = None) -> Task:
+    """Read a data set. Raises UserError if its files are missing."""
     overlay = read_yaml(ROOT / "examples" / f"{name}.yaml")
     folder, files = (data or data_folder()) / name, FILES[name]
     missing = [file for file in files.values() if not (folder / file).exists()]
@@ -64,22 +64,22 @@ def load(name: str, data: Path | None = None) -> Task:
             f"{folder}: expected {', '.join(missing)}, found no such file; set GLEANER_DATA to the folder that holds "
             f"{name}/ (examples/{name}.yaml says where it comes from)"
         )
-    rows = read(folder / files["train"], overlay)
+    rows = read_file(folder / files["train"], overlay)
     if "test" in files:
-        train, test = rows, read(folder / files["test"], overlay)
+        train, test = rows, read_file(folder / files["test"], overlay)
     else:
         order = list(range(len(rows.texts)))
         random.Random(0).shuffle(order)
         cut = int(len(order) * TRAIN_SHARE)
-        train, test = take(rows, order[:cut]), take(rows, order[cut:])
-    pool = read(folder / files["pool"], overlay).texts if "pool" in files else []
-    # Nothing can be said of a row without a text: no method is scored by it.
-    test = take(test, [i for i, text in enumerate(test.texts) if text])
+        train, test = take_rows(rows, order[:cut]), take_rows(rows, order[cut:])
+    pool = read_file(folder / files["pool"], overlay).texts if "pool" in files else []
+    # A row without a text can have no prediction, so no method is scored on it.
+    test = take_rows(test, [i for i, text in enumerate(test.texts) if text])
     return Task(name, train, [text for text in pool if text], test, overlay)
 
 
-def read(path: Path, overlay: dict[str, Any]) -> Rows:
-    """A file's texts, joined and tidied as `ingest` does, and its labels, renamed as the example says."""
+def read_file(path: Path, overlay: dict[str, Any]) -> Rows:
+    """The texts of a file, joined and cleaned as ingest does, and its labels, renamed as the example says."""
     ingest = overlay["ingest"]
     columns, rename, join = ingest["columns"], ingest["labels"]["rename"], ingest.get("join", "\n")
     if path.suffix == ".json":  # JSON Lines
@@ -87,25 +87,27 @@ def read(path: Path, overlay: dict[str, Any]) -> Rows:
     else:
         with path.open(encoding="utf-8", newline="") as file:
             records = list(csv.DictReader(file))
-    texts = [tidy(join.join(part for name in columns["text"] if (part := row[name] or "").strip())) for row in records]
+    texts = [
+        clean_text(join.join(part for name in columns["text"] if (part := row[name] or "").strip())) for row in records
+    ]
     labels = [str(row.get(columns["label"]) or "") for row in records]
     return Rows(texts, [rename.get(label, label) for label in labels])
 
 
-def take(rows: Rows, places: list[int]) -> Rows:
-    """The rows at these places, in this order."""
-    return Rows([rows.texts[i] for i in places], [rows.labels[i] for i in places])
+def take_rows(rows: Rows, indices: list[int]) -> Rows:
+    """The rows with these indices, in this order."""
+    return Rows([rows.texts[i] for i in indices], [rows.labels[i] for i in indices])
 
 
-def draw(rows: Rows, k: int, seed: int) -> list[int]:
-    """Places of the rows that keep their label: the first k of each class in the order shuffled with the seed."""
+def draw_labelled(rows: Rows, k: int, seed: int) -> list[int]:
+    """Indices of the rows that keep their label: the first k of each class in the order shuffled with the seed."""
     order = list(range(len(rows.texts)))
     random.Random(seed).shuffle(order)
     seen: Counter[str] = Counter()
     gold = []
-    for place in order:
-        label = rows.labels[place]
-        if rows.texts[place] and label and seen[label] < k:
+    for index in order:
+        label = rows.labels[index]
+        if rows.texts[index] and label and seen[label] < k:
             seen[label] += 1
-            gold.append(place)
+            gold.append(index)
     return gold

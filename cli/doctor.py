@@ -1,4 +1,4 @@
-"""What is missing or misconfigured on this machine, and the fix for each.
+"""The command `gleaner doctor`: print what is missing or misconfigured on this machine, and the fix for each.
 
 gleaner doctor
 """
@@ -6,7 +6,6 @@ gleaner doctor
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,38 +13,44 @@ from importlib import metadata
 from pathlib import Path
 
 from pipeline.core.errors import UserError
-from pipeline.core.params import Params, load
+from pipeline.core.params import Params, load_params
 from pipeline.models import encoder
 from pipeline.stages.back_translate import apertium, marian
 from pipeline.text import wordnet
+from tasks.git.command import try_git
 
 PYTHON = (3, 11)
-DISK_GB = 5.0  # a run of the demo with its caches and checkpoints
-MEMORY_GB = 4.0  # what the demo stays below
+DISK_GB = 5.0  # for a run of the demo with its caches and checkpoints
+MEMORY_GB = 4.0  # the demo needs less
 SETUP = "run `make setup`"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at; ``fault`` is empty when it is as it should be, else it ends with the fix."""
+    """The result of one check; ``fault`` is empty if all is well, else it ends with the fix."""
 
     name: str
     found: str
     fault: str = ""
 
 
-def examine(root: Path) -> list[Finding]:
-    """Look at everything that a run in ``root`` needs; nothing is downloaded."""
+def main(root: Path) -> int:
+    """Print one line for each finding; exit code 1 if something is missing, else 0."""
+    return print_findings(diagnose(root))
+
+
+def diagnose(root: Path) -> list[Finding]:
+    """Check everything that a run in ``root`` needs; nothing is downloaded."""
     findings = [python(), *packages(root), disk(root), memory(), git(root), dvc(root), *databases(root)]
     try:
-        params = load(root / "params.yaml")
+        params = load_params(root / "params.yaml")
     except UserError as error:
         return [*findings, *(Finding("params.yaml", "", line) for line in str(error).splitlines())]
-    return [*findings, Finding("params.yaml", "valid"), *needs(params, root)]
+    return [*findings, Finding("params.yaml", "valid"), *check_params(params, root)]
 
 
-def show(findings: list[Finding]) -> int:
-    """Print one line for each finding; 1 if something is missing, else 0."""
+def print_findings(findings: list[Finding]) -> int:
+    """Print one line for each finding; returns 1 if something is missing, else 0."""
     for finding in findings:
         print(f"{'MISSING' if finding.fault else 'ok':8}{finding.name}: {finding.fault or finding.found}")
     faults = sum(bool(finding.fault) for finding in findings)
@@ -54,21 +59,25 @@ def show(findings: list[Finding]) -> int:
 
 
 def python() -> Finding:
-    """The interpreter's version."""
+    """Check the version of the interpreter."""
     found = ".".join(map(str, sys.version_info[:3]))
-    fine = sys.version_info >= PYTHON
-    return Finding("Python", found, "" if fine else f"expected 3.11 or newer, found {found}; install python3.11")
+    is_supported = sys.version_info >= PYTHON
+    return Finding(
+        "Python", found, "" if is_supported else f"expected 3.11 or newer, found {found}; install python3.11"
+    )
 
 
 def packages(root: Path) -> Iterator[Finding]:
-    """What the project requires is installed, and whatever is installed has the version that is pinned."""
+    """Check that every required package is installed, and that installed packages have the pinned versions."""
     lines = (root / "constraints.txt").read_text().split() if (root / "constraints.txt").is_file() else []
     pins = {canonical(line.split("==")[0]): line.split("==")[1] for line in lines if re.match(r"[\w.-]+==", line)}
     if not pins:
         yield Finding("packages", "", f"expected constraints.txt in {root}, found no pins; run this in the project")
         return
     found = [(canonical(dist.metadata["Name"]), dist.version) for dist in metadata.distributions()]
-    installed = dict(reversed(found))  # of two, the one that an import finds: setuptools brings old ones along, last
+    installed = dict(
+        reversed(found)
+    )  # setuptools brings old copies along, last: the first is the one that an import finds
     # A requirement with a marker belongs to an extra; the plain ones are what every stage needs.
     required = [
         canonical(re.split(r"[^\w.-]", line)[0]) for line in metadata.requires("gleaner") or () if ";" not in line
@@ -87,19 +96,19 @@ def packages(root: Path) -> Iterator[Finding]:
 
 
 def canonical(name: str) -> str:
-    """A package's name as PEP 503 spells it."""
+    """The name of a package in the spelling of PEP 503."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def disk(root: Path) -> Finding:
-    """Free space where the project lies."""
+    """Check the free space of the project's disk."""
     free = shutil.disk_usage(root).free / 1e9
     fault = f"expected {DISK_GB:.0f} GB free, found {free:.1f}; `make clean`, `dvc gc -w`, or move the project"
     return Finding("disk", f"{free:.1f} GB free", "" if free >= DISK_GB else fault)
 
 
 def memory() -> Finding:
-    """The machine's memory."""
+    """Check the memory of the machine."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     fault = (
         f"expected {MEMORY_GB:.0f} GB, found {total:.1f}; lower the batch sizes in params.yaml or use a larger machine"
@@ -108,17 +117,16 @@ def memory() -> Finding:
 
 
 def git(root: Path) -> Finding:
-    """Git is there, and the project is a repository with a commit: lineage names it."""
+    """Check that git is installed and the project is a repository with a commit, which lineage needs."""
     if shutil.which("git") is None:
         return Finding("git", "", "expected the command git, found none; `apt-get install git`")
-    command = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = try_git(root, "rev-parse", "--short", "HEAD")
     fault = f"expected a git repository with a commit in {root}, found none; `git init`, then commit"
-    return Finding("git", f"commit {done.stdout.strip()}", fault if done.returncode else "")
+    return Finding("git", f"commit {done.stdout.decode().strip()}", fault if done.returncode else "")
 
 
 def dvc(root: Path) -> Finding:
-    """The project is a DVC repository with a default remote."""
+    """Check that the project is a DVC repository with a default remote."""
     from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
 
@@ -137,7 +145,7 @@ def dvc(root: Path) -> Finding:
 
 
 def databases(root: Path) -> Iterator[Finding]:
-    """The files of MLflow and Prefect can be written, or created."""
+    """Check that the databases of MLflow and Prefect can be written, or created."""
     if "MLFLOW_TRACKING_URI" in os.environ:
         yield Finding("MLflow", "kept at MLFLOW_TRACKING_URI")
     else:
@@ -146,14 +154,14 @@ def databases(root: Path) -> Iterator[Finding]:
 
 
 def writable(name: str, path: Path) -> Finding:
-    """A file that is there can be written; one that is not can be created."""
+    """Check that a file can be written, or created where it does not exist."""
     place = next(part for part in (path, *path.parents) if part.exists())
     fault = f"expected to be able to write {path}, found no permission for {place}; `chown` or `chmod` it"
     return Finding(name, str(path), "" if os.access(place, os.W_OK) else fault)
 
 
-def needs(params: Params, root: Path) -> Iterator[Finding]:
-    """What the stages need with these params."""
+def check_params(params: Params, root: Path) -> Iterator[Finding]:
+    """Check what the stages need with these params."""
     if params.ingest.source == "files":
         path = root / params.ingest.path
         fault = f"ingest.path: expected a file or folder, found no {path}; correct params.yaml, or put the data there"
@@ -165,25 +173,25 @@ def needs(params: Params, root: Path) -> Iterator[Finding]:
     else:
         yield probe("encoder", params.encoder.name, lambda: encoder.locate(params.encoder))
     if params.synonyms.variants:
-        yield probe("WordNet", "installed", wordnet.prepare)
+        yield probe("WordNet", "installed", wordnet.prepare_folder)
     back = params.back_translate
     if back.engine == "apertium":
-        yield probe("Apertium", " and ".join(back.apertium), lambda: apertium.check(back.apertium))
+        yield probe("Apertium", " and ".join(back.apertium), lambda: apertium.check_installed(back.apertium))
     elif back.engine == "marian" and all(Path(name).is_dir() for name in back.marian):
-        yield probe("Marian", " and ".join(back.marian), lambda: marian.locate(back))
+        yield probe("Marian", " and ".join(back.marian), lambda: marian.locate_models(back))
 
 
 def cached(params: Params) -> bool:
-    """Whether the hub's local cache holds the encoder at its revision."""
+    """Whether the local cache of the hub holds the encoder at its revision."""
     from huggingface_hub import try_to_load_from_cache
 
     return isinstance(try_to_load_from_cache(params.encoder.name, "config.json", revision=params.encoder.revision), str)
 
 
-def probe(name: str, found: str, look: Callable[[], object]) -> Finding:
-    """A finding by trying: the UserError that a stage would end with is the fault."""
+def probe(name: str, found: str, attempt: Callable[[], object]) -> Finding:
+    """Try what a stage would do: its UserError is the fault."""
     try:
-        look()
+        attempt()
     except UserError as error:
         return Finding(name, "", str(error))
     return Finding(name, found)

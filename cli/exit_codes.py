@@ -1,4 +1,4 @@
-"""How a command ends that the user got wrong or stopped: one line on stderr, and the exit code for it."""
+"""Exit codes of commands: a user's error ends as one line on stderr and 2, Ctrl-C as one line and 130."""
 
 import sys
 from collections.abc import Callable
@@ -11,9 +11,12 @@ P = ParamSpec("P")
 
 
 def exit_code(stopped: str) -> Callable[[Callable[P, int]], Callable[P, int]]:
-    """For what a command does: 2 on a user's mistake, 130 on Ctrl-C; ``stopped`` says what to do, or what is left."""
+    """Decorate a command's work so that it returns 2 on a UserError and 130 on Ctrl-C.
 
-    def ended(work: Callable[P, int]) -> Callable[P, int]:
+    ``stopped`` tells, after Ctrl-C, how to go on or what is left behind.
+    """
+
+    def decorate(work: Callable[P, int]) -> Callable[P, int]:
         @wraps(work)
         def run(*args: P.args, **kwargs: P.kwargs) -> int:
             try:
@@ -27,4 +30,4 @@ def exit_code(stopped: str) -> Callable[[Callable[P, int]], Callable[P, int]]:
 
         return run
 
-    return ended
+    return decorate

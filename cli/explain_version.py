@@ -1,7 +1,6 @@
-"""What `gleaner explain-version` does: what a registered version was made of, and what changed since another one."""
+"""The command `gleaner explain-version`: print what a version was made of, and what changed since another one."""
 
 import json
-import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,43 +10,45 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli import promotion_record
-from flows.prefect_server import configure
+from flows.prefect_server import configure_environment
 from pipeline.core.errors import UserError
-from pipeline.core.params import load
+from pipeline.core.params import load_params
+from pipeline.core.secrets import hide_passwords
 
 if TYPE_CHECKING:
-    from tasks.dvc.store import Objects
+    from tasks.dvc.store import DvcStore
     from tasks.registry import RegisteredVersion
 
 Facts = dict[str, Any]
 DIGESTS = {"data": "gleaner.data", "params": "gleaner.params", "dvc.lock": "gleaner.dvc_lock"}
 SHOWN = ("evaluate.", "fairness.")  # metrics that the terminal shows; --json has all
-LIMIT = 20  # of them
-SHORT = 12  # digits of a digest
-PASSWORD = re.compile(r"(\w+://[^\s/:@]*):[^\s/@]+@")
+LIMIT = 20  # metrics shown
+SHORT = 12  # digits shown of a digest
 
 
 def main(root: Path, wanted: str | None, as_json: bool) -> int:
-    """Print what is known of the version; what its run did not record is named, not left out."""
-    configure(root)
+    """Print everything that is known of the version, and name what its run did not record."""
+    configure_environment(root)
     from tasks import registry
-    from tasks.dvc.store import objects
+    from tasks.dvc.store import open_dvc_store
 
-    params = load(root / "params.yaml")
-    version = registry.find(root, params, wanted)
-    with objects(root) as kept:
-        facts = gather(root, version, registry.baseline(root, params, version), kept)
+    params = load_params(root / "params.yaml")
+    version = registry.find_version(root, params, wanted)
+    with open_dvc_store(root) as kept:
+        facts = collect_facts(root, version, registry.find_baseline(root, params, version), kept)
     if as_json:
         print(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
-        show(facts, Console(highlight=False, soft_wrap=True))
+        print_facts(facts, Console(highlight=False, soft_wrap=True))
     return 0
 
 
-def gather(root: Path, version: "RegisteredVersion", before: "RegisteredVersion | None", kept: "Objects") -> Facts:
-    """Everything about the version, and what lies between it and ``before``."""
-    from tasks.registry.rebuild_commands import commands
-    from tasks.registry.version_diff import difference
+def collect_facts(
+    root: Path, version: "RegisteredVersion", before: "RegisteredVersion | None", kept: "DvcStore"
+) -> Facts:
+    """Everything that is known of the version, and how it differs from ``before``."""
+    from tasks.registry.rebuild_commands import list_commands
+    from tasks.registry.version_diff import diff_versions
 
     missing: list[str] = []
 
@@ -74,26 +75,26 @@ def gather(root: Path, version: "RegisteredVersion", before: "RegisteredVersion 
             "splits": counts(metrics, "ingest.rows."),
         },
         "gate": piece(version.gate),
-        "promotion": promotion_record.judged(version, piece),
+        "promotion": promotion_record.read_promotion_record(version, piece),
         "verified": {
             key.removeprefix("gleaner.verified").strip("_") or "verdict": value
             for key, value in sorted(version.tags.items())
             if key.startswith("gleaner.verified")
         },
         "compared_with": before and before.number,
-        "difference": before and piece(lambda: asdict(difference(before, version, kept))),
-        "rebuild": piece(lambda: commands(root, version, kept)),
+        "difference": before and piece(lambda: asdict(diff_versions(before, version, kept))),
+        "rebuild": piece(lambda: list_commands(root, version, kept)),
     }
     return facts | {"missing": list(dict.fromkeys(missing))}
 
 
 def counts(metrics: dict[str, float], prefix: str) -> dict[str, int]:
-    """Metrics below a key, as whole numbers."""
+    """Metrics whose key starts with ``prefix``, as whole numbers: rest of the key -> value."""
     return {key.removeprefix(prefix): int(value) for key, value in metrics.items() if key.startswith(prefix)}
 
 
-def show(facts: Facts, out: Console) -> None:
-    """The facts as text."""
+def print_facts(facts: Facts, out: Console) -> None:
+    """Print the facts."""
     aliases = f" ({', '.join(facts['aliases'])})" if facts["aliases"] else ""
     out.print(f"[bold]{escape(facts['model'])} version {facts['version']}[/bold]{escape(aliases)}")
     for name, text in made_of(facts):
@@ -101,12 +102,12 @@ def show(facts: Facts, out: Console) -> None:
     if facts["gate"]:
         out.print(f"[bold]Gate: {escape(facts['gate']['status'])}[/bold]")
         out.print("\n".join(f"  {escape(reason)}" for reason in facts["gate"]["reasons"]))
-    head, *rest = promotion_record.lines(facts["promotion"], facts["version"])
+    head, *rest = promotion_record.record_lines(facts["promotion"], facts["version"])
     out.print(f"[bold]Promotion: {escape(head)}[/bold]")
     for line in rest:
         out.print(escape(line))
     if facts["difference"]:
-        show_difference(facts["compared_with"], facts["difference"], out)
+        print_difference(facts["compared_with"], facts["difference"], out)
     if facts["rebuild"]:
         out.print("[bold]Rebuild it by hand[/bold], in a fresh folder, with Gleaner's environment active")
         out.print("\n".join(f"  {escape(line)}" for line in facts["rebuild"]))
@@ -115,7 +116,7 @@ def show(facts: Facts, out: Console) -> None:
 
 
 def made_of(facts: Facts) -> list[tuple[str, str]]:
-    """What it was made of, a line each."""
+    """What the version was made of: (name, text) line by line."""
     about = facts["about"] or {"changed": [], "left_out": [], "environment": None}
     state = {"true": ", with changes", "false": ", clean"}.get(facts["dirty"], "")
     lines = [
@@ -127,39 +128,42 @@ def made_of(facts: Facts) -> list[tuple[str, str]]:
     if about["left_out"]:
         lines.append(("not in it", ", ".join(about["left_out"]) + ": data, or nothing that a stage reads"))
     lines += [(name, (value or "not recorded")) for name, value in facts["digests"].items()]
-    lines += [(name, listed(rows)) for name, rows in facts["rows"].items() if rows]
+    lines += [(name, format_counts(rows)) for name, rows in facts["rows"].items() if rows]
     if about["environment"]:
-        made = about["environment"]
+        environment = about["environment"]
         lines.append(
-            ("made with", f"Python {made['python']}, {made['platform']}, {made['cpus']} CPUs, {made['processor']}")
+            (
+                "made with",
+                f"Python {environment['python']}, {environment['platform']}, {environment['cpus']} CPUs, {environment['processor']}",
+            )
         )
-    lines.append(("verified", verified(facts["verified"])))
+    lines.append(("verified", format_verification(facts["verified"])))
     return lines
 
 
-def verified(facts: Facts) -> str:
-    """What the last verification found."""
+def format_verification(facts: Facts) -> str:
+    """The verdict of the last verification."""
     if not facts:
         return "never; `gleaner verify-version` rebuilds it"
     where = f" at {facts['differs_at']}" if facts.get("differs_at") else ""
     return f"{facts['verdict']}{where}, {facts['at']}"
 
 
-def listed(rows: dict[str, int]) -> str:
-    """Counts in words."""
+def format_counts(rows: dict[str, int]) -> str:
+    """Counts in words, as "40 gold, 1992 pseudo"."""
     return ", ".join(f"{count} {name}" for name, count in rows.items())
 
 
-def show_difference(number: str, found: Facts, out: Console) -> None:
-    """What changed since another version, a table for each kind of thing that did."""
+def print_difference(number: str, found: Facts, out: Console) -> None:
+    """Print what changed since another version, one table for each kind of change."""
     out.print(f"[bold]Since version {number}[/bold]")
     metrics = {key: pair for key, pair in found["metrics"].items() if key.startswith(SHOWN)}
     tables: dict[str, list[tuple[str, str, str]]] = {
-        "param": [(key, shown(was), shown(now)) for key, (was, now) in found["params"].items()],
-        "code": [(path, digits(was), digits(now)) for path, (was, now) in found["code"].items()],
-        "raw data": [(path, size(was), size(now)) for path, (was, now) in found["sources"].items()],
-        "rows": [(path, counted(one["was"]), grown(one)) for path, one in found["tables"].items()],
-        "metric": [(key, measured(was), measured(now)) for key, (was, now) in list(metrics.items())[:LIMIT]],
+        "param": [(key, format_param(was), format_param(now)) for key, (was, now) in found["params"].items()],
+        "code": [(path, short_digest(was), short_digest(now)) for path, (was, now) in found["code"].items()],
+        "raw data": [(path, format_size(was), format_size(now)) for path, (was, now) in found["sources"].items()],
+        "rows": [(path, format_row_count(one["was"]), format_row_change(one)) for path, one in found["tables"].items()],
+        "metric": [(key, format_number(was), format_number(now)) for key, (was, now) in list(metrics.items())[:LIMIT]],
     }
     for kind, lines in tables.items():
         if not lines:
@@ -175,33 +179,33 @@ def show_difference(number: str, found: Facts, out: Console) -> None:
         out.print(f"  and {rest} more metrics: --json has all")
 
 
-def shown(value: Any) -> str:
-    """A value of params.yaml, without the password of a URL."""
-    return PASSWORD.sub(r"\1:***@", json.dumps(value, ensure_ascii=False))
+def format_param(value: Any) -> str:
+    """A value of params.yaml as JSON, without passwords in URLs."""
+    return hide_passwords(json.dumps(value, ensure_ascii=False))
 
 
-def digits(digest: str | None) -> str:
-    """The beginning of a digest."""
+def short_digest(digest: str | None) -> str:
+    """The first digits of a digest."""
     return "" if digest is None else digest[:SHORT]
 
 
-def measured(value: float | None) -> str:
-    """A number, to as many places as anybody reads."""
+def format_number(value: float | None) -> str:
+    """A number with four significant digits."""
     return "" if value is None else f"{value:.4g}"
 
 
-def size(found: Facts | None) -> str:
-    """Files and bytes."""
+def format_size(found: Facts | None) -> str:
+    """Files and bytes, as "3 files, 91823 bytes"."""
     return "" if found is None else f"{found['files']} files, {found['bytes']} bytes"
 
 
-def grown(rows: Facts) -> str:
-    """How many rows there are, and which of them came and went."""
+def format_row_change(rows: Facts) -> str:
+    """The number of rows, and how many were added and removed."""
     if rows["added"] is None:
-        return counted(rows["now"])
+        return format_row_count(rows["now"])
     return f"{rows['now']} (+{rows['added']} -{rows['removed']})"
 
 
-def counted(rows: int | None) -> str:
-    """A number of rows."""
+def format_row_count(rows: int | None) -> str:
+    """A number of rows, or "not known"."""
     return "not known" if rows is None else str(rows)

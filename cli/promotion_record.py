@@ -1,8 +1,7 @@
-"""What became of a version as a challenger: the promotion log's last judgement of it, and the verdict kept with it."""
+"""How a version fared as challenger: the last judgement of it in the promotion log, and the verdict stored with it."""
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -10,7 +9,7 @@ from pydantic import ValidationError
 from flows.outcomes.promotion import NAMES
 from pipeline.core.errors import UserError
 from pipeline.policies import promotion
-from pipeline.policies.promotion import Verdict
+from pipeline.policies.promotion import PromotionVerdict
 
 if TYPE_CHECKING:
     from pipeline.policies.promotion.ledger import Entry, Ledger
@@ -20,19 +19,19 @@ Facts = dict[str, Any]
 NEVER = "never judged"
 
 
-def judged(version: "RegisteredVersion", piece: Callable[[Callable[[], Any]], Any]) -> Facts:
-    """The last judgement as plain data; ``piece`` gets what may be missing, and then gives None.
+def read_promotion_record(version: "RegisteredVersion", piece: Callable[[Callable[[], Any]], Any]) -> Facts:
+    """The last judgement as plain data; without one, the entry that brought the version into the log, if there is one.
 
-    Without one, how the version came into the log, where it did.
+    ``piece`` calls a function and returns None where what it reads was not recorded.
     """
     from tasks.registry import promotion_log
 
     ledger = promotion_log.read(version.client, version.model)
-    own = [entry for entry in ledger.entries if entry.version == version.number]
-    last = next((entry for entry in reversed(own) if entry.judged is not None), None)
-    if last is None or last.judged is None:
-        return {"outcome": NEVER, "reason": f"{own[0].action}: {own[0].reason}" if own else None}
-    artifact = last.judged.artifact
+    entries = [entry for entry in ledger.entries if entry.version == version.number]
+    last = next((entry for entry in reversed(entries) if entry.verdict is not None), None)
+    if last is None or last.verdict is None:
+        return {"outcome": NEVER, "reason": f"{entries[0].action}: {entries[0].reason}" if entries else None}
+    artifact = last.verdict.artifact
     return {
         "outcome": outcome(last, ledger),
         "reason": last.reason,
@@ -41,22 +40,25 @@ def judged(version: "RegisteredVersion", piece: Callable[[Callable[[], Any]], An
         "entry": last.number,
         "intact": last.intact,
         "by": last.by,
-        "repeats": last.judged.again,
-        "verdict": piece(lambda: asdict(stored(version, artifact))),
+        "repeats": last.verdict.again,
+        "verdict": piece(lambda: promotion.to_json(read_verdict(version, artifact))),
     }
 
 
 def outcome(entry: "Entry", ledger: "Ledger") -> str:
-    """What the judgement led to: a promotion that another one came before was lost."""
+    """The result of a judgement: promoted, refused, insufficient, or lost where another promotion came first."""
     if entry.action == "promote":
         return "promoted" if ledger.took_effect(entry) else "lost"
     return {"refuse": "refused"}.get(entry.action, entry.action)
 
 
-def stored(version: "RegisteredVersion", artifact: str) -> Verdict:
-    """The whole verdict, as the run of the version keeps it."""
+def read_verdict(version: "RegisteredVersion", artifact: str) -> PromotionVerdict:
+    """The whole verdict, as the run of the version stores it.
+
+    Raises UserError where the stored file is no verdict.
+    """
     try:
-        return promotion.from_json(json.loads(version.file(artifact)))
+        return promotion.from_json(json.loads(version.read_artifact(artifact)))
     except (ValueError, ValidationError):
         raise UserError(
             f"{version.title}: expected a verdict in {artifact} of its run {version.run}, found something else; "
@@ -64,8 +66,8 @@ def stored(version: "RegisteredVersion", artifact: str) -> Verdict:
         ) from None
 
 
-def lines(facts: Facts, number: str) -> list[str]:
-    """The same for people: a line on what was decided, then the numbers, then each rule that stood in the way."""
+def record_lines(facts: Facts, number: str) -> list[str]:
+    """The record line by line: the decision, then the numbers, then each rule that was not passed."""
     if facts["outcome"] == NEVER:
         return [f"{NEVER} ({facts['reason']})" if facts["reason"] else f"{NEVER}; `gleaner promote --version {number}`"]
     again = f", which repeats the judgement of entry {facts['repeats']}" if facts["repeats"] else ""
@@ -76,24 +78,24 @@ def lines(facts: Facts, number: str) -> list[str]:
     )
     if facts["verdict"] is None:
         return [head, f"  {facts['reason']}"]
-    return [head, *(f"  {line}" for line in numbers(promotion.from_json(facts["verdict"])))]
+    return [head, *(f"  {line}" for line in verdict_lines(promotion.from_json(facts["verdict"])))]
 
 
-def numbers(verdict: Verdict) -> list[str]:
-    """The lead with its bounds, the gap between groups of each attribute, and what was not passed."""
-    lead, worn, rows = verdict.lead, verdict.wear, verdict.rows
+def verdict_lines(verdict: PromotionVerdict) -> list[str]:
+    """The lead with its bounds, the gap between groups of each attribute, and the rules that were not passed."""
+    lead, reuse, rows = verdict.lead, verdict.test_set_reuse, verdict.rows
     scores = f"{NAMES[verdict.metric]} {lead.challenger:.4f} against {lead.champion:.4f} on {rows.compared} test rows"
     bound = (
-        f"lead {lead.difference:+.4f}, lower bound {lead.low:+.4f} at {1 - worn.level:.2%} (judgement {worn.judgement} "
-        f"on these rows), above {verdict.margin:g} wanted"
+        f"lead {lead.difference:+.4f}, lower bound {lead.low:+.4f} at {1 - reuse.level:.2%} "
+        f"(judgement {reuse.judgement} on these rows), above {verdict.margin:g} wanted"
     )
     found = [scores, bound]
     for gap in verdict.gaps:
-        told = f"too few rows in {', '.join(gap.small)}" if gap.small else "fewer than two groups"
+        text = f"too few rows in {', '.join(gap.small)}" if gap.small else "fewer than two groups"
         if gap.champion is not None and gap.challenger is not None:
-            told = (
+            text = (
                 f"{gap.challenger:.4f} against {gap.champion:.4f}, {gap.increase:+.4f} "
                 f"({gap.increase_low:+.4f} to {gap.increase_high:+.4f})"
             )
-        found.append(f"gap between groups of {gap.attribute} {told}")
+        found.append(f"gap between groups of {gap.attribute} {text}")
     return found + [reason for reason in verdict.reasons if reason.startswith(("fail: ", "insufficient: "))]

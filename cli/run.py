@@ -1,24 +1,27 @@
-"""What `gleaner run` does: the training flow in a session, a summary, an exit code."""
+"""The command `gleaner run`: run the training flow in a session, print its outcome, return an exit code."""
 
 from pathlib import Path
 
 from cli.exit_codes import exit_code
-from flows.outcomes.training import Training, show
-from flows.prefect_session import session
-from pipeline.core.params import load
+from flows.outcomes.training import Training, print_training
+from flows.prefect_session import prefect_session
+from pipeline.core.params import load_params
 
 
 @exit_code(stopped="`gleaner run` goes on from here")
 def main(root: Path) -> int:
-    """Train, judge and register; 0 when registered, 1 when refused or failed, 2 on a user's mistake, 130 on Ctrl-C."""
-    load(root / "params.yaml")
-    with session(root) as flow_run:
+    """Train, apply the gate and register.
+
+    Exit code 0 registered, 1 refused or failed, 2 user error, 130 Ctrl-C.
+    """
+    load_params(root / "params.yaml")
+    with prefect_session(root) as flow_run:
         from flows.train import train
         from tasks import registry, stage
 
-        stage.graph(root)
+        stage.stage_graph(root)
         registry.connect(root)
         with flow_run("train") as name:
-            training: Training = stage.value(train.with_options(flow_run_name=name)(root, return_state=True))
-    show(root, training)
+            training: Training = stage.state_data(train.with_options(flow_run_name=name)(root, return_state=True))
+    print_training(root, training)
     return training.exit_code

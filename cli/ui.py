@@ -1,4 +1,4 @@
-"""What `gleaner ui` does: the pages of Prefect and MLflow on loopback, until Ctrl-C."""
+"""The command `gleaner ui`: serve the pages of Prefect and MLflow on loopback, until Ctrl-C."""
 
 import os
 import subprocess
@@ -12,17 +12,21 @@ from urllib.request import urlopen
 
 from flows import prefect_server
 
-PORTS = {"prefect": 4200, "mlflow": 5000}  # where people look for them; another one where these are taken
+PORTS = {"prefect": 4200, "mlflow": 5000}  # the usual ports; a free one is taken where these are in use
 
 
 def main(root: Path) -> int:
-    """Serve both until interrupted; 1 when one of them ends by itself."""
-    prefect_server.configure(root)
+    """Serve both until interrupted; exit code 0 after Ctrl-C, 1 when one of them ends by itself."""
+    prefect_server.configure_environment(root)
     try:
-        with prefect_server.interruptible(), prefect() as (prefect_url, first), mlflow(root) as (mlflow_url, second):
+        with (
+            prefect_server.interruptible(),
+            prefect_pages() as (prefect_url, first),
+            mlflow_pages(root) as (mlflow_url, second),
+        ):
             print(f"Prefect: {prefect_url}\nMLflow:  {mlflow_url}\nCtrl-C stops both.", flush=True)
-            own = [process for process in (first, second) if process]
-            while all(process.poll() is None for process in own):
+            started = [process for process in (first, second) if process]
+            while all(process.poll() is None for process in started):
                 time.sleep(0.5)
     except KeyboardInterrupt:
         return 0
@@ -31,34 +35,34 @@ def main(root: Path) -> int:
 
 
 @contextmanager
-def prefect() -> Iterator[tuple[str, subprocess.Popen[bytes] | None]]:
-    """The address of Prefect's pages, and the server if this command had to start one.
+def prefect_pages() -> Iterator[tuple[str, subprocess.Popen[bytes] | None]]:
+    """Run a block with Prefect's pages; yields their address, and the server if this command started one.
 
-    Its address is left where a training run looks for it, so that the run shows up in the pages that are open.
+    A run finds the address in a file, so that it shows up in the pages that are open.
     """
-    url = os.environ.get("PREFECT_API_URL") or prefect_server.announced()
-    if url and prefect_server.answers(url):
+    url = os.environ.get("PREFECT_API_URL") or prefect_server.announced_url()
+    if url and prefect_server.is_answering(url):
         yield url.removesuffix("/api"), None
         return
     port = prefect_server.free_port(PORTS["prefect"])
     url = os.environ["PREFECT_API_URL"] = prefect_server.api_url(port)
-    process = prefect_server.start(port, pages=True)
-    note = prefect_server.address(Path(os.environ["PREFECT_HOME"]))
+    process = prefect_server.start_server(port, pages=True)
+    announcement = prefect_server.url_file(Path(os.environ["PREFECT_HOME"]))
     try:
-        prefect_server.wait(process, url)
-        note.write_text(url)
+        prefect_server.wait_until_ready(process, url)
+        announcement.write_text(url)
         yield url.removesuffix("/api"), process
     finally:
-        note.unlink(missing_ok=True)
-        prefect_server.stop(process)
+        announcement.unlink(missing_ok=True)
+        prefect_server.stop_server(process)
 
 
 @contextmanager
-def mlflow(root: Path) -> Iterator[tuple[str, subprocess.Popen[bytes] | None]]:
-    """The address of MLflow's pages, and the server if this command had to start one."""
+def mlflow_pages(root: Path) -> Iterator[tuple[str, subprocess.Popen[bytes] | None]]:
+    """Run a block with MLflow's pages; yields their address, and the server if this command started one."""
     from tasks import registry
 
-    store = registry.store(root)
+    store = registry.store_uri(root)
     if store.startswith("http"):
         yield store, None
         return
@@ -67,17 +71,17 @@ def mlflow(root: Path) -> Iterator[tuple[str, subprocess.Popen[bytes] | None]]:
     url = f"http://127.0.0.1:{port}"
     output = Path(os.environ["PREFECT_HOME"]) / "mlflow.log"
     options = ["--backend-store-uri", store, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    process = prefect_server.spawn(["mlflow", "server", *options], output)
+    process = prefect_server.spawn_module(["mlflow", "server", *options], output)
     try:
-        while process.poll() is None and not open_page(url):
+        while process.poll() is None and not is_page_served(url):
             time.sleep(0.1)
         yield url, process
     finally:
-        prefect_server.stop(process)
+        prefect_server.stop_server(process)
 
 
-def open_page(url: str) -> bool:
-    """Whether a page is served there."""
+def is_page_served(url: str) -> bool:
+    """Whether a page is served at ``url``."""
     try:
         with urlopen(url, timeout=2):
             return True

@@ -1,4 +1,4 @@
-"""What `gleaner verify-version` does: the verifying flow in a session, and its answer."""
+"""The command `gleaner verify-version`: run the verifying flow in a session, print its answer."""
 
 import sys
 from pathlib import Path
@@ -9,9 +9,9 @@ from rich.markup import escape
 
 from cli.exit_codes import exit_code
 from flows.outcomes import training
-from flows.prefect_session import session
+from flows.prefect_session import prefect_session
 from pipeline.core.errors import UserError
-from pipeline.core.params import load
+from pipeline.core.params import load_params
 
 if TYPE_CHECKING:
     from flows.verify import Verification
@@ -22,80 +22,93 @@ STYLE = {"match": "green", "as recorded": "yellow", "differs": "red", "failed": 
 
 @exit_code(stopped="nothing is left behind and nothing was recorded")
 def main(root: Path, wanted: str | None, last: str | None) -> int:
-    """Rebuild and compare; 0 match, 1 differs or broke, 2 on a user's mistake, 130 on Ctrl-C."""
-    with session(root) as flow_run:
+    """Rebuild a version and compare it with the record.
+
+    Exit code 0 match, 1 differs or crashed, 2 user error, 130 Ctrl-C.
+    """
+    with prefect_session(root) as flow_run:
         from flows.verify import verify
         from tasks.prefect_states.user_error import result_of
 
         version = find(root, wanted, last)
-        others = unlike(root, version)
-        warn(others)
+        differences = environment_differences(root, version)
+        print_warnings(differences)
         with flow_run("verify") as name:
             flow = verify.with_options(flow_run_name=name)
-            found: Verification = result_of(flow(root, version.number, last, return_state=True))
-    show(version, found, last, others)
-    return found.exit_code
+            verification: Verification = result_of(flow(root, version.number, last, return_state=True))
+    print_verification(version, verification, last, differences)
+    return verification.exit_code
 
 
 def find(root: Path, wanted: str | None, last: str | None) -> "RegisteredVersion":
-    """The version, once what can be wrong with the question is ruled out."""
+    """The version to verify.
+
+    Raises UserError where the version, its commit or the stage ``last`` does not exist.
+    """
     from tasks import registry
     from tasks.git.worktree import require_commit
 
-    version = registry.find(root, load(root / "params.yaml"), wanted)
+    version = registry.find_version(root, load_params(root / "params.yaml"), wanted)
     require_commit(root, version.title, version.commit)
-    known = version.lock()["stages"]
-    if last is not None and last not in known:
-        raise UserError(f"--stage: expected a stage of {version.title}, {', '.join(known)}; found {last}; correct it")
+    stages = version.lock()["stages"]
+    if last is not None and last not in stages:
+        raise UserError(f"--stage: expected a stage of {version.title}, {', '.join(stages)}; found {last}; correct it")
     return version
 
 
-def unlike(root: Path, version: "RegisteredVersion") -> list[str]:
-    """What of this machine is other than what the version was made with; nothing where that is not known."""
-    from tasks.registry import ABOUT
-    from tasks.registry.environment import environment, otherwise
+def environment_differences(root: Path, version: "RegisteredVersion") -> list[str]:
+    """How this machine differs from the one that made the version, one difference a line."""
+    from tasks.registry import ABOUT_ARTIFACT
+    from tasks.registry.environment import describe_environment, environment_changes
 
-    if not version.has(ABOUT):
+    if not version.has_artifact(ABOUT_ARTIFACT):
         return ["the version does not say which Python and libraries it was made with"]
-    return otherwise(version.about()["environment"], environment(root))
+    return environment_changes(version.about()["environment"], describe_environment(root))
 
 
-def warn(others: list[str]) -> None:
-    """Say beforehand what may keep the bits from being the same."""
-    for line in others:
+def print_warnings(differences: list[str]) -> None:
+    """Warn of differences that may change the bits of the result."""
+    for line in differences:
         print(f"warning: {line}", file=sys.stderr)
-    if others:
+    if differences:
         print("warning: bits may differ for that reason alone", file=sys.stderr)
 
 
-def show(version: "RegisteredVersion", found: "Verification", last: str | None, others: list[str]) -> None:
-    """Each stage, where it differs, and the answer in one line."""
+def print_verification(
+    version: "RegisteredVersion", verification: "Verification", last: str | None, differences: list[str]
+) -> None:
+    """Print how each stage came out, where it differs, and the verdict in one line."""
     console = Console(highlight=False, soft_wrap=True)
-    if found.stages:
-        console.print(training.table(f"{version.title}, rebuilt from {version.commit[:12]}", rows(found)))
-    for stage in found.stages:
+    if verification.stages:
+        console.print(
+            training.rich_table(f"{version.title}, rebuilt from {version.commit[:12]}", rebuild_rows(verification))
+        )
+    for stage in verification.stages:
         for line in stage.lines:
-            console.print(f"[{STYLE[stage.how]}]{escape(stage.stage)}: {escape(line)}[/]")
-    console.print(escape(answer(version, found, last)))
-    if found.verdict == "differs" and others:
-        console.print(escape(f"Expected where these are others than they were: {'; '.join(others)}"))
+            console.print(f"[{STYLE[stage.status]}]{escape(stage.stage)}: {escape(line)}[/]")
+    console.print(escape(verdict_line(version, verification, last)))
+    if verification.verdict == "differs" and differences:
+        console.print(escape(f"Expected where these are differences than they were: {'; '.join(differences)}"))
 
 
-def rows(found: "Verification") -> training.Rows:
-    """How each stage came out."""
-    return [{"stage": stage.stage, "outcome": stage.how, "seconds": f"{stage.seconds:.1f}"} for stage in found.stages]
+def rebuild_rows(verification: "Verification") -> training.Rows:
+    """How each stage came out, one row a stage."""
+    return [
+        {"stage": stage.stage, "outcome": stage.status, "seconds": f"{stage.seconds:.1f}"}
+        for stage in verification.stages
+    ]
 
 
-def answer(version: "RegisteredVersion", found: "Verification", last: str | None) -> str:
-    """The verdict in words."""
-    if found.fault:
-        return found.fault
-    taken = [stage.stage for stage in found.stages if stage.how == "as recorded"]
+def verdict_line(version: "RegisteredVersion", verification: "Verification", last: str | None) -> str:
+    """The verdict in one line."""
+    if verification.fault:
+        return verification.fault
+    taken = [stage.stage for stage in verification.stages if stage.status == "as recorded"]
     begins = f"; {', '.join(taken)} as recorded, because raw data is not what it was" if taken else ""
-    if found.verdict == "match":
-        rebuilt = len(found.stages) - len(taken) - 1  # the first line is the served bundle
+    if verification.verdict == "match":
+        rebuilt = len(verification.stages) - len(taken) - 1  # the first line is the served bundle
         until = f" up to {last}; this is not recorded" if last else ""
         return f"{version.title} matches bit for bit: {rebuilt} stages rebuilt{until}{begins}"
-    if found.verdict == "differs":
-        return f"{version.title} differs at {found.stages[-1].stage}{begins}"
-    return f"{version.title} could not be rebuilt: {found.stages[-1].stage} failed"
+    if verification.verdict == "differs":
+        return f"{version.title} differs at {verification.stages[-1].stage}{begins}"
+    return f"{version.title} could not be rebuilt: {verification.stages[-1].stage} failed"

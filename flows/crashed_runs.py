@@ -1,7 +1,7 @@
-"""Nights that died with their machine: their server still takes them for running, and they hold the one place.
+"""Nights that died with their machine: Prefect still counts them as running, and cancels every later night.
 
-Prefect frees the place of a run whose process stops renewing its lease, but not across a restart of its server: what
-was leased is forgotten, the place stays taken, and every later night would be cancelled.
+The deployment allows one run at a time. Prefect frees the place of a run whose process stops renewing its lease, but
+forgets the lease when its server restarts: the place then stays taken.
 """
 
 from pathlib import Path
@@ -11,9 +11,9 @@ from flows.night_lock import is_night_running
 
 
 def mark_crashed_runs(root: Path, deployments: list[str]) -> int:
-    """Mark as crashed the runs of these deployments that seem to be at work while none is; how many there were.
+    """Mark the runs of these deployments as crashed where no night is running; returns how many there were.
 
-    Call it before a worker is started: a run that a worker has in hand holds the project's lock only a little later.
+    Call it before a worker is started: a run takes the project's lock a little after its worker has taken it up.
     """
     from prefect.client.orchestration import get_client
     from prefect.client.schemas import filters

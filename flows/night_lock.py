@@ -1,10 +1,11 @@
-"""Only one night at a time in a project, whoever starts it."""
+"""The lock that lets only one night at a time work in a project, whoever starts it."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from pipeline.core.errors import UserError
 from pipeline.core.stage import Paths
@@ -12,28 +13,27 @@ from pipeline.core.stage import Paths
 
 @contextmanager
 def night_lock(root: Path) -> Iterator[None]:
-    """A lock on the project for the block; it goes with the process, however that ends.
+    """Hold the project's lock for the block; a killed process frees it.
 
     Raises UserError where another night holds it.
     """
     path = Paths(root).scratch("retrain") / "lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise UserError(
-                f"retrain: expected no other night at work here, found process {file.read() or 'unknown'}; wait for it"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+    # A soft lock would stay when the process is killed; the system frees a real one.
+    lock = FileLock(path, timeout=0, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        holder = path.read_text() or "unknown"
+        raise UserError(f"retrain: expected no other night at work here, found process {holder}; wait for it") from None
+    try:
+        path.write_text(str(os.getpid()))
         yield
+    finally:
+        lock.release()
 
 
 def is_night_running(root: Path) -> bool:
-    """Whether a night is at work in the project right now."""
+    """Whether a night holds the project's lock right now."""
     try:
         with night_lock(root):
             return False

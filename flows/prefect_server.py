@@ -1,6 +1,6 @@
-"""The Prefect server of this project: use the one that answers, else start one on loopback and stop it afterwards.
+"""The Prefect server of a command: the one that answers, or one that is started on loopback and stopped afterwards.
 
-Imports no Prefect: its settings are read once, on import, and have to be in the environment by then.
+This module imports no Prefect: Prefect reads its settings once, on import, so the environment must be set before.
 """
 
 import os
@@ -16,9 +16,9 @@ from types import FrameType
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-from tasks.processes.process import bound_to_parent, end
+from tasks.processes.process import bound_to_parent, end_sessions
 
-PATIENCE = 120.0  # seconds for a server to answer: the first start compiles its modules and creates its database
+START_TIMEOUT = 120.0  # seconds; the first start compiles the server's modules and creates its database
 SETTINGS = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -30,35 +30,41 @@ SETTINGS = {
 }
 
 
-def configure(root: Path) -> None:
-    """Keep every library off the network, and Prefect's state in the project; what the user has set stays."""
+def configure_environment(root: Path) -> None:
+    """Set the environment so that no library phones home and Prefect keeps its state in the project.
+
+    Variables that the user has set stay as they are.
+    """
     for name, value in {**SETTINGS, "PREFECT_HOME": str(root / ".prefect")}.items():
         os.environ.setdefault(name, value)
 
 
 @contextmanager
-def server(root: Path) -> Iterator[Callable[[], None]]:
-    """A Prefect server for the block, its address in PREFECT_API_URL; the function that is yielded waits for it."""
-    configure(root)
-    url = os.environ.get("PREFECT_API_URL") or announced()
-    if url and answers(url):
+def running_server(root: Path) -> Iterator[Callable[[], None]]:
+    """Run a block with a Prefect server, whose address is in PREFECT_API_URL; yields a function that waits for it.
+
+    A server that answers already is used and left running. Else one is started, and stopped after the block.
+    """
+    configure_environment(root)
+    url = os.environ.get("PREFECT_API_URL") or announced_url()
+    if url and is_answering(url):
         os.environ["PREFECT_API_URL"] = url
         yield lambda: None
         return
     if "PREFECT_API_URL" in os.environ:
         print(f"no Prefect server answers at PREFECT_API_URL={url}: starting one for this run", file=sys.stderr)
     port = free_port()
-    process = start(port)
+    process = start_server(port)
     os.environ["PREFECT_API_URL"] = api_url(port)
     try:
-        yield lambda: wait(process, api_url(port))
+        yield lambda: wait_until_ready(process, api_url(port))
     finally:
-        stop(process)
+        stop_server(process)
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does, so that whatever it started ends with it."""
+    """Turn SIGTERM into KeyboardInterrupt for the block, so that the processes that it started end with it."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -70,19 +76,19 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def start(port: int, pages: bool = False) -> subprocess.Popen[bytes]:
-    """Start a Prefect server on loopback; one without web pages is ready sooner."""
+def start_server(port: int, pages: bool = False) -> subprocess.Popen[bytes]:
+    """Start a Prefect server on loopback; without ``pages`` it is ready sooner."""
     home = Path(os.environ["PREFECT_HOME"])
     home.mkdir(parents=True, exist_ok=True)
     address = ["--host", "127.0.0.1", "--port", str(port)]
-    return spawn(["prefect", "server", "start", *address, "--ui" if pages else "--no-ui"], log(home))
+    return spawn_module(["prefect", "server", "start", *address, "--ui" if pages else "--no-ui"], log_file(home))
 
 
-def spawn(command: list[str], output: Path) -> subprocess.Popen[bytes]:
-    """Start a Python module as a server that writes what it says to a file.
+def spawn_module(command: list[str], output: Path) -> subprocess.Popen[bytes]:
+    """Start a Python module as a server that writes its output to a file.
 
-    It leads a session of its own: Ctrl-C ends the flow, which still has to tell the server so. It ends with this
-    process all the same.
+    The server leads a session of its own: Ctrl-C ends the flow, and the flow must still reach the server to report
+    its state. It ends when this process ends.
     """
     with output.open("wb") as file:
         return subprocess.Popen(
@@ -94,27 +100,30 @@ def spawn(command: list[str], output: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a server and the workers that it started."""
-    end([process])
+def stop_server(process: subprocess.Popen[bytes]) -> None:
+    """End a server and its workers."""
+    end_sessions([process])
     process.wait()
     if process.stdin:
         process.stdin.close()
 
 
-def wait(process: subprocess.Popen[bytes], url: str) -> None:
-    """Return once the server answers; RuntimeError with its last lines when it ends or takes too long."""
-    deadline = time.monotonic() + PATIENCE
-    while not answers(url):
+def wait_until_ready(process: subprocess.Popen[bytes], url: str) -> None:
+    """Wait until the server answers.
+
+    Raises RuntimeError with the last lines of its log when it ends or takes longer than START_TIMEOUT.
+    """
+    deadline = time.monotonic() + START_TIMEOUT
+    while not is_answering(url):
         if process.poll() is not None or time.monotonic() > deadline:
-            path = log(Path(os.environ["PREFECT_HOME"]))
+            path = log_file(Path(os.environ["PREFECT_HOME"]))
             lines = path.read_text(errors="replace").splitlines()[-10:]
             raise RuntimeError("\n".join([f"the Prefect server did not start; the end of {path}:", *lines]))
         time.sleep(0.05)
 
 
-def answers(url: str) -> bool:
-    """Whether a Prefect API is there; one that wants to know who asks is there, too."""
+def is_answering(url: str) -> bool:
+    """Whether a Prefect API answers at ``url``; one that asks for a password counts, too."""
     try:
         with urlopen(f"{url}/health", timeout=2):
             return True
@@ -124,16 +133,19 @@ def answers(url: str) -> bool:
         return False
 
 
-def announced() -> str | None:
-    """The address that `gleaner ui` left in Prefect's home, so that a run shows up in the pages that are open."""
+def announced_url() -> str | None:
+    """The address of the server that `gleaner ui` or `gleaner schedule` started; None where there is none.
+
+    A run that uses it shows up in the pages that are open.
+    """
     try:
-        return address(Path(os.environ["PREFECT_HOME"])).read_text()
+        return url_file(Path(os.environ["PREFECT_HOME"])).read_text()
     except FileNotFoundError:
         return None
 
 
 def free_port(wanted: int = 0) -> int:
-    """A port of the loopback interface that nothing listens on: the wanted one where it is free."""
+    """A free port of the loopback interface; ``wanted`` where that is free."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -144,14 +156,15 @@ def free_port(wanted: int = 0) -> int:
 
 
 def api_url(port: int) -> str:
+    """The address of the API of a server on loopback."""
     return f"http://127.0.0.1:{port}/api"
 
 
-def address(home: Path) -> Path:
-    """Where `gleaner ui` announces its server."""
+def url_file(home: Path) -> Path:
+    """The file in which `gleaner ui` leaves the address of its server."""
     return home / "server.url"
 
 
-def log(home: Path) -> Path:
-    """Where a server that this project starts writes what it says."""
+def log_file(home: Path) -> Path:
+    """The file to which a server of this project writes its output."""
     return home / "server.log"

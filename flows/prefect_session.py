@@ -1,4 +1,4 @@
-"""A command's session with Prefect: on the server that is there or is started, with what its flow run tells stored."""
+"""A command's session with Prefect: a server for its flow run, which ends only once every state is stored."""
 
 import logging
 import time
@@ -8,33 +8,33 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from flows.prefect_server import interruptible, server
+from flows.prefect_server import interruptible, running_server
 
-SETTLE = 15.0  # seconds for the server to store the last states
+STORE_TIMEOUT = 15.0  # seconds for the server to store the last logs and states
 
 FlowRun = Callable[[str], AbstractContextManager[str]]
 
 
 @contextmanager
-def session(root: Path) -> Iterator[FlowRun]:
-    """A server for the block, which is given `flow_run` to call with a kind; SIGTERM ends it as Ctrl-C does.
+def prefect_session(root: Path) -> Iterator[FlowRun]:
+    """Run a block with a Prefect server; yields `flow_run`, which the block calls with the kind of its flow.
 
-    Prefect reads its settings when it is imported: import it in here. What needs no server is best done before the flow
-    run, in the seconds that a server takes to start.
+    Import Prefect inside the block: it reads its settings when it is imported. Work that needs no server is best done
+    before the flow run, while the server starts. SIGTERM ends the block as Ctrl-C does.
     """
-    with interruptible(), server(root) as ready:
+    with interruptible(), running_server(root) as ready:
         yield partial(flow_run, ready)
 
 
 @contextmanager
 def flow_run(ready: Callable[[], None], kind: str) -> Iterator[str]:
-    """For a block that runs a flow: the name of its run, once the server is ready; at the end everything is stored.
+    """Run a block with a flow in it, once the server is ready; yields the name of the flow run.
 
-    Raises KeyboardInterrupt on Ctrl-C and SIGTERM.
+    The block's end waits until the server has stored logs and states. Raises KeyboardInterrupt on Ctrl-C and SIGTERM.
     """
     from prefect.exceptions import TerminationSignal
 
-    logging.getLogger("prefect.task_runs").addFilter(said_once)
+    logging.getLogger("prefect.task_runs").addFilter(is_first_report)
     ready()
     name = f"{kind} {datetime.now():%Y-%m-%d %H:%M:%S}"
     try:
@@ -42,35 +42,35 @@ def flow_run(ready: Callable[[], None], kind: str) -> Iterator[str]:
     except TerminationSignal:
         raise KeyboardInterrupt from None
     finally:
-        settle(name)
+        wait_until_stored(name)
 
 
-def said_once(record: logging.LogRecord) -> bool:
-    """Prefect logs the state that a task ends in twice, first with an empty traceback; what is tried again, once."""
-    told = record.getMessage()
-    return not told.startswith("Task run failed with state") or " will start " in told
+def is_first_report(record: logging.LogRecord) -> bool:
+    """Whether a log record is not the repetition that Prefect makes of a failed task's state, with an empty traceback."""
+    message = record.getMessage()
+    return not message.startswith("Task run failed with state") or " will start " in message
 
 
-def settle(name: str) -> None:
-    """Wait until the server has stored what this process told it: logs and states of tasks arrive there later.
+def wait_until_stored(name: str) -> None:
+    """Wait until the server has stored all logs and task states of a flow run, which arrive later than they happen.
 
-    A server that is stopped before loses them.
+    A server that is stopped earlier loses them.
     """
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName, FlowRunFilterParentFlowRunId
     from prefect.logging.handlers import APILogHandler
 
     APILogHandler().flush()
-    own = FlowRunFilter(name=FlowRunFilterName(any_=[name]))
-    deadline = time.monotonic() + SETTLE
+    by_name = FlowRunFilter(name=FlowRunFilterName(any_=[name]))
+    deadline = time.monotonic() + STORE_TIMEOUT
     with get_client(sync_client=True) as client:
-        ids = [flow_run.id for flow_run in client.read_flow_runs(flow_run_filter=own)]
-        inner = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=ids))
+        ids = [flow_run.id for flow_run in client.read_flow_runs(flow_run_filter=by_name)]
+        by_parent = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=ids))
         while time.monotonic() < deadline:
             states = [
                 task.state
-                for chosen in (own, inner)
-                for task in client.read_task_runs(flow_run_filter=chosen, limit=200)
+                for runs in (by_name, by_parent)
+                for task in client.read_task_runs(flow_run_filter=runs, limit=200)
             ]
             if all(state and (state.is_final() or state.name == "NotReady") for state in states):
                 return

@@ -1,4 +1,4 @@
-"""One night: new data in, drift, train if there is a reason to, gate, promote, tell.
+"""The flow of a night: take new data in, test for drift, decide, train, promote, record and notify.
 
 gleaner retrain
 """
@@ -14,13 +14,13 @@ from prefect.states import Completed, Failed, State
 
 from flows.night_lock import night_lock
 from flows.outcomes import night as nightly
-from flows.outcomes.night import Night, Result, because
+from flows.outcomes.night import Night, Result, reason
 from flows.outcomes.training import Training
-from flows.prefect_server import configure
+from flows.prefect_server import configure_environment
 from flows.promote import promote
 from flows.train import train
 from pipeline.core.errors import UserError
-from pipeline.core.params import Params, load
+from pipeline.core.params import Params, load_params
 from pipeline.core.stage import Paths, withhold_message
 from pipeline.labelling import arrivals
 from pipeline.policies import retraining
@@ -32,37 +32,37 @@ from tasks.processes.process import Processes
 from tasks.refresh import Corrections
 from tasks.registry import nights
 from tasks.registry.nights import Champion
-from tasks.stage import Outcome, run_stage, value
+from tasks.stage import StageOutcome, run_stage, state_data
 
 
 @flow(name="retrain", persist_result=False)
 @as_failed_state
 def retrain(root: Path, force: bool = False, now: datetime | None = None) -> State:
-    """Refresh, take corrections in, look for drift, decide, train, promote, record and tell."""
+    """Run one night. A failure before the night has a record is notified, too."""
     root = root.resolve()
-    configure(root)
+    configure_environment(root)
     night = Night(now or datetime.now().astimezone())
     try:
-        recorded(root, load(root / "params.yaml"), night, force)
+        run_recorded(root, load_params(root / "params.yaml"), night, force)
     except Exception as error:
-        if not night.announced:
+        if not night.is_notified:
             night.fault = night.fault or str(error)
-            notify.tell_of_failure(root, f"{root.name}: {nightly.headline(night)}", because(night))
+            notify.send_failure_message(root, f"{root.name}: {nightly.headline(night)}", reason(night))
         raise
     done = Completed if night.exit_code == 0 else Failed
-    return done(name=night.outcome.capitalize(), message=because(night), data=night)
+    return done(name=night.outcome.capitalize(), message=reason(night), data=night)
 
 
-def recorded(root: Path, params: Params, night: Night, force: bool) -> None:
-    """The night, alone in its project, with a record of its own in MLflow; a user's mistake is kept in ``night``."""
+def run_recorded(root: Path, params: Params, night: Night, force: bool) -> None:
+    """Run the night under the project's lock and record it as an MLflow run; a user's error is kept in ``night``."""
     name, number = runtime.flow_run.name, str(runtime.flow_run.id)
-    with night_lock(root), registry.run(root, params, name, number) as opened:
-        night.crashed_before = nights.begin(root, params, opened, night.now)
+    with night_lock(root), registry.open_run(root, params, name, number) as opened:
+        night.crashed_before = nights.begin_night(root, params, opened, night.now)
         try:
             with withhold_message(Paths(root).scratch("retrain") / "crash.txt"):
-                night.outcome = work(root, params, night, opened, force)
+                night.outcome = run_steps(root, params, night, opened, force)
         except UserError as error:
-            night.fault, night.mistake = str(error), True
+            night.fault, night.is_user_error = str(error), True
         except (KeyboardInterrupt, SystemExit, TerminationSignal):
             night.fault = "stopped by a signal before it ended; the next night goes on from there"
             raise
@@ -70,93 +70,102 @@ def recorded(root: Path, params: Params, night: Night, force: bool) -> None:
             night.fault = str(error)
             raise
         finally:
-            close(params, night, opened)
+            notify_and_record(params, night, opened)
 
 
-def work(root: Path, params: Params, night: Night, opened: registry.Run, force: bool) -> Result:
-    """Everything that a night does, step by step."""
-    take_in(root, params, night, opened)
-    champion = nights.champion(root, params)
-    night.drift = result_of(drift.look(root, params, champion, return_state=True)) if champion else None
-    night.found = situation(root, params, night, champion, force)
-    night.decision = retraining.decide(night.found, params.retrain)
-    return learn(root, night, champion) if night.decision.train else "skipped"
+def run_steps(root: Path, params: Params, night: Night, opened: registry.Run, force: bool) -> Result:
+    """The steps of a night, in order; returns its outcome."""
+    take_in_arrivals(root, params, night, opened)
+    champion = nights.current_champion(root, params)
+    night.drift = result_of(drift.measure_drift(root, params, champion, return_state=True)) if champion else None
+    night.situation = gather_situation(root, params, night, champion, force)
+    night.decision = retraining.decide_training(night.situation, params.retrain)
+    return train_and_promote(root, night, champion) if night.decision.train else "skipped"
 
 
-def take_in(root: Path, params: Params, night: Night, opened: registry.Run) -> None:
-    """Bring ingest up to date with what is there, then let new texts and corrections in."""
-    refresh.check_whole(root, params)
-    options = retry_options(params, lambda _task, _run, state: from_outside(params, state))
+def take_in_arrivals(root: Path, params: Params, night: Night, opened: registry.Run) -> None:
+    """Bring the stage ingest up to date, then take in new texts and corrections.
+
+    Raises UserError for a user's error in the stage, RuntimeError where the stage crashed.
+    """
+    refresh.check_arrivals(root, params)
+    options = retry_options(params, lambda _task, _run, state: is_worth_retrying(params, state))
     with Processes() as processes:
         state = run_stage.with_options(name="ingest", task_run_name="ingest", **options)(
-            "ingest", root, processes, opened.curve, return_state=True
+            "ingest", root, processes, opened.log_curve, return_state=True
         )
-    stage: Outcome = result_of(state)
+    stage: StageOutcome = result_of(state)
     if not stage.done:
         if stage.user_error:
-            raise UserError(stage.said.removeprefix("error: "))
+            raise UserError(stage.message.removeprefix("error: "))
         raise RuntimeError("the stage ingest failed")
-    night.texts = result_of(refresh.refresh.with_options(**options)(root, params, night.now, return_state=True))
-    versions = nights.numbers(root, params)
-    corrected = refresh.feedback.with_options(**options)(root, params, night.now, versions, return_state=True)
-    taken: Corrections = result_of(corrected)
-    night.corrections = taken.taken
-    if len(taken.rows):
-        night.errors = result_of(drift.error_counts(root, params, taken.rows, return_state=True))
+    night.texts = result_of(refresh.take_in_texts.with_options(**options)(root, params, night.now, return_state=True))
+    versions = nights.version_numbers(root, params)
+    corrected = refresh.take_in_corrections.with_options(**options)(
+        root, params, night.now, versions, return_state=True
+    )
+    corrections: Corrections = result_of(corrected)
+    night.corrections = corrections.counts
+    if len(corrections.rows):
+        night.errors = result_of(drift.count_errors(root, params, corrections.rows, return_state=True))
 
 
-def from_outside(params: Params, state: Any) -> bool:
-    """Whether trying again may help: a disk or a network that failed, or a database or a dataset out of reach."""
-    found = value(state)
-    if isinstance(found, Outcome):  # of the stage ingest, which asks the source itself
-        return found.user_error and params.ingest.source != "files"
-    asked = params.ingest.source != "files" or params.feedback.query is not None
-    return isinstance(found, OSError) or (isinstance(found, UserError) and asked)
+def is_worth_retrying(params: Params, state: Any) -> bool:
+    """Whether a retry may help: a disk or a network failed, or a database or a dataset is out of reach."""
+    result = state_data(state)
+    if isinstance(result, StageOutcome):  # of the stage ingest, which reads the source itself
+        return result.user_error and params.ingest.source != "files"
+    reads_remote_source = params.ingest.source != "files" or params.feedback.query is not None
+    return isinstance(result, OSError) or (isinstance(result, UserError) and reads_remote_source)
 
 
-def situation(root: Path, params: Params, night: Night, champion: Champion | None, force: bool) -> Situation:
-    """What speaks for and against a training."""
-    new = arrivals.since(nights.trained_until(root, params), params.ingest, root).drop_duplicates("id")
-    night.files = tuple(new["file"].unique())
+def gather_situation(root: Path, params: Params, night: Night, champion: Champion | None, force: bool) -> Situation:
+    """What arrived since the last training, and what else speaks for or against a training now."""
+    new = arrivals.rows_since(nights.trained_until(root, params), params.ingest, root).drop_duplicates("id")
+    night.unread_arrivals = tuple(new["file"].unique())
     age = None
     if champion is not None:
         age = (night.now - champion.made_at).total_seconds() / 86400
     number = champion.number if champion is not None else None
-    waiting = nights.unjudged(root, params) if champion is not None else None
-    return Situation(number, age, len(new), int(new["label"].notna().sum()), night.drift, force, waiting)
+    undecided = nights.undecided_challenger(root, params) if champion is not None else None
+    return Situation(number, age, len(new), int(new["label"].notna().sum()), night.drift, force, undecided)
 
 
-def learn(root: Path, night: Night, champion: Champion | None) -> Result:
-    """Train, gate and register, then let the new version challenge the champion."""
-    name = nights.training(night.now)
+def train_and_promote(root: Path, night: Night, champion: Champion | None) -> Result:
+    """Train, apply the gate, register, then let the new version challenge the champion; returns the outcome."""
+    name = nights.training_run_name(night.now)
     training: Training = result_of(train.with_options(flow_run_name=name)(root, return_state=True))
     night.training = training
     if training.fault or not all(stage.done for stage in training.stages):
-        said = next(
-            (f"{stage.stage} failed" for stage in training.stages if stage.how == "failed"), "not every stage ran"
-        )
-        mistake = next((stage.said for stage in training.stages if stage.user_error), "")
-        night.fault = training.fault or mistake or said
-        night.mistake = training.exit_code == 2
+        night.fault = training.fault or failure_of(training.stages)
+        night.is_user_error = training.exit_code == 2
         return "failed"
     if training.version is None:
         return "refused"
     if champion is None or training.version.number == champion.number:
         return "promoted" if champion is None else "skipped"
-    seen = [asdict(test) for test in night.drift.tests] if night.drift else None
-    night.promotion = promote(root, training.version.number, f"promote {night.now:%Y-%m-%d %H:%M:%S}", seen)
+    drift_tests = [asdict(test) for test in night.drift.tests] if night.drift else None
+    night.promotion = promote(root, training.version.number, f"promote {night.now:%Y-%m-%d %H:%M:%S}", drift_tests)
     return "promoted" if night.promotion.outcome == "promoted" else "refused"
 
 
-def close(params: Params, night: Night, opened: registry.Run) -> None:
-    """Tell what the night came to, and record it."""
+def failure_of(stages: list[StageOutcome]) -> str:
+    """Why a training did not reach its end: a user's error if there is one, else the stage that failed."""
+    user_error = next((stage.message for stage in stages if stage.user_error), "")
+    failed = next((f"{stage.stage} failed" for stage in stages if stage.status == "failed"), "not every stage ran")
+    return user_error or failed
+
+
+def notify_and_record(params: Params, night: Night, opened: registry.Run) -> None:
+    """Notify people of the outcome, then record it in MLflow."""
     title = f"{params.registry.model}: {nightly.headline(night)}"
-    patient = retry_options(params, notify.passing)
-    night.unsent = notify.tell(params.notify, patient, nightly.events(night), title, "\n".join(nightly.told(night)))
-    night.announced = True
+    options = retry_options(params, notify.is_worth_retrying)
+    body = "\n".join(nightly.message_lines(night))
+    night.unsent = notify.send_messages(params.notify, options, nightly.events(night), title, body)
+    night.is_notified = True
     opened.failed = night.outcome == "failed"
-    opened.measures(nightly.numbers(night))
-    opened.tag({f"gleaner.unsent.{place}": line for place, line in enumerate(night.unsent)})
+    opened.log_metrics(nightly.night_metrics(night))
+    opened.set_tags({f"gleaner.unsent.{number}": line for number, line in enumerate(night.unsent)})
     if night.drift is not None:
-        opened.tag({"gleaner.drift": night.drift.status})
-    nights.finish(opened, night.outcome, because(night), night.version)
+        opened.set_tags({"gleaner.drift": night.drift.status})
+    nights.finish_night(opened, night.outcome, reason(night), night.version)

@@ -13,75 +13,75 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.outcomes import training
 from flows.outcomes.training import Training
-from pipeline.core.params import load
+from pipeline.core.params import load_params
 from pipeline.labelling import arrivals
-from pipeline.policies.gate import Verdict
+from pipeline.policies.gate import GateVerdict
 from tasks import registry
 from tasks.gate import decide_gate
 from tasks.prefect_states.retries import retry_options
 from tasks.processes.process import Processes
-from tasks.stage import Outcome, graph, run_stage, value
+from tasks.stage import StageOutcome, run_stage, stage_graph, state_data
 
 
 @flow(name="train", task_runner=ThreadPoolTaskRunner(), persist_result=False)  # type: ignore[arg-type]
 def train(root: Path) -> State:
-    """Bring every stage up to date, judge the result, and register it if it passes."""
-    params = load(root / "params.yaml")
+    """Bring every stage up to date, apply the gate, and register the model if it passes."""
+    params = load_params(root / "params.yaml")
     name, number = runtime.flow_run.name, str(runtime.flow_run.id)
-    with registry.run(root, params, name, number) as opened, Processes() as processes:
-        opened.tag({registry.ARRIVALS: arrivals.latest(params.ingest, root)})
+    with registry.open_run(root, params, name, number) as opened, Processes() as processes:
+        opened.set_tags({registry.ARRIVALS: arrivals.latest_file_name(params.ingest, root)})
         stages = run_stages(root, opened, processes)
-        opened.results(root)
+        opened.log_results(root)
         publish_stages(stages)
         if not all(stage.done for stage in stages):
             opened.failed = True
             return Failed(message="not every stage is up to date", data=Training(stages))
         publish_metrics(root)
-        judged = decide_gate(root, params.gate, return_state=True)
-        verdict: Verdict = value(judged)
-        opened.verdict(verdict)
+        gate_state = decide_gate(root, params.gate, return_state=True)
+        verdict: GateVerdict = state_data(gate_state)
+        opened.log_verdict(verdict)
         publish_verdict(verdict)
-        if not judged.is_completed():
+        if not gate_state.is_completed():
             return Failed(name="Refused", message=f"the gate says {verdict.status}", data=Training(stages, verdict))
-        register = registry.register.with_options(**retry_options(params, registry.is_passing))
+        register = registry.register.with_options(**retry_options(params, registry.is_push_failure))
         registered = register(root, params, opened, return_state=True)
         if not registered.is_completed():
             opened.failed = True
             return Failed(message=registered.message, data=Training(stages, verdict, fault=str(registered.message)))
-        return Completed(data=Training(stages, verdict, value(registered)))
+        return Completed(data=Training(stages, verdict, state_data(registered)))
 
 
-def run_stages(root: Path, opened: registry.Run, processes: Processes) -> list[Outcome]:
-    """Run each stage as soon as those that it needs are done; independent stages run at the same time."""
+def run_stages(root: Path, opened: registry.Run, processes: Processes) -> list[StageOutcome]:
+    """Run each stage as soon as the stages that it needs are done; independent stages run at the same time."""
     futures: dict[str, PrefectFuture[State]] = {}
-    for name, needs in graph(root).items():
+    for name, needs in stage_graph(root).items():
         stage = run_stage.with_options(name=name, task_run_name=name)
         before = [futures[need] for need in needs]
-        futures[name] = stage.submit(name, root, processes, opened.curve, return_state=False, wait_for=before)
+        futures[name] = stage.submit(name, root, processes, opened.log_curve, return_state=False, wait_for=before)
     return [outcome(name, future) for name, future in futures.items()]
 
 
-def outcome(name: str, future: PrefectFuture[State]) -> Outcome:
-    """How a stage ended; one whose needs failed was never started."""
+def outcome(name: str, future: PrefectFuture[State]) -> StageOutcome:
+    """How a stage ended; it never started where a stage that it needs failed."""
     future.wait()
     if future.state.is_final():
-        return value(future.state)
-    return Outcome(name, "not reached")
+        return state_data(future.state)
+    return StageOutcome(name, "not reached")
 
 
-def publish_stages(stages: list[Outcome]) -> None:
-    """The stage table on the pages of this flow run."""
+def publish_stages(stages: list[StageOutcome]) -> None:
+    """Publish how each stage ended."""
     create_table_artifact(training.stage_rows(stages), key="stages", description="How each stage ended")
 
 
 def publish_metrics(root: Path) -> None:
-    """Test metrics and group metrics on the pages of this flow run."""
+    """Publish test metrics and group metrics."""
     create_table_artifact(training.metric_rows(root), key="metrics", description="Test split, with baselines")
     groups = training.group_rows(root)
     if groups:
         create_table_artifact(groups, key="groups", description="Test accuracy by group")
 
 
-def publish_verdict(verdict: Verdict) -> None:
-    """The gate's verdict on the pages of this flow run."""
+def publish_verdict(verdict: GateVerdict) -> None:
+    """Publish the gate's verdict."""
     create_markdown_artifact(training.verdict_text(verdict), key="gate", description="The gate's verdict")

@@ -1,4 +1,4 @@
-"""Drift as a Prefect task: the champion's own bundle and training rows against what arrived since it was trained."""
+"""Drift as a Prefect task: the champion's training rows and answers against what arrived since the last training."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ from pipeline.labelling import arrivals
 from pipeline.models import classifier
 from pipeline.models.embeddings import embed
 from pipeline.policies import drift
-from pipeline.policies.drift import Drift
+from pipeline.policies.drift import DriftReport
 from tasks.prefect_states.user_error import as_failed_state
 from tasks.registry import bundles, connect, lookup, nights
 from tasks.registry.nights import Champion
@@ -22,67 +22,67 @@ from tasks.registry.nights import Champion
 
 @task(name="drift", task_run_name="drift", cache_policy=NO_CACHE, persist_result=False)
 @as_failed_state
-def look(root: Path, params: Params, champion: Champion) -> Drift | None:
+def measure_drift(root: Path, params: Params, champion: Champion) -> DriftReport | None:
     """Compare what arrived since the last training with what the champion learned from; None if nothing arrived.
 
-    Corrections are left out: users report what went wrong, which is no sample of what is written.
+    Corrections are left out. Users report what went wrong, so corrections are no sample of the texts that are written.
     """
     paths, ingest = Paths(root), params.ingest
-    fresh = plain(arrivals.since(nights.trained_until(root, params), ingest, root))
+    fresh = unselected_training_rows(arrivals.rows_since(nights.trained_until(root, params), ingest, root))
     if fresh.empty:
         return None
-    old = learned_from(arrivals.since(champion.read_until, ingest, root), paths)
-    model = load(root, params, champion.number)
+    old = rows_learned_from(arrivals.rows_since(champion.read_until, ingest, root), paths)
+    model = load_classifier(root, params, champion.number)
     texts = [*old["text"], *fresh["text"]]
     vectors = embed(texts, paths.data("pretrain") / "encoder", params.encoder, paths)
-    answers = predicted(model, texts)
-    pairs = {"answers": (answers[: len(old)], answers[len(old) :])}
-    known = plain(arrivals.since("", ingest, root))
-    before = known.loc[known["file"].le(champion.read_until), "label"].dropna()
-    now = fresh["label"].dropna()
-    if min(len(before), len(now)) >= params.drift.min_rows:
-        pairs["gold labels"] = (before.tolist(), now.tolist())
-    found = drift.look(vectors[: len(old)], vectors[len(old) :], pairs, params.drift)
-    for test in found.tests:
+    answers = predict_labels(model, texts)
+    label_pairs = {"answers": (answers[: len(old)], answers[len(old) :])}
+    arrived = unselected_training_rows(arrivals.rows_since("", ingest, root))
+    gold_before = arrived.loc[arrived["file"].le(champion.read_until), "label"].dropna()
+    gold_now = fresh["label"].dropna()
+    if min(len(gold_before), len(gold_now)) >= params.drift.min_rows:
+        label_pairs["gold labels"] = (gold_before.tolist(), gold_now.tolist())
+    report = drift.detect_drift(vectors[: len(old)], vectors[len(old) :], label_pairs, params.drift)
+    for test in report.tests:
         get_run_logger().info(test.line)
-    return found
+    return report
 
 
-def plain(rows: pd.DataFrame) -> pd.DataFrame:
-    """Arrivals that a person neither chose nor corrected, and that train."""
+def unselected_training_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """The arrivals of the training split that no person chose or corrected."""
     return rows[rows["answers"].isna() & rows["split"].eq("train")].drop_duplicates("id")
 
 
-def learned_from(later: pd.DataFrame, paths: Paths) -> pd.DataFrame:
-    """The training rows and the pool of the last ingest, without what arrived after the champion was trained."""
+def rows_learned_from(later: pd.DataFrame, paths: Paths) -> pd.DataFrame:
+    """The champion's rows: the training split and the pool of the last ingest without ``later``, which it never saw."""
     tables = [table.read(paths.data("ingest") / f"{split}.parquet") for split in ("train", "unlabelled")]
     rows = pd.concat(tables, ignore_index=True)
     return rows[~rows["id"].isin(later["id"])]
 
 
-def load(root: Path, params: Params, number: str) -> classifier.Classifier:
-    """The classifier of a registered version; its bundle is checked before it is read."""
+def load_classifier(root: Path, params: Params, number: str) -> classifier.Classifier:
+    """The classifier of a registered version. Its bundle is checked before it is read."""
     client = connect(root)
     with TemporaryDirectory() as folder:
-        version = lookup.numbered(client, params.registry.model, number)
-        return classifier.load(bundles.fetch(version, Path(folder)))
+        version = lookup.get_version(client, params.registry.model, number)
+        return classifier.load(bundles.fetch_bundle(version, Path(folder)))
 
 
-def predicted(model: classifier.Classifier, texts: list[str]) -> list[str]:
+def predict_labels(model: classifier.Classifier, texts: list[str]) -> list[str]:
     """The label that a model gives to each text."""
-    return [model.labels[place] for place in model.predict(texts).argmax(axis=1)] if texts else []
+    return [model.labels[index] for index in model.predict(texts).argmax(axis=1)] if texts else []
 
 
 @task(name="error counts", task_run_name="error counts", cache_policy=NO_CACHE, persist_result=False)
 @as_failed_state
-def error_counts(root: Path, params: Params, corrections: pd.DataFrame) -> dict[str, tuple[int, int]]:
-    """How many of the corrected texts each version was asked about, and how many of those it got wrong.
+def count_errors(root: Path, params: Params, corrections: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """For each version, the number of corrected texts that it was asked about, and how many of them it got wrong.
 
-    Its answers are computed anew with its own bundle: a report that confirms an answer is no error.
+    The answers are computed anew with the version's bundle. A report that confirms an answer is no error.
     """
-    found: dict[str, tuple[int, int]] = {}
+    counts: dict[str, tuple[int, int]] = {}
     for number, rows in corrections.groupby("version"):
-        answers = predicted(load(root, params, str(number)), rows["text"].tolist())
+        answers = predict_labels(load_classifier(root, params, str(number)), rows["text"].tolist())
         wrong = sum(answer != label for answer, label in zip(answers, rows["label"], strict=True))
-        found[str(number)] = (len(rows), wrong)
-    return found
+        counts[str(number)] = (len(rows), wrong)
+    return counts

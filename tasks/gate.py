@@ -1,4 +1,4 @@
-"""The gate's verdict as a Prefect task: the policy is pipeline/policies/gate.py, the limits are in params.yaml."""
+"""The gate as a Prefect task. The decision is in pipeline/policies/gate.py, the limits are in params.yaml."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from pipeline.policies import gate as policy
 
 @task(name="gate", task_run_name="gate", cache_policy=NO_CACHE, persist_result=False)
 def decide_gate(root: Path, limits: Gate) -> State:
-    """Hold what was measured of test rows, groups and swapped terms against the limits; all but a pass is a failure."""
+    """Compare the metrics of test rows, groups and swapped terms with the limits; every verdict but a pass fails."""
     paths = Paths(root)
-    evaluated, groups, swapped = (
+    evaluated, fairness, counterfactual = (
         read_json(paths.data(stage) / "metrics.json") for stage in ("evaluate", "fairness", "counterfactual")
     )
-    verdict = policy.decide(evaluated, groups, limits, swapped)
+    verdict = policy.decide_registration(evaluated, fairness, limits, counterfactual)
     if verdict.status == "pass":
         return Completed(name="Pass", message="every limit is kept", data=verdict)
     return Failed(name=verdict.status.capitalize(), message="; ".join(verdict.reasons), data=verdict)

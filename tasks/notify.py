@@ -1,10 +1,8 @@
-"""Tell people what a night came to: Apprise URLs (webhooks, e-mail, chat) or Prefect blocks, never more than the log.
+"""Sends people the outcome of a night, as in the log: to Apprise URLs (webhooks, e-mail, chat) or Prefect blocks.
 
-An address may hold a password: it is named by its place in params.yaml, and never shown.
+An address may hold a password. Messages name it by its position in params.yaml, and never show it.
 """
 
-import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +11,29 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, Failed, State
 from pydantic import ValidationError
 
+from pipeline.core.environment_variables import expand_variables
 from pipeline.core.errors import UserError
 from pipeline.core.params import Notify, read_yaml
 
-BLOCK = "block:"  # before the slug of a Prefect block, e.g. block:slack-webhook/ops
-ERRORS = {"refused", "failed", "drift"}
-RETRIES, PAUSE = 2, 10  # attempts after the first, and seconds between them, where params tell no other
+BLOCK_PREFIX = "block:"  # before the slug of a Prefect block, e.g. block:slack-webhook/ops
+WARNING_EVENTS = {"refused", "failed", "drift"}
+# For a message about params that cannot be read: the usual retries are in those params.
+RETRIES, RETRY_SECONDS = 2, 10
 
 
 @task(name="notify", cache_policy=NO_CACHE, persist_result=False)
-def send(place: int, address: str, title: str, body: str, kind: str) -> State:
-    """Hand one message to one address; a failure is a failed task, which the caller records and survives."""
-    key = f"notify.to[{place}]"
+def send_message(position: int, address: str, title: str, body: str, kind: str) -> State:
+    """Send one message to one address. A failure is a failed task: the caller records it, and the night goes on."""
+    key = f"notify.to[{position}]"
     try:
         sent = (
-            to_block(address.removeprefix(BLOCK), title, body)
-            if address.startswith(BLOCK)
-            else to_url(key, address, title, body, kind)
+            send_to_block(address.removeprefix(BLOCK_PREFIX), title, body)
+            if address.startswith(BLOCK_PREFIX)
+            else send_to_url(key, address, title, body, kind)
         )
     except UserError as error:
         return Failed(name="Misconfigured", message=str(error))
-    except Exception as error:  # noqa: BLE001  whatever a service raises: the night goes on, and its address stays unsaid
+    except Exception as error:  # noqa: BLE001  a service may raise anything, and its message may show the address
         return Failed(message=f"{key}: expected the message to be taken, found {type(error).__name__}")
     return (
         Completed(message=f"{key}: sent")
@@ -42,71 +42,64 @@ def send(place: int, address: str, title: str, body: str, kind: str) -> State:
     )
 
 
-def to_url(key: str, address: str, title: str, body: str, kind: str) -> bool:
-    """Through Apprise; UserError where it does not know the address."""
+def send_to_url(key: str, address: str, title: str, body: str, kind: str) -> bool:
+    """Send through Apprise; False if the service refuses. Raises UserError if Apprise does not know the address."""
     from apprise import Apprise
 
-    box = Apprise()
-    if not box.add(expand(key, address)):
+    apprise = Apprise()
+    if not apprise.add(expand_variables(key, address)):
         raise UserError(
             f"{key}: expected an address that Apprise knows, such as json://host/path, found none; correct it"
         )
-    return bool(box.notify(body=body, title=title, notify_type=kind, body_format="text"))  # else mail loses its lines
+    # Without body_format an e-mail loses its line breaks.
+    return bool(apprise.notify(body=body, title=title, notify_type=kind, body_format="text"))
 
 
-def to_block(slug: str, title: str, body: str) -> bool:
-    """Through a notification block that was saved on the Prefect server."""
+def send_to_block(slug: str, title: str, body: str) -> bool:
+    """Send through a notification block that was saved on the Prefect server. A failure raises."""
     from prefect.blocks.core import Block
 
-    found: Any = Block.load(slug)
-    with found.raise_on_failure():
-        found.notify(body, subject=title)
+    block: Any = Block.load(slug)
+    with block.raise_on_failure():
+        block.notify(body, subject=title)
     return True
 
 
-def expand(key: str, address: str) -> str:
-    """The address with each ${VARIABLE} taken from the environment, so that no secret stands in params.yaml."""
+def send_messages(
+    settings: Notify, retry_options: dict[str, Any], events: set[str], title: str, body: str
+) -> list[str]:
+    """Log the message, and send it to every address if params ask for one of ``events``.
 
-    def value(match: re.Match[str]) -> str:
-        if match[1] not in os.environ:
-            raise UserError(f"{key}: expected the environment variable {match[1]}, found none; set it")
-        return os.environ[match[1]]
-
-    return re.sub(r"\$\{(\w+)\}", value, address)
-
-
-def tell(settings: Notify, patient: dict[str, Any], events: set[str], title: str, body: str) -> list[str]:
-    """Log the message, send it wherever params say so, and return what could not be sent, a line each.
-
-    ``patient`` are options of the task that sends: how often it tries again.
+    ``retry_options`` are options of the task that sends. Returns one line for each address that could not be reached.
     """
     get_run_logger().info(f"{title}\n{body}")
     if not events & set(settings.on):
         return []
-    kind = "failure" if "failed" in events else "warning" if events & ERRORS else "success"
+    kind = "failure" if "failed" in events else "warning" if events & WARNING_EVENTS else "success"
     faults = []
-    for place, address in enumerate(settings.to):
-        state = send.with_options(task_run_name=f"notify {place}", **patient)(
-            place, address, title, body, kind, return_state=True
+    for position, address in enumerate(settings.to):
+        state = send_message.with_options(task_run_name=f"notify {position}", **retry_options)(
+            position, address, title, body, kind, return_state=True
         )
         if not state.is_completed():
             faults.append(str(state.message))
     return faults
 
 
-def tell_of_failure(root: Path, title: str, body: str) -> list[str]:
-    """Tell of a night that failed before it could read params or open its record: then it has nowhere else to say so.
+def send_failure_message(root: Path, title: str, body: str) -> list[str]:
+    """Send a message about a night that failed before it read params or opened its record in MLflow.
 
-    Of params.yaml, only the section `notify` has to be right.
+    Only the section `notify` of params.yaml has to be valid.
     """
     try:
         settings = Notify.model_validate(read_yaml(root / "params.yaml")["notify"])
-    except (UserError, ValidationError, KeyError, TypeError):  # what is wrong may be an address, which is not shown
+    except (UserError, ValidationError, KeyError, TypeError):  # the message is not shown, it may quote an address
         get_run_logger().error("nobody can be told: expected a section notify in params.yaml, found none that is valid")
         return []
-    return tell(settings, {"retries": RETRIES, "retry_delay_seconds": PAUSE}, {"failed"}, title, body)
+    retry_options = {"retries": RETRIES, "retry_delay_seconds": RETRY_SECONDS}
+    return send_messages(settings, retry_options, {"failed"}, title, body)
 
 
-def passing(_task: Any, _run: Any, state: State) -> bool:
-    """Whether trying again may help: not where params are wrong."""
+def is_worth_retrying(_task: Any, _run: Any, state: State) -> bool:
+    """Whether trying again may help. If params are wrong, it does not."""
     return state.name != "Misconfigured"

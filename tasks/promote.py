@@ -1,4 +1,4 @@
-"""The verdict on a challenger as Prefect tasks: judge, enter it in the promotion log, let the alias follow."""
+"""The decision on a challenger, as Prefect tasks: decide, write an entry of the promotion log, and move the alias."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,89 +9,97 @@ from prefect.cache_policies import NO_CACHE
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
-from pipeline.core.stage import Paths
-from pipeline.core.stage import replace as write_whole
+from pipeline.core.stage import Paths, write_atomically
 from pipeline.policies import promotion
-from pipeline.policies.promotion import Case, Verdict
-from pipeline.policies.promotion.ledger import Entry, Judged, Ledger
+from pipeline.policies.promotion import PromotionCase, PromotionVerdict
+from pipeline.policies.promotion.ledger import Entry, Ledger, VerdictRecord
 from tasks.compare import Pair
-from tasks.git.lineage import digest
+from tasks.git.lineage import json_digest
 from tasks.prefect_states.user_error import as_failed_state
-from tasks.registry import promotion_log, runs
-from tasks.registry.store import connect
+from tasks.registry import champion_alias, promotion_log, runs
+from tasks.registry.store import connect, set_version_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-TRIES = 5  # judgements, each made anew because another one came first
-PAGE = "promotion/promotion.html"
-LATEST = "promotion/promotion.json"  # artifact of the challenger's run: its last verdict
+MAX_ATTEMPTS = 5  # to decide; an attempt is lost if another verdict is entered meanwhile
+PAGE_ARTIFACT = "promotion/promotion.html"
+LATEST_VERDICT_ARTIFACT = "promotion/promotion.json"  # of the challenger's run
 
-Outcome = Literal["promoted", "refused", "insufficient", "lost"]
-OUTCOMES: dict[str, Outcome] = {"promote": "promoted", "refuse": "refused", "insufficient": "insufficient"}
+PromotionOutcome = Literal["promoted", "refused", "insufficient", "lost"]
+OUTCOME_BY_STATUS: dict[str, PromotionOutcome] = {
+    "promote": "promoted",
+    "refuse": "refused",
+    "insufficient": "insufficient",
+}
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """What became of a challenger; ``champion`` is the version that is champion now."""
+    """The outcome for a challenger. ``champion`` is the version that is champion now."""
 
-    outcome: Outcome
+    outcome: PromotionOutcome
     model: str
     version: str
     champion: str
-    said: str  # one line
+    message: str  # one line
     entry: int | None  # of the promotion log
-    verdict: Verdict | None
+    verdict: PromotionVerdict | None
     notes: tuple[str, ...] = ()
-    again: bool = False  # the verdict is a stored one, of the same pair, rows and params
+    reused: bool = False  # the verdict was stored before, for the same pair, rows and params
     page: Path | None = None  # the comparison as HTML
 
     @property
     def exit_code(self) -> int:
-        """0 promoted, 1 refused, insufficient or lost to another promoter."""
+        """0 if promoted; 1 if refused, if the rows are too few to decide, or if another promotion was first."""
         return 0 if self.outcome == "promoted" else 1
 
 
 @task(name="judge", task_run_name="judge", cache_policy=NO_CACHE, persist_result=False)
 @as_failed_state
-def judge(root: Path, params: Params, pair: Pair, case: Case, flow_run: str) -> Promotion:
-    """The verdict, entered in the promotion log; a promotion takes effect by being the first.
+def decide_promotion(root: Path, params: Params, pair: Pair, case: PromotionCase, flow_run: str) -> Promotion:
+    """Decide, and enter the verdict in the promotion log. A promotion takes effect if its entry is the first.
 
-    The same pair on the same rows by the same params is not judged again: its verdict is told once more. Where another
-    judgement was entered in between, the test rows are more worn than this one took them for, and it is made again.
+    The same pair on the same rows with the same params is decided once, and then its stored verdict is used again.
+    If another verdict was entered meanwhile, the test rows were used once more than this decision assumed, so it is
+    made again. Raises UserError if that happens `MAX_ATTEMPTS` times.
     """
-    client, key = connect(root), digest(basis(case, params))
-    for _ in range(TRIES):
+    client, key = connect(root), json_digest(verdict_inputs(case, params))
+    for _ in range(MAX_ATTEMPTS):
         ledger = promotion_log.read(client, pair.model)
         if ledger.champion != pair.champion.number:
-            return lost(pair, ledger, None, None)
-        earlier = ledger.known(key)
+            return to_lost_promotion(pair, ledger, None, None)
+        earlier = ledger.find_judgement(key)
         if earlier is not None:
-            return told_again(client, pair, ledger, earlier, flow_run)
-        verdict, judged = verdict_on(case, key, ledger, params)
-        runs.store_verdict(client, pair.challenger.run, promotion.to_json(verdict), judged.artifact)
-        entered, ledger = enter(client, pair, ledger, reason(verdict), flow_run, judged)
+            return reuse_verdict(client, pair, ledger, earlier, flow_run)
+        verdict, record = make_verdict(case, key, ledger, params)
+        runs.store_verdict(client, pair.challenger.run, promotion.to_json(verdict), record.artifact)
+        entered, ledger = append_verdict(client, pair, ledger, main_reason(verdict), flow_run, record)
         if verdict.status != "promote" or ledger.took_effect(entered):
-            runs.store_verdict(client, pair.challenger.run, promotion.to_json(verdict), LATEST)
-            return settled(pair, entered, ledger, verdict)
+            runs.store_verdict(client, pair.challenger.run, promotion.to_json(verdict), LATEST_VERDICT_ARTIFACT)
+            return to_promotion(pair, entered, ledger, verdict)
         if ledger.champion != pair.champion.number:
-            return lost(pair, ledger, entered, verdict)
-    raise UserError(f"{pair.challenger.title}: expected a turn to be judged, found others first {TRIES} times; retry")
+            return to_lost_promotion(pair, ledger, entered, verdict)
+    raise UserError(
+        f"{pair.challenger.title}: expected a turn to be judged, found others first {MAX_ATTEMPTS} times; retry"
+    )
 
 
-def basis(case: Case, params: Params) -> list[Any]:
-    """All that a verdict depends on, but for the wear of the test rows."""
-    models = [(one.version, one.manifest) for one in (case.champion, case.challenger)]
-    limits = promotion.in_force(params.promotion, params.gate, params.fairness)
+def verdict_inputs(case: PromotionCase, params: Params) -> list[Any]:
+    """Everything that a verdict depends on, except how often the test rows were used."""
+    models = [(model.version, model.manifest) for model in (case.champion, case.challenger)]
+    limits = promotion.limits_in_force(params.promotion, params.gate, params.fairness)
     return [models, case.rows.digest, sorted(case.table["id"].tolist()), limits]
 
 
-def verdict_on(case: Case, key: str, ledger: Ledger, params: Params) -> tuple[Verdict, Judged]:
-    """The verdict at the wear that the log tells of, and what the log keeps of it."""
-    sketch = promotion.sketch(case.table["id"].tolist())
-    judgement = ledger.judgements(sketch, params.promotion.same_test_rows) + 1
-    verdict = promotion.judge(case, judgement, params.promotion, params.gate, params.fairness)
-    judged = Judged(
+def make_verdict(
+    case: PromotionCase, key: str, ledger: Ledger, params: Params
+) -> tuple[PromotionVerdict, VerdictRecord]:
+    """The verdict, given how often the log says that the test rows were used, and the record of it for the log."""
+    sketch = promotion.sketch_rows(case.table["id"].tolist())
+    judgement = ledger.count_judgements(sketch, params.promotion.same_test_rows) + 1
+    verdict = promotion.decide_promotion(case, judgement, params.promotion, params.gate, params.fairness)
+    record = VerdictRecord(
         key=key,
         status=verdict.status,
         artifact=f"promotion/{key[:16]}-{judgement}.json",
@@ -106,22 +114,22 @@ def verdict_on(case: Case, key: str, ledger: Ledger, params: Params) -> tuple[Ve
         low=verdict.lead.low,
         margin=verdict.margin,
     )
-    return verdict, judged
+    return verdict, record
 
 
-def enter(
-    client: "MlflowClient", pair: Pair, ledger: Ledger, why: str, flow_run: str, judged: Judged
+def append_verdict(
+    client: "MlflowClient", pair: Pair, ledger: Ledger, reason: str, flow_run: str, record: VerdictRecord
 ) -> tuple[Entry, Ledger]:
-    """Write the verdict into the log."""
-    draft = promotion_log.entry(judged.status, pair.challenger.number, ledger.champion, why, flow_run, judged)
+    """Write the verdict into the log, and return the entry with the log up to then."""
+    draft = promotion_log.draft_entry(record.status, pair.challenger.number, ledger.champion, reason, flow_run, record)
     return promotion_log.append(client, pair.model, draft)
 
 
-def reason(verdict: Verdict) -> str:
-    """Why, in a line: the first rule that stood in the way, or the lead."""
-    wanted = {"refuse": "fail: ", "insufficient": "insufficient: "}.get(verdict.status)
-    if wanted is not None:
-        return next(line.removeprefix(wanted) for line in verdict.reasons if line.startswith(wanted))
+def main_reason(verdict: PromotionVerdict) -> str:
+    """The reason in one line: the first rule that was not met, or else the lead."""
+    prefix = {"refuse": "fail: ", "insufficient": "insufficient: "}.get(verdict.status)
+    if prefix is not None:
+        return next(line.removeprefix(prefix) for line in verdict.reasons if line.startswith(prefix))
     lead = verdict.lead
     return (
         f"{verdict.metric} {lead.challenger:.4f} against {lead.champion:.4f} on {verdict.rows.compared} test rows, "
@@ -129,70 +137,77 @@ def reason(verdict: Verdict) -> str:
     )
 
 
-def told_again(client: "MlflowClient", pair: Pair, ledger: Ledger, earlier: Entry, flow_run: str) -> Promotion:
-    """The stored verdict of the same case; one that had promoted does so again, but never unasked after a rollback."""
-    if earlier.judged is None:
+def reuse_verdict(client: "MlflowClient", pair: Pair, ledger: Ledger, earlier: Entry, flow_run: str) -> Promotion:
+    """Apply the stored verdict of the same case. A version that was promoted before is promoted again.
+
+    After a rollback that happens only if the user names the version by its number.
+    """
+    if earlier.verdict is None:
         raise ValueError(f"entry {earlier.number} is no judgement")
-    verdict = promotion.from_json(runs.stored_verdict(client, pair.challenger.run, earlier.judged.artifact))
+    verdict = promotion.from_json(runs.load_verdict(client, pair.challenger.run, earlier.verdict.artifact))
     if verdict.status != "promote":
-        return replace(settled(pair, earlier, ledger, verdict), again=True)
-    number, back = pair.challenger.number, ledger.set_aside(pair.challenger.number)
-    if back is not None and not pair.named:
-        said = (
+        return replace(to_promotion(pair, earlier, ledger, verdict), reused=True)
+    number, back = pair.challenger.number, ledger.find_rollback(pair.challenger.number)
+    if back is not None and not pair.chosen_by_number:
+        message = (
             f"Refused: version {number} was rolled back on {back.at:%Y-%m-%d %H:%M} UTC ({back.reason}); "
             f"`gleaner promote --version {number}` promotes it all the same"
         )
-        return Promotion("refused", pair.model, number, str(ledger.champion), said, None, verdict, pair.notes, True)
-    judged = replace(earlier.judged, again=earlier.number)
-    entered, ledger = enter(client, pair, ledger, earlier.reason, flow_run, judged)
+        champion = str(ledger.champion)
+        return Promotion("refused", pair.model, number, champion, message, None, verdict, pair.notes, True)
+    record = replace(earlier.verdict, again=earlier.number)
+    entered, ledger = append_verdict(client, pair, ledger, earlier.reason, flow_run, record)
     if not ledger.took_effect(entered):
-        return lost(pair, ledger, entered, verdict)
-    return replace(settled(pair, entered, ledger, verdict), again=True)
+        return to_lost_promotion(pair, ledger, entered, verdict)
+    return replace(to_promotion(pair, entered, ledger, verdict), reused=True)
 
 
-def settled(pair: Pair, entered: Entry, ledger: Ledger, verdict: Verdict) -> Promotion:
-    """How a verdict ended that no other promoter stood in the way of."""
-    outcome, number, champion = OUTCOMES[verdict.status], pair.challenger.number, str(ledger.champion)
-    said = f"{outcome.capitalize()}: version {champion} stays champion; {entered.reason}"
+def to_promotion(pair: Pair, entered: Entry, ledger: Ledger, verdict: PromotionVerdict) -> Promotion:
+    """The outcome of a verdict that no other promotion or rollback overtook."""
+    outcome, number, champion = OUTCOME_BY_STATUS[verdict.status], pair.challenger.number, str(ledger.champion)
+    message = f"{outcome.capitalize()}: version {champion} stays champion; {entered.reason}"
     if outcome == "promoted":
-        said = f"Promoted: {pair.challenger.title} is champion, after version {pair.champion.number}"
-    return Promotion(outcome, pair.model, number, champion, said, entered.number, verdict, pair.notes)
+        message = f"Promoted: {pair.challenger.title} is champion, after version {pair.champion.number}"
+    return Promotion(outcome, pair.model, number, champion, message, entered.number, verdict, pair.notes)
 
 
-def lost(pair: Pair, ledger: Ledger, entered: Entry | None, verdict: Verdict | None) -> Promotion:
-    """Another promoter, or a rollback, was first."""
-    winner, number = ledger.reigns[-1].entry, pair.challenger.number
-    said = (
+def to_lost_promotion(pair: Pair, ledger: Ledger, entered: Entry | None, verdict: PromotionVerdict | None) -> Promotion:
+    """The outcome if another promotion or a rollback was first."""
+    winner, number = ledger.periods[-1].entry, pair.challenger.number
+    message = (
         f"Lost: version {number} was to follow version {pair.champion.number}, but meanwhile version {winner.version} "
         f"became champion (entry {winner.number}: {winner.action}); run again to challenge that one"
     )
-    at = entered.number if entered else None
-    return Promotion("lost", pair.model, number, str(ledger.champion), said, at, verdict, pair.notes)
+    entry_number = entered.number if entered else None
+    return Promotion("lost", pair.model, number, str(ledger.champion), message, entry_number, verdict, pair.notes)
 
 
 @task(name="set alias", task_run_name="set alias", cache_policy=NO_CACHE, persist_result=False)
-def set_alias(root: Path, model: str) -> str:
-    """Let the alias show what the log says; the champion that it shows then."""
-    return str(promotion_log.sync_champion_alias(connect(root), model).champion)
+def set_champion_alias(root: Path, model: str) -> str:
+    """Move the alias to the champion of the promotion log, and return that version's number."""
+    return str(champion_alias.sync_champion_alias(connect(root), model).champion)
 
 
 @task(name="page", task_run_name="page", cache_policy=NO_CACHE, persist_result=False)
-def store_page(root: Path, pair: Pair, found: Promotion, drift: list[dict[str, Any]] | None = None) -> Path | None:
-    """The page on a verdict that was entered, stored with the version and left in data/scratch; returns its place."""
+def store_page(root: Path, pair: Pair, decided: Promotion, drift: list[dict[str, Any]] | None = None) -> Path | None:
+    """Store the page about a verdict with the version and in data/scratch, and return its path; None if there is none.
+
+    A promotion that was lost to another one has no page.
+    """
     from pipeline.pages.promotion_page import Shift, render
 
-    if found.verdict is None or found.outcome == "lost":
+    if decided.verdict is None or decided.outcome == "lost":
         return None
-    made_of = {"champion": pair.champion.made_of, "challenger": pair.challenger.made_of}
-    html = render(found.verdict, made_of, None if drift is None else [Shift(**answer) for answer in drift])
-    connect(root).log_text(pair.challenger.run, html, PAGE)
-    place = Paths(root).scratch("promotion") / f"version-{found.version}.html"
-    write_whole(place, lambda part: part.write_text(html, encoding="utf-8"))
-    return place
+    lineage = {"champion": pair.champion.lineage, "challenger": pair.challenger.lineage}
+    html = render(decided.verdict, lineage, None if drift is None else [Shift(**answer) for answer in drift])
+    connect(root).log_text(pair.challenger.run, html, PAGE_ARTIFACT)
+    path = Paths(root).scratch("promotion") / f"version-{decided.version}.html"
+    write_atomically(path, lambda part: part.write_text(html, encoding="utf-8"))
+    return path
 
 
 @task(name="mark", task_run_name="mark", cache_policy=NO_CACHE, persist_result=False)
-def mark(root: Path, promotion: Promotion) -> None:
-    """Tags of the version that tell what became of it."""
-    tags = {"gleaner.promotion": promotion.outcome, "gleaner.promotion_entry": str(promotion.entry or "")}
-    promotion_log.tag(connect(root), promotion.model, promotion.version, tags)
+def tag_version(root: Path, decided: Promotion) -> None:
+    """Tag the version with the outcome of its promotion."""
+    tags = {"gleaner.promotion": decided.outcome, "gleaner.promotion_entry": str(decided.entry or "")}
+    set_version_tags(connect(root), decided.model, decided.version, tags)

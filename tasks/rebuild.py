@@ -1,10 +1,10 @@
-"""Rebuild a stage of a registered version in its worktree and compare it with what was recorded; the bundle, too."""
+"""Rebuilds the stages of a registered version in a worktree, and compares outputs and bundle with the recorded ones."""
 
 import json
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -12,136 +12,139 @@ from prefect.states import Completed, Failed, State
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import read_yaml
-from tasks.dvc.lock_file import Lock, outputs, sources
-from tasks.dvc.store import Objects, made, objects
+from tasks.dvc.lock_file import Lock, LockEntry, outputs, raw_data
+from tasks.dvc.store import DvcStore, open_dvc_store, output_files
 from tasks.git.worktree import link_untracked
 from tasks.processes.process import Processes
 from tasks.registry.lookup import RegisteredVersion
 from tasks.registry.store import flatten, is_number
-from tasks.stage import last_words, reproduce
+from tasks.stage import describe_failure, run_dvc_repro
 
-BUNDLE = "data/export/bundle"
-SERVED = "served bundle"
-NAMED = 10  # keys of a metrics file that are told
-FORCED = ("--force", "--no-commit")  # run it whatever is known of it; keep nothing of it
+BUNDLE_PATH = "data/export/bundle"
+SERVED_BUNDLE = "served bundle"
+MAX_NAMED_KEYS = 10  # of a metrics file; the message stays readable
+REPRO_OPTIONS = ("--force", "--no-commit")  # run the stage even if DVC has its outputs, and put nothing into the cache
 
-How = Literal["match", "differs", "as recorded", "failed"]
-ENDS = {"match": "Match", "differs": "Differs", "as recorded": "Recorded", "failed": "Failed"}
+RebuildStatus = Literal["match", "differs", "as recorded", "failed"]
+STATE_NAMES = {"match": "Match", "differs": "Differs", "as recorded": "Recorded", "failed": "Failed"}
 
 
 @dataclass(frozen=True)
-class Rebuilt:
-    """How a stage came out; ``lines`` tell where it differs, or why it was not run."""
+class StageRebuild:
+    """The outcome of a stage. ``lines`` say where it differs, or why it was not run."""
 
     stage: str
-    how: How
+    status: RebuildStatus
     seconds: float = 0.0
     lines: tuple[str, ...] = ()
     user_error: bool = False
 
     @property
     def good(self) -> bool:
-        """Whether the next stage has what it had when the version was made."""
-        return self.how in ("match", "as recorded")
+        """Whether the next stage gets the same inputs as when the version was made."""
+        return self.status in ("match", "as recorded")
 
 
-@task(name=SERVED, task_run_name=SERVED, cache_policy=NO_CACHE, persist_result=False)
-def check_served(version: RegisteredVersion, root: Path) -> State:
-    """Compare the bundle that the registry serves with the one that its dvc.lock recorded, file by file.
+@task(name=SERVED_BUNDLE, task_run_name=SERVED_BUNDLE, cache_policy=NO_CACHE, persist_result=False)
+def check_served_bundle(version: RegisteredVersion, root: Path) -> State:
+    """Compare the bundle that the registry serves with the one that the version's dvc.lock recorded, file by file.
 
-    A manifest that was changed along with the file that it lists passes every check on load; not this one.
+    A manifest that was changed together with a file in it passes every check on load. It does not pass this one.
     """
     start = time.monotonic()
-    out = outputs(version.lock())[BUNDLE]
-    with objects(root) as kept, version.bundle() as folder:
-        lines = tuple(differing(SERVED, out, folder, kept))
-    return end(Rebuilt(SERVED, "differs" if lines else "match", time.monotonic() - start, lines))
+    out = outputs(version.lock())[BUNDLE_PATH]
+    with open_dvc_store(root) as dvc_store, version.bundle() as folder:
+        lines = tuple(differing_files(SERVED_BUNDLE, out, folder, dvc_store))
+    return to_state(StageRebuild(SERVED_BUNDLE, "differs" if lines else "match", time.monotonic() - start, lines))
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def rebuild(name: str, project: Path, root: Path, processes: Processes) -> State:
-    """Run the stage anew in the worktree ``project`` and compare; ``root`` is where the user works.
+def rebuild_stage(name: str, project: Path, root: Path, processes: Processes) -> State:
+    """Run the stage anew in the worktree ``project`` and compare its outputs; ``root`` is the user's project.
 
-    Where raw data is not what it was, the stage's recorded outputs take its place.
+    If its raw data has changed or is gone, the stage is not run: its recorded outputs are restored.
     """
     start = time.monotonic()
     lock = read_yaml(project / "dvc.lock")
-    with objects(root) as kept:
+    with open_dvc_store(root) as dvc_store:
         try:
-            done = bring(name, project, root, lock, kept, processes)
+            rebuilt = rebuild_or_restore(name, project, root, lock, dvc_store, processes)
         except UserError as error:
-            done = Rebuilt(name, "failed", lines=(f"error: {error}",), user_error=True)
-    return end(replace(done, seconds=time.monotonic() - start))
+            rebuilt = StageRebuild(name, "failed", lines=(f"error: {error}",), user_error=True)
+    return to_state(replace(rebuilt, seconds=time.monotonic() - start))
 
 
-def end(done: Rebuilt) -> State:
-    """The Prefect state of an outcome."""
-    state = Completed if done.good else Failed
-    return state(name=ENDS[done.how], message="; ".join([done.how, *done.lines]), data=done)
+def to_state(rebuilt: StageRebuild) -> State:
+    """The Prefect state for an outcome."""
+    state = Completed if rebuilt.good else Failed
+    return state(name=STATE_NAMES[rebuilt.status], message="; ".join([rebuilt.status, *rebuilt.lines]), data=rebuilt)
 
 
-def bring(name: str, project: Path, root: Path, lock: Lock, kept: Objects, processes: Processes) -> Rebuilt:
-    """Run it and compare, or take its recorded outputs, or tell which of its code is not what it was."""
-    other = changed(name, project)
-    raw = sources(lock).keys()
-    borrowed = [path for path in other if path in raw and link_untracked(root, project, path)]
-    other = changed(name, project) if borrowed else other
-    code = tuple(f"{path} is not what it was" for path in other if path not in raw)
-    if code:
-        return Rebuilt(name, "differs", lines=code)
-    if other:
+def rebuild_or_restore(
+    name: str, project: Path, root: Path, lock: Lock, dvc_store: DvcStore, processes: Processes
+) -> StageRebuild:
+    """Run the stage and compare. If its raw data changed, restore the recorded outputs; if its code did, say so."""
+    changed = changed_inputs(name, project)
+    data_paths = raw_data(lock).keys()
+    linked = [path for path in changed if path in data_paths and link_untracked(root, project, path)]
+    changed = changed_inputs(name, project) if linked else changed
+    changed_code = tuple(f"{path} is not what it was" for path in changed if path not in data_paths)
+    if changed_code:
+        return StageRebuild(name, "differs", lines=changed_code)
+    if changed:
         for out in lock["stages"][name].get("outs", []):
-            kept.restore(out, project / out["path"])
-        return Rebuilt(name, "as recorded", lines=tuple(f"{path} is not what it was, or not here" for path in other))
-    exit_code, said = reproduce(name, project, processes, *FORCED)
+            dvc_store.restore(out, project / out["path"])
+        lines = tuple(f"{path} is not what it was, or not here" for path in changed)
+        return StageRebuild(name, "as recorded", lines=lines)
+    exit_code, output = run_dvc_repro(name, project, processes, *REPRO_OPTIONS)
     if exit_code:
-        words, mistake = last_words(name, said)
-        return Rebuilt(name, "failed", lines=tuple(words.splitlines()), user_error=mistake)
-    return compare(name, project, lock, kept)
+        message, user_error = describe_failure(name, output)
+        return StageRebuild(name, "failed", lines=tuple(message.splitlines()), user_error=user_error)
+    return compare_outputs(name, project, lock, dvc_store)
 
 
-def changed(name: str, project: Path) -> list[str]:
-    """Paths of what the stage reads, params.yaml among them, that DVC finds other than recorded."""
+def changed_inputs(name: str, project: Path) -> list[str]:
+    """The paths that the stage reads, params.yaml included, and that differ from dvc.lock by DVC's status."""
     from dvc.repo import Repo
 
     with Repo(str(project), _wait_for_lock=True) as repo:
-        (found,) = repo.status(targets=[f"{project / 'dvc.yaml'}:{name}"]).values() or [[]]
-    read = [path for part in found if isinstance(part, dict) for path in part.get("changed deps", {})]
-    return [*read, *(["dvc.yaml"] if "changed command" in found else [])]
+        (status,) = repo.status(targets=[f"{project / 'dvc.yaml'}:{name}"]).values() or [[]]
+    read = [path for part in status if isinstance(part, dict) for path in part.get("changed deps", {})]
+    return [*read, *(["dvc.yaml"] if "changed command" in status else [])]
 
 
-def compare(name: str, project: Path, before: Lock, kept: Objects) -> Rebuilt:
-    """Hold the MD5 of each output, which DVC has just written to the worktree's dvc.lock, against the recorded one."""
-    now = outputs({"stages": {name: read_yaml(project / "dvc.lock")["stages"][name]}})
-    then = outputs({"stages": {name: before["stages"][name]}})
+def compare_outputs(name: str, project: Path, before: Lock, dvc_store: DvcStore) -> StageRebuild:
+    """Compare the MD5 of each output, which DVC has just written to the worktree's dvc.lock, with the recorded one."""
+    rebuilt = outputs({"stages": {name: read_yaml(project / "dvc.lock")["stages"][name]}})
+    recorded = outputs({"stages": {name: before["stages"][name]}})
     lines: list[str] = []
-    for path in sorted(then.keys() | now.keys()):
-        if then.get(path, {}).get("md5") != now.get(path, {}).get("md5"):
-            lines += differing(path, then.get(path), project / path, kept)
-    return Rebuilt(name, "differs" if lines else "match", lines=tuple(lines))
+    for path in sorted(recorded.keys() | rebuilt.keys()):
+        if recorded.get(path, {}).get("md5") != rebuilt.get(path, {}).get("md5"):
+            lines += differing_files(path, recorded.get(path), project / path, dvc_store)
+    return StageRebuild(name, "differs" if lines else "match", lines=tuple(lines))
 
 
-def differing(path: str, before: dict[str, Any] | None, place: Path, kept: Objects) -> list[str]:
-    """The files of an output that are not what they were; of a metrics file, the numbers."""
+def differing_files(path: str, before: LockEntry | None, output: Path, dvc_store: DvcStore) -> list[str]:
+    """The files of an output on disk that differ from the recorded one; for a metrics file, the metrics."""
     if before is None:
         return [f"{path}: not recorded"]
-    then, now = kept.files(before), made(place)
-    if then is None:
+    recorded, rebuilt = dvc_store.files(before), output_files(output)
+    if recorded is None:
         return [f"{path}: differs; which of its files, nobody can tell: their list is not in the DVC cache or remote"]
-    files = [name for name in sorted(then.keys() | now.keys()) if then.get(name) != now.get(name)]
-    if files == [""] and place.name == "metrics.json" and place.exists():
-        return [f"{path}: {numbers(kept.content(before['md5']), place.read_bytes())}"]
+    files = [name for name in sorted(recorded.keys() | rebuilt.keys()) if recorded.get(name) != rebuilt.get(name)]
+    if files == [""] and output.name == "metrics.json" and output.exists():
+        return [f"{path}: {changed_metrics(dvc_store.content(before['md5']), output.read_bytes())}"]
     return [f"{path}/{name}" if name else path for name in files]
 
 
-def numbers(before: bytes | None, now: bytes) -> str:
-    """The keys of a metrics file that differ, with both values where those are numbers."""
+def changed_metrics(before: bytes | None, now: bytes) -> str:
+    """The keys of a metrics file that differ, with both values if those are numbers."""
     if before is None:
         return "differs"
     old, new = flatten(json.loads(before)), flatten(json.loads(now))
     keys = [key for key in [*old, *(new.keys() - old.keys())] if old.get(key) != new.get(key)]
-    told = [
+    described = [
         f"{key} was {old[key]}, is {new[key]}" if is_number(old.get(key)) and is_number(new.get(key)) else key
-        for key in keys[:NAMED]
+        for key in keys[:MAX_NAMED_KEYS]
     ]
-    return ", ".join(told + [f"and {len(keys) - NAMED} more"] * (len(keys) > NAMED))
+    return ", ".join(described + [f"and {len(keys) - MAX_NAMED_KEYS} more"] * (len(keys) > MAX_NAMED_KEYS))

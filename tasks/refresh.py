@@ -1,7 +1,8 @@
 """New data in: texts and corrections become an immutable file of arrivals that DVC tracks and ingest reads.
 
-Whatever step a kill falls between, the next run gives the same: rows that were written are known by then, a file that
-DVC does not track yet is added, what was set aside is written under the same name, and an inbox file moves last.
+A kill between any two steps changes nothing, because the next run gives the same result. Rows that were written are
+known by then. A file that DVC does not track yet is added. Rows that were set aside are written under the same name.
+Files of an inbox move last.
 """
 
 import hashlib
@@ -19,158 +20,162 @@ from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params, read_yaml
 from pipeline.core.stage import Paths
-from pipeline.labelling import arrivals
-from pipeline.labelling.arrivals import Intake, Known
-from pipeline.sources import arrived
+from pipeline.labelling import incoming, intake
+from pipeline.labelling.intake import KnownRows
+from pipeline.sources import arrival_files
 from tasks.dvc import store
-from tasks.git import command
-from tasks.inbox import ASIDE, clear, folder_of, read_all, waiting
+from tasks.git.command import error_line, try_git
+from tasks.inbox import SET_ASIDE_FOLDER, clear_inbox, inbox_folder, list_ready_files, read_files
 from tasks.prefect_states.user_error import as_failed_state
 
 
 @dataclass(frozen=True)
 class IntakeCounts:
-    """What came of one inbox: counts only."""
+    """How many files and rows of one inbox were taken in, were known, or were set aside."""
 
     files: int = 0
     unreadable: int = 0
     new: int = 0
     labelled: int = 0  # of the new ones
     known: int = 0
-    aside: dict[str, int] = field(default_factory=dict)  # reason: rows
+    set_aside: dict[str, int] = field(default_factory=dict)  # reason: rows
     left: int = 0  # entries of the inbox that were not read: empty, still being written, or no file
 
-    def numbers(self) -> dict[str, int]:
+    def as_dict(self) -> dict[str, int]:
         """All counts by name."""
         plain = {"files": self.files, "unreadable": self.unreadable, "new": self.new, "labelled": self.labelled}
-        return plain | {"known": self.known, "set_aside": sum(self.aside.values()), "left": self.left}
+        return plain | {"known": self.known, "set_aside": sum(self.set_aside.values()), "left": self.left}
 
     def line(self, what: str) -> str:
-        """One line for the log and for people."""
-        said = f"{what}: {self.new} new ({self.labelled} labelled) and {self.known} known in {self.files} files"
+        """One line for the log and for people; ``what`` came in: "texts" or "corrections"."""
+        line = f"{what}: {self.new} new ({self.labelled} labelled) and {self.known} known in {self.files} files"
         if self.unreadable:
-            said += f", {self.unreadable} files unreadable"
+            line += f", {self.unreadable} files unreadable"
         if self.left:
-            said += f", {self.left} left in the inbox (empty, still being written, or a folder)"
-        why = ", ".join(f"{count} {reason}" for reason, count in sorted(self.aside.items()))
-        return f"{said}; set aside: {why}" if why else said
+            line += f", {self.left} left in the inbox (empty, still being written, or a folder)"
+        why = ", ".join(f"{count} {reason}" for reason, count in sorted(self.set_aside.items()))
+        return f"{line}; set aside: {why}" if why else line
 
 
 @dataclass(frozen=True)
 class Corrections:
-    """Corrections taken in, and each version's answers to the texts of those whose right label was accepted."""
+    """The corrections that were taken in, with the version whose answer each corrects."""
 
-    taken: IntakeCounts
-    rows: pd.DataFrame  # id, text, label, version of every correction that holds, known ones included
+    counts: IntakeCounts
+    rows: pd.DataFrame  # id, text, label, version of every valid correction, known ones included
 
 
 @task(name="refresh", task_run_name="refresh", cache_policy=NO_CACHE, persist_result=False)
 @as_failed_state
-def refresh(root: Path, params: Params, now: datetime) -> IntakeCounts:
-    """Take in what lies in the inbox, or what the database or dataset gives by now; new rows only."""
+def take_in_texts(root: Path, params: Params, now: datetime) -> IntakeCounts:
+    """Take in the new rows of the inbox, and of the database or dataset if ingest reads one."""
     paths, ingest = Paths(root), params.ingest
-    adopt(root, params)
-    there = arrivals.known(ingest, paths)
-    inbox = params.refresh.inbox and arrivals.check_folder(params.refresh.inbox, "refresh.inbox", root)
-    files, left = waiting(inbox)
-    tables, unreadable = read_all(files, lambda path: arrivals.texts(path, ingest))
+    track_arrivals(root, params)
+    known = intake.load_known_rows(ingest, paths)
+    inbox = params.refresh.inbox and incoming.check_inbox(params.refresh.inbox, "refresh.inbox", root)
+    files, left = list_ready_files(inbox)
+    tables, unreadable = read_files(files, lambda path: incoming.read_texts(path, ingest))
     if ingest.source != "files":
-        tables[Path(ingest.source)] = arrivals.source_rows(ingest, root)
-    kept, taken, _ = judge_all(tables, there, params, inbox)
-    keep(kept, arrived.next_file(root / ingest.arrivals, now), root, params)
-    done = taken_with(taken, unreadable, left)
-    clear(inbox, tables, unreadable, now)
-    get_run_logger().info(done.line("texts"))
-    return done
+        tables[Path(ingest.source)] = incoming.query_texts(ingest, root)
+    new, counts, _ = check_rows(tables, known, params, inbox)
+    store_arrivals(new, arrival_files.next_file(root / ingest.arrivals, now), root, params)
+    counts = with_file_counts(counts, unreadable, left)
+    clear_inbox(inbox, tables, unreadable, now)
+    get_run_logger().info(counts.line("texts"))
+    return counts
 
 
 @task(name="feedback", task_run_name="feedback", cache_policy=NO_CACHE, persist_result=False)
 @as_failed_state
-def feedback(root: Path, params: Params, now: datetime, versions: set[str]) -> Corrections:
-    """Take in corrections of the model's answers as gold labels; ``versions`` are the registered ones."""
-    ingest, own = params.ingest, params.feedback
-    adopt(root, params)
-    there = arrivals.known(ingest, Paths(root))
-    inbox = own.path and arrivals.check_folder(own.path, "feedback.path", root)
-    files, left = waiting(inbox)
-    tables, unreadable = read_all(files, lambda path: arrivals.corrections_of(path, ingest, own.columns))
-    if own.query:
-        tables[Path("feedback.query")] = arrivals.corrections_table(ingest, own, root)
-    tables = {path: arrivals.check_versions(rows, versions) for path, rows in tables.items()}
-    kept, taken, sound = judge_all(tables, there, params, inbox)
-    keep(kept, arrived.next_file(root / ingest.arrivals, now, corrections=True), root, params)
-    done = taken_with(taken, unreadable, left)
-    clear(inbox, tables, unreadable, now)
-    get_run_logger().info(done.line("corrections"))
-    return Corrections(done, sound[["id", "text", "label", "version"]])
+def take_in_corrections(root: Path, params: Params, now: datetime, versions: set[str]) -> Corrections:
+    """Take in corrections of the model's answers as gold labels. ``versions`` are the registered version numbers."""
+    ingest, feedback = params.ingest, params.feedback
+    track_arrivals(root, params)
+    known = intake.load_known_rows(ingest, Paths(root))
+    inbox = feedback.path and incoming.check_inbox(feedback.path, "feedback.path", root)
+    files, left = list_ready_files(inbox)
+    tables, unreadable = read_files(files, lambda path: incoming.read_corrections(path, ingest, feedback.columns))
+    if feedback.query:
+        tables[Path("feedback.query")] = incoming.query_corrections(ingest, feedback, root)
+    tables = {path: intake.reject_unknown_versions(rows, versions) for path, rows in tables.items()}
+    new, counts, valid = check_rows(tables, known, params, inbox)
+    store_arrivals(new, arrival_files.next_file(root / ingest.arrivals, now, corrections=True), root, params)
+    counts = with_file_counts(counts, unreadable, left)
+    clear_inbox(inbox, tables, unreadable, now)
+    get_run_logger().info(counts.line("corrections"))
+    return Corrections(counts, valid[["id", "text", "label", "version"]])
 
 
-def judge_all(
-    tables: dict[Path, pd.DataFrame], there: Known, params: Params, inbox: Path | str | None
+def check_rows(
+    tables: dict[Path, pd.DataFrame], known: KnownRows, params: Params, inbox: Path | str | None
 ) -> tuple[pd.DataFrame, IntakeCounts, pd.DataFrame]:
-    """New rows of all files together, the counts, and every row that holds; what is set aside is written first."""
+    """The new rows of all files together, the counts, and every valid row, known ones included.
+
+    Rows that are set aside are written to the inbox at once.
+    """
     if not tables:
         return pd.DataFrame(), IntakeCounts(), pd.DataFrame(columns=["id", "text", "label", "version"])
     rows = pd.concat(tables.values(), ignore_index=True)
-    judged: Intake = arrivals.judge(rows, there, params.ingest)
-    aside = Counter(judged.aside["reason"])
-    write_aside(judged.aside, inbox)
-    new = arrivals.to_write(judged.new)
-    labelled = int(judged.new["label"].notna().sum())
-    taken = IntakeCounts(len(tables), 0, len(new), labelled, judged.known, dict(aside))
-    return new, taken, rows[~rows.index.isin(judged.aside.index)]
+    divided = intake.divide_rows(rows, known, params.ingest)
+    reasons = Counter(divided.set_aside["reason"])
+    write_set_aside(divided.set_aside, inbox)
+    new = intake.to_arrivals(divided.new)
+    labelled = int(divided.new["label"].notna().sum())
+    counts = IntakeCounts(len(tables), 0, len(new), labelled, divided.known, dict(reasons))
+    return new, counts, rows[~rows.index.isin(divided.set_aside.index)]
 
 
-def taken_with(taken: IntakeCounts, unreadable: dict[Path, str], left: int) -> IntakeCounts:
-    """The counts with the files that could not be read, and with what was left in the inbox."""
-    return replace(taken, files=taken.files + len(unreadable), unreadable=len(unreadable), left=left)
+def with_file_counts(counts: IntakeCounts, unreadable: dict[Path, str], left: int) -> IntakeCounts:
+    """The counts with the files that could not be read, and with the entries that stay in the inbox."""
+    return replace(counts, files=counts.files + len(unreadable), unreadable=len(unreadable), left=left)
 
 
-def write_aside(rows: pd.DataFrame, inbox: Path | str | None) -> None:
-    """Rows that were set aside, for people, under a name that the same rows always get."""
+def write_set_aside(rows: pd.DataFrame, inbox: Path | str | None) -> None:
+    """Write rows that were set aside, for people to read. The same rows always get the same file name."""
     if rows.empty or not inbox:
         return
-    shown = arrivals.set_aside(rows)
-    mark = hashlib.sha256(shown.to_csv(index=False).encode()).hexdigest()[:8]
-    table.write_csv(shown, folder_of(inbox) / ASIDE / f"rows-{mark}.csv")
+    shown = intake.to_set_aside_table(rows)
+    digest = hashlib.sha256(shown.to_csv(index=False).encode()).hexdigest()[:8]
+    table.write_csv(shown, inbox_folder(inbox) / SET_ASIDE_FOLDER / f"rows-{digest}.csv")
 
 
-def keep(rows: pd.DataFrame, path: Path, root: Path, params: Params) -> None:
-    """Write a file of arrivals, if there are any, and have DVC and git know of it."""
+def store_arrivals(rows: pd.DataFrame, path: Path, root: Path, params: Params) -> None:
+    """Write a file of arrivals, if there are any, and let DVC and git track it."""
     if not rows.empty:
-        arrived.write(rows, path)
-        adopt(root, params)
+        arrival_files.write(rows, path)
+        track_arrivals(root, params)
 
 
-def check_whole(root: Path, params: Params) -> None:
-    """UserError where a file of arrivals that DVC tracks is gone or changed: training would go on without its rows."""
+def check_arrivals(root: Path, params: Params) -> None:
+    """Raise UserError if a file of arrivals that DVC tracks is gone or changed. A training would miss its rows."""
     for pointer in sorted((root / params.ingest.arrivals).glob("*.parquet.dvc")):
         file = pointer.with_suffix("")
-        if file.exists() and store.digest(file) == read_yaml(pointer)["outs"][0]["md5"]:
+        if file.exists() and store.file_md5(file) == read_yaml(pointer)["outs"][0]["md5"]:
             continue
-        place, found = pointer.relative_to(root), "another" if file.exists() else "none"
+        path, found = pointer.relative_to(root), "another" if file.exists() else "none"
         raise UserError(
-            f"{file.relative_to(root)}: expected the file that DVC keeps, found {found}; `dvc checkout {place}` brings "
-            f"it back, `dvc pull {place}` where only the remote has it; `git rm {place}` gives its rows up"
+            f"{file.relative_to(root)}: expected the file that DVC keeps, found {found}; `dvc checkout {path}` brings "
+            f"it back, `dvc pull {path}` where only the remote has it; `git rm {path}` gives its rows up"
         )
 
 
-def adopt(root: Path, params: Params) -> None:
-    """Track every file of arrivals that DVC does not know yet, and commit what git does not."""
+def track_arrivals(root: Path, params: Params) -> None:
+    """Add every file of arrivals that DVC does not track yet, and commit its pointer if ``refresh.commit`` is set."""
     folder = root / params.ingest.arrivals
-    strays = [path for path in arrived.files(folder) if not path.with_name(path.name + ".dvc").exists()]
-    if strays:
-        track(strays, root)
+    files = arrival_files.list_files(folder)
+    untracked = [path for path in files if not path.with_name(path.name + ".dvc").exists()]
+    if untracked:
+        add_to_dvc(untracked, root)
     if params.refresh.commit:
-        commit(sorted(str(path.relative_to(root)) for path in folder.glob("*.parquet.dvc")), root)
+        commit_pointers(sorted(str(path.relative_to(root)) for path in folder.glob("*.parquet.dvc")), root)
 
 
-def track(paths: list[Path], root: Path) -> None:
-    """Let DVC keep these files; UserError where it cannot."""
+def add_to_dvc(paths: list[Path], root: Path) -> None:
+    """Let DVC track these files. Raises UserError if it cannot."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    logging.getLogger("dvc").setLevel(logging.WARNING)  # what to tell git next is done below
+    logging.getLogger("dvc").setLevel(logging.WARNING)  # it advises to run `git add`, which `commit_pointers` does
     try:
         with Repo(str(root), _wait_for_lock=True) as repo:
             repo.add([str(path) for path in paths])
@@ -180,25 +185,24 @@ def track(paths: list[Path], root: Path) -> None:
         ) from None
 
 
-def commit(files: list[str], root: Path) -> None:
-    """Commit those of the files that git does not hold as they are, and nothing else that is changed or staged."""
+def commit_pointers(files: list[str], root: Path) -> None:
+    """Commit those of the files that differ from git's. Other changes and other staged files stay uncommitted."""
     if not files:
         return
-    changed = ask_git(root, "status", "--porcelain", "--", *files)
+    changed = run_git_or_explain(root, "status", "--porcelain", "--", *files)
     if not changed:
         return
-    ask_git(root, "add", "--", *files)
+    run_git_or_explain(root, "add", "--", *files)
     message = f"Arrivals: {', '.join(Path(line[3:]).name.removesuffix('.dvc') for line in changed.splitlines())}"
-    ask_git(root, "commit", "--quiet", "--no-verify", "-m", message, "--", *files)
+    run_git_or_explain(root, "commit", "--quiet", "--no-verify", "-m", message, "--", *files)
 
 
-def ask_git(root: Path, *words: str) -> str:
-    """What git says; UserError with the line that tells its fault where it fails. It needs no name to be set."""
-    named = command.try_git(root, "config", "user.email").stdout
-    own = [] if named else ["-c", "user.name=gleaner", "-c", "user.email=gleaner@localhost"]
-    done = command.try_git(root, *own, *words)
+def run_git_or_explain(root: Path, *words: str) -> str:
+    """Run git and return what it prints, under the name gleaner if no user is set. Raises UserError if it fails."""
+    has_user = try_git(root, "config", "user.email").stdout
+    identity = [] if has_user else ["-c", "user.name=gleaner", "-c", "user.email=gleaner@localhost"]
+    done = try_git(root, *identity, *words)
     if done.returncode:
-        lines = ((done.stderr.strip() or done.stdout.strip()).decode(errors="replace") or "no reason").splitlines()
-        said = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[-1])
-        raise UserError(f"refresh.commit: expected git to keep what arrived, found: {said}; nothing is lost, mend it")
+        reason = error_line(done)
+        raise UserError(f"refresh.commit: expected git to keep what arrived, found: {reason}; nothing is lost, mend it")
     return done.stdout.decode(errors="surrogateescape")

@@ -1,8 +1,9 @@
-"""An earlier champion is champion again: as a Prefect task, entered in the promotion log."""
+"""Makes an earlier champion the champion again, as a Prefect task that writes an entry of the promotion log."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -11,76 +12,90 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import Params
 from pipeline.policies.promotion.ledger import Action
 from tasks.prefect_states.user_error import as_failed_state
-from tasks.registry import bundles, lookup, promotion_log
+from tasks.registry import bundles, champion_alias, lookup, promotion_log
+from tasks.registry.champion_alias import ChampionState
 from tasks.registry.store import connect
 
 
 @dataclass(frozen=True)
 class Rollback:
-    """What became of a rollback; ``version`` is champion now, ``previous`` was before."""
+    """The outcome of a rollback. ``version`` is the champion now, ``previous`` was it before."""
 
     done: bool
     model: str
     version: str
     previous: str
-    said: str  # one line
+    message: str  # one line
     entry: int  # of the promotion log
     notes: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """0 rolled back, 1 lost to another who moved the champion first."""
+        """0 if rolled back, 1 if somebody else moved the champion first."""
         return 0 if self.done else 1
+
+
+class PlannedEntry(NamedTuple):
+    """The log entry of a rollback, and the message if it takes effect."""
+
+    action: Action
+    default_reason: str  # if the user gives none
+    message: str
 
 
 @task(name="roll back", task_run_name="roll back", cache_policy=NO_CACHE, persist_result=False)
 @as_failed_state
-def move_back(root: Path, params: Params, to: str | None, why: str, flow_run: str) -> Rollback:
-    """Enter in the log that an earlier champion is champion again, after every byte of its bundle was checked."""
+def roll_back(root: Path, params: Params, to: str | None, why: str, flow_run: str) -> Rollback:
+    """Check every byte of an earlier champion's bundle, and enter in the log that it is champion again.
+
+    ``to`` is a version number; None means the champion before. Raises UserError if there is no such champion, or if its
+    bundle was changed.
+    """
     client, model = connect(root), params.registry.model
-    found = promotion_log.standing(client, model)
-    target = goal(model, found, to)
+    state = champion_alias.load_champion_state(client, model)
+    target = choose_target(model, state, to)
     with TemporaryDirectory() as folder:
-        bundles.fetch(lookup.numbered(client, model, target), Path(folder))
-    champion, (action, default, said) = str(found.ledger.champion), kind(model, found, target)
-    entered, ledger = promotion_log.append(
-        client, model, promotion_log.entry(action, target, champion, why or default, flow_run)
-    )
-    notes = (*promotion_log.notes(found), *(fault for fault in ledger.faults if fault not in found.ledger.faults))
+        bundles.fetch_bundle(lookup.get_version(client, model, target), Path(folder))
+    champion, planned = str(state.ledger.champion), plan_entry(model, state, target)
+    draft = promotion_log.draft_entry(planned.action, target, champion, why or planned.default_reason, flow_run)
+    entered, ledger = promotion_log.append(client, model, draft)
+    new_faults = (fault for fault in ledger.faults if fault not in state.ledger.faults)
+    notes = (*champion_alias.list_notes(state), *new_faults)
+    message = planned.message
     if ledger.champion != target:
-        winner = ledger.reigns[-1].entry
-        said = f"Lost: meanwhile version {winner.version} became champion (entry {winner.number}: {winner.action})"
-    return Rollback(ledger.champion == target, model, str(ledger.champion), champion, said, entered.number, notes)
+        winner = ledger.periods[-1].entry
+        message = f"Lost: meanwhile version {winner.version} became champion (entry {winner.number}: {winner.action})"
+    return Rollback(ledger.champion == target, model, str(ledger.champion), champion, message, entered.number, notes)
 
 
-def goal(model: str, found: promotion_log.Standing, to: str | None) -> str:
-    """The version to go back to; UserError when it never was champion, or is."""
-    ledger = found.ledger
+def choose_target(model: str, state: ChampionState, to: str | None) -> str:
+    """The version to go back to. Raises UserError if it never was champion, or is champion now."""
+    ledger = state.ledger
     if ledger.champion is None:
         raise UserError(f"{model}: expected a champion to roll back, found none; `gleaner run` registers the first")
     if to is None:
-        if found.moved_by_hand:
-            raise UserError(promotion_log.by_hand(model, found))
-        if len(ledger.line) < 2:
+        if state.alias_moved:
+            raise UserError(champion_alias.describe_moved_alias(model, state))
+        if len(ledger.rollback_path) < 2:
             raise UserError(f"{model}: expected a champion before version {ledger.champion}, found none to go back to")
-        return ledger.line[-2]
-    if to == ledger.champion and not found.moved_by_hand:
+        return ledger.rollback_path[-2]
+    if to == ledger.champion and not state.alias_moved:
         raise UserError(f"{model}: expected another version than {to}, which is the champion; see `gleaner history`")
-    served = {reign.version for reign in ledger.reigns}
-    if to not in served and to != found.alias:
+    served = {period.version for period in ledger.periods}
+    if to not in served and to != state.alias:
         known = ", ".join(sorted(served, key=int))
         raise UserError(f"{model}: expected a version that was champion ({known}), found {to}; try `gleaner promote`")
     return to
 
 
-def kind(model: str, found: promotion_log.Standing, target: str) -> tuple[Action, str, str]:
-    """The action, the reason where the user gives none, and what to say of it."""
-    champion = found.ledger.champion
-    if found.moved_by_hand and target == found.alias:
+def plan_entry(model: str, state: ChampionState, target: str) -> PlannedEntry:
+    """The entry that makes ``target`` champion: an adoption if the alias was moved there, otherwise a rollback."""
+    champion = state.ledger.champion
+    if state.alias_moved and target == state.alias:
         kept = f"Kept: {model} version {target} is champion, where the alias had been set by hand"
-        return "adopted", f"the alias had been set to version {target} by hand", kept
+        return PlannedEntry("adopted", f"the alias had been set to version {target} by hand", kept)
     if target == champion:
-        back = f"Put back: the alias champion stands at {model} version {target} again"
-        return "rollback", f"the alias had been set to {found.alias or 'nothing'} by hand", back
+        put_back = f"Put back: the alias champion stands at {model} version {target} again"
+        return PlannedEntry("rollback", f"the alias had been set to {state.alias or 'nothing'} by hand", put_back)
     done = f"Rolled back: {model} version {target} is champion, after version {champion}"
-    return "rollback", "no reason given", done
+    return PlannedEntry("rollback", "no reason given", done)

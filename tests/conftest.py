@@ -98,7 +98,7 @@ def params(tiny_encoder: Path) -> Callable[..., Params]:
         trained = {"method": "full"}  # what most tests of training are about
         for section, values in [("encoder", tiny), ("finetune", trained), *(changes or {}).items()]:
             content[section] = content[section] | values
-        return parameters.validate(content)
+        return parameters.validate_params(content)
 
     return change
 
@@ -122,9 +122,9 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for name, value in (servers.SETTINGS | {"PREFECT_HOME": str(tmp_path_factory.mktemp("prefect"))}).items():
             patch.setenv(name, value)
         port = servers.free_port()
-        process = servers.start(port)
+        process = servers.start_server(port)
         try:
-            servers.wait(process, servers.api_url(port))
+            servers.wait_until_ready(process, servers.api_url(port))
             yield servers.api_url(port)
         finally:
-            servers.stop(process)
+            servers.stop_server(process)

@@ -220,7 +220,7 @@ def starts(stage: str) -> set[str]:
 
 
 def test_checkpoints_are_bound_to_the_code_that_trainings_share() -> None:
-    from pipeline.training.trainer import CODE
+    from pipeline.training.checkpoints import CODE
 
     shared = set.union(*(reached(f"pipeline.stages.{stage}") | starts(stage) for stage in ("pretrain", "finetune")))
     files = {HOUSE[name] for name in shared if not stage_of(name) and not is_bare(HOUSE[name])}
@@ -235,9 +235,9 @@ def test_every_plot_is_the_output_of_a_stage() -> None:
 
 
 def test_every_requirement_of_a_served_version_is_pinned() -> None:
-    from tasks.registry import SERVING, pins
+    from tasks.registry import SERVING_PACKAGES, serving_requirements
 
-    assert len(pins(ROOT / "constraints.txt")) == len(SERVING)
+    assert len(serving_requirements(ROOT / "constraints.txt")) == len(SERVING_PACKAGES)
 
 
 @pytest.mark.parametrize("module", ["torch", "transformers", "sklearn", "prefect", "dvc", "matplotlib"])

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.commands.configure import configure
 from pipeline.core import table
-from pipeline.core.params import load
+from pipeline.core.params import load_params
 from pipeline.core.stage import Paths
 from pipeline.stages.ingest import run
 
@@ -38,7 +38,7 @@ def test_an_example_reads_its_data(tmp_path: Path, example: str) -> None:
         pytest.skip(f"{DATA / example} is not there; GLEANER_DATA names the folder of the data")
     shutil.copy(ROOT / "params.yaml", tmp_path)
     configure(ROOT / "examples" / f"{example}.yaml", tmp_path / "params.yaml", str(DATA))
-    metrics = run(load(tmp_path / "params.yaml").ingest, Paths(tmp_path))
+    metrics = run(load_params(tmp_path / "params.yaml").ingest, Paths(tmp_path))
     train = table.read(tmp_path / "data" / "ingest" / "train.parquet")
     found = (metrics["classes"], metrics["rows"]["train"], metrics["rows"]["test"], len(table.group_columns(train)))
     assert found == EXPECTED[example]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from docs.generate.commands_page import commands_page
 from docs.generate.params_page import params_page
-from pipeline.core.stage import replace
+from pipeline.core.stage import write_atomically
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = Path("docs/reference")
@@ -44,7 +44,7 @@ def is_current(path: Path, text: str) -> bool:
 def write(path: Path, text: str) -> None:
     """Write a page, and its folder if there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace(path, lambda part: part.write_text(text, encoding="utf-8"))
+    write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 if __name__ == "__main__":

@@ -13,9 +13,7 @@ from docs.generate.markdown import code, limits, listing, sentence, table
 from pipeline.core.params import Params, read_yaml
 
 # A line before its comment, and the comment; a `#` in quotes starts none.
-COMMENT = re.compile(
-    r"""((?:"(?:\\.|[^"\\])*"|'(?:''|[^'])*'|[^"'])*?)(?:^|(?<=\s))# ?(.*)"""
-)
+COMMENT = re.compile(r"""((?:"(?:\\.|[^"\\])*"|'(?:''|[^'])*'|[^"'])*?)(?:^|(?<=\s))# ?(.*)""")
 TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false", "null": "null"}
 
 INTRO = """# Params

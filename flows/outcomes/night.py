@@ -1,4 +1,4 @@
-"""What a night came to: told to people, recorded as numbers, and read back as the history of all nights."""
+"""The outcome of a night: as a message to people, as metrics for MLflow, and as the history of all nights."""
 
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 
-from pipeline.core.params import load
-from pipeline.policies.drift import Drift
+from pipeline.core.params import load_params
+from pipeline.policies.drift import DriftReport
 from pipeline.policies.retraining import Decision, Situation
 
 if TYPE_CHECKING:
@@ -23,45 +23,45 @@ Result = Literal["promoted", "refused", "skipped", "failed"]
 
 @dataclass
 class Night:
-    """What a night came to; what was not reached is None."""
+    """Everything that happened in a night; what it did not reach is None."""
 
     now: datetime
     outcome: Result = "failed"
     texts: "IntakeCounts | None" = None
     corrections: "IntakeCounts | None" = None
-    errors: dict[str, tuple[int, int]] = field(default_factory=dict)  # version: corrections it was asked about, wrong
-    drift: Drift | None = None
-    found: Situation | None = None
+    errors: dict[str, tuple[int, int]] = field(default_factory=dict)  # version: corrected texts, wrong answers
+    drift: DriftReport | None = None
+    situation: Situation | None = None
     decision: Decision | None = None
     training: "Training | None" = None
     promotion: "Promotion | None" = None
     fault: str = ""  # why it failed
-    mistake: bool = False  # the fault is a user's
+    is_user_error: bool = False  # whether the fault is a user's
     unsent: list[str] = field(default_factory=list)  # notifications that could not be sent
-    announced: bool = False  # people were told, as far as they could be
-    crashed_before: int = 0
-    files: tuple[str, ...] = ()  # of arrivals that no training has read yet
+    is_notified: bool = False  # whether all notifications were sent, or tried
+    crashed_before: int = 0  # nights before this one that were killed
+    unread_arrivals: tuple[str, ...] = ()  # names of arrival files that no training has read
 
     @property
     def exit_code(self) -> int:
-        """0 promoted or nothing to do, 1 refused or failed, 2 a user's mistake."""
+        """0 promoted or nothing to do, 1 refused or failed, 2 user error."""
         if self.outcome == "failed":
-            return 2 if self.mistake else 1
+            return 2 if self.is_user_error else 1
         return 1 if self.outcome == "refused" else 0
 
     @property
     def version(self) -> str | None:
         """The number of the version that was registered."""
-        made = self.training.version if self.training else None
-        return made.number if made else None
+        registered = self.training.version if self.training else None
+        return registered.number if registered else None
 
 
 def events(night: Night) -> set[str]:
-    """What there is to tell of, by the names that params.notify.on knows."""
+    """The events of the night, by the names of params.notify.on."""
     return {night.outcome} | ({"drift"} if night.drift and night.drift.status == "drift" else set())
 
 
-def because(night: Night) -> str:
+def reason(night: Night) -> str:
     """Why the night ended as it did, in one line."""
     if night.outcome == "failed":
         return " ".join(night.fault.split())
@@ -69,11 +69,11 @@ def because(night: Night) -> str:
     if night.outcome == "skipped" and night.training is not None:
         return f"{trained}. The same data make version {night.version} again, which is champion"
     if night.promotion is not None:
-        return f"{trained}. {night.promotion.said}"
+        return f"{trained}. {night.promotion.message}"
     verdict = night.training.verdict if night.training else None
     if night.outcome == "refused" and verdict is not None:
-        stood = [line for line in verdict.reasons if line.startswith((verdict.status,))]
-        return f"{trained}. Gate: {verdict.status}; {'; '.join(stood)}"
+        decisive = [line for line in verdict.reasons if line.startswith(verdict.status)]
+        return f"{trained}. Gate: {verdict.status}; {'; '.join(decisive)}"
     return trained
 
 
@@ -83,67 +83,72 @@ def headline(night: Night) -> str:
     return f"{night.outcome}{version}" + (", drift" if "drift" in events(night) else "")
 
 
-def told(night: Night) -> list[str]:
-    """All that a person wants to know of a night, a line each; no text of a row."""
-    lines = [because(night)]
+def message_lines(night: Night) -> list[str]:
+    """The message about a night, line by line; it holds no text of a row."""
+    lines = [reason(night)]
     lines += [taken.line(what) for what, taken in (("texts", night.texts), ("corrections", night.corrections)) if taken]
-    if night.files:
-        lines.append(f"arrivals that no training had read: {', '.join(night.files)}")
+    if night.unread_arrivals:
+        lines.append(f"arrivals that no training had read: {', '.join(night.unread_arrivals)}")
     lines += [
-        f"version {one}: wrong in {wrong} of {rows} corrected texts" for one, (rows, wrong) in night.errors.items()
+        f"version {version}: wrong in {wrong} of {rows} corrected texts"
+        for version, (rows, wrong) in night.errors.items()
     ]
-    lines += others(night)
+    lines += remaining_criteria(night)
     lines += [test.line for test in night.drift.tests] if night.drift else []
     if night.crashed_before:
         lines.append("the night before was killed; this one went on from there")
     return lines
 
 
-def others(night: Night) -> list[str]:
-    """The criteria that `because` has not told: those that did not decide, and after a fault all of them."""
+def remaining_criteria(night: Night) -> list[str]:
+    """The criteria that `reason` leaves out: those that did not decide, and after a fault all of them."""
     if night.decision is None:
         return []
     decided = "yes: " if night.decision.train else "no: "
     return [line for line in night.decision.reasons if night.outcome == "failed" or not line.startswith(decided)]
 
 
-def numbers(night: Night) -> dict[str, float]:
-    """Every number of a night by name."""
-    found: dict[str, float] = {"crashed_before": night.crashed_before}
+def night_metrics(night: Night) -> dict[str, float]:
+    """The metrics that the night's MLflow run records: name -> value."""
+    metrics: dict[str, float] = {"crashed_before": night.crashed_before}
     for what, taken in (("texts", night.texts), ("corrections", night.corrections)):
-        found |= {f"{what}.{key}": count for key, count in taken.numbers().items()} if taken else {}
+        metrics |= {f"{what}.{key}": count for key, count in taken.as_dict().items()} if taken else {}
     for version, (rows, wrong) in night.errors.items():
-        found |= {f"errors.version_{version}.rows": rows, f"errors.version_{version}.wrong": wrong}
+        metrics |= {f"errors.version_{version}.rows": rows, f"errors.version_{version}.wrong": wrong}
     for test in night.drift.tests if night.drift else ():
-        place = f"drift.{test.name.replace(' ', '_')}"
-        found |= {f"{place}.old": test.old, f"{place}.new": test.new}
-        found |= (
-            {f"{place}.p": test.p, f"{place}.size": test.size} if test.p is not None and test.size is not None else {}
+        prefix = f"drift.{test.name.replace(' ', '_')}"
+        metrics |= {f"{prefix}.old": test.old, f"{prefix}.new": test.new}
+        metrics |= (
+            {f"{prefix}.p": test.p, f"{prefix}.size": test.size} if test.p is not None and test.size is not None else {}
         )
-    if night.found is not None:
+    if night.situation is not None:
         counted = ("new_rows", "new_labelled", "age_days")
-        values = {one.name: getattr(night.found, one.name) for one in fields(night.found) if one.name in counted}
-        found |= {key: number for key, number in values.items() if number is not None}
-    return found
+        values = {
+            field_.name: getattr(night.situation, field_.name)
+            for field_ in fields(night.situation)
+            if field_.name in counted
+        }
+        metrics |= {key: number for key, number in values.items() if number is not None}
+    return metrics
 
 
-def history(root: Path) -> list[dict[str, Any]]:
+def read_nights(root: Path) -> list[dict[str, Any]]:
     """Every recorded night, oldest first; see `tasks.registry.nights`."""
     from tasks.registry import nights
 
-    return nights.nights(root, load(root / "params.yaml"))
+    return nights.all_nights(root, load_params(root / "params.yaml"))
 
 
-def show(rows: list[dict[str, Any]]) -> None:
-    """All nights, each a line and below it why it ended so: a column for that would be too narrow in a log."""
+def print_nights(rows: list[dict[str, Any]]) -> None:
+    """Print each night in a line, and the reason below it: a column for the reason would be too narrow in a log."""
     console = Console(highlight=False)
     console.print("[bold]Nights[/]")
     for row in rows:
         version = f"version {row['version']}" if row["version"] else ""
-        said = [f"{row['when']:%Y-%m-%d}  {row['outcome']:<8}  {version:<10}"]
+        cells = [f"{row['when']:%Y-%m-%d}  {row['outcome']:<8}  {version:<10}"]
         if "texts.new" in row:
-            said.append(f"{int(row['texts.new'])} new rows, {int(row['texts.labelled'])} labelled")
+            cells.append(f"{int(row['texts.new'])} new rows, {int(row['texts.labelled'])} labelled")
         if flag := row["tags"].get("gleaner.drift"):
-            said.append(f"drift: {flag}")
-        console.print(escape("  ".join(said).rstrip()), style="none" if row["outcome"] == "skipped" else "bold")
+            cells.append(f"drift: {flag}")
+        console.print(escape("  ".join(cells).rstrip()), style="none" if row["outcome"] == "skipped" else "bold")
         console.print(Padding(escape(row["reasons"]), (0, 0, 0, 12), expand=False), style="dim")

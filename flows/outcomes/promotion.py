@@ -1,12 +1,12 @@
-"""What a promotion came to, as a table: printed at its end, and published as a Prefect artifact."""
+"""The outcome of a promotion as a table: printed at its end, and published as a Prefect artifact."""
 
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
-from flows.outcomes.training import Rows, table
-from pipeline.policies.promotion import Verdict
+from flows.outcomes.training import Rows, rich_table
+from pipeline.policies.promotion import PromotionVerdict
 
 if TYPE_CHECKING:
     from tasks.promote import Promotion
@@ -15,39 +15,39 @@ if TYPE_CHECKING:
 NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
 
 
-def show(promotion: "Promotion") -> None:
-    """Print the comparison, each rule, what the test set has left, and what follows."""
+def print_promotion(promotion: "Promotion") -> None:
+    """Print the comparison, each rule, how far the test set is used up, and what follows."""
     console = Console(highlight=False, soft_wrap=True)
     for note in promotion.notes:
         console.print(escape(f"Note: {note}"))
     if promotion.verdict is not None:
-        console.print(table(title(promotion.verdict), scores(promotion.verdict)))
-        console.print(escape("\n".join(lines(promotion))))
-    console.print(f"[bold]{escape(promotion.said)}[/bold]")
+        console.print(rich_table(rows_title(promotion.verdict), score_rows(promotion.verdict)))
+        console.print(escape("\n".join(verdict_lines(promotion))))
+    console.print(f"[bold]{escape(promotion.message)}[/bold]")
     if promotion.page is not None:
         console.print(escape(f"Page: {promotion.page}"))
 
 
-def show_rollback(done: "Rollback") -> None:
+def print_rollback(done: "Rollback") -> None:
     """Print what follows."""
     console = Console(highlight=False, soft_wrap=True)
     for note in done.notes:
         console.print(escape(f"Note: {note}"))
-    console.print(f"[bold]{escape(done.said)}[/bold]")
+    console.print(f"[bold]{escape(done.message)}[/bold]")
 
 
-def as_text(promotion: "Promotion") -> str:
-    """The same in Markdown."""
-    parts = [f"# {promotion.said}", *(f"Note: {note}" for note in promotion.notes)]
+def as_markdown(promotion: "Promotion") -> str:
+    """The comparison in Markdown, as `print_promotion` prints it."""
+    parts = [f"# {promotion.message}", *(f"Note: {note}" for note in promotion.notes)]
     if promotion.verdict is not None:
-        rows = scores(promotion.verdict)
+        rows = score_rows(promotion.verdict)
         grid = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
-        parts += [title(promotion.verdict), "\n".join(f"| {' | '.join(row)} |" for row in grid)]
-        parts += ["\n".join(f"- {line.strip()}" for line in lines(promotion))]
+        parts += [rows_title(promotion.verdict), "\n".join(f"| {' | '.join(row)} |" for row in grid)]
+        parts += ["\n".join(f"- {line.strip()}" for line in verdict_lines(promotion))]
     return "\n\n".join(parts)
 
 
-def title(verdict: Verdict) -> str:
+def rows_title(verdict: PromotionVerdict) -> str:
     """Which rows were compared."""
     rows = verdict.rows
     left_out = (
@@ -58,10 +58,10 @@ def title(verdict: Verdict) -> str:
     return f"{rows.compared} of {rows.total} test rows of version {verdict.challenger.version}, {left_out}"
 
 
-def scores(verdict: Verdict) -> Rows:
-    """A row for each metric."""
+def score_rows(verdict: PromotionVerdict) -> Rows:
+    """One row for each metric, and one for each gap between groups."""
     old, new = (f"version {one.version}" for one in (verdict.champion, verdict.challenger))
-    bounds = f"lead, bounds at {1 - verdict.wear.level:.2%} each"
+    bounds = f"lead, bounds at {1 - verdict.test_set_reuse.level:.2%} each"
     rows = [
         {
             "metric": NAMES[name],
@@ -79,25 +79,25 @@ def scores(verdict: Verdict) -> Rows:
     return rows
 
 
-def lines(promotion: "Promotion") -> list[str]:
-    """The verdict's reasons, and the wear of the test set."""
+def verdict_lines(promotion: "Promotion") -> list[str]:
+    """The verdict, its reasons, and how far the test set is used up, line by line."""
     verdict = promotion.verdict
     assert verdict is not None
-    worn, agreed = verdict.wear, verdict.agreement
+    reuse, agreed = verdict.test_set_reuse, verdict.agreement
     right = (
         f"Only the challenger is right on {agreed.challenger_only} rows, only the champion on {agreed.champion_only}, "
         f"both on {agreed.both}"
     )
     left = (
-        f"Test set: judgement {worn.judgement} of at most {worn.max_judgements}; a lead of {worn.detectable:.3f} would "
-        f"have shown, the next judgement sees {worn.next_detectable:.3f}"
+        f"Test set: judgement {reuse.judgement} of at most {reuse.max_judgements}; a lead of {reuse.detectable:.3f} "
+        f"would have shown, the next judgement sees {reuse.next_detectable:.3f}"
     )
     found = [
         right,
-        f"Verdict: {verdict.status}" + (" (stored: the same pair was judged before)" if promotion.again else ""),
+        f"Verdict: {verdict.status}" + (" (stored: the same pair was judged before)" if promotion.reused else ""),
         *(f"  {reason}" for reason in verdict.reasons),
         left,
     ]
-    if worn.fresh_labels_due:
+    if reuse.fresh_labels_due:
         found.append("Fresh test labels are due: this test set can tell little more")
     return found

@@ -1,4 +1,4 @@
-"""What a training run comes to, as tables: printed at its end, and published as Prefect artifacts."""
+"""The outcome of a training run as tables: printed at its end, and published as Prefect artifacts."""
 
 import csv
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.core.params import load
+from pipeline.core.params import load_params
 from pipeline.core.stage import Paths, read_json
-from pipeline.policies.gate import Verdict
+from pipeline.policies.gate import GateVerdict
 
 if TYPE_CHECKING:
     from tasks import registry
-    from tasks.stage import Outcome
+    from tasks.stage import StageOutcome
 
 Rows = list[dict[str, str]]
 METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
@@ -24,34 +24,34 @@ BASELINES = {"tfidf": "TF-IDF baseline", "probe": "untouched-encoder baseline"}
 
 @dataclass(frozen=True)
 class Training:
-    """What a run of the flow came to; what was not reached is None."""
+    """What a run of the training flow reached; what it did not reach is None."""
 
-    stages: list["Outcome"]
-    verdict: Verdict | None = None
-    version: "registry.Version | None" = None
-    fault: str = ""  # why registering failed, a user's mistake
+    stages: list["StageOutcome"]
+    verdict: GateVerdict | None = None
+    version: "registry.Registration | None" = None
+    fault: str = ""  # why registering failed, a user's error
 
     @property
     def exit_code(self) -> int:
-        """0 registered, 1 refused or failed, 2 a user's mistake."""
+        """0 registered, 1 refused or failed, 2 user error."""
         if self.fault or any(stage.user_error for stage in self.stages):
             return 2
         return 0 if self.version else 1
 
 
-def show(root: Path, training: Training) -> None:
-    """Print the tables, the verdict, the version and the way to the report."""
+def print_training(root: Path, training: Training) -> None:
+    """Print the tables, the gate's verdict, the version and the path of the report."""
     console = Console(highlight=False, soft_wrap=True)
-    console.print(table("Stages", stage_rows(training.stages)))
+    console.print(rich_table("Stages", stage_rows(training.stages)))
     for stage in training.stages:
-        if stage.said:
-            console.print(f"[red]{escape(stage.stage)} failed:[/red]\n{escape(stage.said)}")
+        if stage.message:
+            console.print(f"[red]{escape(stage.stage)} failed:[/red]\n{escape(stage.message)}")
     if not all(stage.done for stage in training.stages):
         return
-    share = load(root / "params.yaml").evaluate.interval
-    console.print(table(f"Test split, {share:.0%} intervals", metric_rows(root)))
+    share = load_params(root / "params.yaml").evaluate.interval
+    console.print(rich_table(f"Test split, {share:.0%} intervals", metric_rows(root)))
     groups = group_rows(root)
-    console.print(table("Groups", groups) if groups else "Groups: the test rows have no group attributes")
+    console.print(rich_table("Groups", groups) if groups else "Groups: the test rows have no group attributes")
     if training.verdict:
         console.print(f"Gate: [bold]{training.verdict.status}[/bold]")
         console.print("\n".join(f"  {escape(reason)}" for reason in training.verdict.reasons))
@@ -59,46 +59,46 @@ def show(root: Path, training: Training) -> None:
     console.print(f"Report: {escape(str(Paths(root).data('report') / 'report.html'))}")
 
 
-def table(title: str, rows: Rows) -> Table:
-    """Rows that share their keys as a table for the terminal."""
-    drawn = Table(title=title, title_justify="left", title_style="bold")
+def rich_table(title: str, rows: Rows) -> Table:
+    """A table for the terminal, from rows that share their keys."""
+    rich_rows = Table(title=title, title_justify="left", title_style="bold")
     for column in rows[0]:
-        drawn.add_column(column, justify="right" if column in ("seconds", "rows") else "left")
+        rich_rows.add_column(column, justify="right" if column in ("seconds", "rows") else "left")
     for row in rows:
-        drawn.add_row(*map(escape, row.values()))
-    return drawn
+        rich_rows.add_row(*map(escape, row.values()))
+    return rich_rows
 
 
-def stage_rows(stages: list["Outcome"]) -> Rows:
-    """How each stage ended, and how long it took."""
+def stage_rows(stages: list["StageOutcome"]) -> Rows:
+    """How each stage ended and how long it took, one row a stage."""
     return [
-        {"stage": stage.stage, "outcome": stage.how, "seconds": f"{stage.seconds:.1f}" if stage.seconds else ""}
+        {"stage": stage.stage, "outcome": stage.status, "seconds": f"{stage.seconds:.1f}" if stage.seconds else ""}
         for stage in stages
     ]
 
 
 def metric_rows(root: Path) -> Rows:
-    """Accuracy and macro-F1 of the model, with intervals, above those of the baselines."""
+    """Accuracy and macro-F1 of the model with intervals, then of the baselines, one row each."""
     measured = read_json(Paths(root).data("evaluate") / "metrics.json")
-    rows = [{"model": "this model", **{title: with_interval(measured, key) for key, title in METRICS.items()}}]
+    rows = [{"model": "this model", **{title: format_interval(measured, key) for key, title in METRICS.items()}}]
     for baseline, title in BASELINES.items():
-        found = measured["baseline"][baseline]
-        rows.append({"model": title, **{title: number(found[key]) for key, title in METRICS.items()}})
+        scores = measured["baseline"][baseline]
+        rows.append({"model": title, **{title: format_metric(scores[key]) for key, title in METRICS.items()}})
     return rows
 
 
-def with_interval(measured: dict[str, Any], key: str) -> str:
-    """A metric and the ends of its interval."""
+def format_interval(measured: dict[str, Any], key: str) -> str:
+    """A metric with its interval, as "0.865 (0.830 to 0.897)"."""
     return f"{measured[key]:.3f} ({measured[f'{key}_low']:.3f} to {measured[f'{key}_high']:.3f})"
 
 
-def number(value: float | None) -> str:
-    """A metric that may not have been measured."""
+def format_metric(value: float | None) -> str:
+    """A metric with three decimals, or "not measured"."""
     return "not measured" if value is None else f"{value:.3f}"
 
 
 def group_rows(root: Path) -> Rows:
-    """Accuracy of each group; the rates of each class are in the report."""
+    """Accuracy of each group, one row a group; the report has the rates of each class, too."""
     with (Paths(root).data("fairness") / "groups.csv").open(encoding="utf-8", newline="") as file:
         groups = [row for row in csv.DictReader(file) if not row["class"]]
     return [
@@ -113,18 +113,18 @@ def group_rows(root: Path) -> Rows:
     ]
 
 
-def verdict_text(verdict: Verdict) -> str:
+def verdict_text(verdict: GateVerdict) -> str:
     """The gate's verdict in Markdown."""
     return "\n".join([f"# Gate: {verdict.status}", "", *(f"- {reason}" for reason in verdict.reasons)])
 
 
 def version_line(training: Training) -> str:
-    """What became of the model in the registry."""
+    """What happened to the model in the registry, in one line."""
     if training.fault:
         return training.fault
     version = training.version
     if version is None:
         return "Registered: nothing, because the gate did not pass"
     aliases = f" ({', '.join(version.aliases)})" if version.aliases else ""
-    what = "Registered" if version.fresh else "Already registered"
-    return f"{what}: {version.model} version {version.number}{aliases}"
+    status = "Registered" if version.is_new else "Already registered"
+    return f"{status}: {version.model} version {version.number}{aliases}"

@@ -1,9 +1,11 @@
-"""Which words of a text made its label: integrated gradients, attention rollout and LIME, all on one scale.
+"""Attribution: which words of a text made its label. Integrated gradients, attention rollout and LIME, on one scale.
 
-A method says how far each word moved the text's *score*, which is linear in the logits: ``logits @ direction``. The
-direction ``of(labels, label)`` is the label's logit less the mean of all logits, which the softmax cannot tell from the
-logits themselves; ``between`` asks for one label rather than another. A network has two views of a text, the encoder's
-and that of its words' table; both are in every attribution.
+A method returns how far each word moved the text's *score*. The score is linear in the logits: ``logits @ direction``.
+The directions of `score_directions` make it the label's logit less the mean of all logits (a softmax does not change
+when the same number is added to all logits, so the mean carries no information). Those of `contrast_directions` make it
+one label's logit less another's.
+
+The logits of a network have two parts: the encoder's and the word head's. Every attribution covers both.
 """
 
 import numpy as np
@@ -12,33 +14,51 @@ from pipeline.attribution import lime
 from pipeline.attribution.model import Model, load
 from pipeline.attribution.result import Attribution, NotApplicable, Settings
 
-__all__ = ["METHODS", "Attribution", "Model", "NotApplicable", "Settings", "attribute", "between", "load", "of"]
+__all__ = [
+    "BLACK_BOX_METHODS",
+    "METHODS",
+    "Attribution",
+    "Model",
+    "NotApplicable",
+    "Settings",
+    "attribute",
+    "contrast_directions",
+    "load",
+    "score_directions",
+]
 
 METHODS = ("integrated_gradients", "rollout", "lime")
-OUTSIDE = ("lime",)  # those that look at answers alone: they need no weights, and torch is not imported for them
+BLACK_BOX_METHODS = ("lime",)  # need only the model's answers: no weights, and no import of torch
 
 
 def attribute(
     method: str, model: Model, texts: list[str], directions: np.ndarray, settings: Settings
 ) -> list[Attribution]:
-    """What ``method`` says of each text and its direction, (texts, classes), in their order.
+    """The attribution of each text by ``method``, in the order of the texts.
 
-    Raises NotApplicable where the method cannot explain this model, and UserError where it lacks the baseline's token.
+    ``directions`` (texts, classes), float32, gives the score that is explained of each text. Raises NotApplicable if
+    the method cannot explain this model, and UserError if its tokenizer lacks the token of the baseline.
     """
     if method == "lime":
         return lime.attribute(model, texts, directions, settings)
     from pipeline.attribution import gradients, rollout
 
-    inside = {"integrated_gradients": gradients.attribute, "rollout": rollout.attribute}
-    return inside[method](model, texts, directions, settings)
+    methods = {"integrated_gradients": gradients.attribute, "rollout": rollout.attribute}
+    return methods[method](model, texts, directions, settings)
 
 
-def of(classes: int, chosen: np.ndarray) -> np.ndarray:
-    """Directions (rows, classes) whose score is the chosen label's logit less the mean of all; ``chosen`` (rows,)."""
-    return np.eye(classes, dtype=np.float32)[chosen] - np.float32(1 / classes)
+def score_directions(classes: int, labels: np.ndarray) -> np.ndarray:
+    """Directions (rows, classes), float32, whose score is the label's logit less the mean of all logits.
+
+    ``labels`` (rows,), int, are class indices.
+    """
+    return np.eye(classes, dtype=np.float32)[labels] - np.float32(1 / classes)
 
 
-def between(classes: int, chosen: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Directions (rows, classes) whose score is the chosen label's logit less the other's; both are (rows,)."""
-    one = np.eye(classes, dtype=np.float32)
-    return one[chosen] - one[other]
+def contrast_directions(classes: int, labels: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Directions (rows, classes), float32, whose score is one label's logit less another's.
+
+    ``labels`` and ``others`` (rows,), int, are class indices.
+    """
+    one_hot = np.eye(classes, dtype=np.float32)
+    return one_hot[labels] - one_hot[others]

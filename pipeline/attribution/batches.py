@@ -1,4 +1,4 @@
-"""Texts as padded batches of token ids, and the parts of a network's score that do not depend on the method."""
+"""Texts as padded batches of token ids, and the two parts of a network's score: the encoder's and the word head's."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Batch:
-    """Texts of like length: their places in the list, and (rows, tokens) ids, mask and whether a token is special."""
+    """Texts of similar length: their positions in the list, and three tensors of (rows, tokens)."""
 
     rows: list[int]
-    ids: torch.Tensor
-    mask: torch.Tensor
-    special: torch.Tensor
+    ids: torch.Tensor  # int64
+    mask: torch.Tensor  # int64, 1 where there is a token
+    special: torch.Tensor  # bool, true for special tokens and padding
 
 
-def batches(inside: "Internals", encodings: list[Encoding], size: int) -> Iterator[Batch]:
-    """Batches of up to ``size`` texts, the shortest first, padded on the right."""
+def padded_batches(internals: "Internals", encodings: list[Encoding], size: int) -> Iterator[Batch]:
+    """Batches of up to ``size`` texts, the shortest texts first, padded on the right."""
     order = sorted(range(len(encodings)), key=lambda row: len(encodings[row].ids))
     for start in range(0, len(order), size):
         rows = order[start : start + size]
         length = max(1, *(len(encodings[row].ids) for row in rows))
-        ids = torch.full((len(rows), length), inside.pad)
+        ids = torch.full((len(rows), length), internals.pad)
         mask, special = torch.zeros_like(ids), torch.ones_like(ids, dtype=torch.bool)
         for i, row in enumerate(rows):
             count = len(encodings[row].ids)
@@ -41,7 +41,10 @@ def batches(inside: "Internals", encodings: list[Encoding], size: int) -> Iterat
 
 
 def encoder_score(network: "Network", ids: torch.Tensor, mask: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
-    """The score (rows,) of what the encoder and its head say, without the words' table."""
+    """The score by the encoder and its head, (rows,), float32, without the word head.
+
+    ``ids`` and ``mask`` are (rows, tokens), int64; ``directions`` is (rows, classes), float32.
+    """
     hidden = network.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
     return hidden_score(network, hidden, mask, directions)
 
@@ -49,13 +52,23 @@ def encoder_score(network: "Network", ids: torch.Tensor, mask: torch.Tensor, dir
 def hidden_score(
     network: "Network", hidden: torch.Tensor, mask: torch.Tensor, directions: torch.Tensor
 ) -> torch.Tensor:
-    """The same from what the encoder made of the tokens, (rows, tokens, width)."""
+    """The score of `encoder_score`, (rows,), float32, from the encoder's last hidden states.
+
+    ``hidden`` is (rows, tokens, width), float; ``mask`` is (rows, tokens), int64; ``directions`` is (rows, classes),
+    float32.
+    """
     vectors = encoders.pool(hidden.float(), mask, network.pooling)
     return (network.head(vectors).float() * directions).sum(1)
 
 
-def table_score(network: "Network", ids: torch.Tensor, mask: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
-    """What each token adds to the score (rows, tokens) through the words' table: exact, for that view is a sum."""
+def word_head_scores(
+    network: "Network", ids: torch.Tensor, mask: torch.Tensor, directions: torch.Tensor
+) -> torch.Tensor:
+    """How much each token adds to the score through the word head, (rows, tokens), float32; zeros without one.
+
+    The values are exact, because that head is a sum over tokens. ``ids`` and ``mask`` are (rows, tokens), int64;
+    ``directions`` is (rows, classes), float32.
+    """
     if network.words is None:
         return torch.zeros(ids.shape)
-    return network.words.weights(ids, mask) * (network.words.table[ids] * directions[:, None]).sum(2)
+    return network.words.token_weights(ids, mask) * (network.words.table[ids] * directions[:, None]).sum(2)

@@ -1,4 +1,4 @@
-"""Integrated gradients (Sundararajan et al. 2017), by captum, over the vectors of the tokens."""
+"""Integrated gradients (Sundararajan et al. 2017) over the token embeddings, computed by captum."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,49 +9,54 @@ import torch
 from pipeline.attribution.batches import Batch, encoder_score
 from pipeline.attribution.model import Model
 from pipeline.attribution.result import Attribution, Settings
-from pipeline.attribution.views import by_words
+from pipeline.attribution.word_attribution import attribute_words
 
-ROWS = 4  # texts at a time: the fewer, the less padding
-PASSES = 64  # texts between baseline and text at a time: bounds memory
+BATCH_SIZE = 4  # texts: a small batch has little padding
+MAX_PASSES = 64  # interpolated texts in one pass through the encoder: bounds memory
 
 
 def attribute(model: Model, texts: list[str], directions: np.ndarray, settings: Settings) -> list[Attribution]:
-    """Attributions along the way from a text of baseline tokens, special tokens kept, to the text itself.
+    """Attributions along the path from a text of baseline tokens, special tokens kept, to the text itself.
 
-    ``delta`` is the error of the sum over ``settings.steps`` steps (Gauss-Legendre); more steps make it smaller.
+    ``directions`` is (texts, classes), float32. ``unexplained`` is the error of the integral by ``settings.steps``
+    steps (Gauss-Legendre); more steps make it smaller. Raises UserError if the tokenizer has no mask token and the
+    baseline is ``mask``.
     """
     from captum.attr import IntegratedGradients
 
-    assert model.inside is not None
-    network, blank = model.inside.network, model.inside.blank(settings.baseline)
+    assert model.internals is not None
+    network, blank = model.internals.network, model.internals.blank(settings.baseline)
     embeddings = network.encoder.get_input_embeddings()
 
-    def score(vectors: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        with handing_on(embeddings, vectors):
-            return encoder_score(network, ids, mask, wanted)
+    def score(vectors: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
+        with replaced_output(embeddings, vectors):
+            return encoder_score(network, ids, mask, directions)
 
     method = IntegratedGradients(score)
 
-    def by_token(batch: Batch, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        start = torch.where(batch.special, batch.ids, blank)
+    def token_scores(batch: Batch, directions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        blanks = torch.where(batch.special, batch.ids, blank)
         with torch.no_grad():
-            ends = [encoder_score(network, ids, batch.mask, wanted) for ids in (start, batch.ids)]
-            before, after = embeddings(start), embeddings(batch.ids)
-        seen = method.attribute(
-            after,
-            before,
-            additional_forward_args=(batch.ids, batch.mask, wanted),
+            base, full = (encoder_score(network, ids, batch.mask, directions) for ids in (blanks, batch.ids))
+            baseline_vectors, vectors = embeddings(blanks), embeddings(batch.ids)
+        gradients = method.attribute(
+            vectors,
+            baseline_vectors,
+            additional_forward_args=(batch.ids, batch.mask, directions),
             n_steps=settings.steps,
-            internal_batch_size=max(PASSES, len(batch.rows)),
+            internal_batch_size=max(MAX_PASSES, len(batch.rows)),
         )
-        return seen.sum(2), *ends
+        return gradients.sum(2), base, full
 
-    return by_words(model, texts, directions, by_token, ROWS)
+    return attribute_words(model, texts, directions, token_scores, BATCH_SIZE)
 
 
 @contextmanager
-def handing_on(layer: torch.nn.Module, vectors: torch.Tensor) -> Iterator[None]:
-    """The layer gives these vectors, whatever it reads. captum's own way for layers runs the network twice more."""
+def replaced_output(layer: torch.nn.Module, vectors: torch.Tensor) -> Iterator[None]:
+    """Let a layer return ``vectors``, (rows, tokens, width), float32, whatever its input.
+
+    captum's LayerIntegratedGradients does the same, but runs the network two more times.
+    """
     handle = layer.register_forward_hook(lambda *_: vectors)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The network behind a classifier, for the methods that look into it."""
+"""The network behind a classifier, for methods that need its weights."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,15 +13,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Internals:
-    """What the methods that look into the model need of it."""
+    """A network with its tokenizer, and the ids of two special tokens."""
 
     network: "Network"
-    tokenizer: "Tokenizer"  # cuts texts at the model's length
+    tokenizer: "Tokenizer"  # truncates texts at the model's maximum length
     pad: int
     mask: int | None
 
     def blank(self, baseline: str) -> int:
-        """The token that stands for no word, by its name: mask or pad."""
+        """The id of the token that stands for no word: of the mask or pad token, as ``baseline`` names it.
+
+        Raises UserError if the baseline is ``mask`` and the tokenizer has no mask token.
+        """
         if baseline == "pad":
             return self.pad
         if self.mask is None:

@@ -1,4 +1,4 @@
-"""A trained classifier as the methods need it: what it answers, and the network behind it where there is one."""
+"""A trained classifier as the methods need it: its logits, and the network behind it for methods that need weights."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.stage import progress
 from pipeline.models import classifier
 
-BATCH = 32
+BATCH_SIZE = 32  # texts; the batch size of the classifier itself, so that logits are those that it serves
 
 
 @dataclass(frozen=True)
@@ -26,32 +26,33 @@ class Model:
     folder: Path
     labels: tuple[str, ...]
     temperature: float
-    logits: Callable[[list[str]], np.ndarray]  # texts to (texts, classes), as served
-    inside: Internals | None
+    logits: Callable[[list[str]], np.ndarray]  # texts to (texts, classes), float32, as served
+    internals: Internals | None
 
     def probabilities(self, texts: list[str]) -> np.ndarray:
-        """What the model answers, (texts, classes)."""
+        """The model's answers, (texts, classes), float, 0 to 1."""
         return classifier.softmax(self.logits(texts), self.temperature)
 
 
-def load(folder: Path, inside: bool) -> Model:
-    """A model bundle, or what finetune leaves in data/finetune/model.
+def load(folder: Path, with_internals: bool) -> Model:
+    """The model in a folder: a bundle, or what finetune writes to data/finetune/model.
 
-    ``inside`` loads the network too, from the folder's safetensors. A bundle's scores are those that are served, class
-    offsets included: they are in the bias of its head. Those of finetune's model come before them, which is told on
-    stderr. Raises UserError for a folder that holds neither, lacks the network, or fails its check by the manifest.
+    ``with_internals`` loads the network too, from the folder's safetensors. The logits of a bundle are those that are
+    served: class offsets are included, as they are in the bias of its head. The logits of finetune's model come before
+    class offsets; a message on stderr says so. Raises UserError if the folder holds neither, lacks the network, or does
+    not match its manifest.
     """
     if (folder / classifier.MANIFEST).exists() or not (folder / "classifier.json").exists():
         served = classifier.load(folder, threads=1)
-        logits = partial(side_by_side, served)
-        return Model(folder, served.labels, served.temperature, logits, look(folder) if inside else None)
-    found = look(folder)  # not exported yet: the network itself answers
+        internals = load_internals(folder) if with_internals else None
+        return Model(folder, served.labels, served.temperature, partial(parallel_logits, served), internals)
+    internals = load_internals(folder)  # not exported yet: the network itself answers
     print(f"{folder}: not exported yet: labels and scores before calibration and class offsets", file=sys.stderr)
-    return Model(folder, tuple(found.network.labels), 1.0, lambda texts: torch_logits(found, texts), found)
+    return Model(folder, tuple(internals.network.labels), 1.0, partial(network_logits, internals), internals)
 
 
-def look(folder: Path) -> Internals:
-    """The network of the folder, frozen."""
+def load_internals(folder: Path) -> Internals:
+    """The network in a folder, frozen, with its tokenizer. Raises UserError if the folder holds no weights."""
     if not ((folder / "head.safetensors").exists() and (folder / "encoder").is_dir()):
         raise UserError(
             f"{folder}: expected the weights as safetensors (head.safetensors and encoder/), found none; "
@@ -67,38 +68,38 @@ def look(folder: Path) -> Internals:
     return Internals(net, backend, tokenizer.pad_token_id or 0, tokenizer.mask_token_id)
 
 
-def side_by_side(served: classifier.Classifier, texts: list[str]) -> np.ndarray:
-    """Logits (texts, classes) as served, a batch on each CPU at a time; what reads the same is scored once.
+def parallel_logits(served: classifier.Classifier, texts: list[str]) -> np.ndarray:
+    """Logits as served, (texts, classes), float32, with one batch on each CPU at a time.
 
-    ``served`` has one thread: several that share a batch wait for each other by spinning, which took 2.7 s of CPU where
-    this takes 1.6. Batches do not depend on the number of CPUs.
+    Texts with the same tokens are scored once. ``served`` has one thread: several threads that share a batch wait for
+    each other by spinning, which took 2.7 s of CPU where this takes 1.6. Batches do not depend on the number of CPUs.
     """
-    tokens = served.tokens(texts)
-    places: dict[bytes, int] = {}
-    own = [places.setdefault(one.tobytes(), len(places)) for one in tokens]
-    distinct = {place: one for place, one in zip(own, tokens, strict=True)}
-    order = sorted(distinct, key=lambda place: len(distinct[place]))
-    batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
-    found = np.empty((len(distinct), len(served.labels)), dtype=np.float32)
+    tokens = served.tokenise(texts)
+    numbers: dict[bytes, int] = {}  # each distinct token sequence has a number
+    number_of_text = [numbers.setdefault(ids.tobytes(), len(numbers)) for ids in tokens]
+    distinct = dict(zip(number_of_text, tokens, strict=True))
+    order = sorted(distinct, key=lambda number: len(distinct[number]))
+    batches = [order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE)]
+    logits = np.empty((len(distinct), len(served.labels)), dtype=np.float32)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         scored: Iterable[np.ndarray] = pool.map(
-            lambda rows: served.batch_logits([distinct[row] for row in rows]), batches
+            lambda batch: served.batch_logits([distinct[number] for number in batch]), batches
         )
-        if len(batches) > classifier.LONG:
+        if len(batches) > classifier.PROGRESS_FROM:
             scored = progress(scored, "predict", total=len(batches))
-        for rows, logits in zip(batches, scored, strict=True):
-            found[rows] = logits
-    return found[own]
+        for batch, batch_logits in zip(batches, scored, strict=True):
+            logits[batch] = batch_logits
+    return logits[number_of_text]
 
 
-def torch_logits(inside: Internals, texts: list[str]) -> np.ndarray:
-    """Logits (texts, classes) of the network."""
+def network_logits(internals: Internals, texts: list[str]) -> np.ndarray:
+    """Logits of the network, (texts, classes), float32."""
     import torch
 
-    from pipeline.attribution.batches import batches
+    from pipeline.attribution.batches import padded_batches
 
-    found = np.empty((len(texts), len(inside.network.labels)), dtype=np.float32)
-    for batch in batches(inside, inside.tokenizer.encode_batch(texts), BATCH):
+    logits = np.empty((len(texts), len(internals.network.labels)), dtype=np.float32)
+    for batch in padded_batches(internals, internals.tokenizer.encode_batch(texts), BATCH_SIZE):
         with torch.inference_mode():
-            found[batch.rows] = inside.network(batch.ids, batch.mask)["logits"].numpy()
-    return found
+            logits[batch.rows] = internals.network(batch.ids, batch.mask)["logits"].numpy()
+    return logits

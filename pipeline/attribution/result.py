@@ -1,4 +1,4 @@
-"""What a method of attribution is told, and what it returns."""
+"""The settings of the methods of attribution, and what they return."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class NotApplicable(Exception):
-    """The method cannot explain this model; the message says why, as the end of a sentence."""
+    """The method cannot explain this model; the message gives the reason, worded as the end of a sentence."""
 
 
 @dataclass(frozen=True)
@@ -21,16 +21,19 @@ class Settings:
 
 @dataclass(frozen=True)
 class Attribution:
-    """How far each word of a text moved its score: score = base + sum(words) + rest + delta."""
+    """How far each word of a text moved its score: score = base + sum(words) + rest + unexplained."""
 
-    words: np.ndarray  # (words,) float64, both views of the model together
-    table: np.ndarray  # (words,) the exact part of the words' table in it; zeros where the method cannot tell it apart
+    words: np.ndarray  # (words,) float64, by the encoder and the word head together
+    table: np.ndarray  # (words,) float64, the word head's exact part of it; zeros where a method cannot tell it apart
     rest: float  # of what belongs to no word, such as special tokens
     base: float  # the score without the words
     score: float
-    delta: float  # what the method leaves unexplained: its error
+    unexplained: float  # the method's error
 
     def shares(self) -> np.ndarray:
-        """Each word's part of all that moved the score, signed; absolute values sum to 1, or all are 0."""
+        """Each word's signed share of all that moved the score, (words,), float64, -1 to 1.
+
+        The absolute values sum to 1, or all are 0.
+        """
         total = np.abs(self.words).sum()
         return self.words / total if total > 0 else np.zeros_like(self.words)

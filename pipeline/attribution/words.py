@@ -1,47 +1,49 @@
-"""The words of a text, in any script, and which tokens of a model belong to which of them."""
+"""The words of a text in any script, and which of a model's tokens belong to which word."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 import regex
 
-from pipeline.text.scripts import SPACELESS
+from pipeline.text.scripts import UNSPACED_SCRIPTS
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
 
-# Scripts written without spaces: each character is a word of its own, with the marks that it bears. Elsewhere letters
-# and digits that stand together are a word, and anything else is one as the reader sees it: a comma, an emoji with its
-# skin tone, a family of four (a grapheme cluster).
+# In scripts without spaces each character is a word, with its combining marks. Elsewhere adjacent letters and digits
+# are a word. Any other grapheme cluster is a word too: a comma, an emoji with its skin tone, a family of four.
 WORD = regex.compile(
-    rf"{SPACELESS}\p{{M}}*"
+    rf"{UNSPACED_SCRIPTS}\p{{M}}*"
     r"|[\p{L}\p{N}](?:[\p{L}\p{N}\p{M}_]|['’\-](?=[\p{L}\p{N}]))*"
     r"|\X"
 )
 Span = tuple[int, int]
 
 
-def spans(text: str) -> list[Span]:
-    """Start and end of each word, in characters; every character but white space is in exactly one."""
-    return [found.span() for found in WORD.finditer(text) if not found.group().isspace()]
+def word_spans(text: str) -> list[Span]:
+    """Start and end of each word, in characters; every character but white space is in exactly one word."""
+    return [match.span() for match in WORD.finditer(text) if not match.group().isspace()]
 
 
-def without(text: str, words: list[Span], kept: np.ndarray) -> str:
-    """The text with only those of its words for which ``kept`` (words,) is true; white space is drawn together."""
-    parts, place = [], 0
+def keep_words(text: str, words: list[Span], kept: np.ndarray) -> str:
+    """The text with only some of its words; runs of white space become one space.
+
+    ``kept`` (words,), bool, is true for the words that stay.
+    """
+    parts, position = [], 0
     for (start, end), keep in zip(words, kept, strict=True):
-        parts.append(text[place:start])
+        parts.append(text[position:start])
         if keep:
             parts.append(text[start:end])
-        place = end
-    return " ".join("".join([*parts, text[place:]]).split())
+        position = end
+    return " ".join("".join([*parts, text[position:]]).split())
 
 
 def alignment(encoding: "Encoding", words: list[Span]) -> np.ndarray:
-    """Which share of each token belongs to each word, (tokens, words + 1) float64; rows sum to 1.
+    """The share of each token that belongs to each word, (tokens, words + 1), float64, 0 to 1; rows sum to 1.
 
-    Shares are by the characters that a token covers; what covers no word, such as a special token, is in the last
-    column. Tokens of one character, such as the bytes of an emoji, all go to its word.
+    A token is shared out by the characters that it covers in each word. The last column is for tokens that cover no
+    word, such as special tokens. A token of one character, such as a byte of an emoji, belongs wholly to its word.
     """
     shares = np.zeros((len(encoding.ids), len(words) + 1))
     starts = np.array([start for start, _ in words], dtype=np.int64)

@@ -1,10 +1,10 @@
-"""Merge an overlay, such as those in examples/, into params.yaml: checked first, comments kept, written whole.
+"""Merge an overlay, such as those in examples/, into params.yaml. The result is checked before the file changes.
 
 gleaner configure examples/banking77.yaml
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -13,77 +13,83 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from pipeline.core.errors import UserError
-from pipeline.core.params import read_yaml, validate
-from pipeline.core.stage import replace
+from pipeline.core.params import read_yaml, validate_params
+from pipeline.core.stage import write_atomically
 
-# Mappings whose keys are the user's own: an overlay replaces them whole, else the demo's entries would linger.
-FREE_FORM = {"ingest.columns.groups", "ingest.labels.rename", "ingest.labels.descriptions", "ingest.group_bins"}
-DATA = "GLEANER_DATA"
-VARIABLE = "${GLEANER_DATA}"
+# Mappings whose keys the user chooses. An overlay replaces them whole; merged, entries of the demo would remain.
+FREE_FORM_KEYS = {"ingest.columns.groups", "ingest.labels.rename", "ingest.labels.descriptions", "ingest.group_bins"}
+DATA_VARIABLE = "GLEANER_DATA"
+DATA_REFERENCE = "${GLEANER_DATA}"
 
 
 def configure(overlay: Path, params: Path, data: str | None = None) -> list[str]:
     """Write the overlay's values into the file ``params``; returns the dotted keys that changed.
 
-    ``${GLEANER_DATA}`` in a text becomes ``data``, or else the environment variable. Raises UserError with every
-    fault at once (unknown keys, impossible values, an unset variable), and then changes nothing.
+    ``${GLEANER_DATA}`` in a text becomes ``data``, or else the environment variable. Comments stay. Raises UserError
+    with every fault at once (unknown keys, impossible values, an unset variable), and then changes nothing.
     """
     changes = read_yaml(overlay)
     if not isinstance(changes, dict):
         raise UserError(f"{overlay}: expected a section for each stage, found none; see examples/")
-    yaml = round_trip()
-    read_yaml(params)  # says what is wrong with a missing or broken file
+    yaml = round_trip_yaml()
+    read_yaml(params)  # names the fault of a missing or broken file
     content = yaml.load(params.read_text(encoding="utf-8"))
-    changed = list(merge(expand(changes, data if data is not None else os.environ.get(DATA), overlay), content))
+    data_folder = data if data is not None else os.environ.get(DATA_VARIABLE)
+    changed = merge(expand_data_folder(changes, data_folder, overlay), content)
     text = StringIO()
     yaml.dump(content, text)
-    validate(YAML(typ="safe", pure=True).load(text.getvalue()))
-    replace(params, lambda part: part.write_text(text.getvalue(), encoding="utf-8"))
+    validate_params(YAML(typ="safe", pure=True).load(text.getvalue()))
+    write_atomically(params, lambda part: part.write_text(text.getvalue(), encoding="utf-8"))
     return changed
 
 
-def round_trip() -> YAML:
-    """A reader and writer that keeps comments, quotes and the file's own layout."""
+def round_trip_yaml() -> YAML:
+    """A reader and writer that keeps comments, quotes and the layout of the file."""
     yaml = YAML()
     yaml.preserve_quotes = True
-    yaml.width = 1000
-    yaml.representer.add_representer(  # ruamel writes null as nothing at all
+    yaml.width = 1000  # no line of the file is wrapped
+    yaml.representer.add_representer(  # ruamel writes null as an empty value
         type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
     )
     return yaml
 
 
-def merge(changes: Mapping[str, Any], content: CommentedMap, above: str = "") -> Iterator[str]:
-    """Set the overlay's values in place: mappings key by key, lists and free-form mappings whole."""
+def merge(changes: Mapping[str, Any], content: CommentedMap, prefix: str = "") -> list[str]:
+    """Set the overlay's values in ``content``, in place; returns the dotted keys that changed.
+
+    Mappings are merged key by key; lists and free-form mappings are replaced whole.
+    """
+    changed: list[str] = []
     for key, value in changes.items():
-        path = f"{above}{key}"
+        path = f"{prefix}{key}"
         old = content.get(key)
-        if isinstance(value, Mapping) and isinstance(old, CommentedMap) and path not in FREE_FORM:
-            yield from merge(value, old, f"{path}.")
-        elif key not in content or old != value:  # a key that does not belong here is set too: validate() names it
-            content[key] = flow(value)
-            yield path
+        if isinstance(value, Mapping) and isinstance(old, CommentedMap) and path not in FREE_FORM_KEYS:
+            changed += merge(value, old, f"{path}.")
+        elif key not in content or old != value:  # an unknown key is set, too, so that validation names it
+            content[key] = in_flow_style(value)
+            changed.append(path)
+    return changed
 
 
-def flow(value: Any) -> Any:
-    """Lists and free-form mappings on one line, as params.yaml writes them, so that a line's comment stays with it."""
+def in_flow_style(value: Any) -> Any:
+    """A list or mapping to be written on one line, as in params.yaml, so that a line's comment stays with it."""
     if isinstance(value, list | dict):
         value = CommentedSeq(value) if isinstance(value, list) else CommentedMap(value)
         value.fa.set_flow_style()
     return value
 
 
-def expand(value: Any, data: str | None, overlay: Path) -> Any:
-    """The overlay with ``${GLEANER_DATA}`` replaced in every text."""
+def expand_data_folder(value: Any, data: str | None, overlay: Path) -> Any:
+    """The overlay with ``${GLEANER_DATA}`` replaced in every text. Raises UserError if it is used, but not set."""
     if isinstance(value, dict):
-        return {key: expand(item, data, overlay) for key, item in value.items()}
+        return {key: expand_data_folder(item, data, overlay) for key, item in value.items()}
     if isinstance(value, list):
-        return [expand(item, data, overlay) for item in value]
-    if not isinstance(value, str) or VARIABLE not in value:
+        return [expand_data_folder(item, data, overlay) for item in value]
+    if not isinstance(value, str) or DATA_REFERENCE not in value:
         return value
     if not data:
         raise UserError(
-            f"{overlay}: expected the folder of the data in {DATA}, found it unset; "
-            f"`export {DATA}=FOLDER`, or give --data FOLDER"
+            f"{overlay}: expected the folder of the data in {DATA_VARIABLE}, found it unset; "
+            f"`export {DATA_VARIABLE}=FOLDER`, or give --data FOLDER"
         )
-    return value.replace(VARIABLE, data)
+    return value.replace(DATA_REFERENCE, data)

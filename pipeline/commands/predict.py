@@ -1,6 +1,6 @@
 """Label the rows of a file with a model bundle: CSV, JSON Lines or plain lines in, label and confidence added.
 
-Reads and writes a chunk at a time, so that a file larger than memory works; rows come out in the order of the input.
+Reads and writes one chunk at a time, so that a file larger than memory works. Rows keep the order of the input.
 """
 
 import csv
@@ -16,94 +16,99 @@ from typing import Any, TextIO
 from pipeline.core.errors import UserError
 from pipeline.core.stage import progress
 from pipeline.models import classifier
-from pipeline.sources.text_rows import Row, TextRows, opened, read, readable
+from pipeline.sources.text_rows import Row, TextRows, open_text, read_rows, replace_invalid
 
-CHUNK = 1000  # rows predicted at once
-ADDED = ("label", "confidence")
-Answer = tuple[str, float] | None  # label and confidence; None for a row that has a fault
+CHUNK_ROWS = 1000  # rows predicted at once: enough for full batches, few enough for any memory
+ADDED_COLUMNS = ("label", "confidence")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # spreadsheets run cells that start with these
+Prediction = tuple[str, float] | None  # label and confidence; None for a row that has a fault
 
 
 def predict_file(source: str, bundle: Path, text_column: str, out: TextIO) -> None:
     """Write the rows of ``source`` to ``out`` with the columns ``label`` and ``confidence`` (0 to 1) added.
 
-    ``source`` is a path, read by its ending, or ``-`` for standard input, whose format is told from its first line.
-    CSV and plain lines come out as CSV, JSON Lines as JSON Lines. A row without a readable text gets an empty label;
-    such rows are counted on stderr.
+    ``source`` is a path, whose ending tells the format, or ``-`` for standard input, whose first line does. CSV and
+    plain lines come out as CSV, JSON Lines as JSON Lines. A row without a readable text gets an empty label; such rows
+    are counted on stderr.
 
     Raises UserError for a missing file, a missing text column, columns that already have the added names, or a bundle
     that cannot be loaded.
     """
-    with opened(source) as stream:
+    with open_text(source) as stream:
         name = "standard input" if source == "-" else source
-        table = read(stream, name, text_column)
+        table = read_rows(stream, name, text_column)
         if table.header is not None:
-            check_free(table.header, name)
+            check_added_columns(table.header, name)
         model = classifier.load(bundle)
         if table.header is not None:
-            write_cells(out, table, [[*table.header, *ADDED]])
+            write_csv(out, table, [[*table.header, *ADDED_COLUMNS]])
         faults: Counter[str] = Counter()
-        total, first = 0, 0
-        for rows in chunks(table.rows, quiet=out.isatty()):  # in a terminal the rows themselves scroll by
-            write(out, table, name, rows, predict(model, rows))
+        total, first_line = 0, 0
+        for rows in read_chunks(table.rows, quiet=out.isatty()):  # in a terminal the rows themselves show the progress
+            write_chunk(out, table, name, rows, predict_rows(model, rows))
             total += len(rows)
-            bad = [row for row in rows if row.fault]
-            faults.update(str(row.fault) for row in bad)
-            first = first or (bad[0].line if bad else 0)
+            faulty = [row for row in rows if row.fault]
+            faults.update(str(row.fault) for row in faulty)
+            first_line = first_line or (faulty[0].line if faulty else 0)
     if faults:
         reasons = ", ".join(f"{count} {fault}" for fault, count in sorted(faults.items()))
-        print(f"{faults.total()} of {total} rows got no label: {reasons} (first at line {first})", file=sys.stderr)
+        message = f"{faults.total()} of {total} rows got no label: {reasons} (first at line {first_line})"
+        print(message, file=sys.stderr)
 
 
-def chunks(rows: Iterator[Row], quiet: bool) -> Iterator[list[Row]]:
-    """Lists of up to CHUNK rows; with a progress line from the second on, unless ``quiet``."""
-    found = iter(lambda: list(islice(rows, CHUNK)), [])
-    first = next(found, [])
+def read_chunks(rows: Iterator[Row], quiet: bool) -> Iterator[list[Row]]:
+    """Lists of up to CHUNK_ROWS rows; with a progress line from the second on, unless ``quiet``."""
+    chunks = iter(lambda: list(islice(rows, CHUNK_ROWS)), [])
+    first = next(chunks, [])
     if first:
         yield first
-    if len(first) == CHUNK:
-        yield from found if quiet else progress(found, f"predict, by {CHUNK} rows")
+    if len(first) == CHUNK_ROWS:
+        yield from chunks if quiet else progress(chunks, f"predict, by {CHUNK_ROWS} rows")
 
 
-def predict(model: classifier.Classifier, rows: list[Row]) -> list[Answer]:
-    """The answer for each row, in the same order."""
+def predict_rows(model: classifier.Classifier, rows: list[Row]) -> list[Prediction]:
+    """The prediction for each row, in the same order."""
     texts = [row.text for row in rows if not row.fault]
     if not texts:
         return [None] * len(rows)
-    scores = iter(model.predict(texts))
-    return [None if row.fault else best(model.labels, next(scores)) for row in rows]
+    probabilities = iter(model.predict(texts))
+    return [None if row.fault else top_label(model.labels, next(probabilities)) for row in rows]
 
 
-def best(labels: tuple[str, ...], scores: Any) -> tuple[str, float]:
-    """The most probable label and its probability, from one row of scores of shape (classes,)."""
-    place = int(scores.argmax())
-    return labels[place], round(float(scores[place]), 6)
+def top_label(labels: tuple[str, ...], probabilities: Any) -> tuple[str, float]:
+    """The most probable label and its probability; ``probabilities`` (classes,), float32, 0 to 1, are of one row."""
+    best = int(probabilities.argmax())
+    return labels[best], round(float(probabilities[best]), 6)
 
 
-def write(out: TextIO, table: TextRows, name: str, rows: list[Row], answers: list[Answer]) -> None:
-    """Write one chunk, each row with its label and confidence, or with empty ones."""
+def write_chunk(out: TextIO, table: TextRows, name: str, rows: list[Row], predictions: list[Prediction]) -> None:
+    """Write one chunk, each row with its label and confidence, or with empty ones.
+
+    Raises UserError for a JSON line that has a key of an added name.
+    """
+    pairs = zip(rows, predictions, strict=True)
     if table.header is not None:
-        pairs = zip(rows, answers, strict=True)
-        write_cells(out, table, [[*row.content, *map(str, answer or ("", ""))] for row, answer in pairs])
+        write_csv(out, table, [[*row.content, *map(str, prediction or ("", ""))] for row, prediction in pairs])
     else:
-        for row, answer in zip(rows, answers, strict=True):
-            check_free(list(row.content), f"{name}:{row.line}")
-            added = dict(zip(ADDED, answer or (None, None), strict=True))
-            out.write(readable(json.dumps({**row.content, **added}, ensure_ascii=False)) + "\n")
+        for row, prediction in pairs:
+            check_added_columns(list(row.content), f"{name}:{row.line}")
+            added = dict(zip(ADDED_COLUMNS, prediction or (None, None), strict=True))
+            out.write(replace_invalid(json.dumps({**row.content, **added}, ensure_ascii=False)) + "\n")
     out.flush()
 
 
-def write_cells(out: TextIO, table: TextRows, rows: list[list[str]]) -> None:
-    """CSV as it came in, each cell made safe for a spreadsheet."""
+def write_csv(out: TextIO, table: TextRows, rows: list[list[str]]) -> None:
+    """Write rows of cells with the delimiter of the input, each cell made safe for a spreadsheet."""
     writer = csv.writer(out, delimiter=table.delimiter, lineterminator="\n")
-    writer.writerows([neutral(readable(cell)) for cell in row] for row in rows)
+    writer.writerows([neutralise_cell(replace_invalid(cell)) for cell in row] for row in rows)
 
 
-def neutral(cell: str) -> str:
-    """The cell, with an apostrophe before a leading = + - @ or control character: spreadsheets run such cells.
+def neutralise_cell(cell: str) -> str:
+    """The cell, with an apostrophe in front where a spreadsheet would run it as a formula.
 
     Finite numbers stay as they are: -1.5 is no formula.
     """
-    if not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
+    if not cell.startswith(FORMULA_STARTS):
         return cell
     try:
         return cell if math.isfinite(float(cell)) else f"'{cell}"
@@ -111,9 +116,9 @@ def neutral(cell: str) -> str:
         return f"'{cell}"
 
 
-def check_free(names: list[str], where: str) -> None:
-    """The added columns must not overwrite the user's own."""
-    taken = [name for name in ADDED if name in names]
+def check_added_columns(names: list[str], where: str) -> None:
+    """Raises UserError if the input has a column of an added name, because it would be overwritten."""
+    taken = [name for name in ADDED_COLUMNS if name in names]
     if taken:
         raise UserError(
             f"{where}: expected no {' or '.join(taken)}, which the prediction adds, found it; rename or remove it"

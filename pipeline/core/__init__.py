@@ -1,1 +1,1 @@
-"""What all other rooms import and what imports none of them: params, errors, the row schema, the frame of a stage."""
+"""The base of the pipeline, which all other folders import: params, errors, the row schema, the frame of a stage."""

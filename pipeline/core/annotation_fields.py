@@ -1,10 +1,10 @@
-"""What `gleaner suggest` writes and ingest reads back: the names that the two share, and nothing else."""
+"""Names of fields that `gleaner suggest` writes and ingest reads back."""
 
-ID = "gleaner_id"  # the column, or key of a task's data, with the id of the pool row that was asked about
-TEXT = "text"  # the key of a Label Studio task's data that holds the text
-CHOICES = "label"  # the name of the control in the labelling config with whose choices annotators answer
+ID = "gleaner_id"  # column, or key of a task's data: the id of the pool row that annotators label
+TEXT = "text"  # key of a Label Studio task's data: the text
+CHOICES = "label"  # name of the control in the labelling config whose choices are the labels
 
-# Why an answer could not be taken; the row stays in the pool, but is not suggested a second time.
+# Why an answer is rejected; the row stays in the pool, but is not suggested a second time.
 SKIPPED = "skipped by the annotators"
 SEVERAL = "several choices in an annotation"
 DISAGREE = "annotators disagree"

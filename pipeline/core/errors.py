@@ -1,4 +1,4 @@
-"""The one exception for a user's mistake: one line, exit code 2, no traceback."""
+"""The exception for a fault that the user can mend: one line, exit code 2, no traceback."""
 
 
 class UserError(Exception):
@@ -9,6 +9,6 @@ class UserError(Exception):
     """
 
 
-def many(errors: list[str]) -> UserError:
-    """All faults at once: one line each, so that the user fixes them in one go."""
-    return UserError("\n".join(errors))
+def combine_errors(messages: list[str]) -> UserError:
+    """One error with a line for each message, so that the user fixes all faults in one go."""
+    return UserError("\n".join(messages))

@@ -1,37 +1,37 @@
-"""What pydantic finds wrong, in the words of the person who typed it: ``path: expected ..., found ...``."""
+"""Faults that pydantic finds, in words for the person who typed the value: ``path: expected ..., found ...``."""
 
 import json
 from typing import Any
 
 from pipeline.core.renamed_params import RENAMED
 
-# pydantic names the member of a union that failed; the user never typed that.
-VARIANTS = {"int", "float", "str", "constrained-int", "constrained-float", "constrained-str"}
+# pydantic adds the member of a union that failed to the path; the user never typed that.
+UNION_MEMBERS = {"int", "float", "str", "constrained-int", "constrained-float", "constrained-str"}
 
 
-def describe(fault: Any) -> str:
+def describe_fault(fault: Any) -> str:
     """One pydantic fault as ``path: expected ..., found ...``."""
-    where = path_of(fault)
-    if fault["type"] == "extra_forbidden" and where in RENAMED:
-        return f"{where}: renamed to {RENAMED[where]}; rename the key, its value means the same"
+    path = fault_path(fault)
+    if fault["type"] == "extra_forbidden" and path in RENAMED:
+        return f"{path}: renamed to {RENAMED[path]}; rename the key, its value means the same"
     if fault["type"] == "extra_forbidden":
-        return f"{where}: expected no such key, found {found(fault['input'])}; remove it or correct its spelling"
+        return f"{path}: expected no such key, found {quote_value(fault['input'])}; remove it or correct its spelling"
     if fault["type"] == "missing":
-        return f"{where}: expected a value, found none; add the key"
-    if fault["type"] == "value_error":  # our own validators say the rest of the path themselves
-        return f"{where}.{fault['ctx']['error']}"
-    return f"{where}: expected {expected(fault)}, found {found(fault['input'])}"
+        return f"{path}: expected a value, found none; add the key"
+    if fault["type"] == "value_error":  # the message of our own validators starts with the key
+        return f"{path}.{fault['ctx']['error']}"
+    return f"{path}: expected {describe_expected(fault)}, found {quote_value(fault['input'])}"
 
 
-def path_of(fault: Any) -> str:
+def fault_path(fault: Any) -> str:
     """The dotted path of the key that a pydantic fault is about."""
-    return ".".join(str(part) for part in fault["loc"] if part not in VARIANTS)
+    return ".".join(str(part) for part in fault["loc"] if part not in UNION_MEMBERS)
 
 
-def expected(fault: Any) -> str:
-    """What a fault's key should have held, in the user's words."""
+def describe_expected(fault: Any) -> str:
+    """The kind of value that the key of a pydantic fault should have, in plain words."""
     limits = fault.get("ctx", {})
-    words = {
+    expected_by_type = {
         "greater_than": f"a number above {limits.get('gt')}",
         "greater_than_equal": f"a number of at least {limits.get('ge')}",
         "less_than": f"a number below {limits.get('lt')}",
@@ -50,11 +50,11 @@ def expected(fault: Any) -> str:
         "string_too_short": "a text that is not empty",
         "string_pattern_mismatch": "64 hexadecimal digits (a SHA-256)",
     }
-    return words.get(fault["type"], fault["msg"])
+    return expected_by_type.get(fault["type"], fault["msg"])
 
 
-def found(value: Any) -> str:
-    """The offending value as the user typed it, cut where it is long."""
+def quote_value(value: Any) -> str:
+    """A value as the user typed it, cut to 60 characters."""
     try:
         text = json.dumps(value, ensure_ascii=False)
     except TypeError:

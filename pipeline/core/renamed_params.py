@@ -1,4 +1,4 @@
-"""Keys of params.yaml that were renamed: old path -> new path, so that an old file is told the new name."""
+"""Keys of params.yaml that were renamed, old path -> new path: the error for an old key names the new one."""
 
 RENAMED = {
     "pseudo_label.trust": "pseudo_label.teacher_reliability",

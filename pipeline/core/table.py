@@ -1,4 +1,4 @@
-"""The row schema that every table between stages has, its validated read and its atomic write."""
+"""The row schema of every table between stages, with a read that checks it and an atomic write."""
 
 import hashlib
 import re
@@ -8,18 +8,18 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.core.errors import UserError
-from pipeline.core.stage import replace
+from pipeline.core.stage import write_atomically
 
 ORIGINS = ("gold", "class_name", "synonym", "back_translation", "counterfactual", "pseudo", "unlabelled")
 COLUMNS = ("id", "source_id", "text", "label", "origin", "weight", "confidence")
-GROUP = "group."
-UNKNOWN = "unknown"  # rows whose group nobody recorded: shown, but no group that could be treated unfairly
-RISKY = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet would run, or looks like what was kept from it
+GROUP_PREFIX = "group."
+UNKNOWN_GROUP = "unknown"  # group of rows without a recorded one; it is shown, but left out of gaps
+FORMULA_START = re.compile(r"'*[=+\-@\t\r]")  # a formula, or text like one that `write_csv` changed
 REQUIRED = ("id", "source_id", "text", "origin")  # never null
 
 
 def normalise(text: str) -> str:
-    """Unicode NFC, one space between words, none at the ends: two texts that look alike become equal."""
+    """The text in Unicode NFC, one space between words, none at the ends: texts that look alike become equal."""
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
@@ -39,7 +39,7 @@ def make(
     confidence: list[float] | None = None,
     groups: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """A table of the schema from its columns; ``groups`` holds ``group.<attr>`` columns in the same order."""
+    """A table of the schema from its columns; ``groups`` holds ``group.<attr>`` columns, its rows in the same order."""
     table = pd.DataFrame({"id": id, "source_id": source_id, "text": text})
     table["label"] = label if label is not None else None
     table["origin"] = origin
@@ -48,37 +48,37 @@ def make(
     if groups is not None:
         for name in group_columns(groups):
             table[name] = groups[name].to_numpy()
-    return cast(table)
+    return to_schema(table)
 
 
 def group_columns(table: pd.DataFrame) -> list[str]:
     """Names of the ``group.<attr>`` columns, sorted."""
-    return sorted(name for name in table.columns if name.startswith(GROUP))
+    return sorted(name for name in table.columns if name.startswith(GROUP_PREFIX))
 
 
-def cast(table: pd.DataFrame) -> pd.DataFrame:
-    """The schema's columns in the schema's order and types, groups last."""
+def to_schema(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the schema's columns only, in the schema's order and types, groups last."""
     names = [*COLUMNS, *group_columns(table)]
-    kinds = {name: "float64" if name in ("weight", "confidence") else "str" for name in names}
-    return table[names].astype(kinds).reset_index(drop=True)
+    dtypes = {name: "float64" if name in ("weight", "confidence") else "str" for name in names}
+    return table[names].astype(dtypes).reset_index(drop=True)
 
 
 def check(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Return the table as it is, or raise UserError that names the file, the fault and the first row id."""
+    """The table as it is. Raises UserError with the file, the fault and the first row's id if it breaks the schema."""
     missing = [name for name in COLUMNS if name not in table.columns]
-    extra = [name for name in table.columns if name not in COLUMNS and not name.startswith(GROUP)]
+    extra = [name for name in table.columns if name not in COLUMNS and not name.startswith(GROUP_PREFIX)]
     if missing or extra:
         raise UserError(
             f"{path}: expected the columns {', '.join(COLUMNS)} and group.*; missing {missing}, unknown {extra}; "
             "rerun the stage that writes it"
         )
-    faults = {name: table[name].isna() for name in REQUIRED}
-    faults["text"] |= table["text"].str.strip().eq("")
-    faults["origin"] |= ~table["origin"].isin(ORIGINS)
-    faults["weight"] = ~(table["weight"] >= 0)
-    faults["confidence"] = table["confidence"].notna() & ~table["confidence"].between(0, 1)
-    faults["id"] |= table["id"].duplicated()
-    for name, bad in faults.items():
+    impossible = {name: table[name].isna() for name in REQUIRED}
+    impossible["text"] |= table["text"].str.strip().eq("")
+    impossible["origin"] |= ~table["origin"].isin(ORIGINS)
+    impossible["weight"] = ~(table["weight"] >= 0)
+    impossible["confidence"] = table["confidence"].notna() & ~table["confidence"].between(0, 1)
+    impossible["id"] |= table["id"].duplicated()
+    for name, bad in impossible.items():
         if bad.any():
             first = table.loc[bad, "id"].iloc[0]
             raise UserError(
@@ -89,35 +89,32 @@ def check(table: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read and check one table.
-
-    Raises UserError when the file is missing or breaks the schema.
-    """
+    """Read and check one table. Raises UserError if the file is missing or breaks the schema."""
     if not path.exists():
         raise UserError(f"{path}: expected the output of an earlier stage, found no such file; run `dvc repro`")
-    return cast(check(pd.read_parquet(path), path))
+    return to_schema(check(pd.read_parquet(path), path))
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Check and write one table, whole or not at all."""
-    table = check(cast(table), path)
-    replace(path, lambda part: table.to_parquet(part, index=False))
+    """Check and write one table, whole or not at all. Raises UserError if it breaks the schema."""
+    table = check(to_schema(table), path)
+    write_atomically(path, lambda part: table.to_parquet(part, index=False))
 
 
 def write_csv(rows: pd.DataFrame, path: Path, delimiter: str = ",", encoding: str = "utf-8") -> None:
-    """Write a CSV file meant for people: an apostrophe goes before text that a spreadsheet would run as a formula.
+    """Write a CSV file for people, with an apostrophe before text that a spreadsheet would run as a formula.
 
-    It also goes before text that has such an apostrophe already, so that ``as_written`` can take exactly one away.
+    Text that starts with such an apostrophe gets another one, so that `strip_apostrophe` restores it exactly.
     """
-    safe = rows.map(lambda cell: f"'{cell}" if isinstance(cell, str) and RISKY.match(cell) else cell)
-    replace(path, lambda part: safe.to_csv(part, sep=delimiter, encoding=encoding, index=False))
+    safe = rows.map(lambda cell: f"'{cell}" if isinstance(cell, str) and FORMULA_START.match(cell) else cell)
+    write_atomically(path, lambda part: safe.to_csv(part, sep=delimiter, encoding=encoding, index=False))
 
 
-def as_written(cell: str) -> str:
-    """A cell of such a file as it was before an apostrophe went in front of it."""
-    return cell[1:] if cell.startswith("'") and RISKY.match(cell) else cell
+def strip_apostrophe(cell: str) -> str:
+    """A cell of such a file without the apostrophe that `write_csv` put before it."""
+    return cell[1:] if cell.startswith("'") and FORMULA_START.match(cell) else cell
 
 
-def empty(like: pd.DataFrame) -> pd.DataFrame:
-    """A table with the columns of ``like``, group attributes included, and no rows."""
-    return like.iloc[:0].copy()
+def empty_like(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with the columns of ``table``, group attributes included, and no rows."""
+    return table.iloc[:0].copy()

@@ -1,1 +1,1 @@
-"""Stages run outside DVC: ablation, and the simulated month of nights."""
+"""Stages run outside DVC: the ablation, and the simulated month of nights."""

@@ -1,11 +1,12 @@
-"""A month of arrivals for the demo, from a seed: what is dropped into the inboxes on which day, and what goes wrong.
+"""A simulated month of arrivals for the demo: what arrives in the inboxes on each day, drawn from a seed.
 
-The rows go on where those of data/demo end: they come from the same generator, and none occurs twice.
+The rows continue those of data/demo: they come from the same generator, and none occurs twice.
 """
 
 import csv
 import importlib.util
 import io
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -17,26 +18,29 @@ from pipeline.core.errors import UserError
 
 Kind = Literal["quiet", "texts", "labels", "corrections", "drift", "bad labels", "withdrawn", "crash"]
 COLUMNS = ("text", "intent", "customer")
+UNLABELLED_COLUMNS = ("text", "customer")
+# The sizes below make the month work: few labels at first leave room for better models, and the days of drift and of
+# bad labels are large enough for the tests of drift and of the gate to be sure.
 START_LABELS, START_POOL = 2, 60  # rows an intent, and of the pool, that the month begins with
 TEXTS, LABELS, CORRECTIONS, DRIFT, BAD, CRASH = 40, 40, 12, 160, 150, 40  # rows of a day
-OUTAGE = ("account_access", "billing_problem")  # what nearly everybody writes about on the day of drift
+OUTAGE = ("account_access", "billing_problem")  # what nearly all messages are about on the day of drift
 OUTAGE_SHARE = 0.9
-SPECIAL: dict[float, Kind] = {0.42: "drift", 0.55: "bad labels", 0.58: "withdrawn", 0.75: "crash"}
+SPECIAL: dict[float, Kind] = {0.42: "drift", 0.55: "bad labels", 0.58: "withdrawn", 0.75: "crash"}  # share of the days
 WEEK: tuple[Kind, ...] = ("labels", "texts", "quiet", "texts", "corrections", "texts", "quiet")
 
 
 @dataclass(frozen=True)
 class Day:
-    """What arrives on a day: CSV files by their place below the inboxes."""
+    """What arrives on a day: CSV files by their path below the inboxes."""
 
     kind: Kind
     files: dict[str, str]
 
 
-def plan(days: int) -> list[Kind]:
-    """What kind of day each is: weeks of ordinary ones, with one drift, one bad batch and one crash among them.
+def plan_days(days: int) -> list[Kind]:
+    """The kind of each day: ordinary weeks, with one drift, one bad batch and one crash among them.
 
-    The night after the crash brings nothing, so that whatever it does is recovery.
+    Nothing arrives on the day after the crash, so that whatever its night does is recovery.
     """
     kinds: list[Kind] = ["quiet", *(WEEK[day % len(WEEK)] for day in range(days - 1))]
     for share, kind in SPECIAL.items():
@@ -46,78 +50,81 @@ def plan(days: int) -> list[Kind]:
     return kinds
 
 
-def arrivals(kinds: list[Kind], folder: Path, seed: int) -> Iterator[Day]:
-    """The days of a plan; ``folder`` holds the demo's generator. Corrections name no version: see `corrections`."""
+def generate_days(kinds: list[Kind], folder: Path, seed: int) -> Iterator[Day]:
+    """The days of a plan; ``folder`` holds the demo's generator. A correction has ``@champion`` as its version."""
     rng = Random(seed)
-    stream = rows(folder)
+    messages = new_messages(folder)
     for number, kind in enumerate(kinds):
-        yield Day(kind, dict(files(kind, number, stream, rng)))
+        yield Day(kind, dict(files_of_day(kind, number, messages, rng)))
 
 
-def files(kind: Kind, number: int, stream: Iterator[Any], rng: Random) -> Iterator[tuple[str, str]]:
-    """The files of one day."""
+def files_of_day(kind: Kind, number: int, messages: Iterator[Any], rng: Random) -> Iterator[tuple[str, str]]:
+    """The files of one day: path and content."""
     if kind in ("texts", "labels", "corrections"):
-        yield f"texts/day-{number}.csv", table([bare(one) for one in islice(stream, TEXTS)], COLUMNS[::2])
+        yield f"texts/day-{number}.csv", unlabelled_csv(islice(messages, TEXTS))
     if kind in ("labels", "crash"):
         count = LABELS if kind == "labels" else CRASH
-        yield f"texts/labels-{number}.csv", table([whole(one) for one in islice(stream, count)], COLUMNS)
+        yield f"texts/labels-{number}.csv", to_csv([labelled_row(row) for row in islice(messages, count)], COLUMNS)
     if kind == "corrections":
-        told = [(one.text, one.asked, "@champion") for one in islice(stream, CORRECTIONS)]
-        yield (
-            f"feedback/week-{number}.csv",
-            table(told, ("text", "label", "version")),
-        )
+        corrections = [(message.text, message.asked, "@champion") for message in islice(messages, CORRECTIONS)]
+        yield f"feedback/week-{number}.csv", to_csv(corrections, ("text", "label", "version"))
     if kind == "drift":
-        outage = (one for one in stream if one.asked in OUTAGE or rng.random() > OUTAGE_SHARE)
-        yield f"texts/day-{number}.csv", table([bare(one) for one in islice(outage, DRIFT)], COLUMNS[::2])
+        outage = (message for message in messages if message.asked in OUTAGE or rng.random() > OUTAGE_SHARE)
+        yield f"texts/day-{number}.csv", unlabelled_csv(islice(outage, DRIFT))
     if kind == "bad labels":
-        found = [whole(one) for one in islice(stream, BAD)]
-        names = sorted({label for _, label, _ in found})
-        wrong = dict(zip(names, names[1:] + names[:1], strict=True))  # every label slipped by one
-        yield f"texts/labels-{number}.csv", table([(text, wrong[label], who) for text, label, who in found], COLUMNS)
+        rows = [labelled_row(message) for message in islice(messages, BAD)]
+        labels = sorted({label for _, label, _ in rows})
+        wrong = dict(zip(labels, labels[1:] + labels[:1], strict=True))  # every label becomes the next one
+        bad_rows = [(text, wrong[label], customer) for text, label, customer in rows]
+        yield f"texts/labels-{number}.csv", to_csv(bad_rows, COLUMNS)
 
 
-def rows(folder: Path) -> Iterator[Any]:
-    """The generator's messages after those that are in the demo's files."""
-    place = folder / "generate.py"
-    if not place.exists():
-        raise UserError(f"{place}: expected the demo's generator, found none; `git checkout data/demo` brings it back")
-    spec = importlib.util.spec_from_file_location("demo_generator", place)
+def new_messages(folder: Path) -> Iterator[Any]:
+    """The messages of the demo's generator that are not in its files. Raises UserError if there is no generator."""
+    path = folder / "generate.py"
+    if not path.exists():
+        raise UserError(f"{path}: expected the demo's generator, found none; `git checkout data/demo` brings it back")
+    spec = importlib.util.spec_from_file_location("demo_generator", path)
     assert spec and spec.loader
-    import sys
-
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look themselves up there
+    sys.modules[spec.name] = module  # dataclasses need their module there
     spec.loader.exec_module(module)
-    used = {one.text for split in module.splits().values() for one in split}
-    return (one for one in module.messages() if one.text not in used)
+    used = {message.text for split in module.splits().values() for message in split}
+    return (message for message in module.messages() if message.text not in used)
 
 
-def bare(message: Any) -> tuple[str, str]:
+def unlabelled_row(message: Any) -> tuple[str, str]:
+    """A row of `UNLABELLED_COLUMNS`."""
     return message.text, message.customer
 
 
-def whole(message: Any) -> tuple[str, str, str]:
+def labelled_row(message: Any) -> tuple[str, str, str]:
+    """A row of `COLUMNS`."""
     return message.text, message.intent, message.customer
 
 
-def table(found: Sequence[tuple[str, ...]], names: tuple[str, ...]) -> str:
-    """Rows as CSV."""
+def unlabelled_csv(messages: Iterator[Any]) -> str:
+    """Messages without their labels as CSV."""
+    return to_csv([unlabelled_row(message) for message in messages], UNLABELLED_COLUMNS)
+
+
+def to_csv(rows: Sequence[tuple[str, ...]], columns: tuple[str, ...]) -> str:
+    """Rows as CSV, with a header."""
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([names, *found])
+    csv.writer(out, lineterminator="\n").writerows([columns, *rows])
     return out.getvalue()
 
 
-def shorten(folder: Path, labels: int = START_LABELS, pool: int = START_POOL) -> None:
-    """Leave the demo in ``folder`` with few labels (rows an intent) and few rows in the pool: something is to gain."""
+def shorten_demo(folder: Path, labels: int = START_LABELS, pool: int = START_POOL) -> None:
+    """Cut the demo in ``folder`` to ``labels`` rows an intent and ``pool`` rows in the pool, so that it can improve."""
     for name, limit in (("train.csv", labels), ("unlabelled.csv", pool)):
         with (folder / name).open(encoding="utf-8", newline="") as file:
-            head, *lines = csv.reader(file)
-        seen: dict[str, int] = {}
+            header, *rows = csv.reader(file)
+        counts: dict[str, int] = {}
         kept = []
-        for line in lines:
-            key = line[1] if name == "train.csv" else ""
-            seen[key] = seen.get(key, 0) + 1
-            if seen[key] <= limit:
-                kept.append(line)
-        (folder / name).write_text(table([tuple(line) for line in kept], tuple(head)), encoding="utf-8")
+        for row in rows:
+            intent = row[1] if name == "train.csv" else ""
+            counts[intent] = counts.get(intent, 0) + 1
+            if counts[intent] <= limit:
+                kept.append(row)
+        (folder / name).write_text(to_csv([tuple(row) for row in kept], tuple(header)), encoding="utf-8")

@@ -1,6 +1,6 @@
-"""Stages run one by one in a project root made for it, outside DVC: what `gleaner ablate` and the benchmarks share.
+"""Stages run one by one outside DVC, in a project root made for it; `gleaner ablate` and the benchmarks use this.
 
-Such a root holds a params.yaml and data/; the code stays where it is, and vectors of texts are shared with the project.
+Such a root holds a params.yaml and data/. It runs the code of the project, and shares its store of text vectors.
 """
 
 import os
@@ -22,40 +22,38 @@ from pipeline.core.params import Encoder, read_yaml
 from pipeline.core.stage import Paths
 
 PROJECT = Path(__file__).parents[2]
-LOOKED_UP = re.compile(
-    r"^embed: (\d+) texts, (\d+) of them known$", re.MULTILINE
-)  # what pipeline.models.embeddings says
-CHANGE = re.compile(r",(?=[a-z_]+\.[a-z_.]+=)")  # the comma before the next change, not one inside a list
-SPEED_ROWS = 2048  # texts that are embedded to see how long one takes; with few, half-filled batches count
+EMBED_LINE = re.compile(r"^embed: (\d+) texts, (\d+) of them known$", re.MULTILINE)  # printed by models/embeddings.py
+CHANGE_SEPARATOR = re.compile(r",(?=[a-z_]+\.[a-z_.]+=)")  # the comma before the next change, not one inside a list
+SPEED_ROWS = 2048  # texts embedded to measure how long one takes; with few, half-filled batches would distort it
 
 
 @dataclass(frozen=True)
 class StageCost:
-    """What a stage that ended well cost."""
+    """What a stage took that ended well."""
 
     seconds: float
-    looked_up: int = 0  # texts whose vectors it needed
-    known: int = 0  # those of them that were there already, so that it did not pay for them
+    looked_up: int = 0  # texts whose vectors it asked the store for
+    known: int = 0  # those of them whose vectors were in the store already
 
-    def cold(self, seconds_per_text: float) -> float:
-        """The seconds it would have taken with no vector there."""
+    def cold_seconds(self, seconds_per_text: float) -> float:
+        """The seconds that the stage takes with an empty store of vectors."""
         return self.seconds + self.known * seconds_per_text
 
 
 class StageFailed(Exception):
-    """A stage that ended badly, with the last line that it printed."""
+    """A stage that failed, with the last line that it printed."""
 
 
-def stages(last: str, first: str | None = None, project: Path = PROJECT) -> list[str]:
-    """The names in dvc.yaml from ``first`` to ``last``, in the file's order: a stage comes after those it needs."""
+def stage_names(last: str, first: str | None = None, project: Path = PROJECT) -> list[str]:
+    """The stages in dvc.yaml from ``first`` to ``last`` in the file's order, in which each follows those it needs."""
     names = list(read_yaml(project / "dvc.yaml")["stages"])
     return names[names.index(first) if first else 0 : names.index(last) + 1]
 
 
 def run_stage(stage: str, root: Path) -> StageCost:
-    """Run one stage in ``root`` as a process of its own; its output goes to ``<stage>.log`` there.
+    """Run one stage in ``root`` as a separate process; what it prints goes to ``<stage>.log`` there.
 
-    Raises UserError with the stage's own line for a user's mistake, StageFailed for anything else.
+    Raises UserError with the stage's message if it ends with one, and StageFailed if it fails otherwise.
     """
     log = root / f"{stage}.log"
     env = os.environ | {"PYTHONPATH": str(PROJECT)}
@@ -64,38 +62,42 @@ def run_stage(stage: str, root: Path) -> StageCost:
         command = [sys.executable, "-m", f"pipeline.stages.{stage}"]
         code = subprocess.run(command, cwd=root, stdout=out, stderr=subprocess.STDOUT, env=env, check=False).returncode
     seconds = time.monotonic() - started
-    said = log.read_text(encoding="utf-8", errors="replace")
+    printed = log.read_text(encoding="utf-8", errors="replace")
     if code:
-        last = next((line for line in reversed(said.splitlines()) if line.strip()), "no output")
-        mistake = code == 2 and last.startswith("error: ")
-        raise UserError(last.removeprefix("error: ")) if mistake else StageFailed(f"{stage}, exit code {code}: {last}")
-    counts = [(int(texts), int(known)) for texts, known in LOOKED_UP.findall(said)]
+        last = next((line for line in reversed(printed.splitlines()) if line.strip()), "no output")
+        is_user_error = code == 2 and last.startswith("error: ")
+        raise (
+            UserError(last.removeprefix("error: "))
+            if is_user_error
+            else StageFailed(f"{stage}, exit code {code}: {last}")
+        )
+    counts = [(int(texts), int(known)) for texts, known in EMBED_LINE.findall(printed)]
     return StageCost(seconds, sum(texts for texts, _ in counts), sum(known for _, known in counts))
 
 
 def share_embeddings(root: Path, store: Path) -> None:
-    """Let the stages in ``root`` use the vectors in the folder ``store``, and leave theirs there."""
+    """Link the ``store`` of text vectors into ``root``, so that its stages read from it and write to it."""
     store.mkdir(parents=True, exist_ok=True)
-    place = Paths(root).scratch("embeddings")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    if not place.is_symlink():
-        place.symlink_to(store.resolve(), target_is_directory=True)
+    link = Paths(root).scratch("embeddings")
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if not link.is_symlink():
+        link.symlink_to(store.resolve(), target_is_directory=True)
 
 
 def share_terms(root: Path) -> None:
-    """Let the stages in ``root`` find the project's lists of identity terms."""
-    place = Paths(root).data("identity_terms")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    if not place.is_symlink():
-        place.symlink_to(PROJECT / "data" / "identity_terms", target_is_directory=True)
+    """Link the project's lists of identity terms into ``root``."""
+    link = Paths(root).data("identity_terms")
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if not link.is_symlink():
+        link.symlink_to(PROJECT / "data" / "identity_terms", target_is_directory=True)
 
 
 def seconds_per_text(texts: list[str], folder: Path, encoder: Encoder) -> float:
-    """How long the encoder in ``folder`` takes for one of the texts, loading it not counted, in an empty store."""
+    """Seconds that the encoder in ``folder`` takes for the vector of one of the texts, without the time to load it."""
     from pipeline.models.embeddings import embed
 
-    few = list(dict.fromkeys(texts))
-    few = few[:: max(1, len(few) // SPEED_ROWS)][:SPEED_ROWS]
+    distinct = list(dict.fromkeys(texts))
+    sample = distinct[:: max(1, len(distinct) // SPEED_ROWS)][:SPEED_ROWS]
     with TemporaryDirectory() as empty:
 
         def timed(part: list[str], store: str) -> float:
@@ -103,15 +105,18 @@ def seconds_per_text(texts: list[str], folder: Path, encoder: Encoder) -> float:
             embed(part, folder, encoder, Paths(Path(empty) / store))
             return time.monotonic() - started
 
-        timed(few[:1], "imports")
-        loading = timed(few[:1], "loading")
-        return max(0.0, timed(few, "texts") - loading) / max(1, len(few) - 1)
+        timed(sample[:1], "imports")
+        loading = timed(sample[:1], "loading")
+        return max(0.0, timed(sample, "texts") - loading) / max(1, len(sample) - 1)
 
 
 def parse_changes(text: str) -> dict[str, Any]:
-    """``finetune.method=head,finetune.lr=1e-5`` as dotted keys of params.yaml with their values, read as YAML."""
+    """Changes such as ``finetune.method=head,finetune.lr=1e-5`` as dotted keys of params.yaml and YAML values.
+
+    Raises UserError if a change is not of this form.
+    """
     changes = {}
-    for change in CHANGE.split(text):
+    for change in CHANGE_SEPARATOR.split(text):
         key, equals, value = change.partition("=")
         if not (equals and "." in key):
             raise UserError(
@@ -121,15 +126,18 @@ def parse_changes(text: str) -> dict[str, Any]:
     return changes
 
 
-def changed(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of params.yaml's content with these dotted keys set; UserError for one that it does not have."""
+def apply_changes(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of the content of params.yaml with ``changes``, dotted keys and values, made.
+
+    Raises UserError if there is no such key.
+    """
     result = deepcopy(dict(content))
     for path, value in changes.items():
         *sections, key = path.split(".")
-        place: Any = result
+        parent: Any = result
         for section in sections:
-            place = place.get(section) if isinstance(place, dict) else None
-        if not isinstance(place, dict) or key not in place:
+            parent = parent.get(section) if isinstance(parent, dict) else None
+        if not isinstance(parent, dict) or key not in parent:
             raise UserError(f"{path}: expected a key of params.yaml, found none of that name; correct it")
-        place[key] = value
+        parent[key] = value
     return result

@@ -1,1 +1,1 @@
-"""What to label next, tasks for Label Studio, and the labels and texts that came back."""
+"""Choosing rows to label, tasks for Label Studio, and the intake of new texts, labels and corrections."""

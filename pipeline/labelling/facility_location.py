@@ -1,65 +1,83 @@
-"""Which unlabelled rows are worth a label: unsure ones that stand for many others, none of them twice.
+"""Chooses the unlabelled rows to label next: unsure rows that stand for many others, no two of them alike.
 
-Measured against random rows, the least sure ones and two methods of the literature in benchmarks/LOG.md.
+The choice is facility location, a submodular function (Wei, Iyer and Bilmes 2015, "Submodularity in Data Subset
+Selection and Active Learning"). benchmarks/LOG.md compares it with random rows, the least sure rows and two other
+published methods.
 """
 
 import numpy as np
 
-# Measured: all of the pool, a quarter of it, and a sharper likeness (cubes of cosines) were worse or no better.
-LEAST_SURE = 0.3  # of the pool: who asks and is asked
-AT_LEAST = 10  # rows to choose from for each that is wanted, in a small pool
-LIMIT = 4000  # rows whose likeness to one another is held in memory: 64 MB
+# Measured in benchmarks/LOG.md: all of the pool or a quarter of it was no better, and neither was the cubed cosine.
+LEAST_SURE_SHARE = 0.3  # of the pool: the candidates, and the rows that they should stand for
+CANDIDATES_PER_ROW = 10  # at least so many candidates for each row that is wanted, if the pool has them
+MAX_CANDIDATES = 4000  # the matrix of their similarities takes 64 MB
 
 
 def margin(probabilities: np.ndarray) -> np.ndarray:
-    """How far the likeliest label is ahead of the second, (rows,), from (rows, classes): 0 is unsure, 1 is sure."""
-    two = np.partition(probabilities, -2, axis=1)[:, -2:]
-    return two[:, 1] - two[:, 0]
+    """How far the likeliest label is ahead of the second, (rows,), 0 (unsure) to 1 (sure).
 
-
-def choose(probabilities: np.ndarray, vectors: np.ndarray, known: np.ndarray, count: int) -> np.ndarray:
-    """Positions of the ``count`` rows to label next, the most helpful first.
-
-    ``probabilities`` (rows, classes) and unit ``vectors`` (rows, width) are of the unlabelled rows, ``known`` (gold,
-    width) of those with a label. Each unsure row asks to be near a labelled one, the louder the less sure it is. Rows
-    are taken greedily, each time the one that answers most of what is still asked: facility location, a submodular
-    function as in Wei, Iyer and Bilmes (2015), "Submodularity in Data Subset Selection and Active Learning". A near
-    copy of a row that is labelled or taken adds nothing, and an outlier answers nobody but itself.
+    ``probabilities`` (rows, classes), float32 or float64, 0 to 1; the result has the same dtype.
     """
-    unsure = 1 - margin(probabilities).astype(np.float64)
-    rows = eligible(unsure, count)
-    alike = likeness(vectors[rows], vectors[rows])
-    covered = likeness(vectors[rows], known).max(axis=1) if len(known) else np.zeros(len(rows), dtype=np.float32)
-    return rows[greedy(alike, covered, unsure[rows], count)]
+    top_two = np.partition(probabilities, -2, axis=1)[:, -2:]
+    return top_two[:, 1] - top_two[:, 0]
 
 
-def eligible(unsure: np.ndarray, count: int) -> np.ndarray:
-    """Positions of the least sure rows, least sure first; of a large pool an even sample of them."""
-    number = min(len(unsure), max(int(len(unsure) * LEAST_SURE), AT_LEAST * count))
-    rows = np.argsort(-unsure, kind="stable")[:number]
-    return rows[np.linspace(0, number - 1, min(number, max(LIMIT, count))).astype(int)]
+def choose_rows(probabilities: np.ndarray, vectors: np.ndarray, known: np.ndarray, count: int) -> np.ndarray:
+    """Positions of the ``count`` rows to label next, the most helpful first, (count,), int64.
+
+    ``probabilities`` (rows, classes), float32, 0 to 1, and unit ``vectors`` (rows, width), float32, are those of the
+    unlabelled rows; ``known`` (gold, width), float32, are the unit vectors of the labelled rows.
+
+    Every candidate should have a similar row that is labelled or chosen, and the less sure the model is of a candidate,
+    the more this counts. Each step chooses the row that improves this most. A near copy of a labelled or chosen row
+    improves nothing, and an outlier improves only its own similarity.
+    """
+    uncertainty = 1 - margin(probabilities).astype(np.float64)
+    rows = least_sure_rows(uncertainty, count)
+    similarity = cosine_similarity(vectors[rows], vectors[rows])
+    if len(known):
+        covered = cosine_similarity(vectors[rows], known).max(axis=1)
+    else:
+        covered = np.zeros(len(rows), dtype=np.float32)
+    return rows[lazy_greedy(similarity, covered, uncertainty[rows], count)]
 
 
-def likeness(these: np.ndarray, those: np.ndarray) -> np.ndarray:
-    """(these, those): the cosine of unit vectors; opposites are as unlike as strangers."""
-    return np.maximum(these @ those.T, 0)
+def least_sure_rows(uncertainty: np.ndarray, count: int) -> np.ndarray:
+    """Positions of the candidates, least sure first, (candidates,), int64; of too many, evenly spaced ones.
+
+    ``uncertainty`` (rows,), float64, 0 (sure) to 1 (unsure).
+    """
+    number = min(len(uncertainty), max(int(len(uncertainty) * LEAST_SURE_SHARE), CANDIDATES_PER_ROW * count))
+    rows = np.argsort(-uncertainty, kind="stable")[:number]
+    return rows[np.linspace(0, number - 1, min(number, max(MAX_CANDIDATES, count))).astype(int)]
 
 
-def greedy(alike: np.ndarray, covered: np.ndarray, weights: np.ndarray, count: int) -> np.ndarray:
-    """Positions that add most to the weighted cover of all rows, one after the other.
+def cosine_similarity(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The cosine of each pair of unit vectors, (left rows, right rows), 0 to 1; a negative one counts as 0.
 
-    ``alike`` is (rows, rows), ``covered`` (rows,) how near each row is to a labelled one. What a row adds only ever
-    shrinks, so that it is worked out anew for the row at the top alone (Minoux 1978).
+    ``left`` (left rows, width) and ``right`` (right rows, width), float32; the result has the same dtype.
+    """
+    return np.maximum(left @ right.T, 0)
+
+
+def lazy_greedy(similarity: np.ndarray, covered: np.ndarray, weights: np.ndarray, count: int) -> np.ndarray:
+    """Positions of the rows that add most to the weighted cover of all rows, one after the other, (count,), int64.
+
+    ``similarity`` (rows, rows), float32, 0 to 1; ``covered`` (rows,), float32, 0 to 1, is the similarity of each row to
+    its nearest labelled row; ``weights`` (rows,), float64, at least 0.
+
+    The gain of a row only ever shrinks. So only the row with the highest bound is computed anew (Minoux 1978,
+    "Accelerated greedy algorithms for maximizing submodular set functions").
     """
     covered = covered.copy()
-    bound = np.array([np.maximum(row - covered, 0) @ weights for row in alike])
+    gain_bounds = np.array([np.maximum(row - covered, 0) @ weights for row in similarity])
     chosen: list[int] = []
     while len(chosen) < count:
-        best = int(bound.argmax())
-        bound[best] = np.maximum(alike[best] - covered, 0) @ weights
-        if bound[best] < bound.max():
+        best = int(gain_bounds.argmax())
+        gain_bounds[best] = np.maximum(similarity[best] - covered, 0) @ weights
+        if gain_bounds[best] < gain_bounds.max():
             continue
         chosen.append(best)
-        bound[best] = -np.inf
-        covered = np.maximum(covered, alike[best])
+        gain_bounds[best] = -np.inf
+        covered = np.maximum(covered, similarity[best])
     return np.array(chosen, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Tasks for Label Studio with the model's guess, and the labelling config that goes with them.
+"""Tasks for Label Studio with the model's prediction, and the labelling config for them.
 
 The formats: https://labelstud.io/guide/task_format and https://labelstud.io/guide/predictions.
 """
@@ -9,9 +9,9 @@ from xml.sax.saxutils import quoteattr
 from pipeline.core import annotation_fields
 
 
-def task(text: str, id: str, label: str, score: float, model: str) -> dict[str, Any]:
-    """One task: what is shown, the id that comes back with the answer, and the guess of a model."""
-    guess = {
+def make_task(text: str, id: str, label: str, score: float, model: str) -> dict[str, Any]:
+    """One task: the text, the id that comes back with the answer, and the prediction of a model."""
+    prediction = {
         "from_name": annotation_fields.CHOICES,
         "to_name": annotation_fields.TEXT,
         "type": "choices",
@@ -19,28 +19,26 @@ def task(text: str, id: str, label: str, score: float, model: str) -> dict[str, 
     }
     return {
         "data": {annotation_fields.TEXT: text, annotation_fields.ID: id},
-        "predictions": [{"model_version": model, "score": score, "result": [guess]}],
+        "predictions": [{"model_version": model, "score": score, "result": [prediction]}],
     }
 
 
-def config(labels: list[str], descriptions: dict[str, str]) -> str:
-    """The labelling config: one choice out of all labels, with their descriptions as hints."""
-    return "\n".join(
-        [
-            "<View>",
-            # A text that is a URL is shown and never fetched.
-            f'  <Text name="{annotation_fields.TEXT}" value="${annotation_fields.TEXT}" valueType="text"/>',
-            f'  <Choices name="{annotation_fields.CHOICES}" toName="{annotation_fields.TEXT}" choice="single" '
-            'showInline="true">',
-            *(f"    {choice(label, descriptions.get(label))}" for label in labels),
-            "  </Choices>",
-            "</View>",
-            "",
-        ]
-    )
+def labelling_config(labels: list[str], descriptions: dict[str, str]) -> str:
+    """The labelling config as XML: one choice among all labels, with their descriptions as hints."""
+    text, choices = annotation_fields.TEXT, annotation_fields.CHOICES
+    lines = [
+        "<View>",
+        f'  <Text name="{text}" value="${text}" valueType="text"/>',  # valueType: a text that is a URL is not fetched
+        f'  <Choices name="{choices}" toName="{text}" choice="single" showInline="true">',
+        *(f"    {choice_tag(label, descriptions.get(label))}" for label in labels),
+        "  </Choices>",
+        "</View>",
+        "",
+    ]
+    return "\n".join(lines)
 
 
-def choice(label: str, description: str | None) -> str:
-    """One label to choose."""
+def choice_tag(label: str, description: str | None) -> str:
+    """One choice of the labelling config."""
     hint = f" hint={quoteattr(description)}" if description else ""
     return f"<Choice value={quoteattr(label)}{hint}/>"

@@ -1,4 +1,4 @@
-"""Which rows to label next: chosen from the pool, written for people, and ready to come back through ingest.
+"""Suggests rows to label next: chooses them from the pool and writes them in a form that ingest reads back.
 
 gleaner suggest 50 --label-studio label-studio.json
 """
@@ -11,61 +11,62 @@ import numpy as np
 import pandas as pd
 
 from pipeline.core import annotation_fields, table
+from pipeline.core.digests import file_sha256
 from pipeline.core.errors import UserError
 from pipeline.core.params import Ingest, Params
-from pipeline.core.stage import Paths, read_json, replace, write_json
+from pipeline.core.stage import Paths, read_json, write_atomically, write_json
 from pipeline.labelling import facility_location, label_studio
 from pipeline.models import classifier
 from pipeline.models.embeddings import embed
-from pipeline.sources.files import delimiter_of, kind_of
+from pipeline.sources.files import delimiter_of, file_format
 
 
 @dataclass(frozen=True)
-class Files:
-    """Where the suggestions go."""
+class SuggestionFiles:
+    """The files to write."""
 
     csv: Path
-    label_studio: Path | None  # the tasks; the labelling config goes beside them
+    label_studio: Path | None  # the tasks; the labelling config goes beside them, with the ending .xml
 
 
-def suggest(count: int, files: Files, params: Params, paths: Paths) -> list[str]:
-    """Write the ``count`` rows whose labels would help most; returns what to tell the user, never a row's text.
+def suggest(count: int, files: SuggestionFiles, params: Params, paths: Paths) -> list[str]:
+    """Write the ``count`` rows whose labels would help most; returns lines for the user, without any row's text.
 
-    Raises UserError where no classifier has been trained yet, where there are too few rows to choose from, and where a
-    file would be overwritten: it may hold answers.
+    Raises UserError if no classifier has been trained yet, if there are too few rows to choose from, or if a file
+    exists already, because it may hold answers.
     """
     check_files(files, params.ingest)
-    pool, gold, left_out = candidates(paths)
+    pool, gold, left_out = load_candidates(paths)
     check_count(count, len(pool), left_out)
     labels = read_json(paths.data("ingest") / "labels.json")
-    model = load(paths, labels["labels"])
+    model = load_classifier(paths, labels["labels"])
     probabilities = model.predict(pool["text"].tolist())
     texts = [*pool["text"], *gold["text"]]
     vectors = embed(texts, paths.data("pretrain") / "encoder", params.encoder, paths)
-    taken = facility_location.choose(probabilities, vectors[: len(pool)], vectors[len(pool) :], count)
-    rows = described(pool.iloc[taken], probabilities[taken], model.labels)
-    table.write_csv(sheet(rows, params.ingest), files.csv, *written(files.csv, params.ingest))
+    chosen = facility_location.choose_rows(probabilities, vectors[: len(pool)], vectors[len(pool) :], count)
+    rows = add_predictions(pool.iloc[chosen], probabilities[chosen], model.labels)
+    table.write_csv(answer_sheet(rows, params.ingest), files.csv, *sheet_format(files.csv, params.ingest))
     if files.label_studio:
-        write_tasks(rows, labels, f"gleaner-{digest(paths)}", files.label_studio)
+        write_tasks(rows, labels, f"gleaner-{bundle_version(paths)}", files.label_studio)
     return [
-        f"{count} of {len(pool)} rows chosen{note(left_out)}, the most helpful first",
-        *by_label(rows),
+        f"{count} of {len(pool)} rows chosen{left_out_note(left_out)}, the most helpful first",
+        *count_by_label(rows),
         *next_steps(files, params.ingest, paths),
     ]
 
 
-def bundle(paths: Paths) -> Path:
-    """The classifier that says what it is unsure of."""
+def bundle_folder(paths: Paths) -> Path:
+    """The folder of the classifier of the last run."""
     return paths.data("export") / "bundle"
 
 
-def digest(paths: Paths) -> str:
-    """A short name of the classifier, from the digests of all its files."""
-    return classifier.sha256(bundle(paths) / classifier.MANIFEST)[:12]
+def bundle_version(paths: Paths) -> str:
+    """A short digest of the classifier, from the manifest that has the digests of all its files."""
+    return file_sha256(bundle_folder(paths) / classifier.MANIFEST)[:12]
 
 
-def check_files(files: Files, params: Ingest) -> None:
-    """Raise UserError for a file that is there already, and for what Label Studio or ingest could not read."""
+def check_files(files: SuggestionFiles, params: Ingest) -> None:
+    """Raises UserError if a file exists already, or if Label Studio or ingest could not read what would be written."""
     if not params.columns.label:
         raise UserError("ingest.columns.label: expected the column that answers are written into, found null; name one")
     tasks = files.label_studio
@@ -81,13 +82,14 @@ def check_files(files: Files, params: Ingest) -> None:
             raise UserError(f"{path}: expected no such file, found one that may hold answers; move it or name another")
 
 
-def candidates(paths: Paths) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
+def load_candidates(paths: Paths) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
     """The rows of the pool to choose from, the gold rows, and how many rows of the pool are left out by reason.
 
-    Of near duplicates one is enough, and none where one has a label; what annotators could not settle stays away.
+    Near duplicates of a labelled row or of another row of the pool are left out, and so are rows on which annotators
+    could not agree. Raises UserError if no classifier has been trained yet.
     """
-    if not (bundle(paths) / classifier.MANIFEST).exists():
-        raise UserError(f"{bundle(paths)}: expected a trained classifier, found none; run `gleaner run` first")
+    if not (bundle_folder(paths) / classifier.MANIFEST).exists():
+        raise UserError(f"{bundle_folder(paths)}: expected a trained classifier, found none; run `gleaner run` first")
     folder = paths.data("ingest")
     pool, gold = (table.read(folder / f"{name}.parquet") for name in ("unlabelled", "train"))
     rejected = pd.read_parquet(folder / "rejected.parquet")
@@ -98,7 +100,7 @@ def candidates(paths: Paths) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]
 
 
 def check_count(count: int, rows: int, left_out: dict[str, int]) -> None:
-    """Raise UserError for a number of rows that cannot be chosen."""
+    """Raises UserError for a number of rows that cannot be chosen from ``rows``."""
     if count < 1:
         raise UserError(f"N: expected at least 1 row to suggest, found {count}; ask for more")
     if not rows + sum(left_out.values()):
@@ -108,37 +110,46 @@ def check_count(count: int, rows: int, left_out: dict[str, int]) -> None:
         )
     if count > rows:
         raise UserError(
-            f"N: expected at most the {rows} rows of the pool{note(left_out)}, found {count}; ask for fewer"
+            f"N: expected at most the {rows} rows of the pool{left_out_note(left_out)}, found {count}; ask for fewer"
         )
 
 
-def note(left_out: dict[str, int]) -> str:
-    """How many rows are not up for choice, in brackets, or nothing."""
+def left_out_note(left_out: dict[str, int]) -> str:
+    """How many rows are left out, in brackets; empty if none is."""
     parts = [f"{number} {reason}" for reason, number in left_out.items() if number]
     return f" ({', '.join(parts)} left out)" if parts else ""
 
 
-def load(paths: Paths, labels: list[str]) -> classifier.Classifier:
-    """The classifier of the last run; its labels have to be those of the data."""
-    model = classifier.load(bundle(paths))
+def load_classifier(paths: Paths, labels: list[str]) -> classifier.Classifier:
+    """The classifier of the last run. Raises UserError if its labels are not those of the data."""
+    model = classifier.load(bundle_folder(paths))
     if set(model.labels) != set(labels):
         raise UserError(
-            f"{bundle(paths)}: expected a classifier for the {len(labels)} labels of data/ingest, found one for "
+            f"{bundle_folder(paths)}: expected a classifier for the {len(labels)} labels of data/ingest, found one for "
             f"{len(model.labels)}; run `gleaner run` first"
         )
     return model
 
 
-def described(rows: pd.DataFrame, probabilities: np.ndarray, labels: tuple[str, ...]) -> pd.DataFrame:
-    """The rows with what the classifier says of them: likely_label, confidence, and why they were chosen."""
+def add_predictions(rows: pd.DataFrame, probabilities: np.ndarray, labels: tuple[str, ...]) -> pd.DataFrame:
+    """The rows with the classifier's prediction: likely_label, confidence (0 to 1), and in ``why`` the second label.
+
+    ``probabilities`` (rows, classes), float32, 0 to 1.
+    """
     first, second = np.argsort(-probabilities, axis=1, kind="stable")[:, :2].T
-    own, other = (np.take_along_axis(probabilities, place[:, None], axis=1)[:, 0] for place in (first, second))
-    why = [f"or {labels[place]} ({share:.2f})" for place, share in zip(second, other, strict=True)]
-    return rows.assign(likely_label=[labels[place] for place in first], confidence=own.astype(float).round(4), why=why)
+    confidence, runner_up = (np.take_along_axis(probabilities, best[:, None], axis=1)[:, 0] for best in (first, second))
+    return rows.assign(
+        likely_label=[labels[best] for best in first],
+        confidence=confidence.astype(float).round(4),
+        why=[f"or {labels[best]} ({share:.2f})" for best, share in zip(second, runner_up, strict=True)],
+    )
 
 
-def sheet(rows: pd.DataFrame, params: Ingest) -> pd.DataFrame:
-    """What people fill in, with the columns of their own data: a joined text stands in the first of its columns."""
+def answer_sheet(rows: pd.DataFrame, params: Ingest) -> pd.DataFrame:
+    """The sheet for people to fill in, with the columns of their data.
+
+    A text that was joined from several columns is in the first of them.
+    """
     columns = params.columns
     empty = dict.fromkeys([*columns.text[1:], str(columns.label)], "")
     filled = pd.DataFrame({annotation_fields.ID: rows["id"], columns.text[0]: rows["text"]}).assign(**empty)
@@ -146,21 +157,21 @@ def sheet(rows: pd.DataFrame, params: Ingest) -> pd.DataFrame:
     return filled.join(added.drop(columns=filled.columns, errors="ignore"))
 
 
-def written(path: Path, params: Ingest) -> tuple[str, str]:
-    """Delimiter and encoding of the sheet: those by which ingest will read it."""
-    return delimiter_of(kind_of(path, params), params) or ",", params.encoding or "utf-8"
+def sheet_format(path: Path, params: Ingest) -> tuple[str, str]:
+    """Delimiter and encoding by which ingest will read the sheet."""
+    return delimiter_of(file_format(path, params), params) or ",", params.encoding or "utf-8"
 
 
 def write_tasks(rows: pd.DataFrame, labels: dict[str, Any], model: str, path: Path) -> None:
-    """The tasks as JSON, and the labelling config beside them."""
+    """Write the tasks as JSON, and the labelling config beside them."""
     columns = zip(rows["text"], rows["id"], rows["likely_label"], rows["confidence"], strict=True)
-    write_json([label_studio.task(*cells, model) for cells in columns], path)
-    config = label_studio.config(labels["labels"], labels["descriptions"])
-    replace(path.with_suffix(".xml"), lambda part: part.write_text(config, encoding="utf-8"))
+    write_json([label_studio.make_task(*cells, model) for cells in columns], path)
+    config = label_studio.labelling_config(labels["labels"], labels["descriptions"])
+    write_atomically(path.with_suffix(".xml"), lambda part: part.write_text(config, encoding="utf-8"))
 
 
-def by_label(rows: pd.DataFrame) -> list[str]:
-    """Chosen rows by likely label, the most frequent first."""
+def count_by_label(rows: pd.DataFrame) -> list[str]:
+    """A line for each likely label with its number of rows and mean confidence, the most frequent first."""
     counts = rows.groupby("likely_label")["confidence"].agg(["size", "mean"])
     counts = counts.sort_values("size", ascending=False, kind="stable")
     width = max(map(len, counts.index))
@@ -170,8 +181,8 @@ def by_label(rows: pd.DataFrame) -> list[str]:
     ]
 
 
-def next_steps(files: Files, params: Ingest, paths: Paths) -> list[str]:
-    """What to do with the files, for this project's source of data."""
+def next_steps(files: SuggestionFiles, params: Ingest, paths: Paths) -> list[str]:
+    """Lines on what to do with the files, for this project's source of data."""
     lines = [f"{files.csv}: fill in the column {params.columns.label}; an empty cell leaves its row unlabelled"]
     if len(params.columns.text) > 1:
         rest = ", ".join(params.columns.text[1:])
@@ -179,17 +190,20 @@ def next_steps(files: Files, params: Ingest, paths: Paths) -> list[str]:
     if files.label_studio:
         config = files.label_studio.with_suffix(".xml")
         lines.append(f'{files.label_studio}: import it into a project with {config}; export the answers as "JSON"')
+    return [*lines, f"answers: {way_back(files, params, paths)}; then `gleaner run`"]
+
+
+def way_back(files: SuggestionFiles, params: Ingest, paths: Paths) -> str:
+    """What to do so that ingest reads the answers."""
     if params.source == "sql":
-        back = f"load them into a table with these columns, and add a query with {annotation_fields.ID} to ingest.train"
-    elif params.source == "huggingface":
-        back = (
+        return f"load them into a table with these columns, and add a query with {annotation_fields.ID} to ingest.train"
+    if params.source == "huggingface":
+        return (
             f"add them to the dataset's training split with the column {annotation_fields.ID}, and set ingest.revision"
         )
-    elif (paths.root / params.path).is_file():
-        back = "ingest.path is one file; move it into a folder beside them, name that, and list all in ingest.train"
-    elif not params.train:
-        back = f"move them into {params.path}, all of which is read"
-    else:
-        listed = ", ".join([*params.train, files.csv.name])
-        back = f"move them into {params.path} and list them in ingest.train, e.g. [{listed}]"
-    return [*lines, f"answers: {back}; then `gleaner run`"]
+    if (paths.root / params.path).is_file():
+        return "ingest.path is one file; move it into a folder beside them, name that, and list all in ingest.train"
+    if not params.train:
+        return f"move them into {params.path}, all of which is read"
+    listed = ", ".join([*params.train, files.csv.name])
+    return f"move them into {params.path} and list them in ingest.train, e.g. [{listed}]"

@@ -1,44 +1,48 @@
-"""How sure a classifier may be: probabilities from logits, and the temperature that makes them honest."""
+"""Probabilities from logits, and the temperature that makes a classifier's confidence match its accuracy."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-TEMPERATURES = (0.05, 20.0)
+# The likelihood of rows that are all correct grows without end as the temperature falls, so the search needs bounds.
+TEMPERATURE_RANGE = (0.05, 20.0)
 
 
 def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Rows of logits to rows of probabilities, (rows, classes) float32."""
+    """The probabilities of the classes, (rows, classes) float32, 0 to 1, each row with the sum 1.
+
+    ``logits`` is (rows, classes), float32 or float64; ``temperature`` is above 0.
+    """
     scaled = logits / temperature
     exp = np.exp(scaled - scaled.max(axis=1, keepdims=True, initial=-np.inf))
     return (exp / exp.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
-    """The divisor of logits that minimises the negative log-likelihood of ``truth`` (Guo et al. 2017).
+    """The temperature, 0.05 to 20, that minimises the negative log-likelihood of ``truth`` (Guo et al. 2017).
 
-    ``logits`` is (rows, classes), ``truth`` the index of each row's class. The search is held to 0.05-20, because the
-    likelihood of rows that are all correct has no optimum.
+    ``logits`` is (rows, classes), float32 or float64; ``truth`` is (rows,), int, the class number of each row.
     """
     from scipy.special import log_softmax
 
-    wide = logits.astype(np.float64)
+    logits64 = logits.astype(np.float64)
     rows = np.arange(len(truth))
-    return search(lambda temperature: float(-log_softmax(wide / temperature, axis=1)[rows, truth].mean()))
+    return best_temperature(lambda temperature: float(-log_softmax(logits64 / temperature, axis=1)[rows, truth].mean()))
 
 
 def match_confidence(logits: np.ndarray, accuracy: float) -> float:
-    """The divisor of logits at which the mean confidence is ``accuracy``.
+    """The temperature, 0.05 to 20, at which the mean confidence equals ``accuracy``, 0 to 1.
 
-    For where no labelled row is left to fit on, but the accuracy is known from elsewhere: the reverse of estimating an
-    accuracy from the difference of confidences (Guillory et al. 2021).
+    ``logits`` is (rows, classes), float32 or float64. This serves where no labelled row is left to fit on, but the
+    accuracy is known from elsewhere. It reverses the estimate of an accuracy from a difference of confidences
+    (Guillory et al. 2021).
     """
-    return search(lambda temperature: abs(float(softmax(logits, temperature).max(axis=1).mean()) - accuracy))
+    return best_temperature(lambda temperature: abs(float(softmax(logits, temperature).max(axis=1).mean()) - accuracy))
 
 
-def search(loss: Callable[[float], float]) -> float:
-    """The temperature with the least loss, to about 1e-5 on a log scale."""
+def best_temperature(loss: Callable[[float], float]) -> float:
+    """The temperature, 0.05 to 20, with the least ``loss``, to about 1e-5 on a log scale."""
     from scipy.optimize import minimize_scalar
 
-    bounds = np.log(TEMPERATURES)
+    bounds = np.log(TEMPERATURE_RANGE)
     return float(np.exp(minimize_scalar(lambda log: loss(float(np.exp(log))), bounds=bounds, method="bounded").x))

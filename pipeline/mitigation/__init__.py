@@ -1,1 +1,1 @@
-"""What makes groups more even: row weights and class offsets, chosen without a group as a model input."""
+"""Mitigation of group gaps: row weights and class offsets. Groups are used to choose them, never as a model input."""

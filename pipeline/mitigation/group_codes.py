@@ -1,4 +1,4 @@
-"""Group attributes as numbers, for weights and penalties alone: no model reads them."""
+"""Group attributes as codes, used for weights and penalties only: no model reads them."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,14 @@ from pipeline.core.errors import UserError
 UNKNOWN = -1
 
 
-def numbers(tables: Sequence[pd.DataFrame], attributes: Sequence[str]) -> list[np.ndarray]:
-    """Group numbers of each table's rows, (rows, attributes), the same for the same group; -1 for an unknown one.
+def encode_groups(tables: Sequence[pd.DataFrame], attributes: Sequence[str]) -> list[np.ndarray]:
+    """The group codes of each table's rows, (rows, attributes), int64: 0 and up, -1 where the group is unknown.
 
-    Without ``attributes`` all that any table has. Raises UserError for one that no row has, and where there is none.
+    A group has the same code in all tables. Without ``attributes``, all attributes of the tables are encoded. Raises
+    UserError for an attribute that no table has, and where the tables have none at all.
     """
     columns = sorted({name for rows in tables for name in table.group_columns(rows)})
-    present = [name.removeprefix(table.GROUP) for name in columns]
+    present = [name.removeprefix(table.GROUP_PREFIX) for name in columns]
     wanted = list(attributes) or present
     missing = [name for name in wanted if name not in present]
     if missing or not wanted:
@@ -25,10 +26,11 @@ def numbers(tables: Sequence[pd.DataFrame], attributes: Sequence[str]) -> list[n
             f"mitigation.attributes: expected group attributes of the training rows ({', '.join(present) or 'none'}), "
             f"found {', '.join(missing) or 'none'}; name them under ingest.columns.groups"
         )
-    parts = []
+    codes_by_attribute = []
     for name in wanted:
-        values = [rows.get(table.GROUP + name, pd.Series(None, index=rows.index, dtype=object)) for rows in tables]
-        codes, _ = pd.factorize(pd.concat(values, ignore_index=True), sort=True, use_na_sentinel=True)
-        parts.append(codes)
-    joined = np.stack(parts, axis=1)
-    return np.split(joined, np.cumsum([len(rows) for rows in tables])[:-1])
+        column = table.GROUP_PREFIX + name
+        groups = [rows.get(column, pd.Series(None, index=rows.index, dtype=object)) for rows in tables]
+        codes, _ = pd.factorize(pd.concat(groups, ignore_index=True), sort=True, use_na_sentinel=True)
+        codes_by_attribute.append(codes)
+    codes = np.stack(codes_by_attribute, axis=1)
+    return np.split(codes, np.cumsum([len(rows) for rows in tables])[:-1])

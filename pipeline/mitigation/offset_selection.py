@@ -1,4 +1,7 @@
-"""The rows that offsets are chosen on, which the model has not learned from, and what is said of the choice."""
+"""The choice of class offsets: on which rows they are chosen, and what the metrics say about it.
+
+The rows must be rows that the model has not learned from.
+"""
 
 from pathlib import Path
 
@@ -7,54 +10,73 @@ import pandas as pd
 
 from pipeline.core.params import Fairness, Mitigation
 from pipeline.core.stage import Metrics, Paths, read_json
-from pipeline.mitigation.group_codes import numbers
-from pipeline.mitigation.offsets import Offsets, choose
+from pipeline.mitigation.group_codes import encode_groups
+from pipeline.mitigation.offsets import ClassOffsets, choose_offsets
 
-BATCH_SIZE = 32
+BATCH_SIZE = 32  # texts; the logits do not depend on it beyond rounding
 
 
-def look(
+def select_offsets(
     model: Path, tables: dict[str, pd.DataFrame], fairness: Fairness, mitigation: Mitigation, paths: Paths
-) -> Offsets | None:
-    """What to add to the logits of each class, for everybody; None where params ask for nothing.
+) -> ClassOffsets | None:
+    """The class offsets for the model in a folder; None where ``mitigation.offsets.budget`` is null.
 
-    Chosen on validation rows; without any, on gold rows as teachers saw them that had not learned from them, which says
-    something of the model as long as the model is such a teacher: not trained further, nor over other vectors.
+    They are chosen on the validation rows. Without validation rows, the gold rows held out in cross-validation by
+    pseudo_label take their place: their logits come from teachers that were not trained on them. Those logits are
+    about this model only if it is the teacher itself, with the same head. Otherwise all offsets are zero.
     """
     budget = mitigation.offsets.budget
     if budget is None:
         return None
-    from safetensors.numpy import load_file
+    labels: list[str] = read_json(model / "classifier.json")["labels"]
+    if len(tables["validation"]):
+        rows = tables["validation"]
+        logits = predict_logits(model, rows["text"].tolist())
+    elif is_teacher(model, paths):
+        held_out = pd.read_parquet(paths.data("pseudo_label") / "held_out.parquet")
+        rows = held_out[["id"]].merge(tables["train"], on="id", validate="one_to_one")
+        logits = held_out[[f"logit.{label}" for label in labels]].to_numpy(float)
+    else:
+        return ClassOffsets(np.zeros(len(labels)), "none kept: only a validation split tells how this model answers")
+    truth = rows["label"].map(labels.index).to_numpy(int)
+    (groups,) = encode_groups([rows], mitigation.attributes)
+    return choose_offsets(logits, truth, groups, budget, fairness.min_group_size)
 
+
+def predict_logits(model: Path, texts: list[str]) -> np.ndarray:
+    """Logits of the network in a folder, (texts, classes), float32."""
     from pipeline.models import network
 
-    labels: list[str] = read_json(model / "classifier.json")["labels"]
-    rows = tables["validation"]
-    if len(rows):
-        net, tokenizer, _ = network.load(model)
-        logits = network.logits(net, tokenizer, rows["text"].tolist(), BATCH_SIZE)
-    else:
-        heads = (load_file(folder / "head.safetensors") for folder in (model, paths.data("pseudo_label")))
-        if not (read_json(paths.data("pseudo_label") / "metrics.json")["ships_teacher"] and same(*heads)):
-            return Offsets(np.zeros(len(labels)), "none kept: only a validation split tells how this model answers")
-        held = pd.read_parquet(paths.data("pseudo_label") / "held_out.parquet")
-        rows = held[["id"]].merge(tables["train"], on="id", validate="one_to_one")
-        logits = held[[f"logit.{label}" for label in labels]].to_numpy(float)
-    truth = rows["label"].map(labels.index).to_numpy(int)
-    (groups,) = numbers([rows], mitigation.attributes)
-    return choose(logits, truth, groups, budget, fairness.min_group_size)
+    net, tokenizer, _ = network.load(model)
+    return network.predict_logits(net, tokenizer, texts, BATCH_SIZE)
 
 
-def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
-    """Whether two heads are equal, weight by weight."""
-    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+def is_teacher(model: Path, paths: Paths) -> bool:
+    """Whether the model in a folder is the teacher of pseudo_label: over the same vectors, with the same head."""
+    from safetensors.numpy import load_file
+
+    teacher = paths.data("pseudo_label")
+    if not read_json(teacher / "metrics.json")["ships_teacher"]:
+        return False
+    return heads_equal(load_file(model / "head.safetensors"), load_file(teacher / "head.safetensors"))
 
 
-def tell(moved: Offsets | None) -> Metrics:
-    """What was moved and what for, as metrics."""
-    if moved is None:
+def heads_equal(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> bool:
+    """Whether two heads have the same weights.
+
+    ``first`` and ``second`` map names to arrays, such as weight (classes, width) and bias (classes,), float32.
+    """
+    return first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def offset_metrics(offsets: ClassOffsets | None) -> Metrics:
+    """The offsets, why they have these values, and what they do to accuracy and gap."""
+    if offsets is None:
         return {"reason": "off: mitigation.offsets.budget is null"}
-    metrics: Metrics = {"reason": moved.reason, "values": [round(float(value), 6) for value in moved.values]}
-    for name, pair in (("before", moved.before), ("after", moved.after)):
-        metrics |= {f"accuracy_{name}": pair[0], f"gap_{name}": pair[1]} if pair else {}
-    return metrics | ({} if moved.held is None else {"gap_change_on_other_rows": round(moved.held, 6)})
+    metrics: Metrics = {"reason": offsets.reason, "values": [round(float(value), 6) for value in offsets.values]}
+    for name, measured in (("before", offsets.before), ("after", offsets.after)):
+        if measured:
+            metrics |= {f"accuracy_{name}": measured[0], f"gap_{name}": measured[1]}
+    if offsets.held_out_change is not None:
+        metrics["gap_change_on_other_rows"] = round(offsets.held_out_change, 6)
+    return metrics

@@ -1,1 +1,1 @@
-"""The encoder, its vectors, the network with its adapters, and the exported bundle."""
+"""The encoder, its text vectors, the classifier network with its adapters, and the model bundle."""

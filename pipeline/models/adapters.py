@@ -1,8 +1,8 @@
 """Adapters that stay beside a frozen encoder: a prefix in each attention, or bottlenecks behind each of its parts.
 
-Neither can be merged into the encoder's weights, so both are saved beside it, and installed again wherever it is
-loaded. They are our own: peft 0.21 has no bottleneck adapters, and its prefix is a decoder's cache, which ModernBERT,
-DistilBERT and others don't read, and which moves the text's positions along by the length of the prefix.
+Neither can be merged into the encoder's weights. Both are therefore saved beside it, and installed again wherever it is
+loaded. They are not peft's: peft 0.21 has no bottleneck adapters, and its prefix is the cache of a decoder. ModernBERT,
+DistilBERT and others don't read that cache, and it shifts the positions of the text by the length of the prefix.
 """
 
 import re
@@ -16,13 +16,13 @@ from safetensors.torch import load_file, save_file
 from pipeline.core.errors import UserError
 
 KINDS = ("prefix", "bottleneck")
-ATTENTION = "gleaner_prefix"  # the name under which transformers knows our attention
+PREFIX_ATTENTION = "gleaner_prefix"  # the name under which transformers knows `attend`
 # The last linear layer of attention and of the feed-forward part, as the encoders of transformers call it.
-OUTPUTS = re.compile(r"(^|\.)(output\.dense|attn\.o|out_lin|lin2|Wo|attention\.dense|ffn_output)$")
+OUTPUT_LAYERS = re.compile(r"(^|\.)(output\.dense|attn\.o|out_lin|lin2|Wo|attention\.dense|ffn_output)$")
 
 
 class Bottleneck(torch.nn.Module):
-    """What is added to a layer's output: up(gelu(down(output))), at first zero (Houlsby et al. 2019)."""
+    """A bottleneck adapter: output + up(gelu(down(output))), at first the output itself (Houlsby et al. 2019)."""
 
     def __init__(self, wide: int, narrow: int) -> None:
         super().__init__()
@@ -31,16 +31,16 @@ class Bottleneck(torch.nn.Module):
         torch.nn.init.zeros_(self.up.bias)
 
     def forward(self, output: torch.Tensor) -> torch.Tensor:
-        """Output (..., width) with the bottleneck's part added."""
+        """A layer's ``output`` (..., width), float, with the bottleneck's part added."""
         return output + self.up(torch.nn.functional.gelu(self.down(output)))
 
 
 class Prefix(torch.nn.Module):
-    """Keys and values, (heads, tokens, size) each, that every token may attend to (Li and Liang 2021)."""
+    """Keys and values, each (heads, tokens, size), float, that every token may attend to (Li and Liang 2021)."""
 
     def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
         super().__init__()
-        self.keys, self.values = (torch.nn.Parameter(one.contiguous().clone()) for one in (keys, values))
+        self.keys, self.values = (torch.nn.Parameter(part.contiguous().clone()) for part in (keys, values))
 
 
 def install(encoder: Any, kind: str, size: int) -> None:
@@ -52,7 +52,7 @@ def install(encoder: Any, kind: str, size: int) -> None:
         install_prefix(encoder, size)
     else:
         install_bottlenecks(encoder, size)
-    if not list(installed(encoder)):
+    if not list(adapter_weights(encoder)):
         raise UserError(
             f"finetune.method: expected an encoder that can take {kind} adapters, found {encoder.config.model_type}; "
             "use lora"
@@ -60,27 +60,28 @@ def install(encoder: Any, kind: str, size: int) -> None:
 
 
 def install_bottlenecks(encoder: Any, size: int) -> None:
-    """One behind each attention and each feed-forward part, before what they add to is added.
+    """Put a bottleneck behind each attention and each feed-forward part, before the residual connection.
 
-    Unlike the paper's, the encoder's norms stay frozen, so that the encoder is saved as it came.
+    Unlike in the paper (Houlsby et al. 2019), the encoder's norms stay frozen, so that the encoder is saved unchanged.
     """
     for name, module in list(encoder.named_modules()):
-        if OUTPUTS.search(name) and isinstance(module, torch.nn.Linear):
+        if OUTPUT_LAYERS.search(name) and isinstance(module, torch.nn.Linear):
             module.add_module("bottleneck", Bottleneck(module.out_features, size))
-            module.register_forward_hook(lambda layer, given, output: layer.bottleneck(output))
+            module.register_forward_hook(lambda layer, inputs, output: layer.bottleneck(output))
 
 
 def install_prefix(encoder: Any, size: int) -> None:
-    """One in each attention, which starts as the keys and values of drawn words: far better than noise (paper, 7.4).
+    """Put a prefix into each attention, initialised with the keys and values of drawn words.
 
-    The encoder reads ``size`` drawn tokens once, and every attention keeps what it sees (`attend`).
+    Real words are a far better start than noise (Li and Liang 2021, section 7.4). The encoder reads ``size`` drawn
+    tokens once, and `attend` keeps their keys and values in every attention.
     """
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import eager_mask
 
-    AttentionInterface.register(ATTENTION, attend)
-    AttentionMaskInterface.register(ATTENTION, eager_mask)
-    encoder.config._attn_implementation = ATTENTION
+    AttentionInterface.register(PREFIX_ATTENTION, attend)
+    AttentionMaskInterface.register(PREFIX_ATTENTION, eager_mask)
+    encoder.config._attn_implementation = PREFIX_ATTENTION
     vocabulary, _ = encoder.get_input_embeddings().weight.shape
     ids = torch.randint(vocabulary, (1, size))
     training = encoder.training
@@ -99,10 +100,12 @@ def attend(
     dropout: float = 0.0,
     **_: Any,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attention of transformers' interface, over the module's prefix and the text.
+    """Attention as the interface of transformers wants it, over the module's prefix and the text.
 
-    ``query``, ``key`` and ``value`` are (rows, heads, tokens, size); the mask is added to the scores. A module without
-    a prefix takes the first row's keys and values for one.
+    ``query``, ``key`` and ``value`` are (rows, heads, tokens, size), float; ``attention_mask``
+    (rows, 1, tokens, tokens), float, is added to the scores. Returns the attended values (rows, tokens, heads, size)
+    and each token's shares of attention (rows, heads, tokens, prefix and tokens), 0 to 1. A module without a prefix
+    makes one of the first row's keys and values.
     """
     if not hasattr(module, "prefix"):
         module.prefix = Prefix(key[0], value[0])
@@ -120,7 +123,7 @@ def attend(
     return (shares @ value).transpose(1, 2).contiguous(), shares
 
 
-def installed(encoder: Any) -> Iterator[tuple[str, torch.nn.Parameter]]:
+def adapter_weights(encoder: Any) -> Iterator[tuple[str, torch.nn.Parameter]]:
     """The adapters' weights by their name in the encoder."""
     for name, module in encoder.named_modules():
         if isinstance(module, Bottleneck | Prefix):
@@ -128,8 +131,8 @@ def installed(encoder: Any) -> Iterator[tuple[str, torch.nn.Parameter]]:
 
 
 def save(encoder: Any, folder: Path, file: Path) -> None:
-    """Write the encoder to ``folder`` as it would be without adapters, and these to ``file`` if there are any."""
-    weights = {name: weight.detach().cpu() for name, weight in installed(encoder)}
+    """Write the encoder to ``folder`` without its adapters, and the adapters, if there are any, to ``file``."""
+    weights = {name: weight.detach().cpu() for name, weight in adapter_weights(encoder)}
     if not weights:
         encoder.save_pretrained(folder)
         return
@@ -139,11 +142,14 @@ def save(encoder: Any, folder: Path, file: Path) -> None:
 
 
 def load(encoder: Any, kind: str, size: int, file: Path) -> None:
-    """Install adapters with the weights that ``save`` wrote to ``file``."""
+    """Install adapters with the weights that `save` wrote to ``file``.
+
+    Raises UserError if the file holds other weights than these adapters have.
+    """
     install(encoder, kind, size)
-    found, places = load_file(file), dict(installed(encoder))
-    if found.keys() != places.keys():
+    saved, weights = load_file(file), dict(adapter_weights(encoder))
+    if saved.keys() != weights.keys():
         raise UserError(f"{file}: expected the weights of {kind} adapters, found others; run `dvc repro`")
     with torch.no_grad():
-        for name, weight in places.items():
-            weight.copy_(found[name])
+        for name, weight in weights.items():
+            weight.copy_(saved[name])

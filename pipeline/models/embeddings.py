@@ -1,8 +1,8 @@
-"""Text vectors of an encoder, each computed once: kept by (encoder, text) and shared by stages and benchmarks.
+"""Text vectors of an encoder: each is computed once, stored by encoder and text, and shared by stages and benchmarks.
 
 The store is no second cache beside DVC: it holds no result of a stage, and a text's vector does not depend on the
-company it was computed in. Every batch has the same number of rows and a length out of a few, so the same arithmetic
-runs for a text whatever else is in the batch, and a result rebuilt from an empty store is equal bit for bit.
+other texts that are computed with it. Every batch has the same number of rows and one of a few lengths, so that the
+same arithmetic runs for a text whatever else is in the batch. A result from an empty store is equal bit for bit.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,80 +18,87 @@ from pipeline.core.params import Encoder
 from pipeline.core.stage import Paths, progress
 from pipeline.models import encoder as encoders
 
-STEP = 8  # lengths are padded up to a multiple of this, or to the longest that params allow
+LENGTH_STEP = 8  # lengths are padded up to a multiple of this, or to the longest that params allow
+KEYS_AT_ONCE = 500  # of one query: old versions of SQLite take at most 999 variables
 
 
 def embed(texts: list[str], folder: Path, encoder: Encoder, paths: Paths) -> np.ndarray:
-    """Unit vectors of the texts, (len(texts), width) float32, by the encoder in ``folder``.
+    """Unit vectors of the texts, (texts, width), float32, by the encoder in ``folder``.
 
-    Resumable: what was computed before a kill is read back.
+    A killed run loses only the batch that it was computing: every batch before is in the store.
     """
     store = open_store(folder, encoder, paths)
     keys = [hashlib.sha256(text.encode()).digest()[:16] for text in texts]
-    known = stored(store, keys)
+    known = read_vectors(store, keys)
     fresh = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
     print(f"embed: {len(known) + len(fresh)} texts, {len(known)} of them known", file=sys.stderr)
     if fresh:
-        for batch in compute(fresh, folder, encoder):
+        for batch in compute_vectors(fresh, folder, encoder):
             with store:
                 store.executemany("INSERT OR IGNORE INTO vector VALUES (?, ?)", ((k, v.tobytes()) for k, v in batch))
-        known |= stored(store, list(fresh))
+        known |= read_vectors(store, list(fresh))
     store.close()
     return np.stack([np.frombuffer(known[key], dtype=np.float32) for key in keys])
 
 
 def open_store(folder: Path, encoder: Encoder, paths: Paths) -> sqlite3.Connection:
-    """The store of this encoder: none other, nor another pooling, length, precision or device, shares its vectors."""
+    """The store of the encoder in ``folder``; each pooling, length, precision and device has another one."""
     import torch
 
-    tokenizer = encoders.tokenizer_digest(folder)
-    how = (encoder.pooling, encoder.max_length, encoder.batch_size, encoder.precision)
-    what = (encoders.digest(folder), tokenizer, *how)
+    settings = (encoder.pooling, encoder.max_length, encoder.batch_size, encoder.precision)
+    identity = (encoders.weights_digest(folder), encoders.tokenizer_digest(folder), *settings)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    key = hashlib.sha256(repr((*what, device, torch.__version__)).encode()).hexdigest()[:16]
-    place = paths.scratch("embeddings")
-    place.mkdir(parents=True, exist_ok=True)
-    store = sqlite3.connect(place / f"{key}.sqlite", timeout=60)
+    key = hashlib.sha256(repr((*identity, device, torch.__version__)).encode()).hexdigest()[:16]
+    stores = paths.scratch("embeddings")
+    stores.mkdir(parents=True, exist_ok=True)
+    store = sqlite3.connect(stores / f"{key}.sqlite", timeout=60)
     store.execute("PRAGMA journal_mode=WAL")
     store.execute("CREATE TABLE IF NOT EXISTS vector (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
     return store
 
 
-def stored(store: sqlite3.Connection, keys: list[bytes]) -> dict[bytes, bytes]:
-    """Those of the keys that are in the store."""
-    found: dict[bytes, bytes] = {}
-    for start in range(0, len(keys), 500):
-        part = keys[start : start + 500]
+def read_vectors(store: sqlite3.Connection, keys: list[bytes]) -> dict[bytes, bytes]:
+    """The stored vectors of those keys that the store holds, each as the bytes of its float32 values."""
+    vectors: dict[bytes, bytes] = {}
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        part = keys[start : start + KEYS_AT_ONCE]
         marks = ",".join("?" * len(part))
-        found.update(store.execute(f"SELECT key, value FROM vector WHERE key IN ({marks})", part))
-    return found
+        vectors.update(store.execute(f"SELECT key, value FROM vector WHERE key IN ({marks})", part))
+    return vectors
 
 
-def compute(texts: dict[bytes, str], folder: Path, encoder: Encoder) -> Iterator[list[tuple[bytes, np.ndarray]]]:
-    """Vectors of the texts, batch by batch, short texts first so that little is spent on padding."""
+def compute_vectors(
+    texts: dict[bytes, str], folder: Path, encoder: Encoder
+) -> Iterator[list[tuple[bytes, np.ndarray]]]:
+    """Each batch's keys with the unit vectors of their texts, (width,), float32, by the encoder in ``folder``."""
     import torch
 
     model, tokenizer = encoders.load(folder, dtype=getattr(torch, encoder.precision))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model.to(device).eval()
     tokens = tokenizer(list(texts.values()), truncation=True, max_length=encoder.max_length)["input_ids"]
-    buckets: dict[int, list[tuple[bytes, list[int]]]] = {}
-    for key, ids in zip(texts, tokens, strict=True):
-        length = min(-(-len(ids) // STEP) * STEP, encoder.max_length)
-        buckets.setdefault(length, []).append((key, ids))
-    batches = [
-        (length, rows[start : start + encoder.batch_size])
-        for length, rows in sorted(buckets.items())
-        for start in range(0, len(rows), encoder.batch_size)
-    ]
+    batches = batches_by_length(dict(zip(texts, tokens, strict=True)), encoder)
     for length, rows in progress(batches, "embed", total=len(batches)):
         ids = torch.full((encoder.batch_size, length), tokenizer.pad_token_id or 0)
         mask = torch.zeros_like(ids)
         for i, (_, row) in enumerate(rows):
             ids[i, : len(row)] = torch.tensor(row)
             mask[i, : len(row)] = 1
-        mask[len(rows) :, 0] = 1  # rows that only fill the batch still need one token to look at
+        mask[len(rows) :, 0] = 1  # rows that only fill the batch still need one token to attend to
         with torch.inference_mode():
             hidden = model(input_ids=ids.to(device), attention_mask=mask.to(device)).last_hidden_state
             vectors = encoders.pool(hidden.float(), mask.to(device), encoder.pooling).cpu().numpy()
         yield [(key, vectors[i]) for i, (key, _) in enumerate(rows)]
+
+
+def batches_by_length(tokens: dict[bytes, list[int]], encoder: Encoder) -> list[tuple[int, list[tuple[bytes, Any]]]]:
+    """Batches of keys and token ids, each with its padded length; short texts come first to save padding."""
+    by_length: dict[int, list[tuple[bytes, list[int]]]] = {}
+    for key, ids in tokens.items():
+        length = min(-(-len(ids) // LENGTH_STEP) * LENGTH_STEP, encoder.max_length)
+        by_length.setdefault(length, []).append((key, ids))
+    return [
+        (length, rows[start : start + encoder.batch_size])
+        for length, rows in sorted(by_length.items())
+        for start in range(0, len(rows), encoder.batch_size)
+    ]

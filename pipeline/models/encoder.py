@@ -1,11 +1,11 @@
-"""Find and load the pretrained encoder: from a package, the hub or a folder, its weights checked by digest."""
+"""The pretrained encoder: found in a package, on the hub or in a folder, checked by digest, loaded, and pooled."""
 
-import hashlib
 import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.digests import concatenation_sha256
 from pipeline.core.errors import UserError
 from pipeline.core.params import Encoder
 
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
 # What an encoder needs; no pickled weights and no code of the model's author are ever fetched.
 HUB_FILES = ["*.json", "*.txt", "*.safetensors", "*.model"]
-# They number positions from the padding token's id on, so that those up to it are lost.
-AFTER_PADDING = ("camembert", "data2vec-text", "longformer", "mpnet", "roberta", "xlm-roberta", "xlm-roberta-xl")
+# Model types that number positions from behind the padding token's id, so that they read fewer tokens than positions.
+POSITIONS_AFTER_PADDING = (
+    *("camembert", "data2vec-text", "longformer", "mpnet"),
+    *("roberta", "xlm-roberta", "xlm-roberta-xl"),
+)
 
 
 def locate(encoder: Encoder) -> Path:
@@ -24,14 +27,15 @@ def locate(encoder: Encoder) -> Path:
     Raises UserError when it cannot be found, its weights are not the ones that ``encoder.sha256`` pins, or it cannot
     read ``encoder.max_length`` tokens.
     """
-    folder = {"package": from_package, "hub": from_hub, "path": from_path}[encoder.source](encoder)
-    actual = digest(folder)
+    locate_in = {"package": locate_in_package, "hub": download_from_hub, "path": locate_in_folder}
+    folder = locate_in[encoder.source](encoder)
+    actual = weights_digest(folder)
     if encoder.sha256 and actual != encoder.sha256:
         raise UserError(
             f"encoder.sha256: expected weights with {encoder.sha256[:12]}…, found {actual[:12]}… in {encoder.name}; "
             "fetch the pinned weights again, or pin the new digest if the change is wanted"
         )
-    limit = positions(folder)
+    limit = max_tokens(folder)
     if limit is not None and encoder.max_length > limit:
         raise UserError(
             f"encoder.max_length: expected at most {limit}, the tokens that {encoder.name} can read, "
@@ -40,16 +44,22 @@ def locate(encoder: Encoder) -> Path:
     return folder
 
 
-def from_package(encoder: Encoder) -> Path:
-    """A Python package that carries the files in a ``model`` folder; the package itself is not imported."""
+def locate_in_package(encoder: Encoder) -> Path:
+    """The ``model`` folder of an installed Python package, which is not imported.
+
+    Raises UserError if the package is not installed.
+    """
     spec = find_spec(encoder.name)
     if spec is None or not spec.submodule_search_locations:
         raise UserError(f'encoder.name: expected an installed package, found no "{encoder.name}"; run `make setup`')
     return Path(spec.submodule_search_locations[0]) / "model"
 
 
-def from_hub(encoder: Encoder) -> Path:
-    """A pinned snapshot from the Hugging Face hub, out of its local cache when it is there."""
+def download_from_hub(encoder: Encoder) -> Path:
+    """A pinned snapshot from the Hugging Face hub, taken from the hub's local cache where it is there.
+
+    Raises UserError if neither hub nor cache has it.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -62,39 +72,38 @@ def from_hub(encoder: Encoder) -> Path:
         ) from None
 
 
-def from_path(encoder: Encoder) -> Path:
-    """A folder on this machine."""
+def locate_in_folder(encoder: Encoder) -> Path:
+    """The folder on this machine that ``encoder.name`` is the path of."""
     return Path(encoder.name)
 
 
-def digest(folder: Path) -> str:
-    """SHA-256 of the weights; of several safetensors shards, of their concatenation in name order."""
+def weights_digest(folder: Path) -> str:
+    """SHA-256 of an encoder's weights; of several safetensors shards, that of their concatenation in name order.
+
+    Raises UserError if there are no safetensors or no config.json.
+    """
     shards = sorted(folder.glob("*.safetensors"))
     if not shards or not (folder / "config.json").exists():
         raise UserError(
             f"encoder: expected config.json and *.safetensors in {folder}, found none; "
             "convert other formats with save_pretrained first"
         )
-    total = hashlib.sha256()
-    for shard in shards:
-        with shard.open("rb") as file:
-            while block := file.read(1 << 20):
-                total.update(block)
-    return total.hexdigest()
+    return concatenation_sha256(shards)
 
 
 def tokenizer_digest(folder: Path) -> str:
-    """SHA-256 of tokenizer.json; of an older encoder, which has none, of all the texts that make up its tokenizer."""
-    own = folder / "tokenizer.json"
-    parts = [own] if own.exists() else sorted(p for kind in ("*.json", "*.txt", "*.model") for p in folder.glob(kind))
-    return hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
+    """SHA-256 of tokenizer.json; without one, as in older encoders, of all text files that make up the tokenizer."""
+    single = folder / "tokenizer.json"
+    if single.exists():
+        return concatenation_sha256([single])
+    return concatenation_sha256(sorted(path for kind in ("*.json", "*.txt", "*.model") for path in folder.glob(kind)))
 
 
-def positions(folder: Path) -> int | None:
-    """How many tokens an encoder can read; None where its config names no limit."""
+def max_tokens(folder: Path) -> int | None:
+    """How many tokens the encoder in ``folder`` can read; None where its config names no limit."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     length = config.get("max_position_embeddings")
-    if length is not None and config.get("model_type") in AFTER_PADDING:
+    if length is not None and config.get("model_type") in POSITIONS_AFTER_PADDING:
         return int(length) - config.get("pad_token_id", 1) - 1
     return None if length is None else int(length)
 
@@ -111,8 +120,8 @@ def load(folder: Path, **config: Any) -> tuple[Any, Any]:
     return model, AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True)
 
 
-def dropouts(folder: Path, value: float) -> dict[str, float]:
-    """Config overrides that set each dropout of the encoder in ``folder``, whatever its architecture calls them."""
+def dropout_overrides(folder: Path, value: float) -> dict[str, float]:
+    """Config overrides that set every dropout of the encoder in ``folder`` to ``value``, whatever their names are."""
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder, local_files_only=True).to_dict()
@@ -120,7 +129,11 @@ def dropouts(folder: Path, value: float) -> dict[str, float]:
 
 
 def pool(hidden: "torch.Tensor", mask: "torch.Tensor", pooling: str) -> "torch.Tensor":
-    """Token vectors (batch, tokens, width) to unit-length text vectors (batch, width)."""
+    """Text vectors of unit length, (rows, width), float, from the vectors of their tokens.
+
+    ``hidden`` is (rows, tokens, width), float, and ``mask`` (rows, tokens), int64, is 1 where there is a token.
+    ``pooling`` is ``cls`` for the first token's vector, or ``mean``.
+    """
     import torch
 
     if pooling == "cls":

@@ -1,1 +1,1 @@
-"""What all HTML pages share: the style, the templates' environment, number formats and figures."""
+"""What all HTML pages share: the style, the templates, number formats and figures."""

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Fact:
-    """One number that stands out, with a word on what it is."""
+    """One number that stands out, with a short note on it."""
 
     name: str
     value: str
     note: str
 
 
-def points(difference: float) -> str:
-    """A difference of shares in percentage points, with its sign."""
+def percentage_points(difference: float) -> str:
+    """A difference of shares, -1 to 1, in percentage points with its sign."""
     return f"{difference * 100:+.1f}".replace("-", "−")

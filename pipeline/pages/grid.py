@@ -18,11 +18,11 @@ class Grid:
     numeric: list[bool]
     total: bool = False  # the last row sums up the others
     code: bool = False  # the first column holds ids
-    bars: tuple[float | None, ...] = ()  # 0 to 1, one a row, drawn at the row's end
+    bars: tuple[float | None, ...] = ()  # one share for each row, 0 to 1, drawn at the row's end
 
 
-def show(value: Any) -> str:
-    """A value as a reader wants it: three decimals, thousands set apart, a dash for a missing one."""
+def format_value(value: Any) -> str:
+    """A value for readers: numbers with three decimals and thousands separators, a dash for a missing value."""
     if value is None or (isinstance(value, float) and pd.isna(value)):
         return MISSING
     if isinstance(value, bool):
@@ -32,15 +32,15 @@ def show(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.1e}" if 0 < abs(value) < 0.0005 else f"{value:,.3f}"
     if isinstance(value, list):
-        return ", ".join(map(show, value)) or MISSING
+        return ", ".join(map(format_value, value)) or MISSING
     return str(value)
 
 
-def grid(
+def to_grid(
     frame: pd.DataFrame, caption: str, *, total: bool = False, code: bool = False, bars: str | None = None
 ) -> Grid:
     """A data frame as a Grid; ``bars`` names the column of shares that is drawn as well."""
-    columns = [cells(frame[name]) for name in frame.columns]
+    columns = [format_column(frame[name]) for name in frame.columns]
     return Grid(
         caption,
         [str(name).replace("_", " ") for name in frame.columns],
@@ -52,10 +52,10 @@ def grid(
     )
 
 
-def cells(column: pd.Series) -> list[str]:
-    """The values of a column as text; counts lose the decimals that a CSV file with a missing one gave them."""
+def format_column(column: pd.Series) -> list[str]:
+    """The values of a column as text. Counts that a CSV file holds as floats, because one is missing, are integers."""
     values = column.tolist()
     known = column.dropna()
     if pd.api.types.is_float_dtype(column) and (known % 1 == 0).all() and (known > 1).any():
         values = [None if pd.isna(value) else int(value) for value in values]
-    return [show(value) for value in values]
+    return [format_value(value) for value in values]

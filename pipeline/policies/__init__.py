@@ -1,1 +1,1 @@
-"""Decisions as pure functions: the gate, whether a night trains, drift, and promotion."""
+"""Decisions as pure functions: is a candidate registered, does a night train, has data drifted, who is champion."""

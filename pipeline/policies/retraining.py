@@ -1,22 +1,22 @@
-"""Whether a night trains: what is new, what has drifted and how old the champion is, against params, with reasons."""
+"""Does a night train? What is new, what has drifted and how old the champion is, against params, with reasons."""
 
 from dataclasses import dataclass
 
 from pipeline.core.params import Retrain
-from pipeline.policies.drift import Drift
+from pipeline.policies.drift import DriftReport
 
 
 @dataclass(frozen=True)
 class Situation:
-    """What a night finds."""
+    """What a night knows before it decides whether to train."""
 
     champion: str | None  # the number of the version
     age_days: float | None  # since the champion was trained
     new_rows: int  # since the last training, whatever came of it
     new_labelled: int  # of these
-    drift: Drift | None  # None: there was nothing to compare
+    drift: DriftReport | None  # None: there was nothing to compare
     forced: bool = False
-    unjudged: str | None = None  # a version that an earlier night registered, but did not live to judge
+    undecided_version: str | None = None  # an earlier night registered it and broke off before the verdict
 
 
 @dataclass(frozen=True)
@@ -28,55 +28,60 @@ class Decision:
 
     @property
     def because(self) -> str:
-        """The criteria that say yes, else all of those that say no, in one line."""
-        wanted = "yes: " if self.train else "no: "
-        return "; ".join(line.removeprefix(wanted) for line in self.reasons if line.startswith(wanted))
+        """The criteria that say yes, or all that say no if none says yes, in one line."""
+        prefix = "yes: " if self.train else "no: "
+        return "; ".join(line.removeprefix(prefix) for line in self.reasons if line.startswith(prefix))
 
 
-def decide(found: Situation, limits: Retrain) -> Decision:
-    """Hold what a night finds against the params; any criterion that is met justifies a training.
+def decide_training(situation: Situation, limits: Retrain) -> Decision:
+    """Decide whether a night trains: any criterion that is met justifies a training.
 
-    The age of the champion does not while nothing new is there: the same rows would make the same model.
+    The age of the champion justifies none while there are no new rows: the same rows would make the same model.
     """
-    lines = [champion(found), count("new labelled rows", found.new_labelled, limits.min_new_labelled)]
-    lines += [count("new rows", found.new_rows, limits.min_new_rows), drift(found, limits), age(found, limits)]
-    if found.unjudged is not None:
-        lines.append(f"yes: version {found.unjudged} was registered, but never judged")
-    if found.forced:
+    lines = [
+        check_champion(situation),
+        check_count("new labelled rows", situation.new_labelled, limits.min_new_labelled),
+        check_count("new rows", situation.new_rows, limits.min_new_rows),
+        check_drift(situation, limits),
+        check_age(situation, limits),
+    ]
+    if situation.undecided_version is not None:
+        lines.append(f"yes: version {situation.undecided_version} was registered, but never judged")
+    if situation.forced:
         lines.append("yes: asked for with --force")
     return Decision(any(line.startswith("yes: ") for line in lines), tuple(lines))
 
 
-def champion(found: Situation) -> str:
-    """Without a champion every answer is better than none."""
-    return "yes: no champion yet" if found.champion is None else f"no: version {found.champion} is champion"
+def check_champion(situation: Situation) -> str:
+    """Whether there is no champion yet: then any model is better than none."""
+    return "yes: no champion yet" if situation.champion is None else f"no: version {situation.champion} is champion"
 
 
-def count(what: str, number: int, wanted: int | None) -> str:
+def check_count(what: str, number: int, wanted: int | None) -> str:
     """Whether enough rows arrived since the last training."""
     if wanted is None:
         return f"off: {what}"
     return f"{'yes' if number >= wanted else 'no'}: {number} {what}, {wanted} wanted"
 
 
-def drift(found: Situation, limits: Retrain) -> str:
-    """Whether the new rows differ from what the champion knows; too few rows justify nothing and deny nothing."""
+def check_drift(situation: Situation, limits: Retrain) -> str:
+    """Whether the new rows differ from those that the champion was trained on; an insufficient answer is a no."""
+    report = situation.drift
     if not limits.on_drift:
         return "off: drift"
-    if found.drift is None:
+    if report is None:
         return "no: drift not looked for, nothing arrived since the last training"
-    of = [test for test in found.drift.tests if test.status == found.drift.status]
-    said = ", ".join(test.line for test in of)
-    return f"{'yes' if found.drift.status == 'drift' else 'no'}: {said}"
+    tests = ", ".join(test.line for test in report.tests if test.status == report.status)
+    return f"{'yes' if report.status == 'drift' else 'no'}: {tests}"
 
 
-def age(found: Situation, limits: Retrain) -> str:
-    """Whether the champion is old, and something is there that it has not seen."""
+def check_age(situation: Situation, limits: Retrain) -> str:
+    """Whether the champion is too old, and there are rows that it was not trained on."""
     if limits.max_age_days is None:
         return "off: age"
-    if found.age_days is None:
+    if situation.age_days is None:
         return "no: age unknown"
-    told = f"champion {found.age_days:.1f} days old, {limits.max_age_days:g} allowed"
-    if found.age_days <= limits.max_age_days:
-        return f"no: {told}"
-    return f"yes: {told}" if found.new_rows else f"no: {told}, but nothing new to learn from"
+    text = f"champion {situation.age_days:.1f} days old, {limits.max_age_days:g} allowed"
+    if situation.age_days <= limits.max_age_days:
+        return f"no: {text}"
+    return f"yes: {text}" if situation.new_rows else f"no: {text}, but nothing new to learn from"

@@ -1,1 +1,1 @@
-"""Where rows come from: files, databases, the hub, Label Studio; and how they are read and cleaned."""
+"""Readers of raw data (files, databases, the hub, Label Studio), and the cleaning of what they read."""

@@ -1,4 +1,4 @@
-"""The params' mapping: text, label, split and group attributes out of whatever columns a source has."""
+"""The column mapping of params: text, label, split and group attributes from the columns of any source."""
 
 import json
 import math
@@ -9,96 +9,88 @@ import pandas as pd
 
 from pipeline.core import annotation_fields
 from pipeline.core.errors import UserError
-from pipeline.core.param_errors import found
+from pipeline.core.param_errors import quote_value
 from pipeline.core.params import Ingest
-from pipeline.core.table import GROUP, normalise
-from pipeline.sources.decode import is_broken, printable
+from pipeline.core.table import GROUP_PREFIX, normalise
+from pipeline.sources.decoding import escape_invalid, has_invalid
 from pipeline.sources.source import SPLITS, Record, Source
 
 
 def map_columns(sources: list[Source], params: Ingest) -> pd.DataFrame:
     """One table of all records, in their order: split, file, row, raw, label, answers, reason, group.*.
 
-    ``raw`` is the text as read; ``answers`` the id of the pool row that an answer is about, and null for other rows;
-    ``reason`` says why the row cannot be used and is null for the others.
-    Raises UserError for a missing column, an unknown split value, and bins of an unknown attribute.
+    ``raw`` is the text as it was read. ``answers`` is the id of the pool row that an answer is about, null for other
+    rows. ``reason`` says why a row cannot be used, null for usable rows. Raises UserError for a missing column, an
+    unknown split, and bins of an unknown attribute.
     """
-    edges = {attr: checked_edges(attr, params) for attr in params.group_bins}
+    edges = {attr: bin_edges(attr, params) for attr in params.group_bins}
     rows = []
     for source in sources:
         check_columns(source, params)
         rows += [map_record(record, source, params, edges) for record in source.records]
-    names = [
-        "split",
-        "file",
-        "row",
-        "raw",
-        "label",
-        "answers",
-        "reason",
-        *(GROUP + attr for attr in params.columns.groups),
-    ]
-    kinds = {name: "int64" if name == "row" else "str" for name in names}
-    return pd.DataFrame(rows, columns=names).astype(kinds)
+    groups = [GROUP_PREFIX + attr for attr in params.columns.groups]
+    names = ["split", "file", "row", "raw", "label", "answers", "reason", *groups]
+    dtypes = {name: "int64" if name == "row" else "str" for name in names}
+    return pd.DataFrame(rows, columns=names).astype(dtypes)
 
 
 def map_record(record: Record, source: Source, params: Ingest, edges: dict[str, list[float]]) -> dict[str, Any]:
-    """One record as a row of the table."""
-    row = {"split": source.split, "file": source.name, "row": record.row, "raw": printable(record.raw)}
+    """One record as a row of the table, by column name; ``edges`` are the bins of the binned attributes."""
+    row = {"split": source.split, "file": source.name, "row": record.row, "raw": escape_invalid(record.raw)}
     if record.fault:
         return row | {"reason": record.fault}
-    cells = {name: plain(value) for name, value in record.cells.items()}
+    cells = {name: cell_text(value) for name, value in record.cells.items()}
     columns = params.columns
     raw = params.join.join(part for name in columns.text if (part := cells.get(name, "")).strip())
-    row["raw"] = printable(raw)
-    if any(map(is_broken, cells.values())):
+    row["raw"] = escape_invalid(raw)
+    if any(map(has_invalid, cells.values())):
         return row | {"reason": f"not valid {source.encoding.upper()}"}
     row["answers"] = normalise(cells.get(annotation_fields.ID, "")) or None
     if columns.split and source.split == "train" and columns.split in cells:
-        row["split"] = given_split(cells[columns.split], record, source, columns.split)
+        row["split"] = parse_split(cells[columns.split], record, source, columns.split)
     if columns.label and row["split"] != "unlabelled":
         row["label"] = normalise(cells[columns.label]) or None
     for attr, column in columns.groups.items():
         value = normalise(cells.get(column, ""))
-        row[GROUP + attr] = bin_name(value, edges[attr]) if attr in edges else value or None
+        row[GROUP_PREFIX + attr] = bin_name(value, edges[attr]) if attr in edges else value or None
     return row
 
 
 def check_columns(source: Source, params: Ingest) -> None:
-    """Raise UserError for a column that params name and the source lacks; unlabelled rows need only their text.
+    """Raises UserError if a source lacks a column that params name.
 
-    Answers need no split and no groups either: they inherit those of the pool row that they are about. An empty file
-    has no columns, and is reported as such later.
+    Unlabelled rows need their text only. Answers need no split and no groups: they inherit those of the pool row that
+    they are about. A source without any column is an empty file, which a later check reports.
     """
     if not source.columns:
         return
     needed = list(params.columns.text)
-    ours = annotation_fields.ID in source.columns
+    has_answers = annotation_fields.ID in source.columns
     if source.split != "unlabelled":
-        groups = () if ours else params.columns.groups.values()
+        groups = () if has_answers else params.columns.groups.values()
         needed += [name for name in (params.columns.label, *groups) if name]
-    if source.split == "train" and params.columns.split and not ours:
+    if source.split == "train" and params.columns.split and not has_answers:
         needed.append(params.columns.split)
     missing = [name for name in needed if name not in source.columns]
     if missing:
         raise UserError(
             f"{source.name}: expected the columns {', '.join(needed)}; missing {', '.join(missing)}, "
-            f"found {header(source.columns)}; correct ingest.columns"
+            f"found {describe_header(source.columns)}; correct ingest.columns"
         )
 
 
-def header(columns: list[str]) -> str:
-    """The names of the columns, unless they are the cells of a first row in a file without a header.
+def describe_header(columns: list[str]) -> str:
+    """The column names for a message; only their number if they look like a first row of data.
 
-    A name has no more than three words; one cell that is longer makes all of them a row, whose text is not told.
+    A name has at most three words and 40 characters. One longer cell makes it a row, whose text no message may quote.
     """
     if all(len(name.split()) <= 3 and len(name) <= 40 for name in columns):
         return ", ".join(columns)
     return f"a first row of {len(columns)} cells that are no names (is there a header?)"
 
 
-def plain(value: Any) -> str:
-    """A cell as text; a whole number has no decimal point, whatever type the source gave it."""
+def cell_text(value: Any) -> str:
+    """A cell as text, empty for None and NaN; a whole number has no decimal point, whatever its type."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, bytes):
@@ -108,23 +100,26 @@ def plain(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
 
 
-def given_split(value: str, record: Record, source: Source, column: str) -> str:
-    """The split that a row names for itself."""
+def parse_split(value: str, record: Record, source: Source, column: str) -> str:
+    """The split that a row's cell ``value`` names. Raises UserError if it is none of SPLITS."""
     if value.strip() not in SPLITS:
         raise UserError(
-            f"{source.name}:{record.row}: expected {', '.join(SPLITS)} in the column {column}, found {short(value)}; "
-            "correct it, or set ingest.columns.split to null"
+            f"{source.name}:{record.row}: expected {', '.join(SPLITS)} in the column {column}, "
+            f"found {quote_if_short(value)}; correct it, or set ingest.columns.split to null"
         )
     return value.strip()
 
 
-def short(value: str) -> str:
-    """A cell that should have held one word: anything longer may be the text of a row, and is not told."""
-    return found(value) if len(value.split()) <= 1 and len(value) <= 30 else f"{len(value)} characters"
+def quote_if_short(value: str) -> str:
+    """A cell for a message, quoted if it is one word; a longer one may be the text of a row, so its length is given."""
+    return quote_value(value) if len(value.split()) <= 1 and len(value) <= 30 else f"{len(value)} characters"
 
 
-def checked_edges(attr: str, params: Ingest) -> list[float]:
-    """The edges of an attribute's bins; they must rise, and belong to an attribute that exists."""
+def bin_edges(attr: str, params: Ingest) -> list[float]:
+    """The edges of an attribute's bins.
+
+    Raises UserError if ``ingest.columns.groups`` has no such attribute, or if the edges do not rise.
+    """
     edges = params.group_bins[attr]
     if attr not in params.columns.groups:
         known = ", ".join(params.columns.groups) or "none"
@@ -135,7 +130,7 @@ def checked_edges(attr: str, params: Ingest) -> list[float]:
 
 
 def bin_name(value: str, edges: list[float]) -> str | None:
-    """The bin of a number: edges 30 and 45 make <30, 30-44 and >=45; what is no number is a missing value."""
+    """Name of the bin of a number: edges 30 and 45 make <30, 30-44 and >=45; None if ``value`` is no number."""
     try:
         number = float(value)
     except ValueError:
@@ -146,6 +141,6 @@ def bin_name(value: str, edges: list[float]) -> str | None:
         return f"<{edges[0]:g}"
     for low, high in pairwise(edges):
         if number < high:
-            whole = float(low).is_integer() and float(high).is_integer()
-            return f"{low:g}-{high - 1:g}" if whole else f"{low:g} to <{high:g}"
+            are_whole = float(low).is_integer() and float(high).is_integer()
+            return f"{low:g}-{high - 1:g}" if are_whole else f"{low:g} to <{high:g}"
     return f">={edges[-1]:g}"

@@ -1,4 +1,4 @@
-"""CSV and TSV to records, without losing the rest of a file to one bad row."""
+"""CSV and TSV to records; a broken row does not take the rest of the file with it."""
 
 import csv
 import io
@@ -8,39 +8,42 @@ from pipeline.core.errors import UserError
 from pipeline.sources.source import Record
 
 DELIMITERS = (",", ";", "\t", "|")
-LARGEST_CELL = 2**31 - 1  # characters; the csv module stops at 131,072 unless told otherwise
+LARGEST_CELL = 2**31 - 1  # characters, so that the csv module's limit of 131,072 never rejects: ingest.max_chars does
+
+ParsedRow = tuple[int, int, list[str] | None]  # first line from 0, line after the last, cells (None: broken quotes)
 
 
 def read(text: str, name: str, names: list[str], delimiter: str | None) -> tuple[list[str], list[Record]]:
-    """All columns of the header, and the records with the cells of the columns in ``names``.
+    """All column names of the header, and the records with the cells of the columns in ``names``.
 
-    Raises UserError where a column stands twice in the header.
+    ``name`` is the file's name in messages; a ``delimiter`` of None is detected. Raises UserError if the header names a
+    column twice.
     """
     csv.field_size_limit(LARGEST_CELL)
     lines = list(io.StringIO(text, newline=""))
-    parsed = parse(lines, delimiter or detect(lines, names))
-    columns = header(parsed)
-    twice = sorted({column for column in columns if column and columns.count(column) > 1})
-    if twice:
-        raise UserError(f"{name}:1: expected each column once, found {', '.join(twice)} more than once; rename it")
-    places = {column: columns.index(column) for column in names if column in columns}
+    rows = parse_rows(lines, delimiter or detect_delimiter(lines, names))
+    columns = read_header(rows)
+    repeated = sorted({column for column in columns if column and columns.count(column) > 1})
+    if repeated:
+        raise UserError(f"{name}:1: expected each column once, found {', '.join(repeated)} more than once; rename it")
+    index = {column: columns.index(column) for column in names if column in columns}
     records = []
-    for start, end, cells in parsed:
+    for start, end, cells in rows:
         if cells is None:
             records.append(Record(start + 1, {}, "broken quotes", lines[start]))
         elif len(cells) != len(columns):
             fault = f"{'fewer' if len(cells) < len(columns) else 'more'} cells than columns"
             records.append(Record(start + 1, {}, fault, "".join(lines[start:end])))
         else:
-            records.append(Record(start + 1, {column: cells[place] for column, place in places.items()}))
+            records.append(Record(start + 1, {column: cells[i] for column, i in index.items()}))
     return columns, records
 
 
-def parse(lines: list[str], delimiter: str) -> Iterator[tuple[int, int, list[str] | None]]:
-    """Start, end and cells of each row that is not blank; the cells are None where the quotes make no sense.
+def parse_rows(lines: list[str], delimiter: str) -> Iterator[ParsedRow]:
+    """Start, end and cells of each row that is not blank; the cells are None if its quotes are broken.
 
-    A quote that is opened and never closed would swallow the rest of the file: only its own line is given up, and
-    reading goes on with the next.
+    A quote that is opened and never closed would swallow the rest of the file. So only its line is given up, and
+    reading goes on with the next line.
     """
     start = 0
     while start < len(lines):
@@ -57,17 +60,17 @@ def parse(lines: list[str], delimiter: str) -> Iterator[tuple[int, int, list[str
             start += 1
 
 
-def header(parsed: Iterator[tuple[int, int, list[str] | None]]) -> list[str]:
-    """The first row's cells, or none where the file is empty or that row is broken."""
-    _, _, cells = next(parsed, (0, 0, None))
+def read_header(rows: Iterator[ParsedRow]) -> list[str]:
+    """The cells of the first row, stripped; an empty list if the file is empty or that row is broken."""
+    _, _, cells = next(rows, (0, 0, None))
     return [cell.strip() for cell in cells or []]
 
 
-def detect(lines: list[str], names: list[str]) -> str:
-    """The delimiter whose header holds most of the wanted columns; of equals, the one with most columns."""
+def detect_delimiter(lines: list[str], names: list[str]) -> str:
+    """The delimiter whose header holds most of the columns in ``names``; at a tie, the one with most columns."""
 
-    def fit(delimiter: str) -> tuple[int, int]:
-        columns = header(parse(lines, delimiter))
+    def columns_found(delimiter: str) -> tuple[int, int]:
+        columns = read_header(parse_rows(lines, delimiter))
         return len(set(columns) & set(names)), len(columns)
 
-    return max(DELIMITERS, key=fit)
+    return max(DELIMITERS, key=columns_found)

@@ -1,14 +1,15 @@
-"""Files and globs below ``ingest.path``: CSV, TSV, JSON Lines, Parquet and Label Studio's export to records."""
+"""Files below ``ingest.path`` to records: CSV, TSV, JSON Lines, Parquet and Label Studio's export."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Ingest
 from pipeline.sources import delimited, label_studio
-from pipeline.sources.decode import decode
-from pipeline.sources.source import SPLITS, Record, Source, wanted
+from pipeline.sources.decoding import decode
+from pipeline.sources.source import SPLITS, Record, Source, columns_to_read
 
 FORMATS = {
     ".csv": "csv",
@@ -23,55 +24,64 @@ FORMATS = {
 
 
 def read(params: Ingest, root: Path) -> list[Source]:
-    """All files that params name, in the order train, validation, test, unlabelled."""
-    place = root / params.path
-    if not place.exists():
-        raise UserError(f"ingest.path: expected a file or folder, found no {params.path}; correct the path")
-    base = place if place.is_dir() else place.parent
-    return [read_file(path, path.relative_to(base).as_posix(), split, params) for path, split in find(params, place)]
+    """Every file that params name, in the order train, validation, test, unlabelled.
 
-
-def find(params: Ingest, place: Path) -> list[tuple[Path, str]]:
-    """Each file once, with its split; files of a pattern come in name order.
-
-    Raises UserError for a pattern without a file, and for a file in two splits: its rows would be in both.
+    Raises UserError if ``ingest.path`` does not exist.
     """
-    entries = [(split, pattern) for split in SPLITS for pattern in getattr(params, split)]
-    if not params.train:  # columns.split says which row goes where
-        entries.append(("train", "*" if place.is_dir() else place.name))
-    owner: dict[Path, str] = {}
-    for split, pattern in entries:
-        for path in matching(pattern, place, f"ingest.{split}"):
-            if owner.setdefault(path, split) != split:
+    top = root / params.path
+    if not top.exists():
+        raise UserError(f"ingest.path: expected a file or folder, found no {params.path}; correct the path")
+    base = top if top.is_dir() else top.parent
+    paths = find_files(params, top)
+    return [read_file(path, path.relative_to(base).as_posix(), split, params) for path, split in paths]
+
+
+def find_files(params: Ingest, top: Path) -> list[tuple[Path, str]]:
+    """Each file that params name, once, with its split; the files of one pattern are in name order.
+
+    ``top`` is ``ingest.path``: a folder or a single file. Raises UserError if a file is in two splits, which would then
+    share its rows.
+    """
+    patterns = [(split, pattern) for split in SPLITS for pattern in getattr(params, split)]
+    if not params.train:  # the column columns.split gives the split of each row
+        patterns.append(("train", "*" if top.is_dir() else top.name))
+    split_of: dict[Path, str] = {}
+    for split, pattern in patterns:
+        for path in match_files(pattern, top, f"ingest.{split}"):
+            if split_of.setdefault(path, split) != split:
                 raise UserError(
-                    f"ingest.{split}: expected each file in one split, found {path.name} in {owner[path]} and {split}; "
-                    "narrow the patterns"
+                    f"ingest.{split}: expected each file in one split, found {path.name} in {split_of[path]} and "
+                    f"{split}; narrow the patterns"
                 )
-    return list(owner.items())
+    return list(split_of.items())
 
 
-def matching(pattern: str, place: Path, key: str) -> list[Path]:
-    """Files that match a pattern below a folder; where ``place`` is a file, only that one can match.
+def match_files(pattern: str, top: Path, key: str) -> list[Path]:
+    """The files below ``top`` that match ``pattern``, sorted; if ``top`` is a file, no other file can match.
 
-    DVC watches ``ingest.path`` alone, so a file outside it would change without anyone noticing.
+    Raises UserError, which names the YAML path ``key``, if no file matches or if the pattern leads out of
+    ``ingest.path``. DVC watches that path only: a change of a file outside it would go unnoticed.
     """
     if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
         raise UserError(f'{key}: expected a pattern below ingest.path, found "{pattern}"; make it relative to that')
-    base = place if place.is_dir() else place.parent
-    found = sorted(path for path in base.glob(pattern) if path.is_file() and not path.name.startswith("."))
-    if not place.is_dir():
-        found = [path for path in found if path == place]
-    if not found:
-        there = sorted(path.name for path in base.iterdir())[:10] if place.is_dir() else [place.name]
+    base = top if top.is_dir() else top.parent
+    paths = sorted(path for path in base.glob(pattern) if path.is_file() and not path.name.startswith("."))
+    if not top.is_dir():
+        paths = [path for path in paths if path == top]
+    if not paths:
+        existing = sorted(path.name for path in base.iterdir())[:10] if top.is_dir() else [top.name]
         raise UserError(
-            f'{key}: expected a file that matches "{pattern}", found none; ingest.path holds {", ".join(there)}'
+            f'{key}: expected a file that matches "{pattern}", found none; ingest.path holds {", ".join(existing)}'
         )
-    return found
+    return paths
 
 
 def read_file(path: Path, name: str, split: str, params: Ingest) -> Source:
-    """One file, by its format."""
-    kind = kind_of(path, params)
+    """The records of one file, read by its format; ``name`` is its name in messages and in rejected.parquet.
+
+    Raises UserError if the format cannot be read from the ending of the file's name.
+    """
+    kind = file_format(path, params)
     if kind is None:
         raise UserError(
             f'{name}: expected one of the endings {", ".join(FORMATS)}, found "{path.suffix}"; set ingest.format'
@@ -79,29 +89,33 @@ def read_file(path: Path, name: str, split: str, params: Ingest) -> Source:
     if kind == "parquet":
         return read_parquet(path, name, split, params)
     text, encoding = decode(path.read_bytes(), params.encoding, name)
-    if kind == "label_studio" or (kind == "jsonl" and params.format == "auto" and label_studio.looks_like_it(text)):
+    is_export = kind == "jsonl" and params.format == "auto" and label_studio.is_label_studio_export(text)
+    if kind == "label_studio" or is_export:
         return Source(name, split, *label_studio.read(text, name, params.columns), encoding)
     readers: dict[str, Callable[..., tuple[list[str], list[Record]]]] = {
         "csv": delimited.read,
         "tsv": delimited.read,
         "jsonl": read_json_lines,
     }
-    columns, records = readers[kind](text, name, wanted(params.columns), delimiter_of(kind, params))
+    columns, records = readers[kind](text, name, columns_to_read(params.columns), delimiter_of(kind, params))
     return Source(name, split, columns, records, encoding)
 
 
-def kind_of(path: Path, params: Ingest) -> str | None:
-    """The format by which a file is read, None for an ending that nobody knows."""
+def file_format(path: Path, params: Ingest) -> str | None:
+    """The format in which a file is read: ``ingest.format``, or by the file's ending; None if that is unknown."""
     return params.format if params.format != "auto" else FORMATS.get(path.suffix.lower())
 
 
 def delimiter_of(kind: str | None, params: Ingest) -> str | None:
-    """What divides the cells of such a file; None where it is detected."""
+    """The delimiter of a file of this format; None if it has to be detected."""
     return params.delimiter or ("\t" if kind == "tsv" else None)
 
 
 def read_json_lines(text: str, name: str, names: list[str], _delimiter: str | None) -> tuple[list[str], list[Record]]:
-    """One JSON object a line; a key that a line lacks is an empty cell."""
+    """All keys of a JSON Lines file, and one record a line with the values of the keys in ``names``.
+
+    A key that a line lacks is an empty cell. A line that is no JSON object becomes a record with a fault.
+    """
     columns: dict[str, None] = {}
     records = []
     for number, line in enumerate(text.split("\n"), start=1):
@@ -121,23 +135,27 @@ def read_json_lines(text: str, name: str, names: list[str], _delimiter: str | No
 
 
 def read_parquet(path: Path, name: str, split: str, params: Ingest) -> Source:
-    """A Parquet file; text is decoded here, cell by cell, because pyarrow does not check that it is UTF-8."""
+    """The records of a Parquet file. Raises UserError if it is none."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path) as file:
             columns = file.schema_arrow.names
-            names = [key for key in wanted(params.columns) if key in columns]
+            names = [key for key in columns_to_read(params.columns) if key in columns]
             table = file.read(columns=names)
     except (pa.ArrowInvalid, OSError):
         raise UserError(f"{name}: expected a whole Parquet file, found something else; set ingest.format") from None
-    values = {}
-    for key in names:
-        column = table[key]
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-        values[key] = (column.cast(pa.large_binary()) if is_text else column).to_pylist()
+    values = {key: column_values(table[key]) for key in names}
     records = [Record(row + 1, {key: values[key][row] for key in names}) for row in range(table.num_rows)]
     return Source(name, split, columns, records)
+
+
+def column_values(column: Any) -> list[Any]:
+    """The values of an Arrow column; text comes as bytes, because pyarrow does not check that it is valid UTF-8."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    return (column.cast(pa.large_binary()) if is_text else column).to_pylist()

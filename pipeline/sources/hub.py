@@ -1,45 +1,49 @@
-"""A Hugging Face dataset, by name on the hub or as a local folder, to records."""
+"""A Hugging Face dataset to records: by its name on the hub, or as a local folder."""
 
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Ingest
-from pipeline.sources.source import SPLITS, Record, Source, wanted
+from pipeline.sources.source import SPLITS, Record, Source, columns_to_read
 
 
 def read(params: Ingest, root: Path) -> list[Source]:
-    """The dataset's splits that params name; class numbers become class names, and -1 (hidden) an empty label.
+    """Every split of the dataset that params name; class numbers become class names.
 
-    Raises UserError for a dataset of the hub without a revision: DVC would not notice a new one there.
+    A class number of -1, which hides the label in some test sets, becomes an empty cell. Raises UserError if a dataset
+    of the hub has no ``ingest.revision``: DVC would not notice a new version there.
     """
     url = params.url or ""
-    local = (root / url).exists()
-    if not (local or params.revision):
+    is_local = (root / url).exists()
+    if not (is_local or params.revision):
         raise UserError(
             f"ingest.revision: expected the commit hash of {url} on the hub, found none; pin one, "
             "or name a folder of this machine in ingest.url"
         )
-    name, _, config = (str(root / url), "", "") if local else url.partition(":")
+    name, _, config = (str(root / url), "", "") if is_local else url.partition(":")
     sources = []
     for split in SPLITS:
         for entry in getattr(params, split):
-            dataset = load(name, config or None, entry, params, f"ingest.{split}")
+            dataset = load_split(name, config or None, entry, params, f"ingest.{split}")
             columns = dataset.column_names
-            names = [column for column in wanted(params.columns) if column in columns]
-            values = {column: named(dataset[column], dataset.features[column]) for column in names}
+            names = [column for column in columns_to_read(params.columns) if column in columns]
+            values = {column: plain_values(dataset[column], dataset.features[column]) for column in names}
             records = [Record(i + 1, {key: values[key][i] for key in names}) for i in range(len(dataset))]
-            sources.append(Source(f"{name_of(url)}/{entry}", split, columns, records))
+            sources.append(Source(f"{dataset_name(url)}/{entry}", split, columns, records))
     return sources
 
 
-def name_of(url: str) -> str:
-    """The dataset's name without owner and config, or the folder's."""
+def dataset_name(url: str) -> str:
+    """Name of the dataset without owner and config, or the name of the local folder."""
     return Path(url.partition(":")[0]).name
 
 
-def load(name: str, config: str | None, entry: str, params: Ingest, key: str) -> Any:
-    """One split, downloaded at the pinned revision or taken from the local cache."""
+def load_split(name: str, config: str | None, entry: str, params: Ingest, key: str) -> Any:
+    """The ``datasets.Dataset`` of the split ``entry``, downloaded at the pinned revision or read from the local cache.
+
+    Raises UserError, which names the YAML path ``key``, if the dataset or the split cannot be loaded.
+    """
     from datasets import disable_progress_bars, load_dataset
     from datasets.exceptions import DatasetsError
 
@@ -54,8 +58,8 @@ def load(name: str, config: str | None, entry: str, params: Ingest, key: str) ->
         ) from None
 
 
-def named(values: Any, feature: Any) -> list[Any]:
-    """Plain values of one column."""
+def plain_values(values: Any, feature: Any) -> list[Any]:
+    """The values of one column as a list, class numbers as class names; None for a negative number."""
     from datasets import ClassLabel
 
     if not isinstance(feature, ClassLabel):

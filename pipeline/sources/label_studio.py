@@ -1,7 +1,7 @@
-"""Label Studio's JSON export to records: what annotators chose, where they agree.
+"""Label Studio's JSON export to records: the label that most annotators chose for each task.
 
-The export is a list of tasks, https://labelstud.io/guide/task_format: ``data`` is what was shown, ``annotations`` what
-people answered.
+The export is a list of tasks, https://labelstud.io/guide/task_format: ``data`` holds what was shown to the annotators,
+``annotations`` holds what they answered.
 """
 
 import json
@@ -11,24 +11,24 @@ from typing import Any
 from pipeline.core import annotation_fields
 from pipeline.core.errors import UserError
 from pipeline.core.params import Columns
-from pipeline.sources.source import Record, wanted
+from pipeline.sources.source import Record, columns_to_read
 
 
-def looks_like_it(text: str) -> bool:
-    """Whether a file is a list of tasks; JSON Lines never starts with a list of objects."""
-    content = parsed(text) if text.lstrip().startswith("[") else None
+def is_label_studio_export(text: str) -> bool:
+    """Whether ``text`` is a JSON list of tasks; JSON Lines never starts with a list of objects."""
+    content = parse_json(text) if text.lstrip().startswith("[") else None
     return isinstance(content, list) and bool(content) and is_task(content[0])
 
 
 def is_task(task: Any) -> bool:
-    """An object with the data that was shown, and room for what was answered."""
+    """Whether ``task`` is an object with ``data``, and with ``annotations`` or ``predictions``."""
     return (
         isinstance(task, dict) and isinstance(task.get("data"), dict) and bool({"annotations", "predictions"} & {*task})
     )
 
 
-def parsed(text: str) -> Any:
-    """The JSON value of a file; None where it holds none."""
+def parse_json(text: str) -> Any:
+    """The value of a JSON text; None if it is not valid JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -36,52 +36,65 @@ def parsed(text: str) -> Any:
 
 
 def read(text: str, name: str, columns: Columns) -> tuple[list[str], list[Record]]:
-    """The columns found, and one record a task, numbered from 1, with cells under the names that params give.
+    """The column names found, and one record a task, numbered from 1, with cells by the column names of params.
 
-    A task that nobody has answered yet is an unlabelled row. One whose annotators skipped it, chose several labels or
-    have no majority carries a fault. Raises UserError for a file that is no such export.
+    A task without annotations is an unlabelled row. A task has a fault if its annotators skipped it, chose several
+    labels or reached no majority. Raises UserError if the file is no such export.
     """
-    content = parsed(text)
+    content = parse_json(text)
     if not isinstance(content, list):
         raise UserError(
             f'{name}: expected Label Studio\'s export in the format "JSON", a list of tasks, found something else; '
             "export it anew, or correct ingest.format"
         )
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     records = []
     for number, task in enumerate(content, start=1):
         if not is_task(task):
             raw = json.dumps(task, ensure_ascii=False)
             records.append(Record(number, {}, "not a Label Studio task with data and annotations", raw))
             continue
-        cells = cells_of(task["data"], columns)
-        label, fault = answer(task.get("annotations") or [])
+        cells = task_cells(task["data"], columns)
+        label, fault = majority_label(task.get("annotations") or [])
         if columns.label:
             cells[columns.label] = label
-        found.update(dict.fromkeys(cells))
-        kept = {column: cells[column] for column in wanted(columns) if column in cells}
-        records.append(Record(number, {}, fault, shown(cells, columns)) if fault else Record(number, kept))
-    return list(found), records
+        names.update(dict.fromkeys(cells))
+        if fault:
+            records.append(Record(number, {}, fault, joined_text(cells, columns)))
+        else:
+            needed = {column: cells[column] for column in columns_to_read(columns) if column in cells}
+            records.append(Record(number, needed))
+    return list(names), records
 
 
-def cells_of(data: dict[str, Any], columns: Columns) -> dict[str, Any]:
-    """What was shown, by column; the text of a task of ours stands in the first of the text columns."""
-    if annotation_fields.TEXT not in data or (annotation_fields.ID not in data and set(columns.text) & set(data)):
-        return dict(data)
-    return data | dict.fromkeys(columns.text, "") | {columns.text[0]: data[annotation_fields.TEXT]}
+def task_cells(data: dict[str, Any], columns: Columns) -> dict[str, Any]:
+    """The ``data`` of a task by column name.
+
+    A task that `gleaner suggest` wrote has one text, under its key ``text``: it fills the first text column of params.
+    So does the text of a task that has no text column of params.
+    """
+    is_ours = annotation_fields.ID in data or not set(columns.text) & set(data)
+    if annotation_fields.TEXT in data and is_ours:
+        return data | dict.fromkeys(columns.text, "") | {columns.text[0]: data[annotation_fields.TEXT]}
+    return dict(data)
 
 
-def shown(cells: dict[str, Any], columns: Columns) -> str:
-    """The text of a task whose answer cannot be used, kept with the rejected rows."""
+def joined_text(cells: dict[str, Any], columns: Columns) -> str:
+    """The text columns of a task, one a line: what is kept of a task with a fault."""
     return "\n".join(str(cells.get(name) or "") for name in columns.text).strip()
 
 
-def answer(annotations: list[Any]) -> tuple[str, str | None]:
-    """The label that more than half of the annotators chose, or the fault for which there is none.
+def majority_label(annotations: list[Any]) -> tuple[str, str | None]:
+    """The label that more than half of the annotators chose, and None; or an empty label and the fault.
 
-    An annotator who answered twice counts with the later answer; one who skipped the task does not count.
+    An annotator who answered twice counts with the later answer; one who skipped the task does not count. Without
+    annotations, the label is empty and there is no fault.
     """
-    votes = [choices(one) for one in latest(annotations) if not one.get("was_cancelled")]
+    votes = [
+        chosen_labels(annotation)
+        for annotation in latest_annotations(annotations)
+        if not annotation.get("was_cancelled")
+    ]
     if not votes:
         return "", annotation_fields.SKIPPED if annotations else None
     if len(votes) == 1 and len(votes[0]) != 1:
@@ -91,19 +104,28 @@ def answer(annotations: list[Any]) -> tuple[str, str | None]:
     return (label, None) if 2 * count > len(votes) else ("", annotation_fields.DISAGREE)
 
 
-def latest(annotations: list[Any]) -> list[dict[str, Any]]:
-    """One annotation for each annotator, the one that was changed last; all of those that do not say whose they are."""
-    by_whom: dict[tuple[str, int], dict[str, Any]] = {}
-    known = [one for one in annotations if isinstance(one, dict)]
-    for place, one in enumerate(sorted(known, key=lambda one: str(one.get("updated_at") or ""))):
-        who = one.get("completed_by")
-        by_whom[("", place) if who is None else (json.dumps(who, sort_keys=True), 0)] = one
-    return list(by_whom.values())
+def latest_annotations(annotations: list[Any]) -> list[dict[str, Any]]:
+    """The last changed annotation of each annotator, and every annotation that names no annotator."""
+    latest: dict[tuple[str, int], dict[str, Any]] = {}
+    valid = [annotation for annotation in annotations if isinstance(annotation, dict)]
+    by_time = sorted(valid, key=lambda annotation: str(annotation.get("updated_at") or ""))
+    for number, annotation in enumerate(by_time):
+        annotator = annotation.get("completed_by")
+        key = ("", number) if annotator is None else (json.dumps(annotator, sort_keys=True), 0)
+        latest[key] = annotation
+    return list(latest.values())
 
 
-def choices(annotation: dict[str, Any]) -> list[str]:
-    """What one annotation chose, each choice once; of several controls, the one that our labelling config names."""
-    results = [one for one in annotation.get("result") or [] if isinstance(one, dict) and one.get("type") == "choices"]
-    ours = [one for one in results if one.get("from_name") == annotation_fields.CHOICES] or results
-    chosen = [str(choice) for one in ours for choice in (one.get("value") or {}).get("choices") or []]
-    return list(dict.fromkeys(chosen))
+def chosen_labels(annotation: dict[str, Any]) -> list[str]:
+    """The choices of one annotation, each once.
+
+    Of several controls in the labelling config, only the one that `gleaner suggest` writes counts, if it is there.
+    """
+    results = [
+        result
+        for result in annotation.get("result") or []
+        if isinstance(result, dict) and result.get("type") == "choices"
+    ]
+    ours = [result for result in results if result.get("from_name") == annotation_fields.CHOICES] or results
+    labels = [str(choice) for result in ours for choice in (result.get("value") or {}).get("choices") or []]
+    return list(dict.fromkeys(labels))

@@ -12,24 +12,24 @@ SPLITS = ("train", "validation", "test", "unlabelled")
 class Record(NamedTuple):
     """One row of a source."""
 
-    row: int  # the line it starts on, from 1; in a table without lines, its number from 1
-    cells: dict[str, Any]  # column: value; empty where the record could not be read
-    fault: str | None = None  # why it cannot be used
-    raw: str = ""  # what was read, where there is a fault: kept with the rejected rows
+    row: int  # number of its first line, from 1; in a source without lines, number of the row, from 1
+    cells: dict[str, Any]  # value by column name; empty if the record could not be read
+    fault: str | None = None  # why the record cannot be used; None if it can
+    raw: str = ""  # the raw content of a record with a fault, kept with the rejected rows
 
 
 @dataclass(frozen=True)
 class Source:
     """One file, query or dataset split."""
 
-    name: str  # as the user knows it
+    name: str  # as the user knows it: a path below ingest.path, or a key such as ingest.train[0]
     split: str  # one of SPLITS
-    columns: list[str]  # all columns found, for the message about a missing one
+    columns: list[str]  # every column of the source; the error about a missing column lists them
     records: list[Record]
     encoding: str = "utf-8"
 
 
-def wanted(columns: Columns) -> list[str]:
-    """The columns to read where a source has them, each once: those that params name, and the id of an answer."""
+def columns_to_read(columns: Columns) -> list[str]:
+    """Names of the columns that ingest reads, each once: those that params name, and the id of an answer."""
     names = [*columns.text, columns.label, columns.split, *columns.groups.values(), annotation_fields.ID]
     return list(dict.fromkeys(name for name in names if name))

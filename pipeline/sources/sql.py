@@ -1,20 +1,22 @@
-"""A database by SQLAlchemy URL: one query per entry of ``ingest.train`` and its sisters."""
+"""A database to records, by SQLAlchemy URL: one query an entry of ``ingest.train``, ``test`` and so on."""
 
-import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.environment_variables import expand_variables
 from pipeline.core.errors import UserError
 from pipeline.core.params import Ingest
-from pipeline.sources.source import SPLITS, Record, Source, wanted
+from pipeline.sources.source import SPLITS, Record, Source, columns_to_read
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
 
 def read(params: Ingest, root: Path) -> list[Source]:
-    """The rows of every query, in the order that the query gives: end it with ORDER BY, or ids of splits may drift."""
+    """The rows of every query that params name, in the order that the query gives.
+
+    A query should end with ORDER BY: drawn splits depend on the order of rows. Raises UserError if a query fails.
+    """
     import sqlalchemy as sa
 
     engine = connect(params.url or "", root)
@@ -28,36 +30,30 @@ def read(params: Ingest, root: Path) -> list[Source]:
                     columns = list(result.keys())
                     rows = result.mappings().all()
             except sa.exc.SQLAlchemyError as error:
-                raise UserError(f"{name}: expected a query that runs, found {cause(error)}; correct it") from None
-            names = [column for column in wanted(params.columns) if column in columns]
+                raise UserError(
+                    f"{name}: expected a query that runs, found {database_message(error)}; correct it"
+                ) from None
+            names = [column for column in columns_to_read(params.columns) if column in columns]
             records = [Record(i, {column: row[column] for column in names}) for i, row in enumerate(rows, start=1)]
             sources.append(Source(name, split, columns, records))
     engine.dispose()
     return sources
 
 
-def expand(url: str) -> str:
-    """The URL with each ${VARIABLE} taken from the environment, so that no password stands in params.yaml."""
-
-    def value(match: re.Match[str]) -> str:
-        if match[1] not in os.environ:
-            raise UserError(f"ingest.url: expected the environment variable {match[1]}, found none; set it")
-        return os.environ[match[1]]
-
-    return re.sub(r"\$\{(\w+)\}", value, url)
-
-
-def name_of(url: str) -> str:
-    """What the rows' ids are derived from: the database's name, without host, user and password."""
+def database_name(url: str) -> str:
+    """Name of the database, without host, user and password. Raises UserError if ``url`` is no SQLAlchemy URL."""
     import sqlalchemy as sa
 
-    return Path(parse(url, sa).database or url).name
+    return Path(parse_url(url, sa).database or url).name
 
 
-def parse(url: str, sa: Any) -> "sa.URL":
-    """The expanded URL; UserError never quotes it, as it may hold a password."""
+def parse_url(url: str, sa: Any) -> "sa.URL":
+    """The SQLAlchemy URL, with ``${VARIABLE}`` expanded; ``sa`` is the module sqlalchemy.
+
+    Raises UserError if it is not one; the message does not quote it, because it may hold a password.
+    """
     try:
-        return sa.make_url(expand(url))
+        return sa.make_url(expand_variables("ingest.url", url))
     except sa.exc.ArgumentError:
         raise UserError(
             "ingest.url: expected a SQLAlchemy URL such as sqlite:///data/raw/tickets.db, found something else"
@@ -65,10 +61,13 @@ def parse(url: str, sa: Any) -> "sa.URL":
 
 
 def connect(url: str, root: Path) -> "sa.Engine":
-    """An engine; SQLite files are looked up below the project's root and text that is not UTF-8 is let through."""
+    """A SQLAlchemy engine; paths of SQLite files are relative to ``root``.
+
+    Raises UserError if the SQLite file does not exist or the database driver is not installed.
+    """
     import sqlalchemy as sa
 
-    address = parse(url, sa)
+    address = parse_url(url, sa)
     if address.get_backend_name() == "sqlite" and address.database:
         file = root / address.database
         if not file.exists():
@@ -79,16 +78,19 @@ def connect(url: str, root: Path) -> "sa.Engine":
     except (sa.exc.NoSuchModuleError, ImportError) as error:
         raise UserError(f"ingest.url: expected an installed database driver, found {error}; install it") from None
     if address.get_backend_name() == "sqlite":
-        sa.event.listen(engine, "connect", let_bytes_through)
+        sa.event.listen(engine, "connect", keep_invalid_bytes)
     return engine
 
 
-def let_bytes_through(connection: Any, _record: Any) -> None:
-    """Without this, one text that is not UTF-8 ends the whole query; with it, only its row is set aside."""
+def keep_invalid_bytes(connection: Any, _record: Any) -> None:
+    """Make a SQLite connection return text with invalid UTF-8 as lone surrogates, which only rejects its row.
+
+    By default, one such text fails the whole query.
+    """
     connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
 
 
-def cause(error: Exception) -> str:
-    """The database's own message, first line only: SQLAlchemy's adds the statement and its parameters."""
+def database_message(error: Exception) -> str:
+    """The first line of the database's message, without the statement and the parameters that SQLAlchemy adds."""
     lines = str(getattr(error, "orig", None) or error).splitlines()
     return lines[0] if lines else type(error).__name__

@@ -1,6 +1,6 @@
-"""Rows of a text file as people keep them: CSV, JSON Lines or plain lines, read a row at a time.
+"""Rows of a text file for `predict` and `explain`: CSV, JSON Lines or plain lines, read one row at a time.
 
-Nothing is dropped: a row whose text cannot be used is still a Row, with its fault.
+No row is dropped: a row whose text cannot be used is a Row with a fault.
 """
 
 import csv
@@ -15,54 +15,55 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from pipeline.core.errors import UserError
+from pipeline.sources.delimited import DELIMITERS
 
-LONGEST_CELL = 2**26  # characters; a cell longer than this is a quote that was never closed
+LONGEST_CELL = 2**26  # characters; a longer cell is a quote that was never closed
 FORMATS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".txt": "lines"}
-DELIMITERS = (",", ";", "\t", "|")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row: what it held, the text in it, or the fault for which it has none."""
+    """One row: its content, and its text or the fault that makes it unusable."""
 
-    line: int
-    content: Any  # the cells of a CSV row, the object of a JSON line
+    line: int  # from 1; in a CSV row of several lines, the last
+    content: Any  # list of cells of a CSV row or a plain line, dict of a JSON line
     text: str = ""
     fault: str | None = None
 
 
 @dataclass(frozen=True)
 class TextRows:
-    """The rows of an input and the shape in which it came; a header of None means JSON Lines."""
+    """The rows of an input, and its format."""
 
     rows: Iterator[Row]
-    header: list[str] | None
+    header: list[str] | None  # None for JSON Lines
     delimiter: str = ","
 
 
-def readable(text: str) -> str:
-    """The text with a replacement character for each byte that was not UTF-8 and each half of a surrogate pair."""
+def replace_invalid(text: str) -> str:
+    """``text`` with U+FFFD for each byte that was not UTF-8 and for each half of a surrogate pair."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 @contextmanager
-def opened(source: str) -> Iterator[TextIO]:
-    """Text of a file or of standard input; bytes that are not UTF-8 come as lone surrogates, to be found by row.
+def open_text(source: str) -> Iterator[TextIO]:
+    """A text stream of the file ``source``, or of standard input for ``-``.
 
-    Raises UserError for a file that cannot be opened or whose ending is unknown.
+    Bytes that are not UTF-8 become lone surrogates, so that each row can be checked later. Raises UserError if the file
+    cannot be opened or the ending of its name is unknown.
     """
     binary = sys.stdin.buffer if source == "-" else open_file(source)
     stream = TextIOWrapper(binary, encoding="utf-8-sig", errors="surrogateescape", newline="")
     try:
         yield stream
     finally:
-        stream.detach()  # standard input is not ours to close
+        stream.detach()  # closing the stream would close standard input
         if source != "-":
             binary.close()
 
 
 def open_file(source: str) -> BinaryIO:
-    """The file's bytes, if its ending is one that we read."""
+    """A binary stream of a file. Raises UserError if the ending of its name is unknown or it cannot be opened."""
     ending = Path(source).suffix.lower()
     if ending not in FORMATS:
         raise UserError(
@@ -75,32 +76,35 @@ def open_file(source: str) -> BinaryIO:
         raise UserError(f"{source}: expected a readable file, found: {error.strerror}; check the path") from None
 
 
-def read(stream: TextIO, name: str, text_column: str) -> TextRows:
-    """Tell the format from the ending, or from the first line of standard input, and start reading."""
+def read_rows(stream: TextIO, name: str, text_column: str) -> TextRows:
+    """The rows of an input, read as they are iterated; the format follows from the name, or from the first line.
+
+    Raises UserError if the input is empty or in UTF-16, or has no ``text_column``.
+    """
     first = stream.readline()
     if not first:
         raise UserError(f"{name}: expected at least one row, found an empty file")
     if first.startswith(("\udcff\udcfe", "\udcfe\udcff")):
         raise UserError(f"{name}: expected UTF-8, found UTF-16; save it as UTF-8")
     lines = chain([first], stream)
-    form = FORMATS.get(Path(name).suffix.lower()) or sniff(first, text_column)
-    if form == "csv":
+    row_format = FORMATS.get(Path(name).suffix.lower()) or detect_format(first, text_column)
+    if row_format == "csv":
         return read_csv(lines, first, name, text_column)
-    if form == "jsonl":
-        check_object(first, name, text_column)
+    if row_format == "jsonl":
+        check_first_object(first, name, text_column)
         return TextRows(read_jsonl(lines, name, text_column), None)
     return TextRows(read_lines(lines), [text_column])
 
 
-def sniff(first: str, text_column: str) -> str:
-    """Format of a first line: a JSON object, a CSV header that has the text column, or else a plain line."""
-    if isinstance(parse(first), dict):
+def detect_format(first: str, text_column: str) -> str:
+    """The format by the first line: jsonl for a JSON object, csv for a header with the column, else lines."""
+    if isinstance(parse_json(first), dict):
         return "jsonl"
-    return "csv" if header_of(first, text_column) else "lines"
+    return "csv" if find_header(first, text_column) else "lines"
 
 
-def header_of(first: str, text_column: str) -> tuple[str, list[str]] | None:
-    """Delimiter and column names of a CSV header that has the text column; None where no delimiter shows it."""
+def find_header(first: str, text_column: str) -> tuple[str, list[str]] | None:
+    """Delimiter and column names of a CSV header that has ``text_column``; None if no delimiter yields one."""
     for delimiter in DELIMITERS:
         names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
         if text_column in names:
@@ -109,14 +113,17 @@ def header_of(first: str, text_column: str) -> tuple[str, list[str]] | None:
 
 
 def read_csv(lines: Iterable[str], first: str, name: str, text_column: str) -> TextRows:
-    """Rows of a CSV file with a header; the delimiter is the one that makes the text column appear in it."""
-    found = header_of(first, text_column)
-    if found is None:
+    """The rows of a CSV file with a header, whose delimiter is detected.
+
+    Raises UserError if the header does not have ``text_column`` exactly once.
+    """
+    delimiter_and_header = find_header(first, text_column)
+    if delimiter_and_header is None:
         raise UserError(
-            f"{name}: expected a column {text_column}, found the header {readable(first.strip())[:100]}; "
+            f"{name}: expected a column {text_column}, found the header {replace_invalid(first.strip())[:100]}; "
             "name the column that holds the text"
         )
-    delimiter, header = found
+    delimiter, header = delimiter_and_header
     if header.count(text_column) > 1:
         raise UserError(f"{name}: expected one column {text_column}, found several; rename the others")
     csv.field_size_limit(LONGEST_CELL)
@@ -124,19 +131,22 @@ def read_csv(lines: Iterable[str], first: str, name: str, text_column: str) -> T
     return TextRows(csv_rows(reader, header, header.index(text_column), name), header, delimiter)
 
 
-def csv_rows(reader: Any, header: list[str], place: int, name: str) -> Iterator[Row]:
-    """One Row for each row under the header; a blank one counts too, so that rows in and rows out stay aligned."""
+def csv_rows(reader: Any, header: list[str], text_index: int, name: str) -> Iterator[Row]:
+    """One Row for each row under the header, blank ones included, so that rows in and rows out stay aligned.
+
+    Raises UserError, with the line, if the csv module cannot read a row.
+    """
     width = len(header)
     try:
         next(reader)
         for cells in reader:
             line = reader.line_num
-            if len(cells) > width:  # which cell is the text is anyone's guess; nothing of the row is lost
+            if len(cells) > width:  # nobody can know which cell is the text; the surplus stays in the last cell
                 rest = " ".join(cells[width - 1 :])
                 yield Row(line, [*cells[: width - 1], rest], fault="with more cells than the header")
             else:
                 cells += [""] * (width - len(cells))
-                yield Row(line, cells, cells[place], fault_of(cells[place]))
+                yield Row(line, cells, cells[text_index], fault_of(cells[text_index]))
     except csv.Error as error:
         raise UserError(
             f"{name}:{reader.line_num}: expected a CSV row, found: {error}; look for an open quote"
@@ -148,7 +158,7 @@ def read_jsonl(lines: Iterable[str], name: str, text_column: str) -> Iterator[Ro
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        content = parse(line)
+        content = parse_json(line)
         if not isinstance(content, dict):
             yield Row(number, {}, fault="not a JSON object")
             continue
@@ -167,23 +177,23 @@ def read_lines(lines: Iterable[str]) -> Iterator[Row]:
 
 
 def fault_of(text: str) -> str | None:
-    """Why a text cannot be labelled; None if it can."""
+    """Why a text cannot be classified; None if it can."""
     if not text.strip():
         return "empty"
-    return "not UTF-8" if text != readable(text) else None
+    return "not UTF-8" if text != replace_invalid(text) else None
 
 
-def parse(line: str) -> Any:
-    """The JSON value of a line; None where it holds none."""
+def parse_json(line: str) -> Any:
+    """The value of a JSON line; None if it is not valid JSON."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError):
         return None
 
 
-def check_object(first: str, name: str, text_column: str) -> None:
-    """The first line tells whether the file is JSON Lines at all, and whether it has the text column."""
-    content = parse(first)
+def check_first_object(first: str, name: str, text_column: str) -> None:
+    """Raises UserError if the first line is no JSON object or has no key ``text_column``."""
+    content = parse_json(first)
     if not isinstance(content, dict):
         raise UserError(f"{name}:1: expected JSON Lines, one object a line, found something else; convert it")
     if text_column not in content:

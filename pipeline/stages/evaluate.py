@@ -1,4 +1,4 @@
-"""Test accuracy of the served bundle, how sure it is, and what the pipeline earned over two plain baselines.
+"""Evaluation: the accuracy and calibration of the bundle on the test split, and its gain over two plain baselines.
 
     python -m pipeline.stages.evaluate
 
@@ -6,7 +6,6 @@ Reads data/ingest/train.parquet, data/ingest/test.parquet and data/export/bundle
 per_class.csv, confusion.png, reliability.png and metrics.json to data/evaluate.
 """
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,52 +15,48 @@ import pandas as pd
 from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import Encoder, Evaluate
-from pipeline.core.stage import Metrics, Paths, main, replace
+from pipeline.core.stage import Metrics, Paths, main, write_atomically
 from pipeline.metrics import statistics
 from pipeline.models import classifier
-from pipeline.models import encoder as encoders
-from pipeline.models.embeddings import embed
+from pipeline.models.baselines import predict_baselines
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Scripts written without spaces between words: kana, Han, Thai, Lao, Myanmar, Khmer.
-UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
-LETTERS = re.compile(r"[^\W\d_]")
-LISTED = 12  # confusions named beside the matrix
-ANNOTATED = 20  # classes up to which each cell of the matrix shows its count
+LISTED_CONFUSIONS = 12  # named beside the matrix: so many fit the figure's height with two classes
+MAX_ANNOTATED = 20  # classes; with more, the counts in the cells of the matrix would overlap
 
 
 def run(params: Evaluate, encoder: Encoder, paths: Paths) -> Metrics:
     """Predict the test split, compare with baselines trained on the same gold rows, write tables and plots."""
     model = classifier.load(paths.data("export") / "bundle")
     gold = gold_rows(table.read(paths.data("ingest") / "train.parquet"))
-    test = test_rows(paths.data("ingest") / "test.parquet", model.labels)
+    test = read_test_rows(paths.data("ingest") / "test.parquet", model.labels)
     scores = model.predict(test["text"].tolist(), encoder.batch_size)
-    truth = model.indices(test["label"])
+    truth = model.label_indices(test["label"])
     predicted = scores.argmax(axis=1)
-    reliability = statistics.calibration(scores.max(axis=1), predicted == truth)
-    counts = statistics.confusion(truth, predicted, len(model.labels))
+    reliability = statistics.reliability_table(scores.max(axis=1), predicted == truth)
+    counts = statistics.confusion_matrix(truth, predicted, len(model.labels))
 
-    metrics = measure(counts, params)
+    metrics = measure_accuracy(counts, params)
     metrics |= {
-        "calibration_error": statistics.calibration_error(reliability),
-        "calibration_bins": f"{statistics.BINS} of equal width, by the confidence of the predicted label",
+        "calibration_error": statistics.expected_calibration_error(reliability),
+        "calibration_bins": f"{statistics.CALIBRATION_BINS} of equal width, by the confidence of the predicted label",
         "log_loss": statistics.log_loss(scores, truth),
         "test_rows": len(test),
         "test_rows_without_gold_label": int((~test["label"].isin(gold["label"])).sum()),
         "classes": len(model.labels),
         "precision": model.precision,
     }
-    answers = baselines(gold, test, params.baseline_inverse_l2, encoder, paths)
-    metrics["baseline"] = {name: describe(answer, truth, model) for name, answer in answers.items()}
-    metrics |= gain(predicted == truth, answers["probe"], test["label"], params)
+    baselines = predict_baselines(gold, test, params.baseline_inverse_l2, encoder, paths)
+    metrics["baseline"] = {name: score_baseline(labels, truth, model) for name, labels in baselines.items()}
+    metrics |= gain_over_probe(predicted == truth, baselines["probe"], test["label"], params)
 
     out = paths.data("evaluate")
     write_predictions(test, scores, model.labels, out / "predictions.parquet")
-    table.write_csv(per_class(truth, predicted, model.labels), out / "per_class.csv")
-    save(draw_confusion(counts, model.labels), out / "confusion.png")
-    save(draw_reliability(reliability, metrics["calibration_error"]), out / "reliability.png")
+    table.write_csv(per_class_table(truth, predicted, model.labels), out / "per_class.csv")
+    save_figure(draw_confusion(counts, model.labels), out / "confusion.png")
+    save_figure(draw_reliability(reliability, metrics["calibration_error"]), out / "reliability.png")
     return metrics
 
 
@@ -70,8 +65,8 @@ def gold_rows(train: pd.DataFrame) -> pd.DataFrame:
     return train[train["origin"].eq("gold") & train["label"].notna()]
 
 
-def test_rows(path: Path, labels: tuple[str, ...]) -> pd.DataFrame:
-    """The test split; UserError when it is empty or has a label that the model does not know."""
+def read_test_rows(path: Path, labels: tuple[str, ...]) -> pd.DataFrame:
+    """The rows of the test split. Raises UserError when it is empty or has a label that the model does not know."""
     test = table.read(path)
     if test.empty:
         raise UserError(
@@ -86,89 +81,69 @@ def test_rows(path: Path, labels: tuple[str, ...]) -> pd.DataFrame:
     return test
 
 
-def measure(counts: np.ndarray, params: Evaluate) -> Metrics:
-    """Accuracy and macro-F1 of a confusion matrix, each with its bootstrap interval over rows."""
+def measure_accuracy(counts: np.ndarray, params: Evaluate) -> Metrics:
+    """Accuracy and macro-F1, 0 to 1, each with its bootstrap interval over rows (Efron 1979).
+
+    ``counts`` is the confusion matrix (classes, classes), int: rows by true, columns by predicted class.
+    """
     drawn = statistics.resample(counts, params.bootstrap, np.random.default_rng(params.seed))
     metrics: Metrics = {}
     for name, statistic in {"accuracy": statistics.accuracy, "macro_f1": statistics.macro_f1}.items():
-        low, high = statistics.percentiles(statistic(drawn), params.interval)
+        low, high = statistics.percentile_interval(statistic(drawn), params.interval)
         metrics |= {name: float(statistic(counts)), f"{name}_low": low, f"{name}_high": high}
     return metrics
 
 
-def baselines(
-    gold: pd.DataFrame, test: pd.DataFrame, c: float, encoder: Encoder, paths: Paths
-) -> dict[str, np.ndarray | str]:
-    """What two classifiers trained on the gold rows alone say of each test row, or the reason why there are none."""
-    if gold["label"].nunique() < 2:
-        reason = f"{len(gold)} gold rows of {gold['label'].nunique()} classes: nothing to train on"
-        return {"tfidf": reason, "probe": reason}
-    folder = encoders.locate(encoder)
-    vectors = embed([*gold["text"], *test["text"]], folder, encoder, paths)
-    features = tfidf(gold["text"].tolist(), test["text"].tolist())
-    return {
-        "tfidf": fit_predict(features[0], gold["label"], features[1], c),
-        "probe": fit_predict(vectors[: len(gold)], gold["label"], vectors[len(gold) :], c),
-    }
+def score_baseline(predicted: np.ndarray | str, truth: np.ndarray, model: classifier.Classifier) -> Metrics:
+    """Accuracy and macro-F1 of a baseline, 0 to 1, or null and the reason.
 
-
-def tfidf(train: list[str], test: list[str]) -> tuple[Any, Any]:
-    """Sparse TF-IDF features, the vocabulary taken from ``train`` alone.
-
-    One or two words a feature; one to three characters where more than half of the letters of ``train`` belong to
-    scripts that put no space between words.
+    ``predicted`` holds the labels that it predicts, (rows,), str, or is the reason why there are none; ``truth`` is
+    (rows,), int64, the index of each row's label.
     """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    text = "\n".join(train)
-    unspaced = len(UNSPACED.findall(text)) > len(LETTERS.findall(text)) / 2
-    analysis = {"analyzer": "char", "ngram_range": (1, 3)} if unspaced else {"ngram_range": (1, 2)}
-    vectorizer = TfidfVectorizer(sublinear_tf=True, **analysis)
-    return vectorizer.fit_transform(train), vectorizer.transform(test)
-
-
-def fit_predict(train: Any, labels: pd.Series, test: Any, c: float) -> np.ndarray:
-    """Labels that a logistic regression, fitted on ``train``, gives to ``test``."""
-    from sklearn.linear_model import LogisticRegression
-
-    return LogisticRegression(C=c, max_iter=1000).fit(train, labels.to_numpy(object)).predict(test)
-
-
-def describe(answer: np.ndarray | str, truth: np.ndarray, model: classifier.Classifier) -> Metrics:
-    """Accuracy and macro-F1 of a baseline's answers, or null and the reason."""
-    if isinstance(answer, str):
-        return {"accuracy": None, "macro_f1": None, "reason": answer}
-    counts = statistics.confusion(truth, model.indices(answer), len(model.labels))
+    if isinstance(predicted, str):
+        return {"accuracy": None, "macro_f1": None, "reason": predicted}
+    counts = statistics.confusion_matrix(truth, model.label_indices(predicted), len(model.labels))
     return {"accuracy": float(statistics.accuracy(counts)), "macro_f1": float(statistics.macro_f1(counts))}
 
 
-def gain(correct: np.ndarray, probe: np.ndarray | str, label: pd.Series, params: Evaluate) -> Metrics:
-    """Accuracy above the probe's on the same rows, with a paired bootstrap interval; null without a probe."""
+def gain_over_probe(correct: np.ndarray, probe: np.ndarray | str, label: pd.Series, params: Evaluate) -> Metrics:
+    """Accuracy above the probe's on the same rows, -1 to 1, with a paired bootstrap interval; null without a probe.
+
+    ``correct`` (rows,), bool, says where the model is right; ``probe`` holds the probe's labels, (rows,), str, or is
+    the reason why there are none.
+    """
     if isinstance(probe, str):
         return {"gain_over_probe": None, "gain_over_probe_low": None, "gain_over_probe_high": None}
-    pairs = statistics.confusion(correct.astype(int), (probe == label.to_numpy(object)).astype(int), 2)
+    pairs = statistics.confusion_matrix(correct.astype(int), (probe == label.to_numpy(object)).astype(int), 2)
     drawn = statistics.resample(pairs, params.bootstrap, np.random.default_rng(params.seed))
-    low, high = statistics.percentiles((drawn[:, 1, 0] - drawn[:, 0, 1]) / len(correct), params.interval)
+    low, high = statistics.percentile_interval((drawn[:, 1, 0] - drawn[:, 0, 1]) / len(correct), params.interval)
     measured = float((pairs[1, 0] - pairs[0, 1]) / len(correct))
     return {"gain_over_probe": measured, "gain_over_probe_low": low, "gain_over_probe_high": high}
 
 
 def write_predictions(test: pd.DataFrame, scores: np.ndarray, labels: tuple[str, ...], path: Path) -> None:
-    """One row a test row: id, label, predicted, confidence, and score.<label> (probabilities, float32)."""
+    """Write a row for each test row: id, label, predicted, confidence, and score.<label>.
+
+    ``scores`` (rows, labels), float32, 0 to 1, holds the probabilities.
+    """
     best = scores.argmax(axis=1)
     predictions = test[["id", "label"]].assign(predicted=np.array(labels, object)[best], confidence=scores.max(axis=1))
     columns = pd.DataFrame(scores, columns=[f"score.{label}" for label in labels], index=test.index)
-    replace(path, lambda part: pd.concat([predictions, columns], axis=1).to_parquet(part, index=False))
+    write_atomically(path, lambda part: pd.concat([predictions, columns], axis=1).to_parquet(part, index=False))
 
 
-def per_class(truth: np.ndarray, predicted: np.ndarray, labels: tuple[str, ...]) -> pd.DataFrame:
-    """A row a class: class, precision, recall, f1-score, support; the last two are means, plain and by support."""
+def per_class_table(truth: np.ndarray, predicted: np.ndarray, labels: tuple[str, ...]) -> pd.DataFrame:
+    """A row for each class: class, precision, recall, f1-score (0 to 1) and support (rows).
+
+    The last two rows are means over classes, plain and weighted by support. ``truth`` and ``predicted`` are (rows,),
+    int64, indices of ``labels``.
+    """
     from sklearn.metrics import precision_recall_fscore_support
 
-    asked: dict[str, Any] = {"labels": list(range(len(labels))), "zero_division": 0}
-    each = np.array(precision_recall_fscore_support(truth, predicted, **asked)).T
+    options: dict[str, Any] = {"labels": list(range(len(labels))), "zero_division": 0}
+    each = np.array(precision_recall_fscore_support(truth, predicted, **options)).T
     means = [
-        [*precision_recall_fscore_support(truth, predicted, average=average, **asked)[:3], each[:, 3].sum()]
+        [*precision_recall_fscore_support(truth, predicted, average=average, **options)[:3], each[:, 3].sum()]
         for average in ("macro", "weighted")
     ]
     rows = pd.DataFrame([*each, *means], columns=["precision", "recall", "f1-score", "support"])
@@ -177,7 +152,10 @@ def per_class(truth: np.ndarray, predicted: np.ndarray, labels: tuple[str, ...])
 
 
 def draw_confusion(counts: np.ndarray, labels: tuple[str, ...]) -> "Figure":
-    """Confusion matrix as shares of each true class, with the largest confusions named beside it."""
+    """The confusion matrix as shares of each true class, with the largest confusions named beside it.
+
+    ``counts`` is (classes, classes), int: rows by true, columns by predicted class.
+    """
     from matplotlib.figure import Figure
 
     names, size = [shorten(label) for label in labels], len(labels)
@@ -186,16 +164,16 @@ def draw_confusion(counts: np.ndarray, labels: tuple[str, ...]) -> "Figure":
     grid, text = figure.subplots(1, 2, width_ratios=[side, 4])
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     grid.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    font = 9 if size <= ANNOTATED else 6
+    font = 9 if size <= MAX_ANNOTATED else 6
     grid.set_xticks(range(size), names, rotation=90, fontsize=font)
     grid.set_yticks(range(size), names, fontsize=font)
     grid.set(xlabel="predicted", ylabel="true")
-    if size <= ANNOTATED:
+    if size <= MAX_ANNOTATED:
         for (row, column), count in np.ndenumerate(counts):
             shade = "white" if shares[row, column] > 0.5 else "black"
             grid.text(column, row, str(count), ha="center", va="center", color=shade, fontsize=8)
     wrong = counts * (1 - np.eye(size, dtype=int))
-    largest = [divmod(int(cell), size) for cell in np.argsort(-wrong, axis=None, kind="stable")[:LISTED]]
+    largest = [divmod(int(cell), size) for cell in np.argsort(-wrong, axis=None, kind="stable")[:LISTED_CONFUSIONS]]
     lines = [
         f"{wrong[a, b]} of {counts[a].sum()}  {names[a]}\n      taken for {names[b]}" for a, b in largest if wrong[a, b]
     ]
@@ -206,7 +184,7 @@ def draw_confusion(counts: np.ndarray, labels: tuple[str, ...]) -> "Figure":
 
 
 def draw_reliability(reliability: pd.DataFrame, error: float) -> "Figure":
-    """Accuracy against confidence, bin by bin, above a count of rows; on the diagonal confidence can be trusted."""
+    """Accuracy against confidence, bin by bin, above a count of rows; on the diagonal both are the same."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 6), layout="constrained")
@@ -222,13 +200,13 @@ def draw_reliability(reliability: pd.DataFrame, error: float) -> "Figure":
 
 
 def shorten(label: str) -> str:
-    """A label fit for an axis: cut where it is long, and never read as a formula."""
+    """A label for an axis: cut after 32 characters, and its dollar signs escaped, which would start a formula."""
     return (label if len(label) <= 32 else label[:31] + "…").replace("$", r"\$")
 
 
-def save(figure: "Figure", path: Path) -> None:
-    """Write a PNG whose bytes depend on the picture alone."""
-    replace(path, lambda part: figure.savefig(part, format="png", dpi=120, metadata={"Software": None}))
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a PNG without metadata, so that its bytes depend on the picture alone."""
+    write_atomically(path, lambda part: figure.savefig(part, format="png", dpi=120, metadata={"Software": None}))
 
 
 if __name__ == "__main__":

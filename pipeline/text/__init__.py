@@ -1,1 +1,1 @@
-"""What depends on language: scripts, WordNet, and identity terms."""
+"""Everything that depends on language: scripts, WordNet and its synonyms, and identity terms."""

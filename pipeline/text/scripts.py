@@ -1,5 +1,8 @@
-"""Scripts that are written without spaces between words."""
+"""Patterns of scripts: those written without spaces between words, and Han."""
 
-# One character of them, the sign that lengthens a katakana vowel included; a pattern for the package regex, and for the
-# one in tokenizers.
-SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}ーｰ\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+# One character of a script without spaces, and the signs that lengthen a katakana vowel. A pattern for the packages
+# regex and tokenizers: Python's re does not know \p.
+UNSPACED_SCRIPTS = r"[\p{Han}\p{Hiragana}\p{Katakana}ーｰ\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+
+# The Han characters in common use, as the ranges of a character class; for Python's re.
+HAN_RANGES = "\u3400-\u4dbf\u4e00-\u9fff"

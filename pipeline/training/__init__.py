@@ -1,1 +1,1 @@
-"""What every training shares: the trainer, its callbacks, supervised batches and masking."""
+"""What every training shares: its batches, checkpoints, callbacks and Trainer, supervised training, masked words."""

@@ -1,4 +1,4 @@
-"""Training of the classifier network on labelled rows, as both the student and a fine-tuned teacher need it."""
+"""Training of the classifier network on labelled rows, as the student and a fine-tuned teacher both need it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,33 +10,31 @@ import pandas as pd
 
 from pipeline.core.params import Encoder, Supervised
 from pipeline.training import trainer
+from pipeline.training.batches import Batch, TrainingData, evaluation_batches, model_inputs, schedule_batches
 
 if TYPE_CHECKING:
     from pipeline.models.network import Network
 
+BatchInputs = Callable[[Batch], dict[str, Any]]  # from a batch to inputs of the model, by name
+
 
 @dataclass(frozen=True)
 class Extras:
-    """What a training may have beyond the network, its own loss and the rows' labels.
+    """What a training adds to the network, its loss and the rows' labels."""
 
-    ``model`` holds the network and returns the whole loss; ``heads`` learn with ``head_lr``; ``inputs`` takes the
-    tokenised rows and returns what makes further inputs of ``model`` from a batch; ``targets`` (training rows, classes)
-    are probabilities to learn instead of labels.
-    """
-
-    model: Any
-    heads: list[Any]
-    inputs: Callable[[Any], Callable[[trainer.Batch], dict[str, Any]]] | None
+    model: Any  # the module that holds the network and returns the whole loss
+    heads: list[Any]  # the modules that learn with ``head_lr``
+    extra_inputs: Callable[[Any], BatchInputs] | None  # from the tokenised rows to further inputs of ``model``
     callbacks: list[Any]
-    targets: np.ndarray | None
+    soft_targets: np.ndarray | None  # (training rows, classes), probabilities that are learned instead of labels
 
 
-def create(
+def create_network(
     start: Path, labels: list[str], encoder: Encoder, params: Supervised, frozen: bool = False
 ) -> tuple["Network", Any]:
     """The network over the encoder in ``start``, its head drawn with the seed, and the tokenizer.
 
-    The encoder gets no dropout where it is ``frozen``: its vectors are then what they are without training.
+    A ``frozen`` encoder gets no dropout, so that its vectors are the same as without training.
     """
     from transformers import set_seed
 
@@ -65,74 +63,91 @@ def fit(
     evaluate_steps: int,
     patience: int,
     extras: Extras | None = None,
-    key: str | None = None,
+    section: str | None = None,
 ) -> list[dict[str, float]]:
-    """Train ``net`` in place on the rows' ``text``, ``target`` (class number) and ``weight``; return the curves.
+    """Train ``net`` in place on the rows' ``text``, ``target`` (class index) and ``weight``; return the curves.
 
-    With validation rows the best weights are kept and training stops early; without training rows nothing is trained.
-    ``key`` is as for `trainer.build`.
+    With validation rows, training stops early and the best weights are kept. Without training rows, nothing is trained.
+    ``section`` is as for `trainer.build`.
     """
     if train.empty and validation.empty:  # the tokenizer takes no empty list
         return []
-    rows = pd.concat([train, validation], ignore_index=True)
-    extras = extras or Extras(model=net, heads=[net.head], inputs=None, callbacks=[], targets=None)
-    encoded = tokenizer(rows["text"].tolist(), truncation=True, max_length=net.max_length)
-    tokens = encoded["input_ids"]
-    lengths = [len(ids) for ids in tokens]
-    held = trainer.held_out(list(range(len(train), len(rows))), lengths)
-    batches = trainer.schedule(list(range(len(train))), lengths, params) if len(train) else []
-    wanted = targets(rows, len(net.labels), extras.targets)
-    further = extras.inputs(encoded) if extras.inputs else None
-    data = trainer.Data(batches, held, collator(tokens, wanted, rows, tokenizer.pad_token_id, further))
+    extras = extras or Extras(model=net, heads=[net.head], extra_inputs=None, callbacks=[], soft_targets=None)
+    data = prepare_data(net, tokenizer, train, validation, params, extras)
     run = trainer.build(
         extras.model,
         data,
         params,
         folder,
-        optimizer=optimizer(net, extras.heads, params),
-        evaluate_steps=evaluate_steps if held else None,
-        patience=patience if held else None,
-        measure=accuracy,
+        optimizer=create_optimizer(net, extras.heads, params),
+        evaluate_steps=evaluate_steps if data.evaluation else None,
+        patience=patience if data.evaluation else None,
+        compute_metrics=accuracy,
         callbacks=extras.callbacks,
-        key=key,
+        section=section,
     )
-    if batches:
-        return trainer.train(run, patience if held else None)
-    return [{"step": 0} | run.evaluate()] if held else []
+    if data.train:
+        return trainer.train(run, patience if data.evaluation else None)
+    return [{"step": 0} | run.evaluate()] if data.evaluation else []
 
 
-def targets(rows: pd.DataFrame, classes: int, soft: np.ndarray | None) -> np.ndarray:
-    """The probability of each class for each row, (rows, classes): of its label 1, or for the first rows ``soft``'s."""
-    found = np.eye(classes, dtype=np.float32)[rows["target"].to_numpy()]
+def prepare_data(
+    net: "Network", tokenizer: Any, train: pd.DataFrame, validation: pd.DataFrame, params: Supervised, extras: Extras
+) -> TrainingData:
+    """The batches of training and validation rows, tokenised; the validation rows are numbered after the others."""
+    rows = pd.concat([train, validation], ignore_index=True)
+    encoded = tokenizer(rows["text"].tolist(), truncation=True, max_length=net.max_length)
+    tokens = encoded["input_ids"]
+    lengths = [len(ids) for ids in tokens]
+    evaluation = evaluation_batches(list(range(len(train), len(rows))), lengths)
+    batches = schedule_batches(list(range(len(train))), lengths, params) if len(train) else []
+    targets = target_probabilities(rows, len(net.labels), extras.soft_targets)
+    extra_inputs = extras.extra_inputs(encoded) if extras.extra_inputs else None
+    return TrainingData(batches, evaluation, make_collator(tokens, targets, rows, tokenizer.pad_token_id, extra_inputs))
+
+
+def target_probabilities(rows: pd.DataFrame, classes: int, soft: np.ndarray | None) -> np.ndarray:
+    """The probability of each class for each row, (rows, classes), float32, 0 to 1.
+
+    It is 1 for the class index in ``target``. The first rows take those of ``soft`` (training rows, classes) instead,
+    where it is given.
+    """
+    probabilities = np.eye(classes, dtype=np.float32)[rows["target"].to_numpy()]
     if soft is not None:
-        found[: len(soft)] = soft
-    return found
+        probabilities[: len(soft)] = soft
+    return probabilities
 
 
-def collator(
+def make_collator(
     tokens: list[list[int]],
-    wanted: np.ndarray,
+    targets: np.ndarray,
     rows: pd.DataFrame,
     pad_token: int | None,
-    further: Callable[[trainer.Batch], dict[str, Any]] | None,
-) -> Any:
-    """The function that makes the network's inputs of a batch: tokens, targets, weights and what ``further`` adds."""
+    extra_inputs: BatchInputs | None,
+) -> BatchInputs:
+    """The function from a batch to the network's inputs: tokens, targets, weights and those of ``extra_inputs``.
+
+    ``tokens`` holds the token ids of each of ``rows``, ``targets`` (rows, classes), float32, their probabilities.
+    """
     import torch
 
-    probabilities = torch.from_numpy(wanted)
+    probabilities = torch.from_numpy(targets)
     weights = torch.tensor(rows["weight"].tolist(), dtype=torch.float32)
 
-    def collate(batch: trainer.Batch) -> dict[str, Any]:
-        numbers = [row for _, row in batch]
-        batch_inputs = trainer.inputs([tokens[row] for row in numbers], pad_token)
-        batch_inputs |= {"targets": probabilities[numbers], "weights": weights[numbers]}
-        return batch_inputs | further(batch) if further else batch_inputs
+    def collate(batch: Batch) -> dict[str, Any]:
+        chosen = [row for _, row in batch]
+        inputs = model_inputs([tokens[row] for row in chosen], pad_token)
+        inputs |= {"targets": probabilities[chosen], "weights": weights[chosen]}
+        return inputs | extra_inputs(batch) if extra_inputs else inputs
 
     return collate
 
 
-def optimizer(net: "Network", heads: list[Any], params: Supervised) -> Any:
-    """AdamW with ``head_lr`` for the heads; biases and norms, which are vectors, don't decay."""
+def create_optimizer(net: "Network", heads: list[Any], params: Supervised) -> Any:
+    """AdamW (Loshchilov and Hutter 2019) with ``lr`` for the encoder and ``head_lr`` for the heads.
+
+    Only matrices decay; biases and norms, which are vectors, don't.
+    """
     import torch
 
     groups = []
@@ -145,6 +160,6 @@ def optimizer(net: "Network", heads: list[Any], params: Supervised) -> Any:
 
 
 def accuracy(predictions: Any) -> dict[str, float]:
-    """Share of the rows whose highest logit is the target's."""
+    """``accuracy``, 0 to 1: the share of the rows whose highest logit is the target's."""
     logits, targets = predictions.predictions, predictions.label_ids
     return {"accuracy": float(np.mean(logits.argmax(1) == targets.argmax(1)))}

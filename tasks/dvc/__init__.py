@@ -1,1 +1,1 @@
-"""What tasks ask of DVC: the lock file, and the files that its cache and remotes hold."""
+"""What tasks need of DVC: the lock file, and the files that its cache and remotes hold."""

@@ -1,1 +1,1 @@
-"""What tasks ask of git: the commit, the patch of the working tree, and worktrees of other commits."""
+"""What tasks need of git: the commit, the patch of the working tree, and worktrees of other commits."""

@@ -1,7 +1,8 @@
 """How the code in the working tree differs from its commit, as a patch that rebuilds it elsewhere.
 
-A patch is stored with a version, where no text of a row belongs. So only code and settings go in (tasks/dvc/lock_file.py says
-which), new files included, and never what lies under data/ or ingest.path; the rest that differs is named.
+The patch is stored with a version, and no text of a row may be stored there. So it holds code and settings only
+(tasks/dvc/lock_file.py lists them), new files included. It never holds what lies under data/ or ingest.path. Other
+files that differ are listed by name.
 """
 
 import os
@@ -11,23 +12,23 @@ from tempfile import TemporaryDirectory
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params, read_yaml
-from tasks.dvc.lock_file import FOLDERS, SETTINGS, code
+from tasks.dvc.lock_file import CODE_FOLDERS, SETTINGS_FILES, code_files
 from tasks.git.command import run_git, try_git
 
-# Whatever the user's git is set to show, this is what `git apply` reads.
+# These override the user's git settings, so that `git apply` can read the output.
 PLAIN = ("--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv", "--no-relative", "--no-renames")
 PREFIXES = ("--src-prefix=a/", "--dst-prefix=b/")
 NAMES = ("--name-only", "--no-renames", "--relative", "-z")
-NAMED = 3  # files that a refusal names
+MAX_NAMED_FILES = 3  # in an error message, which stays one line
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What differs from the commit. ``patch`` is empty where no code does."""
+    """What differs from the commit. ``patch`` is empty if no code differs."""
 
     patch: bytes = b""
     files: tuple[str, ...] = ()  # that the patch changes
-    left_out: tuple[str, ...] = ()  # tracked files that differ and are not in it: data, and what no stage reads
+    left_out: tuple[str, ...] = ()  # tracked files that differ but are not in the patch: data, and what no stage reads
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -35,50 +36,52 @@ class Changes:
         return (*self.files, *self.left_out)
 
 
-def changes(root: Path, params: Params) -> Changes:
-    """What differs from HEAD now, dvc.lock aside, which a run writes itself; nothing where there is no commit.
+def find_changes(root: Path, params: Params) -> Changes:
+    """What differs from HEAD now, except dvc.lock, which a run writes itself. Empty if there is no commit.
 
     The user's index and objects stay as they are: git works on copies in a temporary folder.
     """
     if try_git(root, "rev-parse", "--verify", "HEAD").returncode:
         return Changes()
-    wanted = [*FOLDERS, *SETTINGS, *(path for path in code(read_yaml(root / "dvc.lock")) if path.endswith(".py"))]
+    scripts = (path for path in code_files(read_yaml(root / "dvc.lock")) if path.endswith(".py"))
+    wanted = [*CODE_FOLDERS, *SETTINGS_FILES, *scripts]
     with TemporaryDirectory() as folder:
-        own = apart(root, Path(folder))
-        run_git(root, "read-tree", "HEAD", env=own)
+        isolated = isolated_git_env(root, Path(folder))
+        run_git(root, "read-tree", "HEAD", env=isolated)
         every = ("-z", "--cached", "--others", "--exclude-standard")
-        listed = run_git(root, "ls-files", *every, "--", *wanted, *unwanted(params), env=own)
-        run_git(root, "update-index", "-z", "--add", "--remove", "--stdin", env=own, said=listed)
-        patch = run_git(root, "diff", "--cached", *PLAIN, *PREFIXES, "HEAD", env=own)
-        files = names(run_git(root, "diff", "--cached", *NAMES, "HEAD", env=own))
-    tracked = names(run_git(root, "diff", *NAMES, "HEAD", "--", "."))
+        listed = run_git(root, "ls-files", *every, "--", *wanted, *exclusions(params), env=isolated)
+        run_git(root, "update-index", "-z", "--add", "--remove", "--stdin", env=isolated, stdin=listed)
+        patch = run_git(root, "diff", "--cached", *PLAIN, *PREFIXES, "HEAD", env=isolated)
+        files = split_paths(run_git(root, "diff", "--cached", *NAMES, "HEAD", env=isolated))
+    tracked = split_paths(run_git(root, "diff", *NAMES, "HEAD", "--", "."))
     return Changes(patch, files, tuple(path for path in tracked if path not in {*files, "dvc.lock"}))
 
 
 def require_clean(root: Path, params: Params) -> None:
-    """Raise UserError unless what stands in the working tree is what its commit holds."""
+    """Raise UserError unless the working tree is as its commit has it."""
     commit = try_git(root, "rev-parse", "--verify", "HEAD")
-    differing = changes(root, params).all
+    differing = find_changes(root, params).all
     if commit.returncode == 0 and not differing:
         return
-    some = ", ".join(differing[:NAMED]) + (f" and {len(differing) - NAMED} more" if len(differing) > NAMED else "")
-    found = f"changes in {some}" if differing else "no commit"
+    hidden = len(differing) - MAX_NAMED_FILES
+    named = ", ".join(differing[:MAX_NAMED_FILES]) + (f" and {hidden} more" if hidden > 0 else "")
+    found = f"changes in {named}" if differing else "no commit"
     raise UserError(
         f"registry.require_clean: expected a working tree as it was committed, found {found}; nothing is registered: "
         "commit and run again (every stage is cached), or set registry.require_clean: false"
     )
 
 
-def unwanted(params: Params) -> list[str]:
-    """What git is told to leave out: data, wherever it is, and compiled code."""
-    given = os.path.normpath(params.ingest.path)
-    inside = not os.path.isabs(given) and given.split(os.sep)[0] != ".."
-    data = ["data", given] if inside else ["data"]
+def exclusions(params: Params) -> list[str]:
+    """Git pathspecs that leave out data, wherever it lies, and compiled code."""
+    ingest_path = os.path.normpath(params.ingest.path)
+    inside = not os.path.isabs(ingest_path) and ingest_path.split(os.sep)[0] != ".."
+    data = ["data", ingest_path] if inside else ["data"]
     return [*(f":(exclude,literal){path}" for path in data), ":(exclude,glob)**/__pycache__/**", ":(exclude)dvc.lock"]
 
 
-def apart(root: Path, folder: Path) -> dict[str, str]:
-    """Settings by which git reads the user's objects and writes nothing but in ``folder``."""
+def isolated_git_env(root: Path, folder: Path) -> dict[str, str]:
+    """Environment variables with which git reads the user's objects and writes only in ``folder``."""
     objects = (root / run_git(root, "rev-parse", "--git-path", "objects").decode().strip()).resolve()
     (folder / "objects").mkdir()
     return {
@@ -88,6 +91,6 @@ def apart(root: Path, folder: Path) -> dict[str, str]:
     }
 
 
-def names(listed: bytes) -> tuple[str, ...]:
-    """Paths that git ended with a NUL each."""
+def split_paths(listed: bytes) -> tuple[str, ...]:
+    """The paths of a list in which each ends with NUL."""
     return tuple(os.fsdecode(name) for name in listed.split(b"\0") if name)

@@ -1,32 +1,33 @@
-"""A version's code and settings in a worktree of its own, below data/scratch/verify; gone when the block ends.
+"""The code and settings of a version, checked out into a git worktree below data/scratch/verify for one block.
 
-Nothing of the user's is touched: git checks the recorded commit out elsewhere, and DVC works there with a
-configuration, locks and state of its own and no cache at all.
+Nothing of the user's changes. Git checks the recorded commit out elsewhere. DVC works there with separate
+configuration, locks and state, and with an empty cache. The worktree is removed when the block ends.
 """
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
+
+from filelock import FileLock, Timeout
 
 from pipeline.core.errors import UserError
 from pipeline.core.stage import Paths
 from tasks.git.command import run_git, try_git
 
-TREE, HELD = "tree", "held"
-QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false")  # `dvc install` adds a checkout hook
-# No cache: what a stage made is hashed and compared, never stored. No git: the worktree's index stays as it is.
-CONFIG = """[core]
+TREE, LOCK_FILE = "tree", "held"
+QUIET_OPTIONS = ("-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false")  # `dvc install` adds a hook
+# The cache is empty because outputs are hashed and compared, never stored. no_scm leaves the worktree's index alone.
+DVC_CONFIG = """[core]
     no_scm = true
     analytics = false
     check_update = false
-    site_cache_dir = {place}/state
+    site_cache_dir = {folder}/state
 [cache]
-    dir = {place}/cache
+    dir = {folder}/cache
 """
 
 
@@ -34,38 +35,38 @@ CONFIG = """[core]
 class Snapshot:
     """The code and settings that a registered version was made from."""
 
-    title: str  # how messages call the version
+    title: str  # the version's name in messages
     number: str
     commit: str
-    patch: bytes  # how the code differed from the commit; empty where it did not
+    patch: bytes  # how the code differed from the commit; empty if it did not
     files: dict[str, bytes]  # recorded files that replace those of the commit, by path
-    encoder: str | None  # the encoder's path, where it is a folder of the user's
+    encoder: str | None  # the encoder's path, if it is a folder of the user's
 
 
 @contextmanager
 def checked_out(root: Path, version: Snapshot) -> Iterator[Path]:
-    """The root of the project as it was when the version was made, without data.
+    """The root of the project as it was when the version was made, without data, for the block.
 
-    Raises UserError when the commit is not in this repository.
+    Raises UserError if the commit is not in this repository.
     """
     require_commit(root, version.title, version.commit)
     home = Paths(root).scratch("verify")
     home.mkdir(parents=True, exist_ok=True)
-    clear_abandoned(root, home)
-    place = Path(mkdtemp(prefix=f"version-{version.number}-", dir=home))
-    with (place / HELD).open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)  # until this process is gone, however it ends
+    remove_abandoned(root, home)
+    folder = Path(mkdtemp(prefix=f"version-{version.number}-", dir=home))
+    # A soft lock would stay when this process is killed; the system frees a real one.
+    with FileLock(folder / LOCK_FILE, fallback_to_soft=False):
         try:
-            project = fill(root, version, place)
+            project = check_out(root, version, folder)
             if version.encoder is not None and not (project / version.encoder).exists():
                 link_untracked(root, project, version.encoder)
             yield project
         finally:
-            remove(root, place)
+            remove_worktree(root, folder)
 
 
 def require_commit(root: Path, title: str, commit: str) -> None:
-    """Raise UserError unless the commit of the version that messages call ``title`` can be checked out."""
+    """Raise UserError unless ``commit`` can be checked out; ``title`` is the version's name in the message."""
     if try_git(root, "rev-parse", "--git-dir").returncode:
         raise UserError(f"{root}: expected a git repository to check {title} out from, found none; run it there")
     if try_git(root, "cat-file", "-e", f"{commit}^{{commit}}").returncode:
@@ -75,48 +76,46 @@ def require_commit(root: Path, title: str, commit: str) -> None:
         )
 
 
-def fill(root: Path, version: Snapshot, place: Path) -> Path:
-    """Check the commit out, apply the patch, and put the recorded files and DVC's settings over it."""
-    run_git(root, *QUIET, "worktree", "add", "--detach", str(place / TREE), version.commit)
+def check_out(root: Path, version: Snapshot, folder: Path) -> Path:
+    """Check the commit out, apply the patch, and write the recorded files and DVC's settings over it."""
+    run_git(root, *QUIET_OPTIONS, "worktree", "add", "--detach", str(folder / TREE), version.commit)
     if version.patch:
-        run_git(place / TREE, "apply", "--whitespace=nowarn", "-", said=version.patch)
-    inside = (
-        run_git(root, "rev-parse", "--show-prefix").decode().strip()
-    )  # the project may be a folder of its repository
-    project = place / TREE / inside
+        run_git(folder / TREE, "apply", "--whitespace=nowarn", "-", stdin=version.patch)
+    # The project may be a folder of its repository.
+    prefix = run_git(root, "rev-parse", "--show-prefix").decode().strip()
+    project = folder / TREE / prefix
     for name, content in version.files.items():
         (project / name).write_bytes(content)
     (project / ".dvc").mkdir(exist_ok=True)
-    (project / ".dvc" / "config").write_text(CONFIG.format(place=place))
+    (project / ".dvc" / "config").write_text(DVC_CONFIG.format(folder=folder))
     return project
 
 
-def clear_abandoned(root: Path, home: Path) -> None:
-    """Remove what a killed process left here; what one that runs still holds stays."""
-    for place in home.iterdir():
-        try:
-            with (place / HELD).open("w") as held:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                remove(root, place)
-        except (BlockingIOError, FileNotFoundError, NotADirectoryError):
-            continue
+def remove_abandoned(root: Path, home: Path) -> None:
+    """Remove the worktrees of processes that were killed; those of running processes are locked and stay."""
+    for folder in filter(Path.is_dir, home.iterdir()):
+        with suppress(Timeout), FileLock(folder / LOCK_FILE, timeout=0, fallback_to_soft=False):
+            remove_worktree(root, folder)
 
 
-def remove(root: Path, place: Path) -> None:
-    """Take the worktree away, and git's note of it."""
-    try_git(root, "worktree", "remove", "--force", "--force", str(place / TREE))
-    shutil.rmtree(place, ignore_errors=True)
+def remove_worktree(root: Path, folder: Path) -> None:
+    """Remove the worktree and git's record of it."""
+    try_git(root, "worktree", "remove", "--force", "--force", str(folder / TREE))
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def link_untracked(root: Path, project: Path, path: str) -> bool:
-    """Let the worktree read what git does not hold where the user keeps it, through a link; False where it is not."""
-    place, given = project / path, root / path
-    if os.path.isabs(path) or ".." in Path(path).parts or not given.exists():
+    """Link the user's file or folder, which git does not hold, into the worktree.
+
+    Returns False if there is none, or if ``path`` leads out of the project.
+    """
+    link, original = project / path, root / path
+    if os.path.isabs(path) or ".." in Path(path).parts or not original.exists():
         return False
-    if place.is_symlink() or place.is_file():
-        place.unlink()
-    elif place.exists():
-        shutil.rmtree(place)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.symlink_to(given.resolve(), target_is_directory=given.is_dir())
+    if link.is_symlink() or link.is_file():
+        link.unlink()
+    elif link.exists():
+        shutil.rmtree(link)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(original.resolve(), target_is_directory=original.is_dir())
     return True

@@ -1,1 +1,1 @@
-"""What Prefect's states carry: a user's error, and when a task is tried again."""
+"""Prefect states of tasks and flows: a user's error as a failed state, and the options of retries."""

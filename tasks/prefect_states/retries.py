@@ -1,16 +1,18 @@
-"""How often what may fail in passing is tried again: a source, a push, a notification; never a training."""
+"""Retries of tasks whose failure may be transient: a source, a push, a notification. A training is never retried."""
 
 from collections.abc import Callable
 from typing import Any
 
+from prefect.tasks import exponential_backoff
+
 from pipeline.core.params import Params
 
 
-def retry_options(params: Params, passing: Callable[[Any, Any, Any], bool]) -> dict[str, Any]:
-    """Options of a Prefect task: so many retries, each after twice the pause of the one before.
+def retry_options(params: Params, is_worth_retrying: Callable[[Any, Any, Any], bool]) -> dict[str, Any]:
+    """Options of a Prefect task: the number of retries in params, each after twice the pause of the one before.
 
-    ``passing`` is asked with the task, its run and the failed state whether trying again may help.
+    ``is_worth_retrying`` gets the task, its run and the failed state, and says whether another try may help.
     """
-    count, pause = params.retrain.retries, params.retrain.retry_seconds
-    delays = [pause * 2**number for number in range(count)]
-    return {"retries": count, "retry_delay_seconds": delays or 0, "retry_condition_fn": passing}
+    count, first_pause = params.retrain.retries, params.retrain.retry_seconds
+    delays = exponential_backoff(backoff_factor=first_pause)(count)
+    return {"retries": count, "retry_delay_seconds": delays or 0, "retry_condition_fn": is_worth_retrying}

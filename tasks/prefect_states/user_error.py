@@ -1,4 +1,4 @@
-"""A user's mistake in a task or a flow: a failed state with its one line, where Prefect would log a traceback."""
+"""A user's error in a task or a flow becomes a failed state with one line. Prefect would log a traceback."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def as_failed_state(work: Callable[P, T]) -> Callable[P, T]:
-    """What a task or a flow runs; its UserError becomes the data of a state Failed, for `got` to raise again."""
+    """Decorate a task or a flow: its UserError becomes the data of a state Failed, and `result_of` raises it again."""
 
     @wraps(work)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -26,8 +26,8 @@ def as_failed_state(work: Callable[P, T]) -> Callable[P, T]:
 
 
 def result_of(state: State) -> Any:
-    """What a task or a flow handed over with its state; what it raised is raised again."""
-    found = state.result(raise_on_failure=False)
-    if isinstance(found, BaseException):
-        raise found
-    return found
+    """The result of a task or a flow. Raises the error that the task or flow ended with."""
+    result = state.result(raise_on_failure=False)
+    if isinstance(result, BaseException):
+        raise result
+    return result

@@ -1,1 +1,1 @@
-"""Child processes of a task: started, watched, and ended with their parent."""
+"""The child processes of a task: started, watched, and ended with their parent."""

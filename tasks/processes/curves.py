@@ -1,4 +1,4 @@
-"""Training curves as they grow: new lines of a stage's curves.jsonl, handed on while the stage runs."""
+"""Training curves while they grow: new lines of a stage's curves.jsonl are sent on while the stage runs."""
 
 import json
 import threading
@@ -7,51 +7,51 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-INTERVAL = 2.0  # seconds between two looks at the file
+INTERVAL = 2.0  # seconds between two reads of the file
 
 Point = dict[str, Any]
 
 
 class Tail:
-    """Complete lines of a JSON Lines file, each handed on once.
+    """Reads the complete lines of a JSON Lines file and sends each once.
 
-    What an earlier run left in the file is not read until the stage touches it: a stage that starts anew truncates
-    it, and one that resumes appends, so that its whole curve arrives.
+    Lines of an earlier run are not read until the stage touches the file. A stage that starts anew truncates the file.
+    One that resumes appends to it, and then its whole curve is sent.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.before = stamp(path)
+        self.before = file_stamp(path)
         self.offset = 0
 
     def read(self, send: Callable[[list[Point]], None]) -> None:
-        """Hand the new points to ``send``; they count as read once it returns."""
-        now = stamp(self.path)
+        """Pass the new points to ``send``. They count as read once it returns."""
+        now = file_stamp(self.path)
         if now is None or now == self.before:
             return
         if now[1] < self.offset:
             self.offset = 0
         with self.path.open("rb") as file:
             file.seek(self.offset)
-            whole = file.read()
-        whole = whole[: whole.rfind(b"\n") + 1]  # a line still being written is for the next look
-        if whole:
-            send([json.loads(line) for line in whole.splitlines()])
-            self.offset += len(whole)
+            content = file.read()
+        complete = content[: content.rfind(b"\n") + 1]  # the last line may still be in writing
+        if complete:
+            send([json.loads(line) for line in complete.splitlines()])
+            self.offset += len(complete)
 
 
-def stamp(path: Path) -> tuple[int, int] | None:
-    """Time of the last change in nanoseconds, and size in bytes; None while there is no file."""
+def file_stamp(path: Path) -> tuple[int, int] | None:
+    """The time of the last change in nanoseconds and the size in bytes; None if there is no file."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except FileNotFoundError:
         return None
-    return found.st_mtime_ns, found.st_size
+    return stat.st_mtime_ns, stat.st_size
 
 
 @contextmanager
-def live(path: Path, send: Callable[[list[Point]], None]) -> Iterator[None]:
-    """While the block runs, hand on what is added to ``path``, every few seconds and once more at its end."""
+def follow_curve(path: Path, send: Callable[[list[Point]], None]) -> Iterator[None]:
+    """Send what is added to ``path`` while the block runs: every two seconds, and once more at its end."""
     tail, done = Tail(path), threading.Event()
 
     def watch() -> None:

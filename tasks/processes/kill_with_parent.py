@@ -1,9 +1,9 @@
-"""Runs a command that ends when the process that started it is gone, even one that had no time to say so (kill -9).
+"""Run a command that ends when the process that started it is gone, even if that was killed with kill -9.
 
-    python leash.py COMMAND...
+    python kill_with_parent.py COMMAND...
 
-Whoever starts it holds the other end of its stdin open: when that closes, the whole process group is ended. Needs the
-standard library alone, so that it costs some hundredths of a second.
+The parent holds the other end of stdin open. When it closes, this script ends its whole process group. It imports the
+standard library only, so that starting it takes hundredths of a second.
 """
 
 import os
@@ -13,28 +13,28 @@ import sys
 import threading
 import time
 
-GRACE = 5.0  # seconds from the request to end to the order
+GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 
 
 def main(command: list[str]) -> int:
-    """Run the command in this process's group; its exit code, as a shell gives it."""
-    # The command hears of it, too, and ends by itself. A handler isn't inherited; a signal that is ignored would be.
+    """Run the command in this process's group, and return its exit code as a shell gives it."""
+    # The command gets SIGTERM, too, and ends by itself. A child inherits an ignored signal, but not a handler.
     signal.signal(signal.SIGTERM, lambda *_: None)
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    alone = threading.Event()
-    follower = threading.Thread(target=follow, args=[alone], daemon=True)
-    follower.start()
+    parent_gone = threading.Event()
+    watcher = threading.Thread(target=end_group_with_parent, args=[parent_gone], daemon=True)
+    watcher.start()
     code = child.wait()
-    if alone.is_set():
-        follower.join()  # others of the group may not have ended when they were asked to
+    if parent_gone.is_set():
+        watcher.join()  # other members of the group may ignore SIGTERM
     return code if code >= 0 else 128 - code
 
 
-def follow(alone: threading.Event) -> None:
-    """End this process's group once stdin is closed, which ``alone`` then tells."""
+def end_group_with_parent(parent_gone: threading.Event) -> None:
+    """Wait until stdin closes, set ``parent_gone``, and end this process's group."""
     while os.read(sys.stdin.fileno(), 1):
         pass
-    alone.set()
+    parent_gone.set()
     os.killpg(0, signal.SIGTERM)
     time.sleep(GRACE)
     os.killpg(0, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Child processes that never outlive the block that started them, nor leave children of their own behind."""
+"""Child processes that end with the block that started them, together with the children that they started."""
 
 import os
 import signal
@@ -17,14 +17,14 @@ Process = subprocess.Popen[str] | subprocess.Popen[bytes]
 
 
 class Stopped(Exception):
-    """A process was asked for after the block had ended."""
+    """A process was to be started after the block had ended."""
 
 
 class Processes:
-    """Starts processes from any thread; leaving the block ends every one that still runs, children included.
+    """Starts processes from any thread, and ends all that still run when the block ends, children included.
 
-    So does the end of this process, however it comes. Each process leads a session of its own: ending `dvc` alone
-    would leave the stage that it started running.
+    They also end with this process, even if it is killed. Each process leads a session: ending `dvc` alone would leave
+    the stage that it started running.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Processes:
 
     @property
     def stopped(self) -> bool:
-        """Whether the block has ended, so that whatever still ran was ended too."""
+        """Whether the block has ended, and every process with it."""
         return not self._open
 
     def __enter__(self) -> Self:
@@ -46,12 +46,13 @@ class Processes:
         with self._lock:
             self._open = False
             running = list(self._running)
-        end(running)
+        end_sessions(running)
 
     def start(self, command: list[str], folder: Path) -> subprocess.Popen[str]:
-        """Start a command in ``folder``, stdout and stderr in one pipe; raises Stopped once the block has ended.
+        """Start a command in ``folder``, with stdout and stderr in one pipe.
 
-        The command finds the tools of this Python environment first, whether or not it is activated.
+        The command finds the tools of this Python environment first, whether or not the environment is activated.
+        Raises Stopped if the block has ended.
         """
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         with self._lock:
@@ -72,7 +73,7 @@ class Processes:
         return process
 
     def wait(self, process: subprocess.Popen[str]) -> int:
-        """Wait for a process whose output has been read; returns its exit code."""
+        """Wait for a process whose output has been read, and return its exit code."""
         code = process.wait()
         if process.stdin:
             process.stdin.close()
@@ -82,29 +83,29 @@ class Processes:
 
 
 def bound_to_parent(command: list[str]) -> list[str]:
-    """The command as it has to be started, with a pipe as stdin, to end when this process does."""
+    """The command line that runs ``command`` and ends with this process. Start it with a pipe as stdin."""
     return [sys.executable, "-I", "-S", kill_with_parent.__file__, *command]
 
 
-def end(processes: Sequence[Process]) -> None:
-    """Ask the sessions of these processes to end, and end what has not after a grace period."""
+def end_sessions(processes: Sequence[Process]) -> None:
+    """Send SIGTERM to the sessions of these processes, and SIGKILL to what is left after `GRACE` seconds."""
     for process in processes:
         signal_group(process, signal.SIGTERM)
     deadline = time.monotonic() + kill_with_parent.GRACE
-    while any(map(alive, processes)) and time.monotonic() < deadline:
+    while any(map(is_alive, processes)) and time.monotonic() < deadline:
         time.sleep(0.05)
     for process in processes:
         signal_group(process, signal.SIGKILL)
 
 
-def alive(process: Process) -> bool:
+def is_alive(process: Process) -> bool:
     """Whether any member of the process's group is left."""
-    process.poll()  # takes the leader's exit code, so that a zombie does not count
+    process.poll()  # collects the leader's exit code, so that a zombie does not count
     return signal_group(process, 0)
 
 
 def signal_group(process: Process, number: int) -> bool:
-    """Send a signal to the process and all its children; False when none is left."""
+    """Send a signal to the process and its children; False if none is left."""
     try:
         os.killpg(process.pid, number)
     except ProcessLookupError:

@@ -1,34 +1,43 @@
-"""MLflow: the runs that record what was measured, and the model versions made of it.
+"""MLflow: the runs that record what was measured, and the model versions made of them.
 
-The only folder that talks to MLflow's stores; tasks/registry/served_model.py is loaded by MLflow itself.
+Only this folder talks to MLflow's stores. MLflow itself loads tasks/registry/served_model.py.
 """
 
-from tasks.registry.lookup import RegisteredVersion, all_versions, baseline, find
+from tasks.registry.lookup import RegisteredVersion, all_versions, find_baseline, find_version
 from tasks.registry.nights import ARRIVALS
-from tasks.registry.runs import ABOUT, BATCH, Run, run
-from tasks.registry.store import connect, experiment, flatten, store
-from tasks.registry.versions import SERVING, Version, aliases, is_passing, pins, push, register, version_of
+from tasks.registry.runs import ABOUT_ARTIFACT, BATCH_SIZE, Run, open_run
+from tasks.registry.store import connect, experiment_id, flatten, store_uri
+from tasks.registry.versions import (
+    SERVING_PACKAGES,
+    Registration,
+    aliases_of,
+    is_push_failure,
+    push_data,
+    register,
+    register_or_reuse,
+    serving_requirements,
+)
 
 __all__ = [
-    "ABOUT",
+    "ABOUT_ARTIFACT",
     "ARRIVALS",
-    "BATCH",
-    "SERVING",
+    "BATCH_SIZE",
+    "SERVING_PACKAGES",
     "RegisteredVersion",
+    "Registration",
     "Run",
-    "Version",
-    "aliases",
+    "aliases_of",
     "all_versions",
-    "baseline",
     "connect",
-    "experiment",
-    "find",
+    "experiment_id",
+    "find_baseline",
+    "find_version",
     "flatten",
-    "is_passing",
-    "pins",
-    "push",
+    "is_push_failure",
+    "open_run",
+    "push_data",
     "register",
-    "run",
-    "store",
-    "version_of",
+    "register_or_reuse",
+    "serving_requirements",
+    "store_uri",
 ]

@@ -1,41 +1,42 @@
-"""The bundle of a registered version, fetched from where MLflow keeps it and checked before anything is loaded."""
+"""The bundle of a registered version: downloaded from MLflow, and checked before anything is loaded."""
 
 from pathlib import Path
 
 from mlflow.exceptions import MlflowException
 
+from pipeline.core.digests import file_sha256
 from pipeline.core.errors import UserError
 from pipeline.models import classifier
 from tasks.registry.lookup import RegisteredVersion
 
-SEAL = "gleaner.manifest"  # tag of a version: SHA-256 of its bundle's manifest
+MANIFEST_DIGEST_TAG = "gleaner.manifest"  # of a version: SHA-256 of its bundle's manifest
 
 
-def fetch(chosen: RegisteredVersion, folder: Path) -> Path:
-    """Copy the bundle of a version into ``folder`` and check every byte of it; UserError tells what was changed.
+def fetch_bundle(version: RegisteredVersion, folder: Path) -> Path:
+    """Copy the bundle of a version into ``folder``, check every byte of it, and return its path.
 
-    The manifest has the digest of each file, and the version the digest of the manifest: a model that was replaced
-    together with its manifest is noticed, too.
+    The manifest has the digest of each file, and the version has the digest of the manifest. So a model that was
+    replaced together with its manifest is noticed, too. Raises UserError that names the file that was changed.
     """
     try:
-        bundle = chosen.download(folder)
+        bundle = version.download(folder)
     except (MlflowException, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{chosen.title}: expected its bundle among its artifacts, found: {reason}") from None
-    seal = chosen.tags.get(SEAL)
-    if seal is not None and (bundle / classifier.MANIFEST).exists() and seal_of(bundle) != seal:
+        raise UserError(f"{version.title}: expected its bundle among its artifacts, found: {reason}") from None
+    expected = version.tags.get(MANIFEST_DIGEST_TAG)
+    if expected is not None and (bundle / classifier.MANIFEST).exists() and manifest_digest(bundle) != expected:
         raise UserError(
-            f"{chosen.title}: expected the {classifier.MANIFEST} that it was registered with, {seal[:12]}, found "
-            f"another, {seal_of(bundle)[:12]}; somebody replaced the bundle; nothing was loaded"
+            f"{version.title}: expected the {classifier.MANIFEST} that it was registered with, {expected[:12]}, found "
+            f"another, {manifest_digest(bundle)[:12]}; somebody replaced the bundle; nothing was loaded"
         )
     try:
         classifier.verify(bundle)
     except UserError as error:
         fault = str(error).split("; ")[0].replace(f"{bundle}/", "")
-        raise UserError(f"{chosen.title}: {fault}; somebody changed the bundle; nothing was loaded") from None
+        raise UserError(f"{version.title}: {fault}; somebody changed the bundle; nothing was loaded") from None
     return bundle
 
 
-def seal_of(bundle: Path) -> str:
-    """SHA-256 of the bundle's manifest, and through it of the whole bundle."""
-    return classifier.sha256(bundle / classifier.MANIFEST)
+def manifest_digest(bundle: Path) -> str:
+    """SHA-256 of the bundle's manifest. It identifies the whole bundle, because the manifest has all other digests."""
+    return file_sha256(bundle / classifier.MANIFEST)

@@ -1,4 +1,4 @@
-"""The machine and libraries that a version was made with: where they are others now, its bits may be others, too."""
+"""The machine and the libraries that a version was made with. On others, a rebuild may differ in some bits."""
 
 import os
 import platform
@@ -6,24 +6,24 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # sums depend on how many take part
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # floating-point sums depend on their number
 
 
-def environment(root: Path) -> dict[str, Any]:
+def describe_environment(root: Path) -> dict[str, Any]:
     """Python, machine, threads, and the installed version of every package that constraints.txt pins."""
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "processor": processor(),
+        "processor": processor_name(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "gpu": Path("/proc/driver/nvidia/gpus").exists(),
         "threads": {name: os.environ[name] for name in THREADS if name in os.environ},
-        "libraries": libraries(root / "constraints.txt"),
+        "libraries": library_versions(root / "constraints.txt"),
     }
 
 
-def processor() -> str:
-    """The model of the CPU, or as much as Python knows of it."""
+def processor_name() -> str:
+    """The model of the CPU, or what Python knows of it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -31,28 +31,29 @@ def processor() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
 
 
-def libraries(constraints: Path) -> dict[str, str]:
-    """Installed versions of the packages that are pinned there; what is not installed is left out."""
+def library_versions(constraints: Path) -> dict[str, str]:
+    """The installed version of each package that ``constraints`` pins. Packages that are not installed are left out."""
     pinned = [line.split("==")[0].strip() for line in constraints.read_text().splitlines() if "==" in line]
-    found = {}
+    installed = {}
     for name in pinned:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
-def otherwise(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What is other than it was, a line each."""
+def environment_changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """One line for each difference between two results of `describe_environment`."""
     old, new = then["libraries"], now["libraries"]
     pairs = [(name, then.get(name), now[name]) for name in now if name != "libraries"]
     pairs += [(name, old.get(name), new.get(name)) for name in sorted(old.keys() | new.keys())]
-    return [f"{name} was {said(was)}, is {said(is_now)}" for name, was, is_now in pairs if was != is_now]
+    changed = [pair for pair in pairs if pair[1] != pair[2]]
+    return [f"{name} was {format_value(before)}, is {format_value(after)}" for name, before, after in changed]
 
 
-def said(value: Any) -> str:
-    """A value in words; no version means that the package is not there."""
+def format_value(value: Any) -> str:
+    """A value in words. None means that the package is not installed."""
     if isinstance(value, dict):
         return " ".join(f"{name}={part}" for name, part in value.items()) or "not set"
     return "not there" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""What each night decided and why, one MLflow run a night: written once, and read back as the history."""
+"""The record of each night, one MLflow run: what it decided and why. Written once, and read back as the history."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Run as Record
+from mlflow.entities import Run as MlflowRun
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
-from tasks.registry import lookup, promotion_log
+from tasks.registry import champion_alias, lookup, promotion_log
 from tasks.registry.runs import Run
-from tasks.registry.store import connect, experiment
+from tasks.registry.store import connect, experiment_id
 
 KIND, NIGHT = "gleaner.kind", "retrain"
 NOW, OUTCOME, REASONS, VERSION = "gleaner.now", "gleaner.outcome", "gleaner.reasons", "gleaner.version"
 ARRIVALS = "gleaner.arrivals"  # tag of a training: the newest arrivals that it learned from
 CRASHED = "crashed"
-LONGEST = 4000  # characters of a tag
+MAX_TAG_LENGTH = 4000  # characters; below the limit of any MLflow server
 
 
 @dataclass(frozen=True)
@@ -31,102 +31,107 @@ class Champion:
     made_at: datetime
 
 
-def begin(root: Path, params: Params, opened: Run, now: datetime) -> int:
-    """Mark a run as the record of a night, and close the records of nights that were killed; how many those are.
+def begin_night(root: Path, params: Params, opened: Run, now: datetime) -> int:
+    """Mark a run as the record of a night, and close the records of nights that were killed. Returns their number.
 
-    Called by the one night at work: a record that is still open is that of a process that died.
+    Only one night runs at a time, so any other record that is still open belongs to a process that died.
     """
     client = opened.client
-    dead = [
-        one for one in records(client, root, params) if one.info.status == "RUNNING" and one.info.run_id != opened.id
+    killed = [
+        run for run in night_runs(client, root, params) if run.info.status == "RUNNING" and run.info.run_id != opened.id
     ]
-    for one in dead:
-        client.set_tag(one.info.run_id, OUTCOME, CRASHED)
-        client.set_tag(one.info.run_id, REASONS, "killed before it ended; the next night goes on from there")
-        client.set_terminated(one.info.run_id, "KILLED")
-    opened.tag({KIND: NIGHT, NOW: now.isoformat()})
-    return len(dead)
+    for run in killed:
+        client.set_tag(run.info.run_id, OUTCOME, CRASHED)
+        client.set_tag(run.info.run_id, REASONS, "killed before it ended; the next night goes on from there")
+        client.set_terminated(run.info.run_id, "KILLED")
+    opened.set_tags({KIND: NIGHT, NOW: now.isoformat()})
+    return len(killed)
 
 
-def finish(opened: Run, outcome: str, reasons: str, version: str | None) -> None:
-    """Write what a night came to."""
-    opened.tag({OUTCOME: outcome, REASONS: reasons[:LONGEST], **({VERSION: version} if version else {})})
+def finish_night(opened: Run, outcome: str, reasons: str, version: str | None) -> None:
+    """Record the outcome of a night."""
+    opened.set_tags({OUTCOME: outcome, REASONS: reasons[:MAX_TAG_LENGTH], **({VERSION: version} if version else {})})
 
 
-def nights(root: Path, params: Params) -> list[dict[str, Any]]:
-    """Every recorded night, oldest first: when, outcome, reasons, version, and all numbers by name."""
-    found = records(connect(root), root, params)
+def all_nights(root: Path, params: Params) -> list[dict[str, Any]]:
+    """Every recorded night, oldest first: when, outcome, reasons, version, tags, and all metrics by name."""
+    recorded = night_runs(connect(root), root, params)
     return [
         {
-            "when": datetime.fromisoformat(one.data.tags[NOW]),
-            "outcome": one.data.tags.get(OUTCOME, "at work"),
-            "reasons": one.data.tags.get(REASONS, ""),
-            "version": one.data.tags.get(VERSION, ""),
-            "tags": {key: value for key, value in one.data.tags.items() if key.startswith("gleaner.")},
-            **one.data.metrics,
+            "when": datetime.fromisoformat(run.data.tags[NOW]),
+            "outcome": run.data.tags.get(OUTCOME, "at work"),
+            "reasons": run.data.tags.get(REASONS, ""),
+            "version": run.data.tags.get(VERSION, ""),
+            "tags": {key: value for key, value in run.data.tags.items() if key.startswith("gleaner.")},
+            **run.data.metrics,
         }
-        for one in sorted(found, key=lambda one: one.info.start_time)
+        for run in sorted(recorded, key=lambda run: run.info.start_time)
     ]
 
 
-def records(client: MlflowClient, root: Path, params: Params) -> list[Record]:
-    """The runs that are records of nights."""
-    return list(runs(client, root, params, f"tags.`{KIND}` = '{NIGHT}'"))
+def night_runs(client: MlflowClient, root: Path, params: Params) -> list[MlflowRun]:
+    """The runs that are records of nights, newest first."""
+    return list(search_runs(client, root, params, f"tags.`{KIND}` = '{NIGHT}'"))
 
 
-def runs(client: MlflowClient, root: Path, params: Params, chosen: str) -> Iterator[Record]:
-    """All runs of the project's experiment that a filter chooses, newest first."""
-    home, token = experiment(client, root, params.registry.experiment), None
+def search_runs(client: MlflowClient, root: Path, params: Params, filter_string: str) -> Iterator[MlflowRun]:
+    """All runs of the project's experiment that match the filter, newest first."""
+    experiment, token = experiment_id(client, root, params.registry.experiment), None
     while True:
-        found = client.search_runs([home], chosen, order_by=["attributes.start_time DESC"], page_token=token)
-        yield from found
-        token = found.token
+        page = client.search_runs(
+            [experiment], filter_string, order_by=["attributes.start_time DESC"], page_token=token
+        )
+        yield from page
+        token = page.token
         if not token:
             return
 
 
 def trained_until(root: Path, params: Params) -> str:
-    """The newest arrivals that a training which came to its end has read, refused or not; empty for none."""
-    ended = runs(connect(root), root, params, f"attributes.status = 'FINISHED' AND tags.`{ARRIVALS}` != ''")
-    return max((one.data.tags[ARRIVALS] for one in ended), default="")
+    """The name of the newest file of arrivals that a finished training has read, refused or not; empty for none."""
+    finished = search_runs(connect(root), root, params, f"attributes.status = 'FINISHED' AND tags.`{ARRIVALS}` != ''")
+    return max((run.data.tags[ARRIVALS] for run in finished), default="")
 
 
-def champion(root: Path, params: Params) -> Champion | None:
-    """The version that serves now, by the promotion log; what a promotion left that died on the way is put right.
+def current_champion(root: Path, params: Params) -> Champion | None:
+    """The version that serves now, by the promotion log; None if there is none. Repairs an interrupted promotion.
 
-    Raises UserError where the alias was moved or removed by hand: who is champion is for people to say, then.
+    Raises UserError if somebody moved or removed the alias: then people have to say who is champion.
     """
     client, model = connect(root), params.registry.model
-    standing = promotion_log.standing(client, model)
-    if standing.ledger.champion is None:
+    state = champion_alias.load_champion_state(client, model)
+    if state.ledger.champion is None:
         return None
-    if standing.moved_by_hand:
-        raise UserError(promotion_log.by_hand(model, standing))
-    found = lookup.numbered(client, model, standing.ledger.champion)
-    read = str(client.get_run(found.run).data.tags.get(ARRIVALS, ""))
-    by = [one.data.tags[NOW] for one in records(client, root, params) if one.data.tags.get(VERSION) == found.number]
-    return Champion(found.number, read, datetime.fromisoformat(by[-1]) if by else found.registered)
+    if state.alias_moved:
+        raise UserError(champion_alias.describe_moved_alias(model, state))
+    version = lookup.get_version(client, model, state.ledger.champion)
+    read_until = str(client.get_run(version.run).data.tags.get(ARRIVALS, ""))
+    nights = night_runs(client, root, params)
+    made_at = [run.data.tags[NOW] for run in nights if run.data.tags.get(VERSION) == version.number]
+    return Champion(version.number, read_until, datetime.fromisoformat(made_at[-1]) if made_at else version.registered)
 
 
-def training(now: datetime) -> str:
-    """What the training of a night is called, by which the version that it registers is known."""
+def training_run_name(now: datetime) -> str:
+    """The name of a night's training run, by which the version that it registers is recognised."""
     return f"train {now:%Y-%m-%d %H:%M:%S}"
 
 
-def unjudged(root: Path, params: Params) -> str | None:
-    """The challenger that a night registered and no verdict was entered on: that night was killed, or it failed.
+def undecided_challenger(root: Path, params: Params) -> str | None:
+    """The challenger that a night registered and that has no verdict, because that night was killed or failed.
 
-    What somebody registered by hand is not the nights' to judge.
+    A version that somebody registered without a night is left alone.
     """
     client, model = connect(root), params.registry.model
-    number = lookup.alias(client, model, "challenger")
-    if number is None or any(one.version == number for one in promotion_log.read(client, model).entries):
+    number = lookup.version_at_alias(client, model, "challenger")
+    if number is None or any(entry.version == number for entry in promotion_log.read(client, model).entries):
         return None
-    name = client.get_run(lookup.numbered(client, model, number).run).info.run_name
-    nightly = {training(datetime.fromisoformat(one.data.tags[NOW])) for one in records(client, root, params)}
-    return number if name in nightly else None
+    run_name = client.get_run(lookup.get_version(client, model, number).run).info.run_name
+    nights = night_runs(client, root, params)
+    nightly = {training_run_name(datetime.fromisoformat(run.data.tags[NOW])) for run in nights}
+    return number if run_name in nightly else None
 
 
-def numbers(root: Path, params: Params) -> set[str]:
+def version_numbers(root: Path, params: Params) -> set[str]:
     """The numbers of all registered versions."""
-    return {str(one.version) for one in connect(root).search_model_versions(f"name = '{params.registry.model}'")}
+    versions = connect(root).search_model_versions(f"name = '{params.registry.model}'")
+    return {str(version.version) for version in versions}

@@ -1,86 +1,89 @@
-"""The commands that rebuild a registered version in a fresh folder, with git, mlflow and dvc alone."""
+"""The shell commands that rebuild a registered version in a fresh folder, with git, mlflow and dvc only."""
 
 import os
 from pathlib import Path
 from shlex import quote
 
-from tasks.dvc.lock_file import Entry, Lock, order, outputs, sources
-from tasks.dvc.store import Objects
+from tasks.dvc.lock_file import Lock, LockEntry, outputs, raw_data, stage_order
+from tasks.dvc.store import DvcStore
 from tasks.git.command import run_git
 from tasks.git.worktree import require_commit
 from tasks.registry.lookup import RegisteredVersion
-from tasks.registry.runs import PATCH
-from tasks.registry.store import own_store, store
+from tasks.registry.runs import PATCH_ARTIFACT
+from tasks.registry.store import project_store_uri, store_uri
 
-FILES = ("params.yaml", "dvc.lock")
-KEPT = "recorded"  # the folder for what MLflow holds, and the name of the remote that outputs come from
+COPIED_FILES = ("params.yaml", "dvc.lock")
+RECORDED_FOLDER = "recorded"  # for the artifacts from MLflow; also the name of the remote that outputs come from
 
 
-def commands(root: Path, version: RegisteredVersion, kept: Objects) -> list[str]:
-    """Shell commands, to be run one after the other where the new folder is to be, in Gleaner's environment.
+def list_commands(root: Path, version: RegisteredVersion, dvc_store: DvcStore) -> list[str]:
+    """The commands in order. Run them in Gleaner's environment, in the parent of the new folder.
 
-    The last one says so when what was rebuilt is what was recorded, bit for bit. Raises UserError when the commit is
-    not here, or a piece that they need was not recorded.
+    The last one prints "bit for bit" if the rebuilt outputs are the recorded ones. Raises UserError if the commit is
+    not in this repository, or if a file that the commands need was not recorded.
     """
     require_commit(root, version.title, version.commit)
     lock, patched = version.lock(), bool(version.patch())
     folder = f"{version.model}-{version.number}"
-    inside = (
-        run_git(root, "rev-parse", "--show-prefix").decode().strip()
-    )  # the project may be a folder of its repository
-    up = "../" * inside.count("/")
-    enter = [f"cd {quote(inside)}"] if inside else []
+    # The project may be a folder of its repository.
+    prefix = run_git(root, "rev-parse", "--show-prefix").decode().strip()
+    up = "../" * prefix.count("/")
+    enter = [f"cd {quote(prefix)}"] if prefix else []
     top = run_git(root, "rev-parse", "--show-toplevel").decode().strip()
     return [
         f"git clone --quiet --no-checkout {quote(top)} {quote(folder)}",
         f"cd {quote(folder)}",
         f"git checkout --quiet --detach {version.commit}",
-        *download(root, version),
-        *([f"git apply --whitespace=nowarn {KEPT}/{PATCH}"] if patched else []),
+        *download_commands(root, version),
+        *([f"git apply --whitespace=nowarn {RECORDED_FOLDER}/{PATCH_ARTIFACT}"] if patched else []),
         *enter,
-        f"cp {' '.join(f'{up}{KEPT}/{name}' for name in FILES)} .",
-        *encoder(root, version),
-        *run(root, version, lock, kept),
-        f'diff {up}{KEPT}/dvc.lock dvc.lock && echo "bit for bit"',
+        f"cp {' '.join(f'{up}{RECORDED_FOLDER}/{name}' for name in COPIED_FILES)} .",
+        *encoder_commands(root, version),
+        *stage_commands(root, version, lock, dvc_store),
+        f'diff {up}{RECORDED_FOLDER}/dvc.lock dvc.lock && echo "bit for bit"',
     ]
 
 
-def download(root: Path, version: RegisteredVersion) -> list[str]:
-    """What the run recorded, into a folder. A store that the environment names is not named here: it may hold a key."""
-    own = store(root) == own_store(root)
+def download_commands(root: Path, version: RegisteredVersion) -> list[str]:
+    """Download the artifacts of the version's run. The store is named only if it is the project's mlflow.db.
+
+    MLFLOW_TRACKING_URI may hold a password, so it is not printed.
+    """
+    in_project = store_uri(root) == project_store_uri(root)
     return [
-        *([f"export MLFLOW_TRACKING_URI={quote(store(root))}"] if own else []),
-        f"mlflow artifacts download --run-id {version.run} --dst-path {KEPT}",
+        *([f"export MLFLOW_TRACKING_URI={quote(store_uri(root))}"] if in_project else []),
+        f"mlflow artifacts download --run-id {version.run} --dst-path {RECORDED_FOLDER}",
     ]
 
 
-def encoder(root: Path, version: RegisteredVersion) -> list[str]:
-    """A link to the encoder, where params name a folder inside the project that git may not hold."""
-    about = version.params()["encoder"]
-    if about["source"] != "path" or os.path.isabs(about["name"]):
+def encoder_commands(root: Path, version: RegisteredVersion) -> list[str]:
+    """Link the encoder, if params name a folder inside the project: git may not hold it."""
+    encoder = version.params()["encoder"]
+    if encoder["source"] != "path" or os.path.isabs(encoder["name"]):
         return []
-    name, given = quote(about["name"]), quote(str(root / about["name"]))
-    return [f"[ -e {name} ] || {{ mkdir -p {quote(os.path.dirname(about['name']) or '.')}; ln -s {given} {name}; }}"]
+    link, original = quote(encoder["name"]), quote(str(root / encoder["name"]))
+    parent = quote(os.path.dirname(encoder["name"]) or ".")
+    return [f"[ -e {link} ] || {{ mkdir -p {parent}; ln -s {original} {link}; }}"]
 
 
-def run(root: Path, version: RegisteredVersion, lock: Lock, kept: Objects) -> list[str]:
-    """Every stage anew; one whose raw data git does not hold as it was starts from its recorded outputs."""
-    missing = {path for path, entry in sources(lock).items() if not in_git(root, version.commit, entry)}
+def stage_commands(root: Path, version: RegisteredVersion, lock: Lock, dvc_store: DvcStore) -> list[str]:
+    """Run every stage anew. A stage whose raw data git does not hold is not run: its recorded outputs are pulled."""
+    missing = {path for path, entry in raw_data(lock).items() if not is_in_git(root, version.commit, entry)}
     reads = {name: {dep["path"] for dep in stage.get("deps", [])} for name, stage in lock["stages"].items()}
-    given = [name for name in order(lock) if reads[name] & missing]
-    if not given:
+    pulled = [name for name in stage_order(lock) if reads[name] & missing]
+    if not pulled:
         return ["dvc repro --force"]
-    rest = [name for name in order(lock) if name not in given]
-    outs = [out for name in given for out in outputs({"stages": {name: lock["stages"][name]}}).values()]
+    rerun = [name for name in stage_order(lock) if name not in pulled]
+    outs = [out for name in pulled for out in outputs({"stages": {name: lock["stages"][name]}}).values()]
     return [
-        f"dvc remote add --local {KEPT} {quote(kept.place(outs))}",
-        f"dvc pull --remote {KEPT} {' '.join(given)}",
-        f'for stage in {" ".join(rest)}; do dvc repro --force --single-item "$stage"; done',
+        f"dvc remote add --local {RECORDED_FOLDER} {quote(dvc_store.location(outs))}",
+        f"dvc pull --remote {RECORDED_FOLDER} {' '.join(pulled)}",
+        f'for stage in {" ".join(rerun)}; do dvc repro --force --single-item "$stage"; done',
     ]
 
 
-def in_git(root: Path, commit: str, entry: Entry) -> bool:
-    """Whether a commit holds raw data of as many files and bytes as were read."""
+def is_in_git(root: Path, commit: str, entry: LockEntry) -> bool:
+    """Whether a commit holds raw data at this path with as many files and bytes as the stages read."""
     path = entry["path"]
     if os.path.isabs(path) or ".." in Path(path).parts:
         return False

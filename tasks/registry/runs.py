@@ -1,4 +1,4 @@
-"""The run that records what a training measured."""
+"""The MLflow run that records what a training measured."""
 
 import json
 import time
@@ -14,99 +14,100 @@ from mlflow.entities import Metric, Param
 from prefect.exceptions import TerminationSignal
 
 from pipeline.core.params import Params
-from pipeline.policies.gate import Verdict
+from pipeline.policies.gate import GateVerdict
 from tasks.git.patch import Changes
 from tasks.processes.curves import Point
-from tasks.registry.store import connect, experiment, flatten, is_number, name
+from tasks.registry.store import connect, experiment_id, flatten, is_number, to_mlflow_name
 
-BATCH = 100  # params or metrics in one call; MLflow takes no more params
-RECORDED = ("params.yaml", "dvc.yaml", "dvc.lock", "data/report/shared.html", "data/report/MODEL_CARD.md")
-GATE = "gate.json"
-ABOUT = "lineage/about.json"
-PATCH = "lineage/changes.patch"
+BATCH_SIZE = 100  # params or metrics in one call; MLflow accepts no more params
+RECORDED_FILES = ("params.yaml", "dvc.yaml", "dvc.lock", "data/report/shared.html", "data/report/MODEL_CARD.md")
+GATE_ARTIFACT = "gate.json"
+ABOUT_ARTIFACT = "lineage/about.json"
+PATCH_ARTIFACT = "lineage/changes.patch"
 
 
 @dataclass
 class Run:
-    """One open MLflow run; safe to log to from several threads."""
+    """One open MLflow run. Several threads may log to it."""
 
     client: MlflowClient
     id: str
-    failed: bool = False  # set it where the work ends early without an error to raise
+    failed: bool = False  # set this if the work ends early without an error to raise
 
-    def curve(self, stage: str, points: list[Point]) -> None:
-        """Points of a training curve, as metrics ``<stage>/<key>`` by step."""
+    def log_curve(self, stage: str, points: list[Point]) -> None:
+        """Log points of a training curve as metrics ``<stage>/<key>`` by step."""
         now = int(time.time() * 1000)
-        self.log(
-            Metric(f"{stage}/{name(key)}", float(value), now, int(point["step"]))
+        self.log_in_batches(
+            Metric(f"{stage}/{to_mlflow_name(key)}", float(value), now, int(point["step"]))
             for point in points
             for key, value in point.items()
             if key != "step" and is_number(value)
         )
 
-    def results(self, root: Path) -> None:
-        """Every number in ``data/<stage>/metrics.json`` as ``<stage>.<key>``, and the files that tell of the run."""
-        now = int(time.time() * 1000)
+    def log_results(self, root: Path) -> None:
+        """Log every number in ``data/<stage>/metrics.json`` as ``<stage>.<key>``, and store `RECORDED_FILES`."""
         for path in sorted(root.glob("data/*/metrics.json")):
-            found = flatten(json.loads(path.read_text()), f"{path.parent.name}.")
-            self.log(Metric(name(key), float(value), now, 0) for key, value in found.items() if is_number(value))
-        for path in map(root.joinpath, RECORDED):
+            content = flatten(json.loads(path.read_text()), f"{path.parent.name}.")
+            self.log_metrics({key: value for key, value in content.items() if is_number(value)})
+        for path in map(root.joinpath, RECORDED_FILES):
             if path.exists():  # a failed stage leaves no report
                 self.client.log_artifact(self.id, str(path))
 
-    def measures(self, found: dict[str, float]) -> None:
-        """Numbers by name."""
+    def log_metrics(self, metrics: dict[str, float]) -> None:
+        """Log numbers by name."""
         now = int(time.time() * 1000)
-        self.log(Metric(name(key), float(value), now, 0) for key, value in found.items())
+        self.log_in_batches(Metric(to_mlflow_name(key), float(value), now, 0) for key, value in metrics.items())
 
-    def params(self, params: Params) -> None:
-        """Every value of params.yaml by its dotted key."""
-        found = flatten(params.model_dump(mode="json"))
+    def log_params(self, params: Params) -> None:
+        """Log every value of params.yaml by its dotted key."""
+        flat = flatten(params.model_dump(mode="json"))
         entries = [
-            Param(name(key), value if isinstance(value, str) else json.dumps(value)) for key, value in found.items()
+            Param(to_mlflow_name(key), value if isinstance(value, str) else json.dumps(value))
+            for key, value in flat.items()
         ]
-        for start in range(0, len(entries), BATCH):
-            self.client.log_batch(self.id, params=entries[start : start + BATCH])
+        for start in range(0, len(entries), BATCH_SIZE):
+            self.client.log_batch(self.id, params=entries[start : start + BATCH_SIZE])
 
-    def tag(self, tags: dict[str, str]) -> None:
-        """Tags of the run."""
+    def set_tags(self, tags: dict[str, str]) -> None:
+        """Set tags of the run."""
         for key, value in tags.items():
             self.client.set_tag(self.id, key, value)
 
-    def verdict(self, verdict: Verdict) -> None:
-        """What the gate said, and why: the status as a tag, all reasons as a file."""
-        self.tag({"gleaner.gate": verdict.status})
-        self.client.log_dict(self.id, {"status": verdict.status, "reasons": list(verdict.reasons)}, GATE)
+    def log_verdict(self, verdict: GateVerdict) -> None:
+        """Record the gate's verdict: its status as a tag, its reasons as a file."""
+        self.set_tags({"gleaner.gate": verdict.status})
+        self.client.log_dict(self.id, {"status": verdict.status, "reasons": list(verdict.reasons)}, GATE_ARTIFACT)
 
-    def lineage(self, changes: Changes, environment: dict[str, Any]) -> None:
-        """What commit and dvc.lock do not tell of a version: the patch of a tree that differs, and the machine."""
+    def log_lineage(self, changes: Changes, environment: dict[str, Any]) -> None:
+        """Record what the commit and dvc.lock lack: the patch of a tree that differs, and the machine."""
         about = {"changed": changes.files, "left_out": changes.left_out, "environment": environment}
-        self.client.log_dict(self.id, about, ABOUT)
+        self.client.log_dict(self.id, about, ABOUT_ARTIFACT)
         if changes.patch:
             with TemporaryDirectory() as folder:
-                file = Path(folder) / Path(PATCH).name
+                file = Path(folder) / Path(PATCH_ARTIFACT).name
                 file.write_bytes(changes.patch)
-                self.client.log_artifact(self.id, str(file), str(Path(PATCH).parent))
+                self.client.log_artifact(self.id, str(file), str(Path(PATCH_ARTIFACT).parent))
 
-    def log(self, metrics: Iterator[Metric]) -> None:
-        """Metrics in batches."""
+    def log_in_batches(self, metrics: Iterator[Metric]) -> None:
+        """Log metrics, at most `BATCH_SIZE` in a call."""
         entries = list(metrics)
-        for start in range(0, len(entries), BATCH):
-            self.client.log_batch(self.id, metrics=entries[start : start + BATCH])
+        for start in range(0, len(entries), BATCH_SIZE):
+            self.client.log_batch(self.id, metrics=entries[start : start + BATCH_SIZE])
 
 
 @contextmanager
-def run(root: Path, params: Params, name: str, flow_run: str) -> Iterator[Run]:
-    """An MLflow run around the block, FINISHED at its end, FAILED after an error, KILLED after an interruption.
+def open_run(root: Path, params: Params, name: str, flow_run: str) -> Iterator[Run]:
+    """An MLflow run for the block: FINISHED at its end, FAILED after an error, KILLED after an interruption.
 
-    It bears the name of the Prefect flow run, and that run's id as a tag.
+    ``name`` is the name of the Prefect flow run, and ``flow_run`` its id, which becomes a tag.
     """
     client = connect(root)
-    home = experiment(client, root, params.registry.experiment)
-    opened = Run(client, client.create_run(home, run_name=name, tags={"gleaner.flow_run": flow_run}).info.run_id)
+    experiment = experiment_id(client, root, params.registry.experiment)
+    created = client.create_run(experiment, run_name=name, tags={"gleaner.flow_run": flow_run})
+    opened = Run(client, created.info.run_id)
     status = "FAILED"
     try:
-        opened.params(params)
+        opened.log_params(params)
         yield opened
         status = "FAILED" if opened.failed else "FINISHED"
     except (KeyboardInterrupt, SystemExit, TerminationSignal):
@@ -117,12 +118,12 @@ def run(root: Path, params: Params, name: str, flow_run: str) -> Iterator[Run]:
 
 
 def store_verdict(client: MlflowClient, run: str, content: dict[str, Any], *paths: str) -> None:
-    """Keep a verdict among the artifacts of the run that made the challenger."""
+    """Store a promotion verdict among the artifacts of the run that made the challenger."""
     for path in paths:
         client.log_text(run, json.dumps(content, indent=2, ensure_ascii=False) + "\n", path)
 
 
-def stored_verdict(client: MlflowClient, run: str, path: str) -> Any:
-    """The content of a verdict that was kept."""
+def load_verdict(client: MlflowClient, run: str, path: str) -> Any:
+    """The content of a stored promotion verdict."""
     with TemporaryDirectory() as folder:
         return json.loads(Path(client.download_artifacts(run, path, folder)).read_text())

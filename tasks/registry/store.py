@@ -1,59 +1,92 @@
-"""Where runs and versions are kept, and how names and numbers get in there."""
+"""MLflow's store: its address, a client of it, and the form of names and numbers in it."""
 
 import os
 import re
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+PAUSES = (0.05, 0.1, 0.2, 0.5, 1, 2, 4)  # seconds between attempts to write while others write, too
+T = TypeVar("T")
 
 
 def connect(root: Path) -> MlflowClient:
-    """A client of MLflow's store, which is made if need be.
+    """A client of the project's MLflow store. Creates the store if there is none.
 
-    Called once before anything opens the database in parallel: two that create it together break it.
+    Call it once before threads open the database: two that create it at the same time break it.
     """
-    chosen = "MLFLOW_TRACKING_URI" in os.environ
-    mlflow.set_tracking_uri(store(root))
-    if not chosen:  # MLflow sets it; left there, it would pass for the user's own from here on
+    set_by_user = "MLFLOW_TRACKING_URI" in os.environ
+    mlflow.set_tracking_uri(store_uri(root))
+    if not set_by_user:  # MLflow sets it, and from then on it would pass for the user's choice
         os.environ.pop("MLFLOW_TRACKING_URI", None)
     client = MlflowClient()
     client.search_experiments(max_results=1)
     return client
 
 
-def store(root: Path) -> str:
-    """Where runs and versions are kept: MLFLOW_TRACKING_URI, or mlflow.db in the project."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or own_store(root)
+def store_uri(root: Path) -> str:
+    """The address of the store with runs and versions: MLFLOW_TRACKING_URI, or mlflow.db in the project."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or project_store_uri(root)
 
 
-def own_store(root: Path) -> str:
-    """The store of a project that nobody gave another. MLflow itself puts it into the environment once it is used."""
+def project_store_uri(root: Path) -> str:
+    """The address of mlflow.db in the project."""
     return f"sqlite:///{root / 'mlflow.db'}"
 
 
-def experiment(client: MlflowClient, root: Path, name: str) -> str:
-    """The id of the experiment, made on first use; a project's own store keeps its artifacts in mlruns."""
-    known = client.get_experiment_by_name(name)
-    if known is not None:
-        return known.experiment_id
-    own = store(root) == own_store(root)
-    return client.create_experiment(name, artifact_location=(root / "mlruns" / name).as_uri() if own else None)
+def experiment_id(client: MlflowClient, root: Path, name: str) -> str:
+    """The id of an experiment. Creates it on first use; mlflow.db in the project keeps its artifacts in mlruns."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is not None:
+        return experiment.experiment_id
+    in_project = store_uri(root) == project_store_uri(root)
+    return client.create_experiment(name, artifact_location=(root / "mlruns" / name).as_uri() if in_project else None)
+
+
+def retry_while_busy(write: Callable[[], T]) -> T:
+    """Call ``write`` and return its result. Try again while the store is locked or has too many writers."""
+    for pause in PAUSES:
+        try:
+            return write()
+        except MlflowException as error:
+            if not is_busy(error):
+                raise
+        time.sleep(pause)
+    return write()
+
+
+def is_busy(error: MlflowException) -> bool:
+    """Whether the store refused only because others write, too."""
+    message = str(error).lower()
+    return error.error_code == "TEMPORARILY_UNAVAILABLE" or any(
+        sign in message for sign in ("database is locked", "giving up after", "deadlock", "could not serialize")
+    )
 
 
 def flatten(content: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, by dotted keys; what is no mapping stays as it is, and so does an empty one."""
+    """Nested mappings as one with dotted keys. Other values stay as they are, and so does an empty mapping."""
     if not isinstance(content, dict) or not content:
         return {prefix.removesuffix("."): content}
     return {key: value for part, inner in content.items() for key, value in flatten(inner, f"{prefix}{part}.").items()}
 
 
 def is_number(value: Any) -> bool:
-    """A number, which true and false are not."""
+    """Whether a value is a number. True and False are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def name(key: str) -> str:
-    """A key as MLflow accepts it: labels of classes and groups may hold anything."""
+def to_mlflow_name(key: str) -> str:
+    """A key in the characters and the length that MLflow accepts. Labels of classes and groups may hold any others."""
     return re.sub(r"[^\w./ -]", "_", key)[:250]
+
+
+def set_version_tags(client: MlflowClient, model: str, number: str, tags: dict[str, str]) -> None:
+    """Set tags of a version, over those of the same name. Waits while the store is busy."""
+    for key, value in tags.items():
+        retry_while_busy(partial(client.set_model_version_tag, model, number, key, value))

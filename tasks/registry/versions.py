@@ -1,4 +1,4 @@
-"""Model versions: registered with their lineage, once for each dvc.lock."""
+"""Registers model versions with their lineage, one for each dvc.lock."""
 
 import subprocess
 import sys
@@ -19,14 +19,14 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import Params
 from pipeline.core.params import Registry as Settings
 from tasks.git import patch
-from tasks.git.lineage import lineage
-from tasks.registry import bundles, promotion_log
-from tasks.registry.environment import environment
+from tasks.git.lineage import lineage_tags
+from tasks.registry import bundles, champion_alias
+from tasks.registry.environment import describe_environment
 from tasks.registry.runs import Run
 
-# What loading and serving a version imports; the pins come from constraints.txt.
-SERVING = ("mlflow", "numpy", "onnxruntime", "pandas", "pydantic", "ruamel.yaml", "tokenizers", "tqdm")
-EXAMPLE = pd.DataFrame({"text": ["This is an example."]})
+# What loading and serving a version imports. The pins come from constraints.txt.
+SERVING_PACKAGES = ("mlflow", "numpy", "onnxruntime", "pandas", "pydantic", "ruamel.yaml", "tokenizers", "tqdm")
+INPUT_EXAMPLE = pd.DataFrame({"text": ["This is an example."]})
 SIGNATURE = ModelSignature(
     Schema([ColSpec(DataType.string, "text")]),
     Schema([ColSpec(DataType.string, "label"), ColSpec(DataType.double, "confidence")]),
@@ -34,76 +34,76 @@ SIGNATURE = ModelSignature(
 
 
 @dataclass(frozen=True)
-class Version:
-    """The version that registering came to."""
+class Registration:
+    """The version that holds the bundle after registering."""
 
     model: str
     number: str
     aliases: tuple[str, ...]
-    fresh: bool  # False when the same dvc.lock had been registered before
+    is_new: bool  # False if a version of the same dvc.lock was there already
 
 
 @task(name="register", task_run_name="register", cache_policy=NO_CACHE, persist_result=False)
 def register(root: Path, params: Params, opened: Run) -> State:
-    """Register the exported bundle, unless a version of the same dvc.lock is there already."""
+    """Register the exported bundle, unless there is a version of the same dvc.lock."""
     try:
-        version = version_of(root, params, opened)
+        version = register_or_reuse(root, params, opened)
     except UserError as error:
         return Failed(message=f"error: {error}")
-    label = "Completed" if version.fresh else "Cached"
+    label = "Completed" if version.is_new else "Cached"
     return Completed(name=label, message=f"{version.model} version {version.number}", data=version)
 
 
-def is_passing(_task: Any, _run: Any, state: State) -> bool:
-    """Whether trying again may help: where the data could not be pushed."""
+def is_push_failure(_task: Any, _run: Any, state: State) -> bool:
+    """Whether the data could not be pushed, so that trying again may help."""
     return (state.message or "").startswith("error: registry.push: ")
 
 
-def version_of(root: Path, params: Params, opened: Run) -> Version:
-    """The version that holds what stands in the working tree now, registered with its lineage if there is none.
+def register_or_reuse(root: Path, params: Params, opened: Run) -> Registration:
+    """The version of the working tree's dvc.lock; registered with its lineage if there is none yet.
 
-    The data is pushed first: whatever is registered can be rebuilt. Raises UserError when the push fails, or when the
-    tree is not as it was committed and ``registry.require_clean`` is set.
+    The data is pushed first, so that whatever is registered can be rebuilt. Raises UserError if the push fails, or if
+    ``registry.require_clean`` is set and the working tree differs from its commit.
     """
-    client, model, tags = opened.client, params.registry.model, lineage(root, params)
-    opened.tag(tags)
+    client, model, tags = opened.client, params.registry.model, lineage_tags(root, params)
+    opened.set_tags(tags)
     flow_run = client.get_run(opened.id).data.tags["gleaner.flow_run"]
-    known = client.search_model_versions(f"name = '{model}'")
-    same = next((old for old in known if old.tags.get("gleaner.dvc_lock") == tags["gleaner.dvc_lock"]), None)
+    versions = client.search_model_versions(f"name = '{model}'")
+    same = next((old for old in versions if old.tags.get("gleaner.dvc_lock") == tags["gleaner.dvc_lock"]), None)
     if same is not None:
-        promotion_log.begin(client, model, str(same.version), flow_run)
-        return Version(model, str(same.version), aliases(client, model, str(same.version)), fresh=False)
+        champion_alias.enter_first_champion(client, model, str(same.version), flow_run)
+        return Registration(model, str(same.version), aliases_of(client, model, str(same.version)), is_new=False)
     if params.registry.require_clean:
         patch.require_clean(root, params)
     if params.registry.push:
-        push(root)
-    opened.lineage(patch.changes(root, params), environment(root))
-    seal = {bundles.SEAL: bundles.seal_of(root / "data" / "export" / "bundle")}
-    number = create(root, params.registry, opened, {**tags, **seal, "gleaner.flow_run": flow_run})
+        push_data(root)
+    opened.log_lineage(patch.find_changes(root, params), describe_environment(root))
+    digest_tag = {bundles.MANIFEST_DIGEST_TAG: bundles.manifest_digest(root / "data" / "export" / "bundle")}
+    number = create_version(root, params.registry, opened, {**tags, **digest_tag, "gleaner.flow_run": flow_run})
     client.set_registered_model_alias(model, "challenger", number)
-    promotion_log.begin(client, model, number, flow_run)
-    return Version(model, number, aliases(client, model, number), fresh=True)
+    champion_alias.enter_first_champion(client, model, number, flow_run)
+    return Registration(model, number, aliases_of(client, model, number), is_new=True)
 
 
-def create(root: Path, settings: Settings, opened: Run, tags: dict[str, str]) -> str:
-    """Store the bundle with the code that serves it as a model version; returns the version's number."""
+def create_version(root: Path, settings: Settings, opened: Run, tags: dict[str, str]) -> str:
+    """Store the bundle with the code that serves it as a model version, and return the version's number."""
     with mlflow.start_run(run_id=opened.id):
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(Path(__file__).parent / "served_model.py"),
             artifacts={"bundle": str(root / "data" / "export" / "bundle")},
             code_paths=[str(root / "pipeline")],
-            pip_requirements=pins(root / "constraints.txt"),
+            pip_requirements=serving_requirements(root / "constraints.txt"),
             signature=SIGNATURE,
-            input_example=EXAMPLE,
+            input_example=INPUT_EXAMPLE,
         )
     return str(mlflow.register_model(info.model_uri, settings.model, tags=tags).version)
 
 
-def push(root: Path) -> None:
-    """Copy the data of this version to the default DVC remote; UserError when that fails.
+def push_data(root: Path) -> None:
+    """Copy the data of this version to the default DVC remote. Raises UserError if that fails.
 
-    Through DVC's command, which tells what any kind of remote may raise in one line.
+    It runs `dvc push`, because the command reports in one line what any kind of remote may raise.
     """
     done = subprocess.run(
         [sys.executable, "-m", "dvc", "--wait-for-lock", "push"], cwd=root, capture_output=True, text=True, check=False
@@ -117,15 +117,15 @@ def push(root: Path) -> None:
         )
 
 
-def pins(constraints: Path) -> list[str]:
-    """What serving needs, at the versions that it was tested with."""
+def serving_requirements(constraints: Path) -> list[str]:
+    """The packages that serving needs, at the versions that ``constraints`` pins."""
     pinned = {
         line.split("==")[0].lower(): line.strip() for line in constraints.read_text().splitlines() if "==" in line
     }
-    return [pinned[package] for package in SERVING]
+    return [pinned[package] for package in SERVING_PACKAGES]
 
 
-def aliases(client: MlflowClient, model: str, number: str) -> tuple[str, ...]:
-    """The aliases of one version; only the model itself knows them."""
-    known = client.get_registered_model(model).aliases
-    return tuple(sorted(alias for alias, version in known.items() if str(version) == number))
+def aliases_of(client: MlflowClient, model: str, number: str) -> tuple[str, ...]:
+    """The aliases of one version. MLflow keeps them with the model."""
+    version_by_alias = client.get_registered_model(model).aliases
+    return tuple(sorted(alias for alias, version in version_by_alias.items() if str(version) == number))

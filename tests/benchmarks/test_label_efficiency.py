@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from benchmarks import cells, label_efficiency, log, project, tables, tasks
-from benchmarks.cells import CellFailed, Method, Prepared
-from benchmarks.project import Places
+from benchmarks.cells import CellFailed, Method, SharedSetup
+from benchmarks.project import BenchmarkPaths
 from benchmarks.tasks import Rows, Task
 from pipeline.core.errors import UserError
 from pipeline.core.params import to_yaml
-from pipeline.experiments.stage_runner import LOOKED_UP, stages
+from pipeline.experiments.stage_runner import stage_names
 
 TINY = {
     "back_translate": {"engine": "none"},
@@ -34,30 +34,30 @@ def task(pairs):
 
 
 @pytest.fixture
-def places(tmp_path, params):
+def paths(tmp_path, params):
     file = tmp_path / "params.yaml"
     file.write_text(to_yaml(params(TINY).model_dump(mode="json")))
     (tmp_path / "LOG.md").write_text("# Log\n\n## Other\n\n| a |\n|---|\n| 1 |\n")
     folders = (tmp_path / name for name in ("scratch", "results", "LOG.md", "store"))
-    return Places(file, *folders)
+    return BenchmarkPaths(file, *folders)
 
 
-def test_the_draw_is_the_protocols():
+def test_the_drawn_labels_are_those_of_the_protocol():
     labels = [random.Random(1).choice("abc") for _ in range(50)]
     rows = Rows([f"text {i}" for i in range(50)], labels)
     order = list(range(50))
     random.Random(3).shuffle(order)
     expected = {label: [i for i in order if labels[i] == label][:4] for label in "abc"}
-    drawn = tasks.draw(rows, 4, 3)
+    drawn = tasks.draw_labelled(rows, 4, 3)
     assert {label: [i for i in drawn if labels[i] == label] for label in "abc"} == expected
     assert drawn == sorted(drawn, key=order.index)
 
 
-def test_a_row_without_text_is_passed_over_but_numbered():
+def test_a_row_without_text_is_not_drawn_but_keeps_its_number():
     texts, labels = ["" if i % 2 else f"text {i}" for i in range(20)], ["a"] * 20
     order = list(range(20))
     random.Random(0).shuffle(order)
-    assert tasks.draw(Rows(texts, labels), 3, 0) == [i for i in order if i % 2 == 0][:3]
+    assert tasks.draw_labelled(Rows(texts, labels), 3, 0) == [i for i in order if i % 2 == 0][:3]
 
 
 def test_one_published_file_is_split_by_the_protocol(tmp_path, monkeypatch):
@@ -67,36 +67,39 @@ def test_one_published_file_is_split_by_the_protocol(tmp_path, monkeypatch):
     (tmp_path / "hatexplain" / "posts.csv").write_text("\n".join(lines))
     order = list(range(10))
     random.Random(0).shuffle(order)
-    found = tasks.load("hatexplain", tmp_path)
-    assert [text.split()[1].strip(",") for text in found.train.texts + found.test.texts] == [str(i) for i in order]
-    assert len(found.test.texts) == 2
+    task = tasks.load_task("hatexplain", tmp_path)
+    assert [text.split()[1].strip(",") for text in task.train.texts + task.test.texts] == [str(i) for i in order]
+    assert len(task.test.texts) == 2
 
 
 def test_texts_are_joined_and_labels_renamed_as_the_example_says(tmp_path):
     (tmp_path / "clothing_reviews").mkdir()
     rows = ["Title,Review Text,Recommended IND", "Nice,It fits,1", ",No  title,0", "Only,,1", ",,0", "A,B,1"]
     (tmp_path / "clothing_reviews" / "reviews.csv").write_text("\n".join(rows))
-    found = tasks.load("clothing_reviews", tmp_path)
-    assert {*found.train.texts, *found.test.texts} <= {"Nice\nIt fits", "No title", "Only", "", "A\nB"}
-    assert {*found.train.labels, *found.test.labels} <= {"recommended", "not recommended"}
+    task = tasks.load_task("clothing_reviews", tmp_path)
+    assert {*task.train.texts, *task.test.texts} <= {"Nice\nIt fits", "No title", "Only", "", "A\nB"}
+    assert {*task.train.labels, *task.test.labels} <= {"recommended", "not recommended"}
 
 
-def test_data_that_is_not_there_is_the_users_to_bring(tmp_path):
+def test_missing_data_raises_and_names_the_variable(tmp_path):
     with pytest.raises(UserError, match="set GLEANER_DATA"):
-        tasks.load("banking77", tmp_path)
+        tasks.load_task("banking77", tmp_path)
 
 
 def test_changes_follow_a_colon():
-    assert cells.parse("probe") == Method("probe", "probe", {})
+    assert cells.parse_method("probe") == Method("probe", "probe", {})
     name = "gleaner:finetune.method=head,synonyms.variants=0"
-    assert cells.parse(name) == Method(name, "gleaner", {"finetune.method": "head", "synonyms.variants": 0})
-    assert cells.parse("self_training:criterion=k_best,k_best=50").changes == {"criterion": "k_best", "k_best": 50}
+    assert cells.parse_method(name) == Method(name, "gleaner", {"finetune.method": "head", "synonyms.variants": 0})
+    assert cells.parse_method("self_training:criterion=k_best,k_best=50").changes == {
+        "criterion": "k_best",
+        "k_best": 50,
+    }
     with pytest.raises(UserError, match='found "bert"'):
-        cells.parse("bert:lr=1")
+        cells.parse_method("bert:lr=1")
 
 
 def test_several_values_follow_one_option():
-    words = label_efficiency.spread_out(
+    words = label_efficiency.repeat_options(
         ["--k", "1", "8", "--keep-stale", "--seeds=2", "--methods", "probe", "gleaner:a.b=1"]
     )
     assert words == [
@@ -113,70 +116,73 @@ def test_several_values_follow_one_option():
     ]
 
 
-def shared(task, places):
-    return Prepared(task, project.content(task, places.params), places.scratch, 0.01, "digest")
+def shared(task, paths):
+    return SharedSetup(task, project.cell_params(task, paths.params), paths.scratch, 0.01, "digest")
 
 
-def test_no_label_of_the_pool_or_of_the_test_file_is_written(task, places):
-    content = project.content(task, places.params)
-    project.write(places.scratch, task, 2, 0, content, places)
-    train = [json.loads(line) for line in (places.scratch / "raw" / "train.jsonl").read_text().splitlines()]
+def test_no_label_of_the_pool_or_of_the_test_file_is_written(task, paths):
+    content = project.cell_params(task, paths.params)
+    project.write_cell(paths.scratch, task, 2, 0, content, paths)
+    train = [json.loads(line) for line in (paths.scratch / "raw" / "train.jsonl").read_text().splitlines()]
     assert len(train) == 90 and sum(bool(row["label"]) for row in train) == 6
     assert [row["text"] for row in train] == task.train.texts
-    test = (places.scratch / "test.jsonl").read_text().splitlines()
+    test = (paths.scratch / "test.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in test] == [{"text": text} for text in task.test.texts]
-    held = json.loads((places.scratch / "raw" / "stand_in.jsonl").read_text())
+    held = json.loads((paths.scratch / "raw" / "stand_in.jsonl").read_text())
     assert held["text"] not in {*task.train.texts, *task.test.texts}
     assert content["ingest"]["labels"]["rename"] == {} and content["report"]["title"] == "x"
 
 
-def test_a_result_belongs_to_code_params_and_data(task, places):
-    probe, gleaner = cells.parse("probe"), cells.parse("gleaner")
-    one = shared(task, places)
-    before = cells.fingerprint(probe, one), cells.fingerprint(gleaner, one)
-    one.content["finetune"]["lr"] = 0.5
-    assert (cells.fingerprint(probe, one) == before[0], cells.fingerprint(gleaner, one) == before[1]) == (True, False)
+def test_a_result_belongs_to_code_params_and_data(task, paths):
+    probe, gleaner = cells.parse_method("probe"), cells.parse_method("gleaner")
+    setup = shared(task, paths)
+    before = cells.fingerprint(probe, setup), cells.fingerprint(gleaner, setup)
+    setup.content["finetune"]["lr"] = 0.5
+    assert (cells.fingerprint(probe, setup) == before[0], cells.fingerprint(gleaner, setup) == before[1]) == (
+        True,
+        False,
+    )
     with pytest.raises(UserError, match="finetune.lr"):
-        cells.fingerprint(cells.parse("gleaner:finetune.lr=fast"), one)
+        cells.fingerprint(cells.parse_method("gleaner:finetune.lr=fast"), setup)
 
 
 @pytest.fixture
-def quick(task, places, monkeypatch):
+def quick(task, paths, monkeypatch):
     """``quick(fails)``: two seeds of the probe with nothing trained, those in ``fails`` failing; the seeds that ran."""
     monkeypatch.setattr(label_efficiency, "prepare", shared)
 
-    def select(fails=(), stale=False):
+    def run(fails=(), stale=False):
         ran = []
 
-        def start(method, folder):
+        def run_process(method, folder):
             seed = json.loads((folder / "cell.json").read_text())["seed"]
             ran.append(seed)
             if seed in fails:
                 raise CellFailed("exit code 1: out of memory")
             (folder / "predictions.json").write_text(json.dumps(task.test.labels))
             (folder / "trained.json").write_text('{"seconds": 2.0, "looked_up": 30, "known": 20}')
-            return cells.Measured(0, 3.0, 2**30)
+            return cells.ProcessCost(0, 3.0, 2**30)
 
-        monkeypatch.setattr(cells, "start", start)
-        label_efficiency.run_task(task, [1], [0, 1], [cells.parse("probe")], places, stale)
+        monkeypatch.setattr(cells, "run_process", run_process)
+        label_efficiency.run_task(task, [1], [0, 1], [cells.parse_method("probe")], paths, stale)
         return ran
 
-    return select
+    return run
 
 
-def test_a_finished_cell_is_skipped_and_a_failed_one_tried_again(quick, places):
+def test_a_finished_cell_is_skipped_and_a_failed_one_tried_again(quick, paths):
     assert quick(fails=[1]) == [0, 1]
-    kept = cells.read_results(places.results / "tiny.jsonl")
+    kept = cells.read_results(paths.results / "tiny.jsonl")
     assert kept["probe", 1, 1]["error"] == "exit code 1: out of memory"
     assert kept["probe", 1, 0]["accuracy"] == 1.0
     assert kept["probe", 1, 0]["seconds_cold"] == 2.2  # 20 texts that were known, 0.01 s each
     assert quick() == [1]
     assert quick() == []
-    logged = [line for line in places.log.read_text().splitlines() if "tiny, 1" in line]
+    logged = [line for line in paths.log.read_text().splitlines() if "tiny, 1" in line]
     assert len(logged) == 2 and "1: exit code 1: out of memory" in logged[0] and "1.000 ± 0.000" in logged[1]
 
 
-def test_a_finished_cell_of_other_code_is_run_again_unless_told(quick, monkeypatch):
+def test_a_finished_cell_of_other_code_is_run_again_unless_stale_cells_are_kept(quick, monkeypatch):
     quick()
     monkeypatch.setattr(cells, "fingerprint", lambda method, shared: "other")
     assert quick(stale=True) == []
@@ -190,15 +196,15 @@ def test_the_means_are_over_seeds():
     one, two = tables.aggregate(records)
     assert (one["seeds"], one["failed"], one["error"]) == (3, 1, "no")
     assert (one["accuracy"], one["accuracy_std"]) == (pytest.approx(0.6), pytest.approx(0.1))
-    assert tables.spread(one, "accuracy") == "0.600 ± 0.100"
-    assert tables.spread(two, "accuracy") == "0.800" and np.isnan(two["accuracy_std"])
+    assert tables.mean_and_deviation(one, "accuracy") == "0.600 ± 0.100"
+    assert tables.mean_and_deviation(two, "accuracy") == "0.800" and np.isnan(two["accuracy_std"])
 
 
 def test_the_picture_is_drawn_with_failures_among_the_cells(tmp_path):
     failed = [{"method": "setfit", "k": 1, "seed": 0, "error": "no"}]
     base = {"method": "probe", "macro_f1": 0.5, "seconds": 1.0, "seconds_cold": 3.0, "gib": 0.5, "seed": 0}
     rows = tables.aggregate([*failed, *(base | {"k": k, "accuracy": 0.1 * k} for k in (1, 2))])
-    tables.draw({"tiny": rows}, tmp_path / "new" / "picture.png")
+    tables.draw_picture({"tiny": rows}, tmp_path / "new" / "picture.png")
     assert (tmp_path / "new" / "picture.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -213,27 +219,22 @@ def test_a_row_joins_its_own_table_of_the_log(tmp_path):
 
 
 @pytest.mark.slow
-def test_cells_from_raw_rows_to_scores_with_one_pretraining_for_all(task, places, params):
+def test_cells_from_raw_rows_to_scores_with_one_pretraining_for_all(task, paths, params):
     changes = TINY | {"pretrain": {"objective": "mlm", "max_steps": 2, "batch_size": 4}}
-    places.params.write_text(to_yaml(params(changes).model_dump(mode="json")))
-    methods = [cells.parse(name) for name in ("tfidf", "self_training", "gleaner:finetune.method=head")]
-    label_efficiency.run_task(task, [4], [0], methods, places, False)
-    kept = cells.read_results(places.results / "tiny.jsonl")
+    paths.params.write_text(to_yaml(params(changes).model_dump(mode="json")))
+    methods = [cells.parse_method(name) for name in ("tfidf", "self_training", "gleaner:finetune.method=head")]
+    label_efficiency.run_task(task, [4], [0], methods, paths, False)
+    kept = cells.read_results(paths.results / "tiny.jsonl")
     assert [record.get("error") for record in kept.values()] == [None] * 3
     assert all(record["test_rows"] == 36 and record["gib"] > 0 for record in kept.values())
     tfidf, training, gleaner = (kept[method.name, 4, 0] for method in methods)
     assert tfidf["texts"] == 0 and training["texts"] == 90
     assert gleaner["texts"] == 93  # the names of three classes, too
     assert tfidf["accuracy"] > 0.4  # the classes of these sentences have words of their own
-    assert list(gleaner["stages"]) == [stage for stage in stages("export") if stage != "pretrain"]
+    assert list(gleaner["stages"]) == [stage for stage in stage_names("export") if stage != "pretrain"]
     assert gleaner["pretrain_seconds"] > 0
-    assert not list(places.scratch.glob("cells/*"))
-    assert (places.results / "embedding.json").exists()
-    (made,) = places.scratch.glob("pretrain/*/data/pretrain/encoder/model.safetensors")
-    before = made.stat().st_mtime_ns
-    assert label_efficiency.prepare(task, places).encoder == made.parent and made.stat().st_mtime_ns == before
-
-
-def test_a_stage_says_how_many_vectors_it_needed():
-    said = "embed: 30 texts, 10 of them known\nembed: 1/2 [00:01<00:01]\nembed: 5 texts, 5 of them known\n"
-    assert LOOKED_UP.findall(said) == [("30", "10"), ("5", "5")]
+    assert not list(paths.scratch.glob("cells/*"))
+    assert (paths.results / "embedding.json").exists()
+    (weights,) = paths.scratch.glob("pretrain/*/data/pretrain/encoder/model.safetensors")
+    before = weights.stat().st_mtime_ns
+    assert label_efficiency.prepare(task, paths).encoder == weights.parent and weights.stat().st_mtime_ns == before

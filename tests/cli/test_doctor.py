@@ -39,7 +39,7 @@ def project(healthy, tmp_path):
 
 
 def faults(root):
-    return {finding.name: finding.fault for finding in doctor.examine(root) if finding.fault}
+    return {finding.name: finding.fault for finding in doctor.diagnose(root) if finding.fault}
 
 
 def set_params(root, text):
@@ -48,15 +48,15 @@ def set_params(root, text):
 
 
 def test_a_whole_project_has_nothing_missing(project, capsys):
-    findings = [finding for finding in doctor.examine(project) if finding.name not in ("disk", "memory")]
-    assert doctor.show(findings) == 0, [finding.fault for finding in findings if finding.fault]
+    findings = [finding for finding in doctor.diagnose(project) if finding.name not in ("disk", "memory")]
+    assert doctor.print_findings(findings) == 0, [finding.fault for finding in findings if finding.fault]
     assert "nothing is missing" in capsys.readouterr().out
 
 
 def test_every_fault_of_params_is_listed(project):
     text = (project / "params.yaml").read_text()
     (project / "params.yaml").write_text(text.replace("variants: 0", "variants: -1").replace("lr: 2e-5", "lr: fast"))
-    found = [finding.fault for finding in doctor.examine(project) if finding.name == "params.yaml"]
+    found = [finding.fault for finding in doctor.diagnose(project) if finding.name == "params.yaml"]
     assert any(fault.startswith("synonyms.variants:") for fault in found)
     assert any(fault.startswith("finetune.lr:") for fault in found)
 

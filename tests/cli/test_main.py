@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.params import load
+from pipeline.core.params import load_params
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,7 +47,7 @@ def test_configure_writes_params(project):
     done = gleaner(project, "configure", str(ROOT / "examples" / "banking77.yaml"), "--data", "/data")
     assert done.returncode == 0, done.stderr
     assert "changed ingest.path" in done.stdout
-    assert load(project / "params.yaml").ingest.path == "/data/banking77"
+    assert load_params(project / "params.yaml").ingest.path == "/data/banking77"
 
 
 def test_a_users_mistake_is_one_line_and_exit_code_2(project):

@@ -4,8 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from flows.prefect_server import address
-from tests.support.promoting import champion, change, command, make, scored, stored_states
+from flows.prefect_server import url_file
+from tests.support.promoting import (
+    champion_version,
+    make_project,
+    register_scored,
+    run_gleaner,
+    set_limits,
+    stored_states,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -14,28 +21,28 @@ pytestmark = pytest.mark.slow
 def root(tmp_path: Path, prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with three versions: 1 is champion, 2 is better, 3 cannot be told from 2."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    root = make(tmp_path / "project")
-    change(root)
+    root = make_project(tmp_path / "project")
+    set_limits(root)
     for right in (300, 340, 342):
-        scored(root, right)
-    address(root / ".prefect").parent.mkdir()
-    address(root / ".prefect").write_text(prefect_server)
+        register_scored(root, right)
+    url_file(root / ".prefect").parent.mkdir()
+    url_file(root / ".prefect").write_text(prefect_server)
     return root
 
 
 def test_promote_rollback_and_history(root: Path) -> None:
-    done = command(root, "promote", "--version", "2")
+    done = run_gleaner(root, "promote", "--version", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "accuracy" in done.stdout and "pass: margin: accuracy 0.8500 against 0.7500" in done.stdout
     assert "Promoted: gleaner-demo version 2 is champion, after version 1" in done.stdout
-    unsure = command(root, "promote")
+    unsure = run_gleaner(root, "promote")
     assert unsure.returncode == 1 and "Verdict: insufficient" in unsure.stdout
-    back = command(root, "rollback", "--to", "1", "--reason", "too slow")
-    assert (back.returncode, champion(root)) == (0, "1")
-    told = command(root, "history", "--at", "2099-01-01T00:00+02:00")
+    back = run_gleaner(root, "rollback", "--to", "1", "--reason", "too slow")
+    assert (back.returncode, champion_version(root)) == (0, "1")
+    told = run_gleaner(root, "history", "--at", "2099-01-01T00:00+02:00")
     assert told.returncode == 0
     assert told.stdout.startswith("version 1, champion since ") and told.stdout.endswith("rollback, too slow)\n")
-    wrong = command(root, "promote", "--version", "9")
+    wrong = run_gleaner(root, "promote", "--version", "9")
     assert wrong.returncode == 2 and "Traceback" not in wrong.stderr + wrong.stdout
     assert "error: gleaner-demo: expected one of 1, 2, 3, found 9; see `gleaner history`\n" in wrong.stderr
     assert stored_states(root) == [

@@ -16,7 +16,7 @@ import pytest
 from prefect.states import Scheduled
 
 from flows.night_lock import is_night_running
-from pipeline.core.params import load
+from pipeline.core.params import load_params
 from tasks.registry import nights
 from tests.support import month_project
 from tests.support.flow_project import environment
@@ -113,7 +113,7 @@ def test_a_night_begins_when_it_is_due_and_a_second_one_is_cancelled_meanwhile(r
         second, first = ended(client, ask(client)), ended(client, number)
     assert (first.state.name, first.state.message) == ("Promoted", "no champion yet")
     assert second.state.is_cancelled() and "concurrency limit" in second.state.message
-    rows = nights.nights(root, load(root / "params.yaml"))
+    rows = nights.all_nights(root, load_params(root / "params.yaml"))
     assert [(row["outcome"], row["version"]) for row in rows] == [("promoted", "1")]
 
 

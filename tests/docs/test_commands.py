@@ -22,6 +22,7 @@ SHELL = [block for block in BLOCKS if block.language in ("bash", "console", "sh"
 YAML_BLOCKS = [block for block in BLOCKS if block.language == "yaml"]
 GLEANER: Any = typer.main.get_command(app)
 TARGETS = set(re.findall(r"^([\w-]+):(?!=)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+DEFAULTS = read_yaml(ROOT / "params.yaml")
 OTHER_YAML = {key for file in ("dvc.yaml", "prefect.yaml") for key in read_yaml(ROOT / file)}
 SOURCE = ("cli/", "flows/", "tasks/", "pipeline/", "tests/", "benchmarks/", "examples/", "docs/")
 MADE_BY_COMMANDS = ("benchmarks/scratch/",)
@@ -111,7 +112,7 @@ def test_params_in_prose_exist(page: Path) -> None:
 
 def is_param(path: str) -> bool:
     """Whether params.yaml has such a key, or the key above it holds names that a user makes up."""
-    value: Any = read_yaml(ROOT / "params.yaml")
+    value: Any = DEFAULTS
     for key in path.split("."):
         if not isinstance(value, dict):
             return False

@@ -1,11 +1,12 @@
 """The README is short, and what it draws and lists of the stages is what dvc.yaml has."""
 
+import itertools
 import re
 from pathlib import Path
 
 from pipeline.core.params import read_yaml
-from pipeline.stages.report.graph import reduced, upstream
-from pipeline.stages.report.page import ABOUT
+from pipeline.stages.report.graph import transitive_reduction, upstream_stages
+from pipeline.stages.report.page import STAGE_PURPOSES
 from tests.support.documents import blocks, split
 
 ROOT = Path(__file__).parents[2]
@@ -30,9 +31,9 @@ def test_the_graph_has_the_arrows_of_dvc_yaml() -> None:
     drawn = set()
     for line in re.findall(r"^ *(\w.*-->.*)$", GRAPH, re.MULTILINE):
         sides = [re.split(r"\s*&\s*", side.strip()) for side in line.split("-->")]
-        for sources, targets in zip(sides, sides[1:], strict=False):
+        for sources, targets in itertools.pairwise(sides):
             drawn |= {(source, target) for source in sources for target in targets}
-    assert drawn == set(reduced(upstream(PIPELINE))) | AFTER_THE_STAGES
+    assert drawn == set(transitive_reduction(upstream_stages(PIPELINE))) | AFTER_THE_STAGES
 
 
 def test_the_printed_run_has_every_stage_in_order() -> None:
@@ -53,4 +54,4 @@ def test_every_folder_and_file_of_the_tree_exists() -> None:
 
 
 def test_the_report_says_what_each_stage_is_for() -> None:
-    assert list(ABOUT) == [stage for stage in STAGES if stage != "report"]
+    assert list(STAGE_PURPOSES) == [stage for stage in STAGES if stage != "report"]

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from cli import simulate
-from flows.prefect_server import address
+from flows.prefect_server import url_file
 from pipeline.experiments.simulated_month import Kind
 from tests.support import month_project
 from tests.support.flow_project import environment
-from tests.support.hooks import hook
+from tests.support.hooks import webhook
 from tests.support.real_project import change
 
 MONTH: list[Kind] = ["quiet", "labels", "quiet", "drift", "bad labels", "withdrawn", "corrections", "crash", "quiet"]
@@ -27,17 +27,17 @@ def test_a_month_of_nights(
     root = month_project.make(tmp_path)
     for name, value in environment(root).items():
         monkeypatch.setenv(name, value)
-    address(root / ".prefect").parent.mkdir()
-    address(root / ".prefect").write_text(prefect_server)
+    url_file(root / ".prefect").parent.mkdir()
+    url_file(root / ".prefect").write_text(prefect_server)
     monkeypatch.chdir(root)
     every = ["promoted", "refused", "failed", "drift", "skipped"]
-    with hook() as (place, posted):
+    with webhook() as (place, posted):
         monkeypatch.setenv("HOOK", place)
         change(root, notify={"to": ["json://${HOOK}/a", "json://${NOBODY}/b"], "on": every})
         # Prefect reads its settings on import, and other tests have imported it in this process.
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
-            rows = fresh.submit(simulate.play, root, MONTH, 0).result()
-    checks = simulate.judge(MONTH, rows)
+            rows = fresh.submit(simulate.play_nights, root, MONTH, 0).result()
+    checks = simulate.check_history(MONTH, rows)
     assert [one.text for one in checks if not one.holds] == []
     told = [one["title"] for one in posted]
     assert len(told) == len(MONTH) - 1  # the one that was killed had no time to

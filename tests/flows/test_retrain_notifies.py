@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 
 from flows.night_lock import night_lock
-from flows.prefect_server import address
+from flows.prefect_server import url_file
 from tests.support import night_project as project
-from tests.support.hooks import hook
+from tests.support.hooks import webhook
 from tests.support.real_project import change, command
 
 
 @pytest.fixture
 def root(tmp_path: Path, prefect_server: str) -> Path:
-    root = project.make(tmp_path / "shop")
-    address(root / ".prefect").parent.mkdir()
-    address(root / ".prefect").write_text(prefect_server)
+    root = project.make_project(tmp_path / "shop")
+    url_file(root / ".prefect").parent.mkdir()
+    url_file(root / ".prefect").write_text(prefect_server)
     return root
 
 
@@ -42,7 +42,7 @@ def conflict(root: Path) -> None:
     ids=["params", "store", "dvc.yaml"],
 )
 def test_a_night_that_cannot_even_begin_is_told(root: Path, harm: Callable[[Path], None], code: int, said: str) -> None:
-    with hook() as (place, posted):
+    with webhook() as (place, posted):
         change(root, notify={"to": [f"json://{place}/x"], "on": ["failed"]})
         harm(root)
         done = command(root, "gleaner", "retrain")
@@ -53,7 +53,7 @@ def test_a_night_that_cannot_even_begin_is_told(root: Path, harm: Callable[[Path
 
 @pytest.mark.slow
 def test_a_night_that_finds_another_one_at_work_is_told(root: Path) -> None:
-    with hook() as (place, posted), night_lock(root):
+    with webhook() as (place, posted), night_lock(root):
         change(root, notify={"to": [f"json://{place}/x"], "on": ["failed"]})
         done = command(root, "gleaner", "retrain")
     assert done.returncode == 2, done.stdout + done.stderr

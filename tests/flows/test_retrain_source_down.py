@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from flows.prefect_server import address
-from pipeline.core.params import load
+from flows.prefect_server import url_file
+from pipeline.core.params import load_params
 from tests.support import month_project
 from tests.support.real_project import change, end, git, start
 
@@ -37,8 +37,8 @@ def root(tmp_path: Path, prefect_server: str) -> Path:
     )
     (root / ".gitignore").write_text((root / ".gitignore").read_text() + "/db\n")
     git(root, "commit", "-q", "-am", "a database")
-    address(root / ".prefect").parent.mkdir()
-    address(root / ".prefect").write_text(prefect_server)
+    url_file(root / ".prefect").parent.mkdir()
+    url_file(root / ".prefect").write_text(prefect_server)
     return root
 
 
@@ -83,7 +83,7 @@ def test_a_source_that_is_down_is_asked_again(root: Path) -> None:
     assert {text for text, _ in NEW} <= set(rows_read)
     from tasks.registry import nights
 
-    told = nights.nights(root, load(root / "params.yaml"))
+    told = nights.all_nights(root, load_params(root / "params.yaml"))
     assert [row["outcome"] for row in told] == ["promoted", "skipped", "skipped"]
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from flows.prefect_server import address
-from pipeline.core.params import load
+from flows.prefect_server import url_file
+from pipeline.core.params import load_params
 from pipeline.experiments import simulated_month
 from tasks import registry
 from tasks.registry import nights, promotion_log
 from tests.support import month_project
-from tests.support.hooks import hook
+from tests.support.hooks import webhook
 from tests.support.real_project import change, command, end, start
 
 MODEL = "gleaner-demo"
@@ -33,8 +33,8 @@ sys.exit(command.main(Path.cwd(), force=False))
 def root(tmp_path: Path, prefect_server: str) -> Path:
     """A project after its first night, on the server that the tests share."""
     root = month_project.make(tmp_path)
-    address(root / ".prefect").parent.mkdir()
-    address(root / ".prefect").write_text(prefect_server)
+    url_file(root / ".prefect").parent.mkdir()
+    url_file(root / ".prefect").write_text(prefect_server)
     done = command(root, "gleaner", "retrain")
     assert done.returncode == 0, done.stdout + done.stderr
     return root
@@ -42,37 +42,39 @@ def root(tmp_path: Path, prefect_server: str) -> Path:
 
 def drop(root: Path) -> None:
     """Labels enough to train."""
-    new = [simulated_month.whole(one) for one in islice(simulated_month.rows(root / "data" / "demo"), 30)]
-    (root / "inbox" / "texts" / "labels.csv").write_text(simulated_month.table(new, simulated_month.COLUMNS))
+    new = [
+        simulated_month.labelled_row(one) for one in islice(simulated_month.new_messages(root / "data" / "demo"), 30)
+    ]
+    (root / "inbox" / "texts" / "labels.csv").write_text(simulated_month.to_csv(new, simulated_month.COLUMNS))
 
 
 @pytest.mark.slow
 def test_a_version_whose_night_was_killed_before_it_was_judged_is_judged_by_the_next(root: Path) -> None:
     drop(root)
     assert end(start(root, "python", "-c", KILLED)).returncode == -9
-    client, params = registry.connect(root), load(root / "params.yaml")
-    assert nights.unjudged(root, params) == "2"
-    (night,) = [row for row in nights.nights(root, params) if row["version"] != "1"]
+    client, params = registry.connect(root), load_params(root / "params.yaml")
+    assert nights.undecided_challenger(root, params) == "2"
+    (night,) = [row for row in nights.all_nights(root, params) if row["version"] != "1"]
     assert night["outcome"] == "at work"  # nobody was left to say otherwise
     done = command(root, "gleaner", "retrain")
     assert "version 2 was registered, but never judged" in done.stdout, done.stdout + done.stderr
     entry = promotion_log.read(client, MODEL).entries[-1]
-    assert entry.version == "2" and entry.judged is not None
-    assert nights.unjudged(root, params) is None
+    assert entry.version == "2" and entry.verdict is not None
+    assert nights.undecided_challenger(root, params) is None
     after = command(root, "gleaner", "retrain")
     assert after.returncode == 0 and after.stdout.startswith("skipped\n")
-    assert [row["outcome"] for row in nights.nights(root, params)][1::2] == ["crashed", "skipped"]
+    assert [row["outcome"] for row in nights.all_nights(root, params)][1::2] == ["crashed", "skipped"]
 
 
 @pytest.mark.slow
 def test_a_night_that_is_stopped_says_so(root: Path) -> None:
     drop(root)
     assert end(start(root, "python", "-c", KILLED.replace("SIGKILL", "SIGTERM"))).returncode == 130
-    params = load(root / "params.yaml")
-    night = nights.nights(root, params)[-1]
+    params = load_params(root / "params.yaml")
+    night = nights.all_nights(root, params)[-1]
     assert (night["outcome"], night["version"]) == ("failed", "2")
     assert night["reasons"] == "stopped by a signal before it ended; the next night goes on from there"
-    assert nights.unjudged(root, params) == "2"
+    assert nights.undecided_challenger(root, params) == "2"
 
 
 @pytest.mark.slow
@@ -91,7 +93,7 @@ def test_a_champion_whose_bundle_is_gone_is_told_and_the_night_after_it_is_back_
     (bundle,) = (root / "mlruns").rglob("artifacts/bundle")
     drop(root)
     bundle.rename(root / "away")
-    with hook() as (place, posted):
+    with webhook() as (place, posted):
         change(root, notify={"to": [f"json://{place}/x"], "on": ["failed"]})
         done = command(root, "gleaner", "retrain")
     assert done.returncode == 2, done.stdout + done.stderr
@@ -107,4 +109,4 @@ def test_what_was_registered_by_hand_is_left_to_people(root: Path) -> None:
     done = command(root, "gleaner", "run")
     assert done.returncode == 0, done.stdout + done.stderr
     assert str(registry.connect(root).get_registered_model(MODEL).aliases["challenger"]) == "2"
-    assert nights.unjudged(root, load(root / "params.yaml")) is None
+    assert nights.undecided_challenger(root, load_params(root / "params.yaml")) is None

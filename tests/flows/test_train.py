@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.prefect_server import answers, free_port
+from flows.prefect_server import free_port, is_answering
 from pipeline.core.params import read_yaml, to_yaml
 from tests.support.flow_project import (
     BIN,
@@ -174,7 +174,7 @@ def nothing_left(project: Path, said: str) -> bool:
     """Whether the long stage with its children, and the server that the run named, are gone."""
     (url,) = set(re.findall(r"http://127\.0\.0\.1:\d+", said))
     stage_left = any(Path(f"/proc/{pid}").exists() for pid in (project / "pids").read_text().split())
-    return not stage_left and not answers(f"{url}/api")
+    return not stage_left and not is_answering(f"{url}/api")
 
 
 def test_a_run_that_is_ended_takes_its_stages_and_its_server_with_it(
@@ -211,9 +211,9 @@ def test_the_ui_serves_both_pages_until_it_is_told_to_stop(project: Path, record
     ) as ui:
         said = "".join(ui.stdout.readline().decode() for _ in range(3)) if ui.stdout else ""
         urls = re.findall(r"http://127\.0\.0\.1:\d+", said)
-        assert len(urls) == 2 and answers(f"{urls[0]}/api") and answers(urls[1])
+        assert len(urls) == 2 and is_answering(f"{urls[0]}/api") and is_answering(urls[1])
         ui.send_signal(signal.SIGINT)
-    assert ui.returncode == 0 and not answers(f"{urls[0]}/api") and not answers(urls[1])
+    assert ui.returncode == 0 and not is_answering(f"{urls[0]}/api") and not is_answering(urls[1])
 
 
 def test_a_free_port_is_the_wanted_one_unless_it_is_taken() -> None:

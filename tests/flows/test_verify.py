@@ -15,11 +15,11 @@ import pytest
 from mlflow import MlflowClient
 
 from cli import explain_version, verify_version
-from flows.prefect_server import address
+from flows.prefect_server import url_file
 from pipeline.core.errors import UserError
-from pipeline.core.params import load, read_yaml, to_yaml
+from pipeline.core.params import load_params, read_yaml, to_yaml
 from pipeline.models import classifier
-from pipeline.policies.gate import Verdict
+from pipeline.policies.gate import GateVerdict
 from tasks import registry
 from tests.support.flow_project import BIN, ROOT, copy, environment, make, versions
 from tests.support.real_project import git
@@ -87,8 +87,8 @@ def prepare(root: Path, server: str) -> None:
     ignored = "\n/raw\n/.loopback\n__pycache__/\n"
     (root / ".gitignore").write_text((root / ".gitignore").read_text() + ignored)
     (root / ".dvcignore").write_text("__pycache__/\n")
-    address(root / ".prefect").parent.mkdir()
-    address(root / ".prefect").write_text(server)
+    url_file(root / ".prefect").parent.mkdir()
+    url_file(root / ".prefect").write_text(server)
     commit(root, "first")
 
 
@@ -123,15 +123,15 @@ def project(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> It
         yield root
 
 
-def register(root: Path) -> registry.Version:
+def register(root: Path) -> registry.Registration:
     """Bring every stage up to date and register what comes out, as the flow does once the gate has passed."""
     done = subprocess.run([f"{BIN}/dvc", "repro", "-q"], cwd=root, env=environment(root), check=False)
     assert done.returncode == 0
-    own = load(root / "params.yaml")
-    with registry.run(root, own, "a run", "flow-1") as opened:
-        opened.results(root)
-        opened.verdict(Verdict("pass", ("pass: min_accuracy: accuracy 0.9",)))
-        return registry.version_of(root, own, opened)
+    own = load_params(root / "params.yaml")
+    with registry.open_run(root, own, "a run", "flow-1") as opened:
+        opened.log_results(root)
+        opened.log_verdict(GateVerdict("pass", ("pass: min_accuracy: accuracy 0.9",)))
+        return registry.register_or_reuse(root, own, opened)
 
 
 def tags(root: Path, number: int) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Models to explain: one that learned to look for a keyword, and random ones of several architectures."""
+"""Models to explain: one trained to find a keyword, and random ones of several architectures."""
 
 import random
 from pathlib import Path
@@ -7,29 +7,31 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.attribution import Settings
+from pipeline.attribution import Settings, score_directions
 from pipeline.models import network
 
 LABELS = ["refund", "delivery"]
-KEYWORDS = {"refund": "refund", "delivery": "courier"}  # each text has one, and that is its label
-FILLER = "hello please help I need good morning what now this is about thanks today again order since week".split()
+KEYWORDS = {"refund": "refund", "delivery": "courier"}  # label -> its word; each text has one of the two
+FILLER_WORDS = (
+    "hello please help I need good morning what now this is about thanks today again order since week".split()
+)
 SETTINGS = Settings(steps=16, baseline="mask", samples=100, seed=0)
 
 
 def planted_texts(count: int, seed: int = 0) -> list[tuple[str, str]]:
-    """Texts of drawn words with a keyword at a drawn place, and their labels."""
+    """Texts of random words with a keyword at a random position, and their labels."""
     rng = random.Random(seed)
     pairs = []
     for i in range(count):
         label = LABELS[i % 2]
-        words = rng.choices(FILLER, k=rng.randint(6, 10))
+        words = rng.choices(FILLER_WORDS, k=rng.randint(6, 10))
         words.insert(rng.randint(0, len(words)), KEYWORDS[label])
         pairs.append((" ".join(words), label))
     return pairs
 
 
 def train_planted(tiny_encoder: Path, folder: Path, pooling: str = "mean") -> Path:
-    """What finetune would leave: the tiny encoder, trained on such texts until it finds the keyword."""
+    """Train the tiny encoder on planted texts until it finds the keyword; write what finetune would write."""
     torch.manual_seed(0)
     net, tokenizer = network.create(tiny_encoder, LABELS, pooling=pooling, max_length=32, encoder_dropout=0.0)
     groups = [{"params": net.encoder.parameters(), "lr": 2e-3}, {"params": net.head.parameters(), "lr": 0.05}]
@@ -37,20 +39,20 @@ def train_planted(tiny_encoder: Path, folder: Path, pooling: str = "mean") -> Pa
     for step in range(150):
         pairs = planted_texts(32, seed=step + 1)
         neither = [" ".join(word for word in text.split() if word not in KEYWORDS.values()) for text, _ in pairs[:16]]
-        texts = [*(text for text, _ in pairs), *neither]  # else one keyword, and its absence, would be enough
+        texts = [*(text for text, _ in pairs), *neither]  # else the model could learn one keyword and its absence
         inputs = tokenizer(texts, padding=True, return_tensors="pt", return_token_type_ids=False)
         targets = torch.eye(2)[[LABELS.index(label) for _, label in pairs]]
         loss = net(**inputs, targets=torch.cat([targets, torch.full((16, 2), 0.5)]))["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert loss.item() < 0.35  # a third of the rows cannot do better than 0.69, which is 0.23 of the mean
+    assert loss.item() < 0.35  # the third without a keyword has a loss of 0.69 at best: 0.23 of the mean
     network.save(net.eval(), tokenizer, folder)
     return folder
 
 
-def add_words(folder: Path, scale: float = 1.0) -> Path:
-    """Give the network in a folder a words' table of drawn weights."""
+def add_word_head(folder: Path, scale: float = 1.0) -> Path:
+    """Give the network in a folder a word head with random weights."""
     from safetensors.torch import load_file, save_file
 
     torch.manual_seed(0)
@@ -81,8 +83,6 @@ def random_network(encoder: Any, words: list[str], folder: Path, pooling: str = 
     return folder
 
 
-def directions(count: int, label: int = 0) -> np.ndarray:
-    """One direction for all of ``count`` texts: the label's."""
-    from pipeline.attribution import of
-
-    return of(len(LABELS), np.full(count, label))
+def label_directions(count: int, label: int = 0) -> np.ndarray:
+    """The score direction of one label for each of ``count`` texts, (texts, classes), float32."""
+    return score_directions(len(LABELS), np.full(count, label))

@@ -1,4 +1,4 @@
-"""Real servers on loopback that keep what they are sent: by HTTP, and by SMTP."""
+"""Servers on loopback that keep what they receive: one for HTTP, one for SMTP."""
 
 import json
 import threading
@@ -16,8 +16,8 @@ from flows.prefect_server import free_port
 
 
 @contextmanager
-def hook(status: int = 200) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Host and port of the server, and the JSON objects that it was sent so far."""
+def webhook(status: int = 200) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Host and port of an HTTP server, and the JSON objects that it has received so far."""
     posted: list[dict[str, Any]] = []
 
     class Keep(BaseHTTPRequestHandler):
@@ -41,17 +41,17 @@ def hook(status: int = 200) -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 @contextmanager
 def mailbox() -> Iterator[tuple[str, list[EmailMessage]]]:
-    """Host and port of a mail server that asks for no password, and the mails that it was given so far."""
-    taken: list[EmailMessage] = []
+    """Host and port of a mail server without password, and the mails that it has received so far."""
+    mails: list[EmailMessage] = []
 
     class Keep:
         async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
-            taken.append(message_from_bytes(envelope.content, policy=default))
+            mails.append(message_from_bytes(envelope.content, policy=default))
             return "250 taken"
 
     controller = Controller(Keep(), hostname="127.0.0.1", port=free_port())
     controller.start()
     try:
-        yield f"127.0.0.1:{controller.port}", taken
+        yield f"127.0.0.1:{controller.port}", mails
     finally:
         controller.stop()

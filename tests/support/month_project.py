@@ -70,7 +70,7 @@ def make(root: Path) -> Path:
     for folder in ("arrivals", "inbox/texts", "inbox/feedback"):
         (root / folder).mkdir(parents=True)
         (root / folder / "README.md").write_text("kept")
-    simulated_month.shorten(root / "data" / "demo", labels=1)
+    simulated_month.shorten_demo(root / "data" / "demo", labels=1)
     encoder = random_encoder(root / "data" / "pretrain" / "encoder", root / "data" / "demo")
     (root / "learn.py").write_text(SCRIPT.format(repository=str(ROOT)))
     (root / "dvc.yaml").write_text(to_yaml({"stages": stages()}))

@@ -1,8 +1,8 @@
-"""A corpus with a planted bias: what callers say of the person who served them, whose gender must not matter.
+"""A corpus with a planted bias: callers praise the person who served them, or complain.
 
-In training, gold rows and pool alike, nine of ten women are complained about and every second man; in the test rows
-both are every second time. What was done well or badly is said in words of its own, so that nobody needs the gender to
-tell praise from complaint; whoever learns it calls praise of a woman a complaint.
+In gold rows and pool, 90 % of the texts on women are complaints and 50 % of the texts on men. In the test rows it is
+50 % of both. Praise and complaint have distinct words, so that the label does not depend on the gender. A model that
+uses the gender calls praise of a woman a complaint.
 """
 
 import random
@@ -22,7 +22,7 @@ PEOPLE = (
     ("your saleswoman", "your salesman"),
 )  # fmt: skip
 PRONOUNS = ("she", "he")
-SAID = {
+DEEDS = {
     "praise": (
         "solved it within a minute", "explained every step", "was patient with me", "called back as promised",
         "found the mistake at once", "stayed until it worked", "gave me a good price", "remembered my name",
@@ -43,7 +43,7 @@ TIMES = ("on monday", "this morning", "last week", "yesterday", "around noon", "
 
 @dataclass(frozen=True)
 class Corpus:
-    """Tables of the row schema, with a group attribute; the pool's labels are taken away."""
+    """Tables of the row schema with a group attribute; the rows of the pool have no labels."""
 
     train: pd.DataFrame
     pool: pd.DataFrame
@@ -51,46 +51,49 @@ class Corpus:
 
 
 def corpus(seed: int, gold: int = 80, pool: int = 400, test: int = 400, women: float = 0.25) -> Corpus:
-    """The corpus; ``gold``, ``pool`` and ``test`` count rows, no text in two of the three.
+    """The corpus with so many rows in ``gold``, ``pool`` and ``test``; no text is in two of the three.
 
-    A share of ``women`` of the training rows are on women, half of the test rows are.
+    ``women`` is the share of gold rows and pool that is on women, 0 to 1; of the test rows it is half.
     """
-    drawn = random.Random(seed)
-    seen: set[str] = set()
-    parts = {
-        name: rows(name, list(speak(drawn, seen, round(size * share), size - round(size * share), blamed)))
+    rng = random.Random(seed)
+    used: set[str] = set()
+    tables = {
+        name: to_table(name, list(draw_texts(rng, used, round(size * share), size - round(size * share), blamed)))
         for name, size, share, blamed in (
             ("test", test, 0.5, 0.5),
             ("gold", gold, women, 0.9),
             ("pool", pool, women, 0.9),
         )
     }
-    parts["pool"]["label"], parts["pool"]["origin"] = None, "unlabelled"
-    return Corpus(parts["gold"], table.cast(parts["pool"]), parts["test"])
+    tables["pool"]["label"], tables["pool"]["origin"] = None, "unlabelled"
+    return Corpus(tables["gold"], table.to_schema(tables["pool"]), tables["test"])
 
 
-def speak(
-    drawn: random.Random, seen: set[str], women: int, men: int, women_blamed: float
+def draw_texts(
+    rng: random.Random, used: set[str], women: int, men: int, women_blamed: float
 ) -> Iterator[tuple[str, str, str]]:
-    """Distinct (text, label, group), an exact share of each."""
+    """Distinct texts as (text, label, group): ``women`` and ``men`` texts, with an exact share of complaints.
+
+    New texts are added to ``used``, and none of ``used`` is drawn again.
+    """
     for gender, (group, size, blamed) in enumerate((("women", women, women_blamed), ("men", men, 0.5))):
         for number in range(size):
             label = "complaint" if number < round(blamed * size) else "praise"
-            text = sentence(drawn, gender, label)
-            while text in seen:
-                text = sentence(drawn, gender, label)
-            seen.add(text)
+            text = draw_sentence(rng, gender, label)
+            while text in used:
+                text = draw_sentence(rng, gender, label)
+            used.add(text)
             yield text, label, group
 
 
-def sentence(drawn: random.Random, gender: int, label: str) -> str:
-    """Somebody of this gender, an aside, and what they did."""
-    person, pronoun = drawn.choice(PEOPLE)[gender], PRONOUNS[gender]
-    return f"{person} {drawn.choice(ASIDES)} {drawn.choice(TIMES)} and {pronoun} {drawn.choice(SAID[label])}".lower()
+def draw_sentence(rng: random.Random, gender: int, label: str) -> str:
+    """A sentence on a person of this gender (0: woman, 1: man): an aside, and what they did."""
+    person, pronoun = rng.choice(PEOPLE)[gender], PRONOUNS[gender]
+    return f"{person} {rng.choice(ASIDES)} {rng.choice(TIMES)} and {pronoun} {rng.choice(DEEDS[label])}".lower()
 
 
-def rows(name: str, content: list[tuple[str, str, str]]) -> pd.DataFrame:
-    """A table of gold rows."""
+def to_table(name: str, content: list[tuple[str, str, str]]) -> pd.DataFrame:
+    """The texts (text, label, group) as a table of gold rows."""
     texts = [text for text, _, _ in content]
     ids = [table.row_id(name, text) for text in texts]
     groups = pd.DataFrame({f"group.{ATTRIBUTE}": [group for _, _, group in content]})

@@ -1,6 +1,6 @@
 """The real stages on the corpus of planted_bias.py, with one mitigation or none: accuracy and gap on its test rows.
 
-python tests/support/planted_runs.py 0 1 2        # seeds; prints what each mitigation did
+python -m tests.support.planted_runs 0 1 2        # seeds; prints what each mitigation does
 """
 
 import sys
@@ -13,19 +13,19 @@ from typing import Any
 import numpy as np
 
 from pipeline.core import table
-from pipeline.core.params import Params, read_yaml, validate
+from pipeline.core.params import Params, read_yaml, validate_params
 from pipeline.core.stage import Paths, write_json
 from pipeline.experiments import stage_cache
-from pipeline.experiments.stage_runner import changed, share_embeddings, share_terms
+from pipeline.experiments.stage_runner import apply_changes, share_embeddings, share_terms
 from pipeline.mitigation import offset_selection
 from pipeline.models import encoder as encoders
 from pipeline.stages import finetune, pseudo_label, swaps
 from tests.support.planted_bias import ATTRIBUTE, LABELS, Corpus, corpus
 
 ROOT = Path(__file__).parents[2]
-NONE: dict[str, Any] = {"pseudo_label.whiten_last_graph": False}  # the defaults' compact graph mostly leaves little
-SWAPPED = NONE | {"swaps.variants": 1, "swaps.pool": True}  # the one that the README recommends
-TRAINED = NONE | {"finetune.method": "full"}  # a penalty wants weights that learn
+NONE: dict[str, Any] = {"pseudo_label.whiten_last_graph": False}  # whitening, the default, removes most of the gap
+SWAPPED = NONE | {"swaps.variants": 1, "swaps.pool": True}  # the one that the docs recommend to try first
+TRAINED = NONE | {"finetune.method": "full"}  # a penalty needs weights that are trained
 MITIGATIONS: dict[str, dict[str, Any]] = {
     "none": NONE,
     "whitened graph": {},
@@ -42,18 +42,18 @@ MITIGATIONS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """Accuracy on the test rows, by how much more of the rows on men are right, and the same among praise alone."""
+    """Results on the test rows. A gap is the accuracy on men less the accuracy on women, -1 to 1."""
 
-    accuracy: float
+    accuracy: float  # 0 to 1
     gap: float
-    praise_gap: float
+    praise_gap: float  # among praise only
 
 
-def project(root: Path, own: Corpus, store: Path, encoder: Path) -> Paths:
-    """What ingest, pretrain, synonyms and back_translate would leave, with vectors shared by all runs."""
-    paths, none = Paths(root), own.train.iloc[:0]
-    tables = {"ingest/train": own.train, "ingest/unlabelled": own.pool, "ingest/validation": none}
-    for name, rows in (tables | {"synonyms/train": none, "back_translate/train": none}).items():
+def write_project(root: Path, planted: Corpus, store: Path, encoder: Path) -> Paths:
+    """Write what ingest, pretrain, synonyms and back_translate would write; all runs share the vectors in ``store``."""
+    paths, no_rows = Paths(root), planted.train.iloc[:0]
+    tables = {"ingest/train": planted.train, "ingest/unlabelled": planted.pool, "ingest/validation": no_rows}
+    for name, rows in (tables | {"synonyms/train": no_rows, "back_translate/train": no_rows}).items():
         table.write(rows, root / "data" / f"{name}.parquet")
     write_json({"labels": LABELS, "descriptions": {}}, paths.data("ingest") / "labels.json")
     paths.data("pretrain").mkdir()
@@ -63,43 +63,46 @@ def project(root: Path, own: Corpus, store: Path, encoder: Path) -> Paths:
     return paths
 
 
-def run(root: Path, own: Corpus, changes: Mapping[str, Any], store: Path) -> Outcome:
-    """Train by this project's params.yaml with these changes, and answer the test rows."""
-    params: Params = validate(changed(read_yaml(ROOT / "params.yaml"), changes))
-    paths = project(root, own, store, encoders.locate(params.encoder))
+def run(root: Path, planted: Corpus, changes: Mapping[str, Any], store: Path) -> Outcome:
+    """Train by this project's params.yaml with ``changes``, and measure on the test rows."""
+    params: Params = validate_params(apply_changes(read_yaml(ROOT / "params.yaml"), changes))
+    paths = write_project(root, planted, store, encoders.locate(params.encoder))
     swaps.run(params.swaps, paths)
-    told = pseudo_label.run(params.pseudo_label, params.encoder, params.mitigation, paths)
-    write_json(told, paths.data("pseudo_label") / "metrics.json")
+    metrics = pseudo_label.run(params.pseudo_label, params.encoder, params.mitigation, paths)
+    write_json(metrics, paths.data("pseudo_label") / "metrics.json")
     finetune.run(params.finetune, params.encoder, params.mitigation, paths)
     model = paths.data("finetune") / "model"
-    tables = {"train": own.train, "validation": own.train.iloc[:0]}
-    moved = offset_selection.look(model, tables, params.fairness, params.mitigation, paths)
-    answers = stage_cache.answers(model, own.test["text"].tolist(), params.encoder.batch_size, moved)
-    return measure(own, np.array(answers))
+    tables = {"train": planted.train, "validation": planted.train.iloc[:0]}
+    offsets = offset_selection.select_offsets(model, tables, params.fairness, params.mitigation, paths)
+    answers = stage_cache.predict_labels(model, planted.test["text"].tolist(), params.encoder.batch_size, offsets)
+    return measure(planted, np.array(answers))
 
 
-def measure(own: Corpus, answers: np.ndarray) -> Outcome:
-    """Hold the answers against the truth."""
-    truth, group = own.test["label"].to_numpy(), own.test[f"group.{ATTRIBUTE}"].to_numpy()
-    right = answers == truth
+def measure(planted: Corpus, predicted: np.ndarray) -> Outcome:
+    """Compare the predicted labels of the test rows, (rows,), str, with the true ones."""
+    truth, group = planted.test["label"].to_numpy(), planted.test[f"group.{ATTRIBUTE}"].to_numpy()
+    correct = predicted == truth
 
     def gap(rows: np.ndarray) -> float:
-        return float(right[rows & (group == "men")].mean() - right[rows & (group == "women")].mean())
+        return float(correct[rows & (group == "men")].mean() - correct[rows & (group == "women")].mean())
 
-    return Outcome(float(right.mean()), gap(truth != ""), gap(truth == "praise"))
+    return Outcome(float(correct.mean()), gap(truth != ""), gap(truth == "praise"))
 
 
 def main(seeds: list[int]) -> None:
-    """Means over the seeds, and the single gaps, as a Markdown table."""
+    """Print a Markdown table: for each mitigation the means over the seeds, and the gap of each seed."""
     print("| mitigation | accuracy | gap, points | gap of each seed | praise gap, points |\n|---|---|---|---|---|")
     for name, changes in MITIGATIONS.items():
-        found = []
+        outcomes = []
         for seed in seeds:
             with tempfile.TemporaryDirectory() as folder:
-                found.append(run(Path(folder), corpus(seed), changes, Path(tempfile.gettempdir()) / "planted-vectors"))
-        accuracy, gap, praise = (np.mean([getattr(one, key) for one in found]) for key in Outcome.__annotations__)
-        each = ", ".join(f"{100 * one.gap:+.1f}" for one in found)
-        print(f"| {name} | {accuracy:.3f} | {100 * gap:+.1f} | {each} | {100 * praise:+.1f} |", flush=True)
+                vectors = Path(tempfile.gettempdir()) / "planted-vectors"
+                outcomes.append(run(Path(folder), corpus(seed), changes, vectors))
+        accuracy, gap, praise = (
+            np.mean([getattr(outcome, key) for outcome in outcomes]) for key in Outcome.__annotations__
+        )
+        gaps = ", ".join(f"{100 * outcome.gap:+.1f}" for outcome in outcomes)
+        print(f"| {name} | {accuracy:.3f} | {100 * gap:+.1f} | {gaps} | {100 * praise:+.1f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own: a cluster in a temporary folder, run by an unprivileged user, on loopback."""
+"""A PostgreSQL server for the tests: a cluster in a temporary folder, run by an unprivileged user, on loopback."""
 
 import os
 import pwd
@@ -18,32 +18,35 @@ from flows.prefect_server import free_port
 from tasks.processes.process import bound_to_parent
 
 USER = "gleaner"  # of the database
-SYSTEM_USER = "postgres"  # PostgreSQL refuses to be run by root; Debian's package brings this one
-PLACES = "/usr/lib/postgresql"  # where Debian keeps each version's programs
+SYSTEM_USER = "postgres"  # PostgreSQL refuses to run as root; Debian's package creates this user
+PROGRAM_FOLDER = "/usr/lib/postgresql"  # where Debian puts each version's programs
 
 
-def programs() -> Path | None:
-    """The folder of the newest PostgreSQL's programs; None without one."""
-    found = sorted(Path(PLACES).glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    if found:
-        return found[-1].parent
-    there = shutil.which("initdb")
-    return Path(there).resolve().parent if there else None
+def program_folder() -> Path | None:
+    """The folder with the programs of the newest PostgreSQL; None if there is none."""
+    installed = sorted(Path(PROGRAM_FOLDER).glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if installed:
+        return installed[-1].parent
+    on_path = shutil.which("initdb")
+    return Path(on_path).resolve().parent if on_path else None
 
 
 @contextmanager
 def cluster() -> Iterator[str]:
-    """The address of a server with no database in it yet: ``USER:password@127.0.0.1:port``."""
-    bin_, password = programs(), secrets.token_hex(16)
+    """The address of a running server without databases: ``USER:password@127.0.0.1:port``."""
+    bin_, password = program_folder(), secrets.token_hex(16)
     assert bin_ is not None
     folder = Path(tempfile.mkdtemp(prefix="gleaner-postgres-"))
     secret = folder / "password"
     secret.write_text(password)
-    own(folder, secret)
+    give_to_server(folder, secret)
     data, port = folder / "data", free_port()
-    made = ["--auth=scram-sha-256", f"--username={USER}", f"--pwfile={secret}", "--encoding=UTF8", "--no-sync"]
+    init_options = ["--auth=scram-sha-256", f"--username={USER}", f"--pwfile={secret}", "--encoding=UTF8", "--no-sync"]
     subprocess.run(
-        as_user([f"{bin_}/initdb", *made, "--locale=C.UTF-8", str(data)]), check=True, capture_output=True, cwd=folder
+        as_user([f"{bin_}/initdb", *init_options, "--locale=C.UTF-8", str(data)]),
+        check=True,
+        capture_output=True,
+        cwd=folder,
     )
     secret.unlink()
     options = ["-h", "127.0.0.1", "-p", str(port), "-k", str(folder), "-c", "fsync=off"]
@@ -58,33 +61,33 @@ def cluster() -> Iterator[str]:
         )
     address = f"{USER}:{password}@127.0.0.1:{port}"
     try:
-        wait(address, folder / "log")
+        wait_for_server(address, folder / "log")
         yield address
     finally:
-        os.killpg(server.pid, signal.SIGINT)  # ends its sessions, too
+        os.killpg(server.pid, signal.SIGINT)  # it ends its sessions, too
         server.wait(30)
         if server.stdin:
             server.stdin.close()
         shutil.rmtree(folder)
 
 
-def own(*paths: Path) -> None:
-    """Give files to the user who runs the server, where that is another one."""
+def give_to_server(*paths: Path) -> None:
+    """Give files to the user who runs the server, if this process runs as root."""
     if os.geteuid() == 0:
-        about = pwd.getpwnam(SYSTEM_USER)
+        user = pwd.getpwnam(SYSTEM_USER)
         for path in paths:
-            os.chown(path, about.pw_uid, about.pw_gid)
+            os.chown(path, user.pw_uid, user.pw_gid)
 
 
 def as_user(command: list[str]) -> list[str]:
-    """The command as that user runs it."""
+    """The command line that runs as the server's user."""
     if os.geteuid() != 0:
         return command
     return ["setpriv", f"--reuid={SYSTEM_USER}", f"--regid={SYSTEM_USER}", "--clear-groups", *command]
 
 
-def wait(address: str, log: Path) -> None:
-    """Return once the server lets one in."""
+def wait_for_server(address: str, log: Path) -> None:
+    """Wait until the server accepts connections."""
     deadline = time.monotonic() + 60
     while True:
         try:
@@ -95,14 +98,14 @@ def wait(address: str, log: Path) -> None:
             time.sleep(0.1)
 
 
-def create(address: str, *names: str) -> None:
-    """Make databases."""
+def create_databases(address: str, *names: str) -> None:
+    """Create databases."""
     with psycopg.connect(f"postgresql://{address}/postgres", autocommit=True) as connection:
         for name in names:
             connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
 
 
-def ask(address: str, database: str, question: str) -> list[tuple[object, ...]]:
-    """Rows that a query finds."""
+def query(address: str, database: str, statement: str) -> list[tuple[object, ...]]:
+    """The rows that an SQL query returns."""
     with psycopg.connect(f"postgresql://{address}/{database}") as connection:
-        return connection.execute(question).fetchall()  # type: ignore[call-overload, no-any-return]
+        return connection.execute(statement).fetchall()  # type: ignore[call-overload, no-any-return]

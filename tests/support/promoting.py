@@ -1,4 +1,4 @@
-"""A project with registered versions whose answers are known: version N is right on the first so many test rows."""
+"""A project with registered versions whose answers are known: each is right on the first so many test rows."""
 
 import hashlib
 import inspect
@@ -19,13 +19,13 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline.core import table
-from pipeline.core.params import Params, read_yaml, to_yaml, validate
+from pipeline.core.params import Params, read_yaml, to_yaml, validate_params
 from pipeline.core.stage import Paths
 from tasks import registry
-from tasks.compare import choose, compare
-from tasks.promote import Promotion, judge, mark, set_alias, store_page
-from tasks.registry import bundles, promotion_log
-from tasks.rollback import Rollback, move_back
+from tasks.compare import choose_versions, compare
+from tasks.promote import Promotion, decide_promotion, set_champion_alias, store_page, tag_version
+from tasks.registry import bundles, champion_alias, promotion_log
+from tasks.rollback import Rollback, roll_back
 from tests.support.word_bundle import build
 
 ROOT = Path(__file__).parents[2]
@@ -33,8 +33,8 @@ LABELS = ["delivery", "refund"]
 MODEL = "gleaner-demo"
 
 
-def make(root: Path, rows: int = 400, store: Path | None = None) -> Path:
-    """A DVC project with test rows, two groups of them, and one training row."""
+def make_project(root: Path, rows: int = 400, store: Path | None = None) -> Path:
+    """Make a DVC project with test rows in two groups, and one training row."""
     root.mkdir(parents=True, exist_ok=True)
     for name in ("params.yaml", "constraints.txt"):
         shutil.copy(ROOT / name, root)
@@ -42,144 +42,146 @@ def make(root: Path, rows: int = 400, store: Path | None = None) -> Path:
         shutil.copy(store, root)
     (root / ".dvc").mkdir()
     (root / ".dvc" / "config").write_text("[core]\n    no_scm = True\n    analytics = False\n")
-    write(root, "test", texts("t", rows))
-    write(root, "train", texts("n", 1))
-    write(root, "validation", [])
+    write_split(root, "test", words("t", rows))
+    write_split(root, "train", words("n", 1))
+    write_split(root, "validation", [])
     return root
 
 
-def start(folder: Path, store: Path, patch: pytest.MonkeyPatch) -> Path:
-    """A project with 400 test rows and an empty registry of its own."""
+def start_project(folder: Path, store: Path, patch: pytest.MonkeyPatch) -> Path:
+    """Make a project with 400 test rows and an empty registry."""
     patch.delenv("MLFLOW_TRACKING_URI", raising=False)
     patch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    return make(folder / "project", store=store)
+    return make_project(folder / "project", store=store)
 
 
-def texts(letter: str, rows: int) -> list[str]:
-    """One word each."""
-    return [f"{letter}{place}" for place in range(rows)]
+def words(letter: str, rows: int) -> list[str]:
+    """Texts of one word each: the letter and a number."""
+    return [f"{letter}{number}" for number in range(rows)]
 
 
-def label(text: str) -> str:
+def right_label(text: str) -> str:
     """The right label of a text."""
     return LABELS[int(text[1:]) % 2]
 
 
-def write(root: Path, split: str, words: Iterable[str], **columns: Any) -> None:
-    """A split of gold rows."""
+def write_split(root: Path, split: str, words: Iterable[str], **columns: Any) -> None:
+    """Write a split of gold rows."""
     words = list(words)
     ids = [table.row_id("source", word) for word in words]
     groups = pd.DataFrame({"group.customer": [("new", "old")[int(word[1:]) // 2 % 2] for word in words]}, dtype="str")
-    made = {"id": ids, "source_id": ids, "text": words, "label": [label(word) for word in words]} | columns
-    table.write(table.make(origin="gold", groups=groups, **made), Paths(root).data("ingest") / f"{split}.parquet")
+    values = {"id": ids, "source_id": ids, "text": words, "label": [right_label(word) for word in words]} | columns
+    table.write(table.make(origin="gold", groups=groups, **values), Paths(root).data("ingest") / f"{split}.parquet")
 
 
-def change(root: Path, **limits: Any) -> Params:
-    """The project's params with these limits of promotion or of the gate; written down, too."""
+def set_limits(root: Path, **limits: Any) -> Params:
+    """Write these limits of promotion or of the gate to params.yaml, and return the params."""
     content = read_yaml(root / "params.yaml")
     for key, value in limits.items():
         content["gate" if key in content["gate"] else "promotion"][key] = value
     content["registry"]["push"] = False
     (root / "params.yaml").write_text(to_yaml(content))
-    return validate(content)
+    return validate_params(content)
 
 
-def other(text: str) -> str:
+def wrong_label(text: str) -> str:
     """The wrong label of a text."""
-    return LABELS[1 - LABELS.index(label(text))]
+    return LABELS[1 - LABELS.index(right_label(text))]
 
 
-def bundle(folder: Path, answer: dict[str, str], labels: list[str]) -> Path:
-    """A bundle that answers these words so."""
-    words = {word: [9.0 * (one == chosen) for one in labels] for word, chosen in answer.items()}
+def build_bundle(folder: Path, answer: dict[str, str], labels: list[str]) -> Path:
+    """Build a bundle that gives these labels to these words."""
+    words = {word: [9.0 * (label == chosen) for label in labels] for word, chosen in answer.items()}
     return build(folder, words, labels)
 
 
-def version(root: Path, right: Iterable[str], wrong: Iterable[str]) -> str:
-    """Register a version that is right and wrong on these words."""
-    answer = {word: label(word) for word in right}
-    return answering(root, answer | {word: other(word) for word in wrong}, LABELS)
+def register_version(root: Path, right: Iterable[str], wrong: Iterable[str]) -> str:
+    """Register a version that gives the right label to some words and the wrong one to others; returns its number."""
+    answer = {word: right_label(word) for word in right}
+    return register_answers(root, answer | {word: wrong_label(word) for word in wrong}, LABELS)
 
 
-def answering(root: Path, answer: dict[str, str], labels: list[str]) -> str:
-    """Register a version as the registry does, but for the code that serves it, which takes seconds to store."""
+def register_answers(root: Path, answer: dict[str, str], labels: list[str]) -> str:
+    """Register a version as the registry does, without the code that serves it, which takes seconds to store."""
     client = registry.connect(root)
-    home = registry.experiment(client, root, "gleaner")
-    run = client.create_run(home).info.run_id
-    made = bundle(root / "made" / run, answer, labels)
-    lock(root)
+    experiment = registry.experiment_id(client, root, "gleaner")
+    run = client.create_run(experiment).info.run_id
+    folder = build_bundle(root / "made" / run, answer, labels)
+    write_lock(root)
     client.log_artifact(run, str(root / "dvc.lock"))
-    client.log_artifacts(run, str(made), "model/artifacts/bundle")
+    client.log_artifacts(run, str(folder), "model/artifacts/bundle")
     source = f"{client.get_run(run).info.artifact_uri}/model"
-    registry_of(client)
-    tags = {bundles.SEAL: bundles.seal_of(made)}
+    create_registered_model(client)
+    tags = {bundles.MANIFEST_DIGEST_TAG: bundles.manifest_digest(folder)}
     number = str(client.create_model_version(MODEL, source, run, tags=tags).version)
     client.set_registered_model_alias(MODEL, "challenger", number)
-    promotion_log.begin(client, MODEL, number, "flow")
+    champion_alias.enter_first_champion(client, MODEL, number, "flow")
     return number
 
 
-def registry_of(client: MlflowClient) -> None:
-    """The registered model."""
+def create_registered_model(client: MlflowClient) -> None:
+    """Create the registered model, unless it is there."""
     if not client.search_registered_models(f"name = '{MODEL}'"):
         client.create_registered_model(MODEL)
 
 
-def lock(root: Path) -> None:
-    """dvc.lock, and the files that it names in the DVC cache."""
+def write_lock(root: Path) -> None:
+    """Write dvc.lock, and put the files that it names into the DVC cache."""
     outs = []
     for path in sorted((root / "data" / "ingest").glob("*.parquet")):
         md5 = hashlib.md5(path.read_bytes()).hexdigest()
-        kept = root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, kept)
+        cached = root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, cached)
         outs.append({"path": f"data/ingest/{path.name}", "md5": md5})
     (root / "dvc.lock").write_text(to_yaml({"schema": "2.0", "stages": {"ingest": {"cmd": "x", "outs": outs}}}))
 
 
-def scored(root: Path, right: int, rows: int = 400) -> str:
-    """A version that is right on the first so many test rows."""
-    return version(root, texts("t", rows)[:right], texts("t", rows)[right:])
+def register_scored(root: Path, right: int, rows: int = 400) -> str:
+    """Register a version that is right on the first so many test rows; returns its number."""
+    return register_version(root, words("t", rows)[:right], words("t", rows)[right:])
 
 
-def plain(task: Any) -> Any:
-    """What a Prefect task runs; a user's mistake is raised."""
+def without_prefect(task: Any) -> Any:
+    """The function that a Prefect task runs. It raises a user's error."""
     return inspect.unwrap(task.fn)
 
 
 def promote(root: Path, params: Params, number: str | None = None) -> Promotion:
-    """The steps of the flow, without Prefect."""
-    pair = plain(choose)(root, params, number)
-    found = plain(judge)(root, params, pair, plain(compare)(root, params, pair), "flow")
-    plain(set_alias)(root, MODEL)
-    plain(mark)(root, found)
-    return replace(found, page=plain(store_page)(root, pair, found))
+    """Run the steps of the flow without Prefect."""
+    pair = without_prefect(choose_versions)(root, params, number)
+    promoted = without_prefect(decide_promotion)(
+        root, params, pair, without_prefect(compare)(root, params, pair), "flow"
+    )
+    without_prefect(set_champion_alias)(root, MODEL)
+    without_prefect(tag_version)(root, promoted)
+    return replace(promoted, page=without_prefect(store_page)(root, pair, promoted))
 
 
 def rollback(root: Path, params: Params, to: str | None = None, why: str = "") -> Rollback:
-    """The steps of the flow, without Prefect."""
-    done = plain(move_back)(root, params, to, why, "flow")
-    plain(set_alias)(root, MODEL)
+    """Run the steps of the flow without Prefect."""
+    done = without_prefect(roll_back)(root, params, to, why, "flow")
+    without_prefect(set_champion_alias)(root, MODEL)
     return done
 
 
-def champion(root: Path) -> str | None:
-    """Where the alias stands."""
-    return promotion_log.where(registry.connect(root), MODEL)[0]
+def champion_version(root: Path) -> str | None:
+    """The version that has the alias champion."""
+    return champion_alias.read_alias(registry.connect(root), MODEL)[0]
 
 
-def ledger(root: Path) -> promotion_log.Ledger:
+def read_ledger(root: Path) -> promotion_log.Ledger:
     """The promotion log."""
     return promotion_log.read(registry.connect(root), MODEL)
 
 
-def actions(root: Path) -> list[tuple[str, str]]:
-    """What was entered in it, for which version."""
-    return [(one.action, one.version) for one in ledger(root).entries]
+def logged_actions(root: Path) -> list[tuple[str, str]]:
+    """The action and version of each entry of the promotion log."""
+    return [(entry.action, entry.version) for entry in read_ledger(root).entries]
 
 
-def command(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """`gleaner` with these words, as a user runs it."""
+def run_gleaner(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run `gleaner` with these words as a user does."""
     return subprocess.run(
         [sys.executable, "-m", "cli", *words],
         cwd=root,
@@ -200,7 +202,7 @@ def stored_states(root: Path) -> list[tuple[str, str]]:
 
 
 def race(root: Path, first: int, last: int) -> list[list[dict[str, Any]]]:
-    """Two processes promote versions ``first`` to ``last`` at the same moments; what became of each, by either."""
+    """Let two processes promote versions ``first`` to ``last`` at the same moments; returns the outcomes of each."""
     folder = root / "race"
     folder.mkdir()
     racers = [
@@ -213,23 +215,23 @@ def race(root: Path, first: int, last: int) -> list[list[dict[str, Any]]]:
         )
         for name in ("one", "two")
     ]
-    said = [racer.communicate(timeout=300) for racer in racers]
-    assert [racer.returncode for racer in racers] == [0, 0], "\n".join(error[-3000:] for _, error in said)
-    return [[json.loads(line) for line in out.splitlines()] for out, _ in said]
+    outputs = [racer.communicate(timeout=300) for racer in racers]
+    assert [racer.returncode for racer in racers] == [0, 0], "\n".join(error[-3000:] for _, error in outputs)
+    return [[json.loads(line) for line in out.splitlines()] for out, _ in outputs]
 
 
-def check_race(root: Path, first: int, last: int, told: list[list[dict[str, Any]]]) -> None:
-    """One winner of each promotion, the other one was told, and the log has every attempt of both."""
-    for number, ours in enumerate(zip(*told, strict=True), first):
-        assert sorted(one["outcome"] for one in ours) == ["lost", "promoted"]
-        (loser,) = [one for one in ours if one["outcome"] == "lost"]
-        assert f"meanwhile version {number} became champion" in loser["said"]
-        assert [one["shown"] for one in ours] == [str(number)] * 2
-    found = ledger(root)
-    assert found.faults == () and [one.number for one in found.entries] == list(range(1, len(found.entries) + 1))
-    assert [reign.version for reign in found.reigns] == [str(number) for number in range(first - 1, last + 1)]
+def check_race(root: Path, first: int, last: int, outcomes: list[list[dict[str, Any]]]) -> None:
+    """Check that each promotion has one winner and one reported loser, and that the log has every attempt."""
+    for number, pair in enumerate(zip(*outcomes, strict=True), first):
+        assert sorted(promotion["outcome"] for promotion in pair) == ["lost", "promoted"]
+        (loser,) = [promotion for promotion in pair if promotion["outcome"] == "lost"]
+        assert f"meanwhile version {number} became champion" in loser["message"]
+        assert [promotion["alias"] for promotion in pair] == [str(number)] * 2
+    ledger = read_ledger(root)
+    assert ledger.faults == () and [entry.number for entry in ledger.entries] == list(range(1, len(ledger.entries) + 1))
+    assert [period.version for period in ledger.periods] == [str(number) for number in range(first - 1, last + 1)]
     for number in range(first, last + 1):
-        attempts = [one for one in found.entries if one.version == str(number) and one.action == "promote"]
-        assert 1 <= len(attempts) <= 2 and sum(map(found.took_effect, attempts)) == 1
-        assert {one.expected for one in attempts} == {str(number - 1)}
-    assert champion(root) == str(last)
+        attempts = [entry for entry in ledger.entries if (entry.version, entry.action) == (str(number), "promote")]
+        assert 1 <= len(attempts) <= 2 and sum(map(ledger.took_effect, attempts)) == 1
+        assert {entry.expected for entry in attempts} == {str(number - 1)}
+    assert champion_version(root) == str(last)

@@ -1,8 +1,8 @@
-"""One of two processes that race: each promotes version after version, both at the same moment.
+"""One of two processes that race: both promote one version after the other at the same moments.
 
     python -m tests.support.racing ROOT FROM TO FOLDER NAME
 
-Waits in FOLDER for the other before each judgement, so that both expect the same champion; prints what became of each.
+Waits in FOLDER for the other before each decision, so that both expect the same champion, and prints each outcome.
 """
 
 import json
@@ -10,30 +10,32 @@ import sys
 import time
 from pathlib import Path
 
-from tasks.compare import choose, compare
-from tasks.promote import judge, set_alias
-from tests.support.promoting import MODEL, change, plain
+from tasks.compare import choose_versions, compare
+from tasks.promote import decide_promotion, set_champion_alias
+from tests.support.promoting import MODEL, set_limits, without_prefect
 
 
 def main(root: Path, first: int, last: int, folder: Path, name: str) -> None:
-    params = change(root, max_judgements=100, confidence=0.6, bootstrap=1000)  # few resamples: this is about the log
+    # Few resamples are enough, because the race is about the log.
+    params = set_limits(root, max_judgements=100, confidence=0.6, bootstrap=1000)
     for number in range(first, last + 1):
         meet(folder, f"{number}-before", name)
-        pair = plain(choose)(root, params, str(number))
-        case = plain(compare)(root, params, pair)
+        pair = without_prefect(choose_versions)(root, params, str(number))
+        case = without_prefect(compare)(root, params, pair)
         meet(folder, f"{number}-ready", name)
-        found = plain(judge)(root, params, pair, case, name)
-        shown = plain(set_alias)(root, MODEL)
-        print(json.dumps({"version": number, "outcome": found.outcome, "said": found.said, "shown": shown}), flush=True)
+        promoted = without_prefect(decide_promotion)(root, params, pair, case, name)
+        alias = without_prefect(set_champion_alias)(root, MODEL)
+        outcome = {"version": number, "outcome": promoted.outcome, "message": promoted.message, "alias": alias}
+        print(json.dumps(outcome), flush=True)
 
 
 def meet(folder: Path, point: str, name: str) -> None:
-    """Go on as soon as both are here."""
+    """Wait until both processes have reached a point."""
     (folder / f"{point}-{name}").touch()
     deadline = time.monotonic() + 120
     while len(list(folder.glob(f"{point}-*"))) < 2:
         if time.monotonic() > deadline:
-            raise TimeoutError(f"the other one did not come to {point}")
+            raise TimeoutError(f"the other process did not reach {point}")
         time.sleep(0.002)
 
 

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from flows.prefect_server import address
+from flows.prefect_server import url_file
 from pipeline.core.params import read_yaml, to_yaml
 from tests.support.flow_project import BIN, ROOT, environment
 
@@ -40,8 +40,8 @@ def make(root: Path, encoder: Path, server: str) -> Path:
         gate=limits | {"min_test_rows": 10},
         promotion={"max_gap_increase": None, "max_detectable": None, "max_judgements": 20},
     )
-    address(root / ".prefect").parent.mkdir()
-    address(root / ".prefect").write_text(server)
+    url_file(root / ".prefect").parent.mkdir()
+    url_file(root / ".prefect").write_text(server)
     git(root, "init", "-q")
     git(root, "add", "-A")
     git(root, "commit", "-q", "-m", "first")

@@ -1,4 +1,4 @@
-"""A real, sealed bundle whose scores are known by hand: a text's logits are the sum of its words' rows in a table."""
+"""A real, sealed bundle of known scores: a text's logits are the sum of its words' rows in a table."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ def build(
 ) -> Path:
     """Write the bundle; ``words`` maps each word to its logit for each label, and every other word counts nothing.
 
-    Padding (token 1) scores 1000 for the first label, so that an attention mask that is not heeded shows at once.
+    Padding (token 1) scores 1000 for the first label, so that an ignored attention mask shows at once.
     """
     from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -31,16 +31,16 @@ def build(
 
 
 def save_model(table: np.ndarray, path: Path) -> None:
-    """ONNX: look every token up in ``table``, weight by the mask, sum over the text."""
+    """Write an ONNX model that sums the rows of ``table`` (tokens, labels), float32, of the tokens under the mask."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     shape = ["batch", "length"]
     nodes = [
-        helper.make_node("Gather", ["table", "input_ids"], ["found"]),
+        helper.make_node("Gather", ["table", "input_ids"], ["rows"]),
         helper.make_node("Cast", ["attention_mask"], ["weight"], to=TensorProto.FLOAT),
         helper.make_node("Unsqueeze", ["weight", "last"], ["wide"]),
-        helper.make_node("Mul", ["found", "wide"], ["kept"]),
+        helper.make_node("Mul", ["rows", "wide"], ["kept"]),
         helper.make_node("ReduceSum", ["kept", "tokens"], ["logits"], keepdims=0),
     ]
     graph = helper.make_graph(

@@ -1,4 +1,4 @@
-"""One DVC stage as a task: what it reports, how it fails, how it is stopped. Real DVC on a project of tiny scripts."""
+"""One DVC stage as a task: what it reports, how it fails, and how it is stopped; on a project of tiny scripts."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from pipeline.core.errors import UserError
 from tasks import stage
-from tasks.processes.curves import Point, Tail, live
+from tasks.processes.curves import Point, Tail, follow_curve
 from tasks.processes.process import Processes, Stopped
 
 BIN = str(Path(sys.executable).parent)
@@ -55,20 +55,22 @@ def no_flow() -> Iterator[None]:
         yield
 
 
-def run(root: Path, name: str, processes: Processes, points: list[Point] | None = None) -> tuple[str, stage.Outcome]:
-    """Run a stage; the name of its state, and its outcome."""
+def run(
+    root: Path, name: str, processes: Processes, points: list[Point] | None = None
+) -> tuple[str, stage.StageOutcome]:
+    """Run a stage, and return the name of its state and its outcome."""
     state = stage.run_stage.fn(name, root, processes, lambda _, new: (points if points is not None else []).extend(new))
-    return str(state.name), stage.value(state)
+    return str(state.name), stage.state_data(state)
 
 
 def test_a_stage_runs_then_is_cached_then_restored_from_the_run_cache(make: Make) -> None:
     line = 'open("b", "w").write(open("a").read())'
     root = make({"copy": script(line, deps=["a"], outs=["b"])}, {"a": "1"})
     with Processes() as processes:
-        assert (found := run(root, "copy", processes))[0] == "Completed" and found[1].how == "ran"
-        assert (found := run(root, "copy", processes))[0] == "Cached" and found[1].how == "cached"
+        assert (ended := run(root, "copy", processes))[0] == "Completed" and ended[1].status == "ran"
+        assert (ended := run(root, "copy", processes))[0] == "Cached" and ended[1].status == "cached"
         (root / "b").unlink()
-        assert (found := run(root, "copy", processes))[0] == "Restored" and found[1].how == "restored"
+        assert (ended := run(root, "copy", processes))[0] == "Restored" and ended[1].status == "restored"
     assert (root / "b").read_text() == "1"
 
 
@@ -83,24 +85,24 @@ def test_a_failure_quotes_the_last_lines_of_the_stage(make: Make) -> None:
     root = make({"bad": script("print(1); print(2); raise SystemExit(7)")}, {})
     with Processes() as processes:
         name, outcome = run(root, "bad", processes)
-    assert name == "Failed" and outcome.how == "failed" and not outcome.user_error
-    assert outcome.said.endswith("1\n2")
+    assert name == "Failed" and outcome.status == "failed" and not outcome.user_error
+    assert outcome.message.endswith("1\n2")
 
 
-def test_a_users_mistake_is_told_from_a_failure(make: Make) -> None:
+def test_a_users_error_is_distinguished_from_a_failure(make: Make) -> None:
     line = 'import sys; print("noise", flush=True); sys.stderr.write("error: a.b: expected 1\\nc.d: 2\\n"); exit(2)'
     root = make({"bad": script(line)}, {})
     with Processes() as processes:
         name, outcome = run(root, "bad", processes)
     assert name == "Failed" and outcome.user_error
-    assert outcome.said == "error: a.b: expected 1\nc.d: 2"
+    assert outcome.message == "error: a.b: expected 1\nc.d: 2"
 
 
-def test_a_missing_input_is_the_users_mistake_and_named(make: Make) -> None:
+def test_a_missing_input_is_a_users_error_and_named(make: Make) -> None:
     root = make({"copy": script("print(1)", deps=["absent.csv"])}, {})
     with Processes() as processes:
         _, outcome = run(root, "copy", processes)
-    assert outcome.user_error and outcome.said.startswith("error: copy: expected the input absent.csv")
+    assert outcome.user_error and outcome.message.startswith("error: copy: expected the input absent.csv")
 
 
 SLEEPING = 'import time; a = time.time(); time.sleep(1.5); open("{0}", "w").write(f"{{a}} {{time.time()}}")'
@@ -124,18 +126,18 @@ def test_parallel_stages_never_lose_their_work_to_a_lock(make: Make) -> None:
             (root / "a").write_text(str(i))
             ended = list(pool.map(lambda name: run(root, name, processes), names))
             assert [name for name, _ in ended] == ["Completed"] * 3
-            assert all(stage.up_to_date(name, root) for name in names)
+            assert all(stage.is_up_to_date(name, root) for name in names)
 
 
 def test_leaving_the_block_ends_a_running_stage_and_its_children(make: Make) -> None:
     root = make({"long": {"cmd": "sleep 60 & echo $$ $! > pids; wait"}}, {})
-    ended: list[tuple[str, stage.Outcome]] = []
+    ended: list[tuple[str, stage.StageOutcome]] = []
     with Processes() as processes:
         thread = threading.Thread(target=lambda: ended.append(run(root, "long", processes)))
         thread.start()
         wait_for(lambda: (root / "pids").exists() and len((root / "pids").read_text().split()) == 2)
     thread.join(timeout=10)
-    assert ended[0][0] == "Cancelled" and ended[0][1].how == "stopped"
+    assert ended[0][0] == "Cancelled" and ended[0][1].status == "stopped"
     assert not any(running(int(pid)) for pid in (root / "pids").read_text().split())
 
 
@@ -145,7 +147,7 @@ def test_nothing_starts_once_the_block_has_ended(make: Make) -> None:
         pass
     with pytest.raises(Stopped):
         processes.start(["true"], root)
-    assert run(root, "late", processes)[1].how == "stopped"
+    assert run(root, "late", processes)[1].status == "stopped"
 
 
 def test_curves_arrive_while_the_stage_runs(make: Make) -> None:
@@ -178,14 +180,14 @@ def test_a_tail_waits_for_whole_lines_and_keeps_what_could_not_be_sent(tmp_path:
     assert points == [{"step": 1}, {"step": 2}]
 
 
-def test_a_resumed_curve_is_read_from_its_beginning_and_an_untouched_one_not_at_all(tmp_path: Path) -> None:
+def test_a_resumed_curve_is_read_from_its_beginning_and_an_untouched_one_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "curves.jsonl"
     points: list[Point] = []
     path.write_text('{"step": 1}\n')
-    with live(path, points.extend):
+    with follow_curve(path, points.extend):
         pass
     assert points == []
-    with live(path, points.extend), path.open("a") as file:
+    with follow_curve(path, points.extend), path.open("a") as file:
         file.write('{"step": 2}\n')
     assert points == [{"step": 1}, {"step": 2}]
 
@@ -198,17 +200,17 @@ def test_the_graph_lists_a_stage_after_those_that_it_needs(make: Make) -> None:
     }
     root = make(stages, {"raw": "1"})
     subprocess.run([f"{BIN}/dvc", "add", "-q", "raw"], cwd=root, check=True)
-    assert stage.graph(root) == {"first": [], "second": ["first"], "last": ["first", "second"]}
+    assert stage.stage_graph(root) == {"first": [], "second": ["first"], "last": ["first", "second"]}
 
 
-def test_a_graph_that_dvc_refuses_is_the_users_mistake(make: Make) -> None:
+def test_a_graph_that_dvc_refuses_is_a_users_error(make: Make) -> None:
     root = make({"one": script("1", deps=["x"], outs=["y"]), "two": script("1", deps=["y"], outs=["x"])}, {})
     with pytest.raises(UserError, match="dvc.yaml: expected a project that DVC can read"):
-        stage.graph(root)
+        stage.stage_graph(root)
 
 
 def refuse(points: list[Point]) -> None:
-    """A store that is away."""
+    """Refuse as a store that cannot be reached."""
     raise ConnectionError(json.dumps(points))
 
 
@@ -221,7 +223,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def running(pid: int) -> bool:
-    """Whether a process is there and has not ended."""
+    """Whether a process exists and is no zombie."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

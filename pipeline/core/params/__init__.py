@@ -1,62 +1,19 @@
-"""params.yaml as strict models, one per stage: types, then data, model and judgement, then the file as a whole."""
+"""params.yaml as strict models: a class a section, in modules named after sections, and the file as a whole."""
 
-from pipeline.core.params.data import (
-    BackTranslate,
-    Columns,
-    Duplicates,
-    Ingest,
-    LabelRules,
-    Split,
-    Synonyms,
-)
-from pipeline.core.params.equity import (
-    Counterfactual,
-    Mitigation,
-    Offsets,
-    Swaps,
-)
-from pipeline.core.params.explaining import (
-    EmbeddingMap,
-    Explain,
-)
-from pipeline.core.params.file import (
-    Params,
-    load,
-    read_yaml,
-    to_yaml,
-    validate,
-)
-from pipeline.core.params.judgement import (
-    Evaluate,
-    Export,
-    Fairness,
-    Gate,
-    Promotion,
-    Registry,
-    Report,
-)
-from pipeline.core.params.model import (
-    Encoder,
-    Finetune,
-    Peft,
-    Pretrain,
-    PseudoLabel,
-    Scratch,
-    Supervised,
-    Training,
-    WordsView,
-)
-from pipeline.core.params.retraining import (
-    Drift,
-    Feedback,
-    FeedbackColumns,
-    Notify,
-    Refresh,
-    Retrain,
-)
-from pipeline.core.params.types import (
-    Section,
-)
+from pipeline.core.params.augmentation import BackTranslate, Swaps, Synonyms
+from pipeline.core.params.encoder import Encoder
+from pipeline.core.params.evaluation import Evaluate, Export, Report
+from pipeline.core.params.explain import EmbeddingMap, Explain
+from pipeline.core.params.fairness import Counterfactual, Fairness, Mitigation, Offsets
+from pipeline.core.params.file import Params, load_params, read_yaml, to_yaml, validate_params
+from pipeline.core.params.finetune import Finetune, Peft
+from pipeline.core.params.ingest import Columns, Duplicates, Ingest, LabelRules, Split
+from pipeline.core.params.pretrain import Pretrain, Scratch
+from pipeline.core.params.promotion import Gate, Promotion, Registry
+from pipeline.core.params.pseudo_label import PseudoLabel, WordsView
+from pipeline.core.params.retraining import Drift, Feedback, FeedbackColumns, Notify, Refresh, Retrain
+from pipeline.core.params.training import Supervised, Training
+from pipeline.core.params.types import Section
 
 __all__ = [
     "BackTranslate",
@@ -96,8 +53,8 @@ __all__ = [
     "Synonyms",
     "Training",
     "WordsView",
-    "load",
+    "load_params",
     "read_yaml",
     "to_yaml",
-    "validate",
+    "validate_params",
 ]

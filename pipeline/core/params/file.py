@@ -1,4 +1,4 @@
-"""params.yaml as a whole: read, checked and written. No defaults here, so that the file holds every value.
+"""params.yaml as a whole: read, checked and written. The models have no defaults, so the file holds every value.
 
 All faults are reported at once, by the path that the user typed:
 ``finetune.lr: expected a number above 0, found "fast"``.
@@ -12,19 +12,26 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline.core.errors import UserError, many
-from pipeline.core.param_errors import describe, found, path_of
-from pipeline.core.params.data import BackTranslate, Ingest, Synonyms
-from pipeline.core.params.equity import Counterfactual, Mitigation, Swaps
-from pipeline.core.params.explaining import Explain
-from pipeline.core.params.judgement import Evaluate, Export, Fairness, Gate, Promotion, Registry, Report
-from pipeline.core.params.model import Encoder, Finetune, Pretrain, PseudoLabel
+from pipeline.core.errors import UserError, combine_errors
+from pipeline.core.param_errors import describe_fault, fault_path, quote_value
+from pipeline.core.params.augmentation import BackTranslate, Swaps, Synonyms
+from pipeline.core.params.encoder import Encoder
+from pipeline.core.params.evaluation import Evaluate, Export, Report
+from pipeline.core.params.explain import Explain
+from pipeline.core.params.fairness import Counterfactual, Fairness, Mitigation
+from pipeline.core.params.finetune import Finetune
+from pipeline.core.params.ingest import Ingest
+from pipeline.core.params.pretrain import Pretrain
+from pipeline.core.params.promotion import Gate, Promotion, Registry
+from pipeline.core.params.pseudo_label import PseudoLabel
 from pipeline.core.params.retraining import Drift, Feedback, Notify, Refresh, Retrain
 from pipeline.core.params.types import Section
 from pipeline.core.renamed_params import RENAMED
 
 
 class Params(Section):
+    """All sections of params.yaml."""
+
     encoder: Encoder
     ingest: Ingest
     pretrain: Pretrain
@@ -50,35 +57,47 @@ class Params(Section):
     notify: Notify
 
 
-def load(path: Path) -> Params:
-    """Read and check params.yaml; UserError lists every fault, one line each."""
-    return validate(read_yaml(path))
+def load_params(path: Path) -> Params:
+    """Read and check params.yaml. Raises UserError with a line for each fault."""
+    return validate_params(read_yaml(path))
 
 
 def read_yaml(path: Path) -> Any:
-    """YAML 1.2, as DVC reads it: ``1e-5`` is a number and ``no`` is a string."""
+    """Read YAML 1.2 as DVC does: ``1e-5`` is a number and ``no`` is a string.
+
+    Raises UserError if there is no such file or it is no valid YAML.
+    """
     try:
         return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: expected a YAML file, found none; run this from the project's root") from None
     except (YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
-        where = f":{mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{where}: expected valid YAML, found {getattr(error, 'problem', error)}") from None
+        line = f":{mark.line + 1}" if mark else ""
+        raise UserError(f"{path}{line}: expected valid YAML, found {getattr(error, 'problem', error)}") from None
 
 
-def validate(content: Any) -> Params:
-    """Check already loaded content; UserError lists every fault, one line each."""
+def validate_params(content: Any) -> Params:
+    """Check content that was loaded from params.yaml. Raises UserError with a line for each fault.
+
+    A key under its old name is one fault, not two: the new key is not reported as missing beside it.
+    """
     if not isinstance(content, dict):
-        raise UserError(f"params.yaml: expected a section for each stage, found {found(content)}")
+        raise UserError(f"params.yaml: expected a section for each stage, found {quote_value(content)}")
     try:
         return Params.model_validate(content)
     except ValidationError as error:
         faults = error.errors()
-        moved = {RENAMED[path] for path in map(path_of, faults) if path in RENAMED}
-        awaited = {new[:end] for new in moved for end in range(len(new) + 1) if new[end : end + 1] in (".", "")}
-        raise many(
-            [describe(fault) for fault in faults if not (fault["type"] == "missing" and path_of(fault) in awaited)]
+        new_paths = {RENAMED[path] for path in map(fault_path, faults) if path in RENAMED}
+        with_parents = {
+            path[:end] for path in new_paths for end in range(len(path) + 1) if path[end : end + 1] in (".", "")
+        }
+        raise combine_errors(
+            [
+                describe_fault(fault)
+                for fault in faults
+                if not (fault["type"] == "missing" and fault_path(fault) in with_parents)
+            ]
         ) from None
 
 

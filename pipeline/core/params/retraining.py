@@ -1,4 +1,4 @@
-"""Sections of what a scheduled night does: refresh, feedback, drift, retrain and notify."""
+"""The sections of a scheduled night: ``refresh``, ``feedback``, ``drift``, ``retrain`` and ``notify``."""
 
 import math
 from typing import Annotated, Literal
@@ -9,6 +9,8 @@ from pipeline.core.params.types import Count, Fraction, Name, Natural, NotNegati
 
 
 class Refresh(Section):
+    """Where new texts arrive, and whether a night commits what it took in."""
+
     inbox: Name | None
     commit: bool
 
@@ -22,20 +24,26 @@ class FeedbackColumns(Section):
 
 
 class Feedback(Section):
+    """Where corrections of a model's answers arrive: in files, in a database, or in both."""
+
     path: Name | None
     url: str | None
     query: str | None
     columns: FeedbackColumns
 
     @model_validator(mode="after")
-    def query_has_a_database(self) -> "Feedback":
+    def check_query(self) -> "Feedback":
+        """Raises ValueError if there is a query without a database, or a database without a query."""
         if (self.url is None) != (self.query is None):
             raise ValueError("query: expected both url and query, or neither, found one of them")
         return self
 
 
 class Drift(Section):
-    """A change is reported when it is significant and large; fewer rows than ``min_rows`` are insufficient."""
+    """When a change of the arriving texts is drift: when it is significant and large.
+
+    With fewer than ``min_rows`` rows the answer is "insufficient".
+    """
 
     min_rows: Annotated[int, Field(ge=10)]
     max_rows: Annotated[int, Field(ge=50)]
@@ -46,7 +54,8 @@ class Drift(Section):
     seed: Seed
 
     @model_validator(mode="after")
-    def can_be_significant(self) -> "Drift":
+    def check_permutations(self) -> "Drift":
+        """Raises ValueError if so few permutations could never be significant at ``alpha``."""
         if self.permutations * self.alpha < 5:
             wanted = math.ceil(5 / self.alpha)
             raise ValueError(
@@ -67,5 +76,7 @@ class Retrain(Section):
 
 
 class Notify(Section):
+    """Who is notified of a night, and of which outcomes."""
+
     to: list[Name]
     on: list[Literal["promoted", "refused", "failed", "drift", "skipped"]]

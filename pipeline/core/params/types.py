@@ -15,4 +15,6 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Section(BaseModel):
+    """A section of params.yaml: frozen, without unknown keys, and without conversion of types."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

@@ -1,3 +1,3 @@
-"""Attributions as people read them: words marked in their text, on an HTML page or in a terminal."""
+"""Explained texts for people: each text with its words marked, on an HTML page or in a terminal."""
 
-NAMES = {"integrated_gradients": "integrated gradients", "rollout": "attention rollout", "lime": "LIME"}
+METHOD_NAMES = {"integrated_gradients": "integrated gradients", "rollout": "attention rollout", "lime": "LIME"}

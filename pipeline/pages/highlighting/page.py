@@ -10,22 +10,22 @@ HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class View:
-    """One text as one method sees it."""
+class MethodView:
+    """One text with its words marked by one method."""
 
     method: str
-    note: str  # what to keep in mind about it; empty for nothing
+    note: str  # a caution about the method; empty for none
     text: Markup
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One explained text: what it is called, what was answered, how each method sees it, and what lies near."""
+class ExplainedText:
+    """One explained text: its name, the model's answer, the view of each method, and the nearest training rows."""
 
     name: str
     answer: str
-    views: list[View]
-    near: list[str] = field(default_factory=list)  # a sentence each
+    views: list[MethodView]
+    neighbours: list[str] = field(default_factory=list)  # a sentence for each of the nearest training rows
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Table:
     rows: list[list[str]]
 
 
-def render(title: str, about: list[str], texts: list[Shown], tables: list[Table]) -> str:
+def render(title: str, about: list[str], texts: list[ExplainedText], tables: list[Table]) -> str:
     """The page as HTML; everything in it is escaped."""
     templates = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

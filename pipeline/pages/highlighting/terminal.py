@@ -1,29 +1,33 @@
-"""Explained texts in a terminal, or as plain text where the output is none."""
+"""Explained texts in a terminal, or as plain text where the output is no terminal."""
 
 import numpy as np
 
-from pipeline.pages.highlighting.marks import Places, pieces, strongest, visible
+from pipeline.pages.highlighting.segments import WordSpans, escape_invisible, split_segments, top_words
 
-LISTED = 8  # words for the label, and as many against it
-BAR = 20  # characters of the longest bar
+LISTED_WORDS = 8  # words for the label, and as many against it
+BAR_WIDTH = 20  # characters of the longest bar
 GREEN, RED, BOLD, END = "\x1b[30;42m", "\x1b[30;41m", "\x1b[1m", "\x1b[0m"
+STRONG = 0.5  # strength above which a word is bold: half that of the strongest word
 
 
-def block(text: str, places: Places, shares: np.ndarray, colours: bool) -> list[str]:
-    """Lines: the text, marked where there are colours, then the words for and against with their shares."""
-    places = list(places)
-    marked = "".join(coloured(one.text, one.strength) for one in pieces(text, places, shares))
-    lines = [f"  {marked if colours else visible(text)}"]
+def format_explanation(text: str, spans: WordSpans, shares: np.ndarray, colours: bool) -> list[str]:
+    """Lines: the text, with marks if ``colours``, then the words for and against the label with their shares.
+
+    ``shares`` (words,), float64, -1 to 1, is what `Attribution.shares` returns.
+    """
+    spans = list(spans)
+    marked = "".join(colour_segment(part.text, part.strength) for part in split_segments(text, spans, shares))
+    lines = [f"  {marked if colours else escape_invisible(text)}"]
     for sign, side, colour in ((1, "for", GREEN), (-1, "against", RED)):
-        for place, (word, share) in enumerate(strongest(text, places, shares, sign, LISTED)):
-            filled = "█" * max(1, round(abs(share) * BAR))
+        for rank, (word, share) in enumerate(top_words(text, spans, shares, sign, LISTED_WORDS)):
+            filled = "█" * max(1, round(abs(share) * BAR_WIDTH))
             bar = f"{colour}{' ' * len(filled)}{END}" if colours else filled
-            lines.append(f"  {side if place == 0 else '':7}  {share:+6.1%}  {visible(word)}  {bar}")
+            lines.append(f"  {side if rank == 0 else '':7}  {share:+6.1%}  {escape_invisible(word)}  {bar}")
     return lines
 
 
-def coloured(text: str, strength: float) -> str:
-    """A piece of a text, on green where it speaks for the label and on red where against; bold where strongly."""
+def colour_segment(text: str, strength: float) -> str:
+    """A part of a text, on green where it speaks for the label and on red where against it; bold where strong."""
     if not strength:
-        return visible(text)
-    return f"{BOLD if abs(strength) > 0.5 else ''}{GREEN if strength > 0 else RED}{visible(text)}{END}"
+        return escape_invisible(text)
+    return f"{BOLD if abs(strength) > STRONG else ''}{GREEN if strength > 0 else RED}{escape_invisible(text)}{END}"

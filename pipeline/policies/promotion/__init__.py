@@ -1,27 +1,35 @@
-"""Whether a challenger takes the champion's place: both answer the same frozen test rows.
+"""Whether a challenger takes the champion's place: both models label the same frozen test rows.
 
-rows: what is asked; comparison: the paired bootstrap; groups: gaps between groups; wear: how far a test set is used up;
-judge: the policy; verdict: the layout of promotion.json; ledger: who is champion, by the promotion log.
+decision: decide_promotion, the rules; verdict: the promotion verdict and the layout of promotion.json; rows: the test
+rows and the models' answers; comparison: the paired bootstrap; groups: gaps between groups; alpha_spending: the level
+of each judgement; reuse_of_test_set: how far a test set is used up; ledger: who is champion, by the promotion log.
 """
 
-from pipeline.policies.promotion.alpha_spending import shared, sketch
-from pipeline.policies.promotion.judge import Case, in_force, judge
-from pipeline.policies.promotion.rows import answers, digest, seen
-from pipeline.policies.promotion.verdict import Model, Rows, Status, Verdict, from_json, to_json
+from pipeline.policies.promotion.decision import PromotionCase, decide_promotion, limits_in_force
+from pipeline.policies.promotion.reuse_of_test_set import share_of_common_rows, sketch_rows
+from pipeline.policies.promotion.rows import digest_rows, find_known_rows, predict_labels
+from pipeline.policies.promotion.verdict import (
+    ComparedModel,
+    ComparedRows,
+    PromotionStatus,
+    PromotionVerdict,
+    from_json,
+    to_json,
+)
 
 __all__ = [
-    "Case",
-    "Model",
-    "Rows",
-    "Status",
-    "Verdict",
-    "answers",
-    "digest",
+    "ComparedModel",
+    "ComparedRows",
+    "PromotionCase",
+    "PromotionStatus",
+    "PromotionVerdict",
+    "decide_promotion",
+    "digest_rows",
+    "find_known_rows",
     "from_json",
-    "in_force",
-    "judge",
-    "seen",
-    "shared",
-    "sketch",
+    "limits_in_force",
+    "predict_labels",
+    "share_of_common_rows",
+    "sketch_rows",
     "to_json",
 ]

@@ -8,14 +8,14 @@ import pandas as pd
 from pipeline.core import table
 from pipeline.core.params import Fairness
 from pipeline.core.stage import Metrics
-from pipeline.metrics import group_metrics as fairness
+from pipeline.metrics import group_metrics
 
-KINDS = 4  # of rows: both right, only the challenger, only the champion, neither
+OUTCOMES = 4  # of a row: both right, only the challenger, only the champion, neither
 
 
 @dataclass(frozen=True)
-class Group:
-    """One group's accuracy by either model; ``status`` is ok, insufficient (too few rows) or unknown."""
+class GroupAccuracy:
+    """One group's accuracy by both models; ``status`` is ok, insufficient (too few rows) or unknown."""
 
     group: str
     rows: int
@@ -25,12 +25,15 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Gap:
-    """The largest difference of accuracy between two groups, by either model; None with fewer than two large groups."""
+class GapComparison:
+    """The largest gap of accuracy between two groups of an attribute, by both models, 0 to 1.
+
+    The numbers are None where fewer than two groups have enough rows.
+    """
 
     attribute: str
     status: str  # ok | insufficient
-    groups: tuple[Group, ...]
+    groups: tuple[GroupAccuracy, ...]
     champion: float | None
     challenger: float | None
     challenger_low: float | None
@@ -41,85 +44,107 @@ class Gap:
 
     @property
     def small(self) -> list[str]:
-        """Groups with too few rows to be judged."""
+        """The groups with too few rows."""
         return [group.group for group in self.groups if group.status == "insufficient"]
 
 
-def gaps(rows: pd.DataFrame, params: Fairness) -> tuple[Gap, ...]:
-    """One gap for each group attribute of ``rows``, which hold ``label``, ``champion`` and ``challenger`` (answers)."""
-    return tuple(gap(rows, column, params) for column in table.group_columns(rows))
+def compare_gaps(rows: pd.DataFrame, params: Fairness) -> tuple[GapComparison, ...]:
+    """The gaps of each group attribute of ``rows``.
+
+    The columns ``champion`` and ``challenger`` hold the labels that the models give, ``label`` the true one.
+    """
+    return tuple(compare_gap(rows, column, params) for column in table.group_columns(rows))
 
 
-def gap(rows: pd.DataFrame, column: str, params: Fairness) -> Gap:
-    """The gap of one attribute, with intervals as in `fairness.groups.gap`; the increase is drawn with both answers."""
-    values = rows[column].fillna(fairness.UNKNOWN)
+def compare_gap(rows: pd.DataFrame, column: str, params: Fairness) -> GapComparison:
+    """The gaps of one attribute, with intervals as in `group_metrics.gap_with_interval`.
+
+    A resample draws rows with both models' answers, so that the interval of the increase is a paired one.
+    """
+    values = rows[column].fillna(group_metrics.UNKNOWN_GROUP)
     names = sorted(values.unique())
-    counts = np.stack([kinds(rows[values.eq(name)]) for name in names])
+    counts = np.stack([count_outcomes(rows[values.eq(name)]) for name in names])
     measured = accuracies(counts)
     groups = tuple(
-        Group(name, int(counts[place].sum()), float(measured[0, place]), float(measured[1, place]), status)
-        for place, name in enumerate(names)
-        for status in [status_of(name, int(counts[place].sum()), params.min_group_size)]
+        GroupAccuracy(
+            group=name,
+            rows=int(group_counts.sum()),
+            champion=float(champion),
+            challenger=float(challenger),
+            status=group_status(name, int(group_counts.sum()), params.min_group_size),
+        )
+        for name, group_counts, champion, challenger in zip(names, counts, *measured, strict=True)
     )
-    attribute = column.removeprefix(table.GROUP)
-    large = [place for place, one in enumerate(groups) if one.status == "ok"]
+    attribute = column.removeprefix(table.GROUP_PREFIX)
+    large = [index for index, group in enumerate(groups) if group.status == "ok"]
     if len(large) < 2:
-        return Gap(attribute, "insufficient", groups, *[None] * 7)
-    rng = np.random.default_rng(params.seed)
-    drawn = np.stack(
-        [accuracies(rng.multinomial(own.sum(), own / own.sum(), size=params.bootstrap)) for own in counts[large]],
-        axis=-1,
-    )  # (models, resamples, groups)
+        return GapComparison(attribute, "insufficient", groups, *[None] * 7)
+    drawn = resample_accuracies(counts[large], params)
     deviations = drawn - measured[:, None, large]
-    own = [
-        fairness.gap("accuracy", measured[model, large, None], deviations[model, :, :, None], params.interval)[0]
+    old, new = (
+        group_metrics.gap_with_interval(
+            "accuracy", measured[model, large, None], deviations[model, :, :, None], params.interval
+        )[0]
         for model in (0, 1)
-    ]
-    increase = own[1]["accuracy_gap"] - own[0]["accuracy_gap"]
-    wider = np.ptp(drawn[1], axis=1) - np.ptp(drawn[0], axis=1)
-    margin = float(np.quantile(np.abs(wider - increase), params.interval))
-    return Gap(
+    )
+    increase = new["accuracy_gap"] - old["accuracy_gap"]
+    drawn_increases = np.ptp(drawn[1], axis=1) - np.ptp(drawn[0], axis=1)
+    margin = float(np.quantile(np.abs(drawn_increases - increase), params.interval))
+    return GapComparison(
         attribute,
         "ok",
         groups,
-        own[0]["accuracy_gap"],
-        own[1]["accuracy_gap"],
-        own[1]["accuracy_gap_low"],
-        own[1]["accuracy_gap_high"],
+        old["accuracy_gap"],
+        new["accuracy_gap"],
+        new["accuracy_gap_low"],
+        new["accuracy_gap_high"],
         increase,
         increase - margin,
         increase + margin,
     )
 
 
-def status_of(name: str, rows: int, least: int) -> str:
-    """Whether a group can be judged."""
-    if name == fairness.UNKNOWN:
-        return fairness.UNKNOWN
-    return "ok" if rows >= least else "insufficient"
+def group_status(name: str, rows: int, min_rows: int) -> str:
+    """``ok`` for a group of enough rows, else ``insufficient``; ``unknown`` for rows without a group."""
+    if name == group_metrics.UNKNOWN_GROUP:
+        return group_metrics.UNKNOWN_GROUP
+    return "ok" if rows >= min_rows else "insufficient"
 
 
-def kinds(rows: pd.DataFrame) -> np.ndarray:
-    """Counts of rows by who is right, (KINDS,)."""
+def count_outcomes(rows: pd.DataFrame) -> np.ndarray:
+    """Numbers of rows by which model is right, (OUTCOMES,), int64."""
     old, new = rows["champion"].eq(rows["label"]), rows["challenger"].eq(rows["label"])
-    return np.bincount(2 * (~new).astype(int) + (~old).astype(int), minlength=KINDS)
+    return np.bincount(2 * (~new).astype(int) + (~old).astype(int), minlength=OUTCOMES)
+
+
+def resample_accuracies(counts: np.ndarray, params: Fairness) -> np.ndarray:
+    """Accuracies in bootstrap resamples, (2 models, resamples, groups), float64, 0 to 1; groups keep their sizes.
+
+    ``counts`` are the outcomes of each group's rows, (groups, OUTCOMES), int64.
+    """
+    rng = np.random.default_rng(params.seed)
+    by_group = [
+        accuracies(rng.multinomial(outcomes.sum(), outcomes / outcomes.sum(), size=params.bootstrap))
+        for outcomes in counts
+    ]
+    return np.stack(by_group, axis=-1)
 
 
 def accuracies(counts: np.ndarray) -> np.ndarray:
-    """Accuracy of champion and challenger from counts (..., KINDS), (2, ...)."""
+    """Accuracy of champion and challenger, (2, ...), float64, 0 to 1, from ``counts`` (..., OUTCOMES), int64."""
     total = counts.sum(axis=-1)
     return np.stack([(counts[..., 0] + counts[..., 2]) / total, (counts[..., 0] + counts[..., 1]) / total])
 
 
-def as_metrics(found: tuple[Gap, ...]) -> Metrics:
-    """The challenger's gaps as the metrics that the gate's own rule reads."""
-    metrics: Metrics = {"attributes": len(found)}
-    for one in found:
+def to_gate_metrics(gaps: tuple[GapComparison, ...]) -> Metrics:
+    """The challenger's gaps as the metrics that `gate.check_group_gaps` reads."""
+    metrics: Metrics = {"attributes": len(gaps)}
+    for gap in gaps:
         metrics |= {
-            f"{one.attribute}.status": one.status,
-            f"{one.attribute}.insufficient_groups": one.small,
-            f"{one.attribute}.accuracy_gap": one.challenger,
-            f"{one.attribute}.accuracy_gap_low": one.challenger_low,
-            f"{one.attribute}.accuracy_gap_high": one.challenger_high,
+            f"{gap.attribute}.status": gap.status,
+            f"{gap.attribute}.insufficient_groups": gap.small,
+            f"{gap.attribute}.accuracy_gap": gap.challenger,
+            f"{gap.attribute}.accuracy_gap_low": gap.challenger_low,
+            f"{gap.attribute}.accuracy_gap_high": gap.challenger_high,
         }
     return metrics

@@ -1,45 +1,51 @@
 """Who is champion: the promotion log, read from its first entry to its last.
 
-An entry that moves the champion names the one that it expects. It takes effect only if that one is champion when its
-turn comes, and a judgement only if no other judgement came between: of two promoters with the same expectation the
-first entry wins. Whether an entry took effect is settled once it is in the log, and does not depend on params.
+An entry that moves the champion names the champion that it expects, and takes effect only if that one is champion at
+its turn. A judgement takes effect only if no other judgement came between: of two promoters with the same expectation
+the first entry wins. Whether an entry took effect is settled once it is in the log, and does not depend on params.
+
+The fields of `Entry` and `VerdictRecord` are the keys of an entry as it is stored, except for those in `STORED_NAMES`:
+entries that were written before must stay readable.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from pipeline.policies.promotion.alpha_spending import shared
-from pipeline.policies.promotion.verdict import Status
+from pydantic import TypeAdapter
+
+from pipeline.policies.promotion.reuse_of_test_set import share_of_common_rows
+from pipeline.policies.promotion.verdict import PromotionStatus
 
 Action = Literal["initial", "adopted", "promote", "refuse", "insufficient", "rollback"]
-STARTS = ("initial", "adopted", "promote", "rollback")
+CHAMPION_ACTIONS = ("initial", "adopted", "promote", "rollback")
+STORED_NAMES = {"verdict": "judged"}  # field of Entry: its key in a stored entry
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What an entry tells of a judgement; ``key`` is the same for the same pair, rows and params."""
+class VerdictRecord:
+    """What an entry records of a verdict; ``key`` is the same for the same pair, rows and params."""
 
     key: str
-    status: Status
+    status: PromotionStatus
     artifact: str  # of the challenger's run: the whole verdict
     rows: str  # digest of the test rows
     sketch: tuple[str, ...]
     same_rows: float  # promotion.same_test_rows
-    judgement: int
+    judgement: int  # this one is the k-th on the test rows
     after: int  # number of the last judgement that it knew of, 0: none
     metric: str
     champion_score: float
     challenger_score: float
     low: float
     margin: float
-    again: int | None = None  # number of the entry whose stored verdict this one repeats: nothing new was judged
+    again: int | None = None  # number of the entry whose stored verdict this one repeats; None: a new judgement
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry; ``version`` is the one that was judged, or that becomes champion."""
+    """One entry; ``version`` is the challenger of the verdict, or the version that becomes champion."""
 
     number: int
     at: datetime  # UTC, by the clock of the store
@@ -49,18 +55,18 @@ class Entry:
     reason: str
     by: str
     flow_run: str
-    attempt: str  # unique to the attempt, so that one that was sent twice counts once
-    judged: Judged | None = None
+    attempt: str  # unique to the attempt, so that an entry that was sent twice counts once
+    verdict: VerdictRecord | None = None
     intact: bool = True  # its content has the digest that it was written with
 
     @property
-    def spends(self) -> bool:
-        """Whether it is a judgement of its own."""
-        return self.judged is not None and self.judged.again is None
+    def is_judgement(self) -> bool:
+        """Whether it uses up the test set: a verdict that repeats no earlier one."""
+        return self.verdict is not None and self.verdict.again is None
 
 
 @dataclass(frozen=True)
-class Reign:
+class ChampionPeriod:
     """A version that became champion by an entry."""
 
     version: str
@@ -72,93 +78,106 @@ class Ledger:
     """The log, and what follows from it."""
 
     entries: tuple[Entry, ...]
-    reigns: tuple[Reign, ...]  # in order; one begins where the one before ends
-    line: tuple[str, ...]  # champions that a rollback goes back along, the present one last
+    periods: tuple[ChampionPeriod, ...]  # in order; one begins where the one before ends
+    rollback_path: tuple[str, ...]  # champions that rollbacks go back along, the present one last
     faults: tuple[str, ...] = field(default=())  # entries that somebody removed or changed
 
     @property
     def champion(self) -> str | None:
         """The version that is champion now."""
-        return self.line[-1] if self.line else None
+        return self.rollback_path[-1] if self.rollback_path else None
 
     @property
-    def moved(self) -> int:
-        """Number of the entry that the present champion became champion by, 0: none."""
-        return self.reigns[-1].entry.number if self.reigns else 0
+    def champion_entry(self) -> int:
+        """Number of the entry that made the present champion, 0: none."""
+        return self.periods[-1].entry.number if self.periods else 0
 
     @property
     def last_judgement(self) -> int:
         """Number of the last entry that is a judgement, 0: none."""
-        return max((one.number for one in self.entries if one.spends), default=0)
+        return max((entry.number for entry in self.entries if entry.is_judgement), default=0)
 
     def took_effect(self, entry: Entry) -> bool:
         """Whether the entry made its version champion."""
-        return any(reign.entry.number == entry.number for reign in self.reigns)
+        return any(period.entry.number == entry.number for period in self.periods)
 
-    def judgements(self, sketch: Iterable[str], same_rows: float) -> int:
-        """How many judgements were made on a test set that shares at least this part of its rows with this one."""
-        own = tuple(sketch)
+    def count_judgements(self, sketch: Iterable[str], same_rows: float) -> int:
+        """How many judgements were made on test sets that share at least ``same_rows`` of their rows with this one."""
+        rows = tuple(sketch)
         return sum(
-            shared(one.judged.sketch, own) >= same_rows for one in self.entries if one.judged is not None and one.spends
+            share_of_common_rows(entry.verdict.sketch, rows) >= same_rows
+            for entry in self.entries
+            if entry.verdict is not None and entry.is_judgement
         )
 
-    def known(self, key: str) -> Entry | None:
+    def find_judgement(self, key: str) -> Entry | None:
         """The judgement of the same pair, rows and params, if its verdict stands.
 
-        One that would have promoted but came too late does not: it was made at a level that another had used.
+        A promotion that came too late does not stand: it was judged at a level that another judgement had used.
         """
         return next(
             (
-                one
-                for one in self.entries
-                if one.judged is not None
-                and one.spends
-                and one.judged.key == key
-                and (one.action != "promote" or self.took_effect(one))
+                entry
+                for entry in self.entries
+                if entry.verdict is not None
+                and entry.is_judgement
+                and entry.verdict.key == key
+                and (entry.action != "promote" or self.took_effect(entry))
             ),
             None,
         )
 
-    def set_aside(self, version: str) -> Entry | None:
-        """The rollback that took this version off, if it has not been champion since."""
-        last = [place for place, reign in enumerate(self.reigns) if reign.version == version]
-        after = self.reigns[last[-1] + 1 :] if last else ()
-        return after[0].entry if after and after[0].entry.action == "rollback" else None
+    def find_rollback(self, version: str) -> Entry | None:
+        """The rollback that ended this version's last time as champion, if a rollback did."""
+        ends = [index + 1 for index, period in enumerate(self.periods) if period.version == version]
+        following = self.periods[ends[-1] :] if ends else ()
+        return following[0].entry if following and following[0].entry.action == "rollback" else None
 
-    def reign_at(self, time: datetime) -> Reign | None:
-        """The reign at a time; None before the first."""
-        return next((reign for reign in reversed(self.reigns) if reign.entry.at <= time), None)
+    def period_at(self, time: datetime) -> ChampionPeriod | None:
+        """The champion's period at a time; None before the first."""
+        return next((period for period in reversed(self.periods) if period.entry.at <= time), None)
 
 
-def fold(entries: Iterable[Entry], faults: Iterable[str] = ()) -> Ledger:
-    """Read the log; entries in any order."""
+def build_ledger(entries: Iterable[Entry], faults: Iterable[str] = ()) -> Ledger:
+    """Read the log: apply its entries, which may come in any order, by their numbers."""
     kept: list[Entry] = []
-    reigns: list[Reign] = []
-    line: list[str] = []
-    seen: set[str] = set()
+    periods: list[ChampionPeriod] = []
+    path: list[str] = []
+    attempts: set[str] = set()
     last_judgement = 0
-    for entry in sorted(entries, key=lambda one: one.number):
-        if entry.attempt in seen:
+    for entry in sorted(entries, key=lambda entry: entry.number):
+        if entry.attempt in attempts:
             continue
-        seen.add(entry.attempt)
+        attempts.add(entry.attempt)
         kept.append(entry)
-        if moves(entry, line[-1] if line else None, last_judgement):
-            reigns.append(Reign(entry.version, entry))
-            line = follow(line, entry)
-        if entry.spends:
+        if takes_effect(entry, path[-1] if path else None, last_judgement):
+            periods.append(ChampionPeriod(entry.version, entry))
+            path = next_rollback_path(path, entry)
+        if entry.is_judgement:
             last_judgement = entry.number
-    return Ledger(tuple(kept), tuple(reigns), tuple(line), tuple(faults))
+    return Ledger(tuple(kept), tuple(periods), tuple(path), tuple(faults))
 
 
-def moves(entry: Entry, champion: str | None, last_judgement: int) -> bool:
-    """Whether the entry takes effect when this version is champion."""
-    if entry.action not in STARTS or entry.expected != champion or entry.version == champion:
+def takes_effect(entry: Entry, champion: str | None, last_judgement: int) -> bool:
+    """Whether the entry makes its version champion after this champion and this judgement."""
+    if entry.action not in CHAMPION_ACTIONS or entry.expected != champion or entry.version == champion:
         return False
-    return entry.judged is None or not entry.spends or entry.judged.after == last_judgement
+    return entry.verdict is None or not entry.is_judgement or entry.verdict.after == last_judgement
 
 
-def follow(line: list[str], entry: Entry) -> list[str]:
-    """The line of champions after an entry: back along it, or one further."""
-    if entry.version in line and entry.action in ("rollback", "adopted"):
-        return line[: line.index(entry.version) + 1]
-    return [*line, entry.version]
+def next_rollback_path(path: list[str], entry: Entry) -> list[str]:
+    """The rollback path after an entry that took effect: back along it, or one version longer."""
+    if entry.version in path and entry.action in ("rollback", "adopted"):
+        return path[: path.index(entry.version) + 1]
+    return [*path, entry.version]
+
+
+def entry_to_json(entry: Entry) -> dict[str, Any]:
+    """The content of an entry under its stored names."""
+    return {STORED_NAMES.get(name, name): value for name, value in asdict(entry).items()}
+
+
+def entry_from_json(content: dict[str, Any]) -> Entry:
+    """The entry of a content under its stored names. Raises pydantic's ValidationError if it has another layout."""
+    fields = {stored: name for name, stored in STORED_NAMES.items()}
+    return TypeAdapter(Entry).validate_python({fields.get(key, key): value for key, value in content.items()})

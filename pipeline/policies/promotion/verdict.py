@@ -1,6 +1,8 @@
 """The verdict on a challenger: promotion.json, stored with its version.
 
-Every number is a plain JSON number, a share from 0 to 1 unless it says otherwise; no text of a row is in here.
+The fields of the dataclasses are the keys of that file, except for those in `STORED_NAMES`: verdicts of versions that
+were registered before must stay readable. Numbers are plain JSON numbers, shares from 0 to 1 unless it says otherwise.
+The file holds no text of a row.
 """
 
 from dataclasses import asdict, dataclass
@@ -8,15 +10,16 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from pipeline.policies.promotion.comparison import Agreement, Interval
-from pipeline.policies.promotion.groups import Gap
+from pipeline.policies.promotion.comparison import Agreement, LeadInterval
+from pipeline.policies.promotion.groups import GapComparison
 
-Status = Literal["promote", "refuse", "insufficient"]
+PromotionStatus = Literal["promote", "refuse", "insufficient"]
+STORED_NAMES = {"test_set_reuse": "wear"}  # field of PromotionVerdict: its key in promotion.json
 
 
 @dataclass(frozen=True)
-class Model:
-    """One of the two: a registered version, its MLflow run, and the SHA-256 of its bundle's manifest."""
+class ComparedModel:
+    """Champion or challenger: a registered version, its MLflow run, and the SHA-256 of its bundle's manifest."""
 
     version: str
     run: str
@@ -25,14 +28,14 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The test rows: those of the challenger's own recorded lineage.
+class ComparedRows:
+    """The test rows: those of the challenger's recorded lineage.
 
-    ``left_out`` of them the champion was trained or tuned on (by id, source id or equal text), so that they would
-    flatter it; None: its training rows could not be had, and nothing could be left out.
+    The champion was trained or tuned on ``left_out`` of them (the same id, source id or text), which would flatter it.
+    None means that its training rows are not available, so that none could be left out.
     """
 
-    md5: str  # of data/ingest/test.parquet, as its dvc.lock has it
+    md5: str  # of data/ingest/test.parquet, from the challenger's dvc.lock
     digest: str  # SHA-256 of ids and labels
     total: int
     compared: int
@@ -41,8 +44,8 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Class:
-    """One class that occurs as a true label or an answer; F1 of either model."""
+class ClassScores:
+    """A class that occurs as a true label or an answer, with the F1 of both models."""
 
     name: str
     rows: int
@@ -51,12 +54,12 @@ class Class:
 
 
 @dataclass(frozen=True)
-class Wear:
-    """What is left of the test set: see `wear`."""
+class TestSetReuse:
+    """How far a test set is used up; `reuse_of_test_set` measures it."""
 
     judgement: int  # this one is the k-th on these test rows
     max_judgements: int
-    level: float  # chance that a bound is wrong, each by itself; alpha / (k (k + 1)), alpha = 1 - promotion.confidence
+    level: float  # probability that a bound is wrong, each by itself; alpha / (k (k + 1)), alpha = 1 - confidence
     detectable: float  # the smallest true lead over the margin that would be shown, 4 times out of 5
     next_detectable: float  # the same at the next judgement's level
     rows_needed: int | None  # about so many would show the measured lead over the margin; None: there is none to show
@@ -64,40 +67,43 @@ class Wear:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Whether a challenger takes the champion's place, with all that the decision rests on.
+class PromotionVerdict:
+    """Whether a challenger takes the champion's place, with everything that the decision rests on.
 
-    ``reasons`` holds a line for each rule, which begins with the rule's own status: pass, fail, insufficient, off or
-    not applicable. ``status`` is refuse with any fail, else insufficient with any of those, else promote.
+    ``reasons`` holds a line for each rule, which starts with the rule's status: pass, fail, insufficient, off or not
+    applicable. ``status`` is refuse with any fail, else insufficient with any of those, else promote.
     """
 
-    status: Status
+    status: PromotionStatus
     reasons: tuple[str, ...]
     model: str  # its name in the registry
-    champion: Model
-    challenger: Model
+    champion: ComparedModel
+    challenger: ComparedModel
     metric: Literal["accuracy", "macro_f1"]  # the one that decides
     margin: float
-    rows: Rows
-    scores: dict[str, Interval]  # accuracy and macro_f1
+    rows: ComparedRows
+    scores: dict[str, LeadInterval]  # accuracy and macro_f1
     agreement: Agreement
-    classes: tuple[Class, ...]
-    gaps: tuple[Gap, ...]  # one for each group attribute
-    wear: Wear
-    limits: dict[str, Any]  # values of the sections gate and fairness that were in force
+    classes: tuple[ClassScores, ...]
+    gaps: tuple[GapComparison, ...]  # one for each group attribute
+    test_set_reuse: TestSetReuse
+    limits: dict[str, Any]  # values of the sections gate, promotion and fairness that were in force
     layout: int = 1  # of this file
 
     @property
-    def lead(self) -> Interval:
-        """The metric that decides."""
+    def lead(self) -> LeadInterval:
+        """The challenger's lead in the metric that decides."""
         return self.scores[self.metric]
 
 
-def to_json(verdict: Verdict) -> dict[str, Any]:
+def to_json(verdict: PromotionVerdict) -> dict[str, Any]:
     """The content of promotion.json."""
-    return asdict(verdict)
+    return {STORED_NAMES.get(field, field): value for field, value in asdict(verdict).items()}
 
 
-def from_json(content: Any) -> Verdict:
-    """The verdict from promotion.json; ValidationError of pydantic when it has another layout."""
-    return TypeAdapter(Verdict).validate_python(content)
+def from_json(content: Any) -> PromotionVerdict:
+    """The verdict from the content of promotion.json. Raises pydantic's ValidationError if it has another layout."""
+    if isinstance(content, dict):
+        fields = {stored: field for field, stored in STORED_NAMES.items()}
+        content = {fields.get(key, key): value for key, value in content.items()}
+    return TypeAdapter(PromotionVerdict).validate_python(content)

@@ -1,4 +1,4 @@
-"""Back-translation: each labelled training row gains a paraphrase, by way of another language and back.
+"""Back-translation: each labelled training row gains a paraphrase, through another language and back.
 
     python -m pipeline.stages.back_translate
 

@@ -1,4 +1,4 @@
-"""A pair of Marian models as the engine, through Transformers, from the hub or from local folders.
+"""A pair of Marian models as the engine: through Transformers, from the hub or from local folders.
 
 Junczys-Dowmunt et al. (2018), "Marian: Fast Neural Machine Translation in C++"; the published models are OPUS-MT's.
 """
@@ -12,34 +12,37 @@ from pipeline.core.params import BackTranslate
 from pipeline.models import encoder
 
 HUB_FILES = ["*.json", "*.safetensors", "*.spm"]
-MAX_TOKENS = 512  # positions of a Marian model
+MAX_TOKENS = 512  # a Marian model has no more positions
 
 
 class Marian:
     """The two models named in ``back_translate.marian``.
 
-    Raises UserError when a model cannot be found, is not pinned, or has no safetensors weights.
+    Raises UserError if a model cannot be found, is not pinned, or has no safetensors weights.
     """
 
     def __init__(self, params: BackTranslate) -> None:
-        self.folders = locate(params)
+        self.folders = locate_models(params)
         self.max_ratio = params.max_ratio
-        self.models = [load(folder) for folder in self.folders]
+        self.models = [load_model(folder) for folder in self.folders]
 
     @property
     def identity(self) -> str:
-        """The digests of the weights, and what else decides where a translation ends."""
-        return f"marian {[encoder.digest(folder) for folder in self.folders]} {self.max_ratio}"
+        """The digests of the weights, and ``max_ratio``, which limits the length of a translation."""
+        return f"marian {[encoder.weights_digest(folder) for folder in self.folders]} {self.max_ratio}"
 
     def round_trip(self, texts: list[str]) -> list[str]:
-        """The texts there and back."""
+        """The texts translated there and back."""
         for model, tokenizer in self.models:
             texts = translate(texts, model, tokenizer, self.max_ratio)
         return texts
 
 
-def locate(params: BackTranslate) -> list[Path]:
-    """The folders of the two models, fetched from the hub where they are no local folders."""
+def locate_models(params: BackTranslate) -> list[Path]:
+    """The folders of the two models; a model that is no local folder is downloaded from the hub.
+
+    Raises UserError if a hub model has no revision, or if a folder lacks config.json or safetensors weights.
+    """
     hub = [name for name in params.marian if not Path(name).is_dir()]
     if len(hub) != len(params.marian_revisions):
         raise UserError(
@@ -47,8 +50,8 @@ def locate(params: BackTranslate) -> list[Path]:
             f"({', '.join(hub) or 'none'}), found {len(params.marian_revisions)}; pin the revisions, "
             "or correct the path if a local folder is meant"
         )
-    pinned = dict(zip(hub, params.marian_revisions, strict=True))
-    folders = [fetch(name, pinned[name]) if name in pinned else Path(name) for name in params.marian]
+    revisions = dict(zip(hub, params.marian_revisions, strict=True))
+    folders = [download_model(name, revisions[name]) if name in revisions else Path(name) for name in params.marian]
     for name, folder in zip(params.marian, folders, strict=True):
         if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
             raise UserError(
@@ -58,8 +61,11 @@ def locate(params: BackTranslate) -> list[Path]:
     return folders
 
 
-def fetch(name: str, revision: str) -> Path:
-    """A pinned snapshot from the hub, out of its local cache when it is there; never pickled weights."""
+def download_model(name: str, revision: str) -> Path:
+    """The folder of a pinned model, from the hub or its local cache, without pickled weights.
+
+    Raises UserError if the model is in neither.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -72,8 +78,8 @@ def fetch(name: str, revision: str) -> Path:
         ) from None
 
 
-def load(folder: Path) -> tuple[Any, Any]:
-    """Model and tokenizer from a folder."""
+def load_model(folder: Path) -> tuple[Any, Any]:
+    """Model and tokenizer of a folder. Raises UserError if the tokenizer needs sentencepiece and it is missing."""
     from transformers import AutoTokenizer, MarianMTModel
     from transformers.utils import logging
 
@@ -88,19 +94,22 @@ def load(folder: Path) -> tuple[Any, Any]:
 
 
 def translate(texts: list[str], model: Any, tokenizer: Any, max_ratio: float) -> list[str]:
-    """One direction, greedily; a translation ends at the latest where it would be rejected as too long."""
+    """The texts translated in one direction by greedy decoding, on the GPU if there is one.
+
+    Decoding stops at ``max_ratio`` times the tokens of the longest text: a longer translation would be rejected.
+    """
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model.to(device)
     inputs = tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=MAX_TOKENS).to(device)
-    longest = min(MAX_TOKENS - 1, int(max_ratio * inputs["input_ids"].shape[1]) + 1)
+    max_new_tokens = min(MAX_TOKENS - 1, int(max_ratio * inputs["input_ids"].shape[1]) + 1)
     with torch.inference_mode():
         tokens = model.generate(
             input_ids=inputs["input_ids"],
             attention_mask=inputs["attention_mask"],
             num_beams=1,
             do_sample=False,
-            max_new_tokens=longest,
+            max_new_tokens=max_new_tokens,
         )
     return [" ".join(text.split()) for text in tokenizer.batch_decode(tokens, skip_special_tokens=True)]

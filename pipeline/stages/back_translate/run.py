@@ -1,7 +1,7 @@
-"""Translate the gold rows there and back, judge what came out, and write the rows worth training on.
+"""The back-translation stage from end to end: translate the gold rows there and back, and write the usable results.
 
-The method is that of Sennrich, Haddow & Birch (2016), "Improving Neural Machine Translation Models with Monolingual
-Data", used here to augment a classifier's rows.
+Sennrich, Haddow & Birch (2016), "Improving Neural Machine Translation Models with Monolingual Data", introduced
+back-translation; here it augments the rows of a classifier.
 """
 
 import sys
@@ -12,20 +12,20 @@ import pandas as pd
 
 from pipeline.core import table
 from pipeline.core.params import BackTranslate
-from pipeline.core.stage import Metrics, Paths, progress, replace
+from pipeline.core.stage import Metrics, Paths, progress, write_atomically
 from pipeline.stages.back_translate import apertium, marian
-from pipeline.stages.back_translate.store import Store
+from pipeline.stages.back_translate.store import TranslationStore
 
 
 class Engine(Protocol):
-    """Two directions of a translator."""
+    """A translator of two directions, there and back."""
 
     @property
     def identity(self) -> str:
-        """What a translation depends on besides its batch: another identity never shares stored translations."""
+        """Everything that a translation depends on besides its batch; stored translations belong to one identity."""
 
     def round_trip(self, texts: list[str]) -> list[str]:
-        """The texts translated there and back, as many, in the same order; empty where nothing came out."""
+        """The texts translated there and back, as many, in the same order; empty if there is no translation."""
 
 
 ENGINES: dict[str, Callable[[BackTranslate], Engine]] = {"apertium": apertium.Apertium, "marian": marian.Marian}
@@ -35,14 +35,15 @@ REASONS = ("empty", "identical", "too_long", "too_short")
 def run(params: BackTranslate, paths: Paths) -> Metrics:
     """Write the accepted translation of each gold row, and the rejected ones with their reason.
 
-    Resumable: a batch of texts that was translated before a kill is not translated again. Raises UserError when the
-    engine or a language pair is not installed.
+    Finished batches are stored, so a killed run goes on with the next one. Raises UserError if the engine or a language
+    pair is not installed.
     """
     gold = table.read(paths.data("ingest") / "train.parquet")
-    done = {} if params.engine == "none" else translate(gold["text"].tolist(), params, paths)
-    rows, rejected = judge(gold, done, params)
-    replace(paths.data("back_translate") / "rejected.parquet", lambda part: rejected.to_parquet(part, index=False))
-    table.write(rows, paths.data("back_translate") / "train.parquet")
+    translations = {} if params.engine == "none" else translate(gold["text"].tolist(), params, paths)
+    rows, rejected = select_translations(gold, translations, params)
+    folder = paths.data("back_translate")
+    write_atomically(folder / "rejected.parquet", lambda part: rejected.to_parquet(part, index=False))
+    table.write(rows, folder / "train.parquet")
     reasons = {f"rejected_{reason}": int((rejected["reason"] == reason).sum()) for reason in REASONS}
     return {
         "engine": params.engine,
@@ -54,12 +55,15 @@ def run(params: BackTranslate, paths: Paths) -> Metrics:
 
 
 def translate(texts: list[str], params: BackTranslate, paths: Paths) -> dict[str, str]:
-    """Each distinct text there and back, batch by batch, short texts first so that little is spent on padding."""
+    """The translation of each distinct normalised text, there and back, by text.
+
+    Batches hold texts of similar length, short ones first, so that little time is spent on padding.
+    """
     engine = ENGINES[params.engine](params)
-    store = Store(paths.scratch("back_translate"), engine.identity)
+    store = TranslationStore(paths.scratch("back_translate"), engine.identity)
     unique = sorted({table.normalise(text) for text in texts}, key=lambda text: (len(text), text))
     batches = [unique[start : start + params.batch_size] for start in range(0, len(unique), params.batch_size)]
-    done: dict[str, str] = {}
+    translations: dict[str, str] = {}
     stored = 0
     for batch in progress(batches, "back-translate", total=len(batches)):
         results = store.get(batch)
@@ -68,37 +72,49 @@ def translate(texts: list[str], params: BackTranslate, paths: Paths) -> dict[str
             store.put(batch, results)
         else:
             stored += len(batch)
-        done.update(zip(batch, results, strict=True))
+        translations.update(zip(batch, results, strict=True))
     store.close()
     if stored:
         print(f"back-translate: {stored} of {len(unique)} texts were translated before", file=sys.stderr)
-    return done
+    return translations
 
 
-def judge(gold: pd.DataFrame, done: dict[str, str], params: BackTranslate) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Accepted translations as rows of the schema; rejected ones as ``id, source_id, text, reason``."""
-    source = gold.iloc[: len(gold) if done else 0]
-    texts = [done[table.normalise(text)] for text in source["text"]]
-    reasons = pd.Series([reason(old, new, params.max_ratio) for old, new in zip(source["text"], texts, strict=True)])
-    bad = reasons.notna().to_numpy(dtype=bool)
+def select_translations(
+    gold: pd.DataFrame, translations: dict[str, str], params: BackTranslate
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Accepted translations as rows of the schema; rejected ones as ``id, source_id, text, reason``.
+
+    ``translations`` are by normalised text; both tables are empty if there are none.
+    """
+    source = gold.iloc[: len(gold) if translations else 0]
+    texts = [translations[table.normalise(text)] for text in source["text"]]
+    pairs = zip(source["text"], texts, strict=True)
+    reasons = pd.Series([rejection_reason(original, text, params.max_ratio) for original, text in pairs])
+    is_rejected = reasons.notna().to_numpy(dtype=bool)
     rejected = pd.DataFrame({"id": source["id"], "source_id": source["source_id"], "text": texts})
     rejected["reason"] = reasons.to_numpy()
-    kept = source[~bad]
-    new = [text for text, fault in zip(texts, bad, strict=True) if not fault]
+    accepted = source[~is_rejected]
+    accepted_texts = [text for text, bad in zip(texts, is_rejected, strict=True) if not bad]
     rows = table.make(
-        id=[table.row_id(f"back_translate/{id}", text) for id, text in zip(kept["id"], new, strict=True)],
-        source_id=kept["source_id"].tolist(),
-        text=new,
-        label=kept["label"].tolist(),
+        id=[
+            table.row_id(f"back_translate/{id}", text) for id, text in zip(accepted["id"], accepted_texts, strict=True)
+        ],
+        source_id=accepted["source_id"].tolist(),
+        text=accepted_texts,
+        label=accepted["label"].tolist(),
         origin="back_translation",
         weight=params.weight,
-        groups=kept,
+        groups=accepted,
     )
-    return rows, rejected[bad].astype("str").reset_index(drop=True)
+    return rows, rejected[is_rejected].astype("str").reset_index(drop=True)
 
 
-def reason(original: str, translation: str, max_ratio: float) -> str | None:
-    """Why a translation is no use, or None. Lengths are in characters, of normalised text."""
+def rejection_reason(original: str, translation: str, max_ratio: float) -> str | None:
+    """Why a translation cannot be used, one of REASONS; None if it can.
+
+    A translation may have up to ``max_ratio`` times the characters of the original, and the reverse; both texts are
+    normalised first.
+    """
     old, new = table.normalise(original).casefold(), table.normalise(translation).casefold()
     if not new:
         return "empty"

@@ -1,4 +1,4 @@
-"""Finished translations, kept batch by batch outside the stage's outputs, so that a killed run goes on from there."""
+"""Finished translations, stored batch by batch outside the stage's outputs: a killed run goes on from there."""
 
 import hashlib
 import json
@@ -6,12 +6,12 @@ import sqlite3
 from pathlib import Path
 
 
-class Store:
-    """The translations of one engine.
+class TranslationStore:
+    """The translations of one engine, in a SQLite file in ``scratch``.
 
-    A batch is kept and found as a whole: with Apertium and Marian alike, a text can come out slightly differently in
-    other company (of 38 news texts alone and in a batch, Apertium gave 8 another wording), and a result rebuilt from
-    an empty store must be equal to the one that was resumed.
+    A batch is stored and found as a whole, because a translation depends on the batch: of 38 news texts, Apertium
+    translated 8 differently in a batch than one by one, and Marian's results vary as well. A resumed run must give the
+    same result as a run from an empty store.
     """
 
     def __init__(self, scratch: Path, identity: str) -> None:
@@ -21,20 +21,20 @@ class Store:
         self.database.execute("CREATE TABLE IF NOT EXISTS batch (key TEXT PRIMARY KEY, texts TEXT) WITHOUT ROWID")
 
     def get(self, batch: list[str]) -> list[str] | None:
-        """The stored translations of exactly this batch."""
-        row = self.database.execute("SELECT texts FROM batch WHERE key = ?", (key(batch),)).fetchone()
+        """The stored translations of exactly this batch; None if it is not stored."""
+        row = self.database.execute("SELECT texts FROM batch WHERE key = ?", (batch_key(batch),)).fetchone()
         return json.loads(row[0]) if row else None
 
     def put(self, batch: list[str], translations: list[str]) -> None:
-        """Keep the translations of a batch; they are on disk when this returns."""
+        """Store the translations of a batch; they are on disk when this returns."""
         with self.database:
-            self.database.execute("INSERT INTO batch VALUES (?, ?)", (key(batch), json.dumps(translations)))
+            self.database.execute("INSERT INTO batch VALUES (?, ?)", (batch_key(batch), json.dumps(translations)))
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the SQLite file."""
         self.database.close()
 
 
-def key(batch: list[str]) -> str:
-    """SHA-256 of the texts of a batch in their order."""
+def batch_key(batch: list[str]) -> str:
+    """SHA-256 of the texts of a batch in their order, 64 hex digits."""
     return hashlib.sha256(json.dumps(batch).encode()).hexdigest()

@@ -1,4 +1,7 @@
-"""What swaps did, by pair of groups, by term and by axis: flips with Wilson's interval, scores with the bootstrap's."""
+"""What swaps change, by pair of groups, by term and by axis.
+
+Flip rates have Wilson's interval, changes of probabilities a bootstrap interval.
+"""
 
 import numpy as np
 import pandas as pd
@@ -7,64 +10,72 @@ from pipeline.core.params import Counterfactual
 from pipeline.core.stage import Metrics
 from pipeline.metrics import statistics
 
-MOVED = "moved."
-FLIPS = ("rows", "flips", "flip_rate", "flip_rate_low", "flip_rate_high", "status")
-SCORES = ("mean_change", "mean_change_low", "mean_change_high")
-PAIRS = ("axis", "from", "to", *FLIPS, *SCORES, "gaining_label", "gain", "gain_low", "gain_high")
-TERMS = ("axis", "from", "term", *FLIPS, *SCORES, "signed_change")
+LABEL_CHANGE = "change."  # before a label: the column with the change of its probability
+FLIP_COLUMNS = ("rows", "flips", "flip_rate", "flip_rate_low", "flip_rate_high", "status")
+CHANGE_COLUMNS = ("mean_change", "mean_change_low", "mean_change_high")
+GAIN_COLUMNS = ("gaining_label", "gain", "gain_low", "gain_high")
+PAIR_COLUMNS = ("axis", "from", "to", *FLIP_COLUMNS, *CHANGE_COLUMNS, *GAIN_COLUMNS)
+TERM_COLUMNS = ("axis", "from", "term", *FLIP_COLUMNS, *CHANGE_COLUMNS, "signed_change")
 
 
-def by_pair(moved: pd.DataFrame, labels: tuple[str, ...], params: Counterfactual) -> pd.DataFrame:
-    """One row an ordered pair: ``mean_change`` is the mean of |change|, ``gain`` the signed mean of the label whose
+def by_pair(swaps: pd.DataFrame, labels: tuple[str, ...], params: Counterfactual) -> pd.DataFrame:
+    """One row for each ordered pair of groups.
+
+    ``mean_change`` is the mean of |change|. ``gain`` is the signed mean change of ``gaining_label``: the label whose
     probability grows most when the first group's terms become the second's.
     """
-    found = []
-    for (axis, one, other), rows in moved.groupby(["axis", "from", "to"], sort=True):
-        means = rows[[f"{MOVED}{label}" for label in labels]].mean()
+    lines = []
+    for (axis, group, target), rows in swaps.groupby(["axis", "from", "to"], sort=True):
+        means = rows[[f"{LABEL_CHANGE}{label}" for label in labels]].mean()
         column = str(means.idxmax())
-        low, high = interval(rows[column], params)
-        signed = {"gaining_label": column.removeprefix(MOVED), "gain": float(means[column])}
-        signed |= {"gain_low": low, "gain_high": high}
-        found.append({"axis": axis, "from": one, "to": other} | flips(rows, params) | scores(rows, params) | signed)
-    return pd.DataFrame(found, columns=PAIRS).round(6)
+        low, high = mean_interval(rows[column], params)
+        gain = {"gaining_label": column.removeprefix(LABEL_CHANGE), "gain": float(means[column])}
+        gain |= {"gain_low": low, "gain_high": high}
+        lines.append({"axis": axis, "from": group, "to": target} | flips_and_change(rows, params) | gain)
+    return pd.DataFrame(lines, columns=PAIR_COLUMNS).round(6)
 
 
-def by_term(moved: pd.DataFrame, params: Counterfactual) -> pd.DataFrame:
-    """One row a term that was swapped away, most frequent first; ``signed_change`` is the mean of the change."""
-    found = []
-    single = moved.explode("terms")
-    for (axis, one, term), rows in single.groupby(["axis", "from", "terms"], sort=True):
+def by_term(swaps: pd.DataFrame, params: Counterfactual) -> pd.DataFrame:
+    """One row for each term that was swapped away, most frequent first; ``signed_change`` is the mean change."""
+    lines = []
+    for (axis, group, term), rows in swaps.explode("terms").groupby(["axis", "from", "terms"], sort=True):
         signed = {"signed_change": float(rows["change"].mean())}
-        found.append({"axis": axis, "from": one, "term": term} | flips(rows, params) | scores(rows, params) | signed)
-    table = pd.DataFrame(found, columns=TERMS).round(6)
-    return table.sort_values(["axis", "rows", "term"], ascending=[True, False, True], ignore_index=True)
+        lines.append({"axis": axis, "from": group, "term": term} | flips_and_change(rows, params) | signed)
+    terms = pd.DataFrame(lines, columns=TERM_COLUMNS).round(6)
+    return terms.sort_values(["axis", "rows", "term"], ascending=[True, False, True], ignore_index=True)
 
 
-def by_axis(moved: pd.DataFrame, params: Counterfactual) -> Metrics:
-    """``<axis>.rows``, ``.flip_rate`` and so on of every axis, and the highest rate of those with rows enough."""
+def by_axis(swaps: pd.DataFrame, params: Counterfactual) -> Metrics:
+    """``<axis>.rows``, ``<axis>.flip_rate`` and so on, and the highest flip rate among axes with enough rows."""
     metrics: Metrics = {}
-    for axis, rows in moved.groupby("axis", sort=True):
-        metrics |= {f"{axis}.{key}": value for key, value in (flips(rows, params) | scores(rows, params)).items()}
-    axes = sorted(moved["axis"].unique())
-    told = {axis: metrics[f"{axis}.flip_rate"] for axis in axes if metrics[f"{axis}.status"] == "ok"}
-    worst = max(told, key=lambda axis: told[axis], default=None)
-    status = "ok" if told else "insufficient" if axes else "no terms"
+    for axis, rows in swaps.groupby("axis", sort=True):
+        metrics |= {f"{axis}.{key}": value for key, value in flips_and_change(rows, params).items()}
+    axes = sorted(swaps["axis"].unique())
+    flip_rates = {axis: metrics[f"{axis}.flip_rate"] for axis in axes if metrics[f"{axis}.status"] == "ok"}
+    worst = max(flip_rates, key=lambda axis: flip_rates[axis], default=None)
+    status = "ok" if flip_rates else "insufficient" if axes else "no terms"
     return {
         "axes": axes,
         "status": status,
         "min_rows": params.min_rows,
-        "highest_flip_rate": told.get(worst) if worst else None,
+        "highest_flip_rate": flip_rates.get(worst) if worst else None,
         "highest_flip_rate_axis": worst,
     } | metrics
 
 
-def flips(swaps: pd.DataFrame, params: Counterfactual) -> Metrics:
-    """Test rows and the share that flips. A row with several swaps counts once, with the share of them that flip.
+def flips_and_change(swaps: pd.DataFrame, params: Counterfactual) -> Metrics:
+    """How often these swaps flip the label, and how far they change its probability."""
+    return flip_rate(swaps, params) | mean_change(swaps, params)
 
-    ``insufficient`` below ``min_rows`` rows: the rate and its wide interval are there, and prove nothing.
+
+def flip_rate(swaps: pd.DataFrame, params: Counterfactual) -> Metrics:
+    """The number of test rows and the share of them that flips, 0 to 1, with its interval.
+
+    A row with several swaps counts once, with the share of its swaps that flip. With fewer than ``min_rows`` rows the
+    status is ``insufficient``: the rate and its wide interval are reported, but prove nothing.
     """
     by_row = swaps.groupby("row")["flip"].mean()
-    low, high = statistics.wilson(float(by_row.sum()), len(by_row), params.interval)
+    low, high = statistics.wilson_interval(float(by_row.sum()), len(by_row), params.interval)
     return {
         "rows": len(by_row),
         "flips": int((by_row > 0).sum()),
@@ -75,18 +86,18 @@ def flips(swaps: pd.DataFrame, params: Counterfactual) -> Metrics:
     }
 
 
-def scores(swaps: pd.DataFrame, params: Counterfactual) -> Metrics:
-    """Mean |change| of the first label's probability, and its interval."""
-    moved = swaps["change"].abs().groupby(swaps["row"]).mean()
-    low, high = interval(moved, params)
+def mean_change(swaps: pd.DataFrame, params: Counterfactual) -> Metrics:
+    """Mean |change| of the first label's probability, 0 to 1, with its interval; a row counts once."""
+    by_row = swaps["change"].abs().groupby(swaps["row"]).mean()
+    low, high = mean_interval(by_row, params)
     return {
-        "mean_change": round(float(moved.mean()), 6),
+        "mean_change": round(float(by_row.mean()), 6),
         "mean_change_low": round(low, 6),
         "mean_change_high": round(high, 6),
     }
 
 
-def interval(values: pd.Series, params: Counterfactual) -> tuple[float, float]:
-    """Bootstrap interval of a mean."""
+def mean_interval(values: pd.Series, params: Counterfactual) -> tuple[float, float]:
+    """The bootstrap interval of the mean of ``values``."""
     rng = np.random.default_rng(params.seed)
     return statistics.mean_interval(values.to_numpy(float), params.bootstrap, params.interval, rng)

@@ -1,7 +1,4 @@
-"""Run the explain stage.
-
-python -m pipeline.stages.explain
-"""
+"""Start the stage: ``python -m pipeline.stages.explain``."""
 
 from pipeline.core.stage import main
 from pipeline.stages.explain import run

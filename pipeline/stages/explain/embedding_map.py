@@ -1,4 +1,4 @@
-"""The map of the vectors: gold, pseudo-labelled and test rows in two dimensions, errors marked."""
+"""The map of the text vectors: gold, pseudo-labelled and test rows in two dimensions, with errors marked."""
 
 from typing import TYPE_CHECKING
 
@@ -11,15 +11,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COMPONENTS = 50  # that PCA keeps: t-SNE's neighbours are then as good, and found faster
-COLOURED = 12  # classes up to which each has a colour
+COMPONENTS = 50  # of PCA before t-SNE, as scikit-learn's documentation advises: less noise, and faster
+COLOURED = 12  # classes that have colours; with more classes all points have the same colour
 KINDS = ("gold", "pseudo", "test")
+MARKERS = {"pseudo": (10, "o", 0.35), "test": (16, "D", 0.8), "gold": (60, "*", 1.0)}  # size, marker, opacity
+MIN_POINTS = 4  # for t-SNE: with fewer points the perplexity would be below 1
 
 
-def chosen(rows: pd.DataFrame, points: int, seed: int) -> np.ndarray:
-    """Places of up to ``points`` rows, about a third of each kind, in the table's order; errors come before others.
+def choose_points(rows: pd.DataFrame, points: int, seed: int) -> np.ndarray:
+    """Positions of up to ``points`` rows, (points,), int64, ascending: about a third of each kind, errors first.
 
-    ``rows`` has ``kind`` (gold, pseudo or test) and ``wrong``.
+    ``rows`` has ``kind`` (gold, pseudo or test) and ``wrong``. What a small kind leaves goes to the others.
     """
     rng = np.random.default_rng(seed)
     order = {
@@ -28,29 +30,32 @@ def chosen(rows: pd.DataFrame, points: int, seed: int) -> np.ndarray:
         )
         for kind in KINDS
     }
-    taken: list[int] = []
-    for left, kind in zip(range(len(KINDS), 0, -1), sorted(KINDS, key=lambda kind: len(order[kind])), strict=True):
-        taken += order[kind][: (points - len(taken)) // left]  # what a small kind leaves goes to the others
-    return np.sort(np.array(taken, dtype=int))
+    chosen: list[int] = []
+    smallest_first = sorted(KINDS, key=lambda kind: len(order[kind]))
+    for kinds_left, kind in zip(range(len(KINDS), 0, -1), smallest_first, strict=True):
+        chosen += order[kind][: (points - len(chosen)) // kinds_left]
+    return np.sort(np.array(chosen, dtype=int))
 
 
 def lay_out(vectors: np.ndarray, params: EmbeddingMap, seed: int) -> np.ndarray:
-    """Places of vectors (points, width) on the map, (points, 2): PCA, then t-SNE (van der Maaten and Hinton 2008).
+    """Coordinates on the map, (points, 2), float32: PCA, then t-SNE (van der Maaten and Hinton 2008).
 
-    One thread: with more, t-SNE adds up in another order each time, and the map would differ from run to run.
+    ``vectors`` is (points, width), float32. One thread is used: with more, t-SNE adds up in another order each time,
+    and the map would differ from run to run.
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
-    if len(vectors) < 4:
+    if len(vectors) < MIN_POINTS:
         return np.zeros((len(vectors), 2), dtype=np.float32)
-    kept = min(COMPONENTS, *vectors.shape)
+    components = min(COMPONENTS, *vectors.shape)
     with threadpool_limits(1):
-        small = PCA(kept, svd_solver="full").fit_transform(vectors.astype(np.float64)).astype(np.float32)
-        spread = min(params.perplexity, (len(vectors) - 1) / 3)
-        tsne = TSNE(perplexity=spread, max_iter=params.iterations, init="pca", random_state=seed, n_jobs=1)
-        return tsne.fit_transform(small)
+        pca = PCA(components, svd_solver="full")
+        reduced = pca.fit_transform(vectors.astype(np.float64)).astype(np.float32)
+        perplexity = min(params.perplexity, (len(vectors) - 1) / 3)
+        tsne = TSNE(perplexity=perplexity, max_iter=params.iterations, init="pca", random_state=seed, n_jobs=1)
+        return tsne.fit_transform(reduced)
 
 
 def draw(points: pd.DataFrame, labels: list[str]) -> "Figure":
@@ -59,47 +64,51 @@ def draw(points: pd.DataFrame, labels: list[str]) -> "Figure":
 
     figure = Figure(figsize=(9, 6.5), layout="constrained")
     panel = figure.subplots()
-    few = len(labels) <= COLOURED
-    shades = dict(zip(labels, colours(), strict=False)) if few else {}
-    tint = points["label"].map(lambda label: shades.get(label, "tab:blue"))
-    looks = {"pseudo": (10, "o", 0.35), "test": (16, "D", 0.8), "gold": (60, "*", 1.0)}
-    for kind, (size, marker, alpha) in looks.items():
+    colours = dict(zip(labels, class_colours(), strict=False)) if len(labels) <= COLOURED else {}
+    colour_of_point = points["label"].map(lambda label: colours.get(label, "tab:blue"))
+    for kind, (size, marker, alpha) in MARKERS.items():
         part = points["kind"].eq(kind)
         edge = {"edgecolors": "black", "linewidths": 0.5} if kind == "gold" else {"linewidths": 0}
-        panel.scatter(
-            points.loc[part, "x"], points.loc[part, "y"], s=size, marker=marker, c=tint[part], alpha=alpha, **edge
-        )
+        x, y, colour = points.loc[part, "x"], points.loc[part, "y"], colour_of_point[part]
+        panel.scatter(x, y, s=size, marker=marker, c=colour, alpha=alpha, **edge)
     wrong = points[points["wrong"]]
     panel.scatter(wrong["x"], wrong["y"], s=70, marker="x", c="black", linewidths=1.6)
     panel.set(xticks=[], yticks=[])
-    legend(panel, looks, shades)
+    draw_legend(panel, colours)
     return figure
 
 
-def legend(panel: "Axes", looks: dict[str, tuple[int, str, float]], shades: dict[str, str]) -> None:
-    """What markers and colours mean, beside the map."""
+def draw_legend(panel: "Axes", colours: dict[str, str]) -> None:
+    """Explain markers and colours beside the map."""
     from matplotlib.lines import Line2D
 
     names = {"gold": "gold row", "pseudo": "pseudo-labelled row", "test": "test row"}
-    marks = [
+    handles = [
         Line2D(
-            [], [], linestyle="", marker=looks[kind][1], color="grey", markersize=9 if kind == "gold" else 5, label=name
+            [],
+            [],
+            linestyle="",
+            marker=MARKERS[kind][1],
+            color="grey",
+            markersize=9 if kind == "gold" else 5,
+            label=name,
         )
         for kind, name in names.items()
     ]
-    marks.append(Line2D([], [], linestyle="", marker="x", color="black", markersize=8, label="error"))
-    classes = [
-        Line2D([], [], linestyle="", marker="o", color=shade, label=cut(label)) for label, shade in shades.items()
+    handles.append(Line2D([], [], linestyle="", marker="x", color="black", markersize=8, label="error"))
+    handles += [
+        Line2D([], [], linestyle="", marker="o", color=colour, label=legend_label(label))
+        for label, colour in colours.items()
     ]
-    panel.legend(handles=[*marks, *classes], loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9, frameon=False)
+    panel.legend(handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9, frameon=False)
 
 
-def colours() -> list[str]:
-    """Twelve colours that also those can tell apart who see fewer: eight of Okabe and Ito's, four between them."""
-    known = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#555555"]
-    return [*known, "#882255", "#44AA99", "#999933", "#AA4499"]
+def class_colours() -> list[str]:
+    """Twelve colours that also colour-blind people can tell apart: eight of Okabe and Ito, and four between them."""
+    okabe_ito = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#555555"]
+    return [*okabe_ito, "#882255", "#44AA99", "#999933", "#AA4499"]
 
 
-def cut(label: str) -> str:
-    """A label fit for a legend: cut where it is long, and never read as a formula."""
+def legend_label(label: str) -> str:
+    """A label fit for a legend: shortened to 32 characters, and never read as a formula."""
     return (label if len(label) <= 32 else label[:31] + "…").replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""Vectors of training and test rows by the encoder that the model looks through, and what lies near what."""
+"""Vectors of training and test rows by the model's encoder, and the training rows nearest to a text."""
 
 from pathlib import Path
 from typing import Any
@@ -11,59 +11,61 @@ from pipeline.core.stage import Paths
 from pipeline.models.embeddings import embed
 
 
-def embedded(texts: list[str], encoder: Encoder, paths: Paths) -> tuple[np.ndarray, str]:
-    """Unit vectors (texts, width), and which encoder made them.
+def embed_texts(texts: list[str], encoder: Encoder, paths: Paths) -> tuple[np.ndarray, str]:
+    """Unit vectors of the texts, (texts, width), float32, and the name of the encoder that made them.
 
-    Where training left the encoder as it was, it is the pretrained one, whose vectors are known already. Adapters
-    beside the encoder have no part in the vectors.
+    Where training did not change the encoder, the pretrained one is used: its vectors are stored already. Adapters are
+    left out of the vectors.
     """
-    bundle, before = paths.data("export") / "bundle", paths.data("pretrain") / "encoder"
+    bundle, pretrained = paths.data("export") / "bundle", paths.data("pretrain") / "encoder"
     final = bundle / "encoder"
-    if same_weights(before, final):
-        said = (
-            "the frozen encoder, without the adapters" if (bundle / "adapters.safetensors").exists() else "the encoder"
-        )
-        return embed(texts, before, encoder, paths), said
-    return embed(texts, final, encoder, paths), "the fine-tuned encoder"
+    if not same_weights(pretrained, final):
+        return embed(texts, final, encoder, paths), "the fine-tuned encoder"
+    has_adapters = (bundle / "adapters.safetensors").exists()
+    name = "the frozen encoder, without the adapters" if has_adapters else "the encoder"
+    return embed(texts, pretrained, encoder, paths), name
 
 
 def same_weights(before: Path, after: Path) -> bool:
-    """Whether ``after`` holds the encoder of ``before``, however the files are laid out.
+    """Whether the encoder in ``after`` has the weights of the one in ``before``, whatever prefix their names have.
 
-    A pooler has no part in our vectors, and is drawn where an encoder comes without one.
+    Poolers are not compared: no vector depends on them, and an encoder without one gets a random one when it is loaded.
     """
-    old, new = weights(before), weights(after)
-    places = {
-        name: name if name in old else next((one for one in old if one.endswith(f".{name}")), None) for name in new
+    old, new = load_tensors(before), load_tensors(after)
+    old_names = {
+        name: name if name in old else next((longer for longer in old if longer.endswith(f".{name}")), None)
+        for name in new
+        if "pooler" not in name
     }
-    counted = {name: place for name, place in places.items() if "pooler" not in name}
     return all(
-        place is not None
-        and new[name].shape == old[place].shape
-        and bool((new[name] == old[place].to(new[name])).all())
-        for name, place in counted.items()
+        old_name is not None
+        and new[name].shape == old[old_name].shape
+        and bool((new[name] == old[old_name].to(new[name])).all())
+        for name, old_name in old_names.items()
     )
 
 
-def weights(folder: Path) -> dict[str, Any]:
+def load_tensors(folder: Path) -> dict[str, Any]:
     """All tensors of an encoder by name."""
     from safetensors.torch import load_file
 
     return {name: value for file in sorted(folder.glob("*.safetensors")) for name, value in load_file(file).items()}
 
 
-def neighbours(
-    wrong: pd.DataFrame, vectors: np.ndarray, train: pd.DataFrame, train_vectors: np.ndarray, count: int
+def nearest_rows(
+    rows: pd.DataFrame, vectors: np.ndarray, train: pd.DataFrame, train_vectors: np.ndarray, count: int
 ) -> pd.DataFrame:
-    """The ``count`` training rows nearest to each row of ``wrong``, by cosine; equal ones in the table's order.
+    """The ``count`` training rows nearest to each of ``rows`` by cosine; equal ones in the order of the table.
 
-    Columns ``id, rank, neighbour, label, origin, similarity``; rank is from 1.
+    ``vectors`` (rows, width) and ``train_vectors`` (training rows, width), float32, are unit vectors. Columns ``id,
+    rank, neighbour, label, origin, similarity``; the rank starts at 1, the similarity is -1 to 1.
     """
-    similarity = vectors @ train_vectors.T
+    similarities = vectors @ train_vectors.T
     parts = []
-    for row, (id, near) in enumerate(zip(wrong["id"], similarity, strict=True)):
-        best = np.argsort(-near, kind="stable")[:count]
-        found = train.iloc[best][["id", "label", "origin"]].rename(columns={"id": "neighbour"})
-        parts.append(found.assign(id=id, rank=range(1, len(best) + 1), similarity=similarity[row, best].astype(float)))
+    for id, similarity in zip(rows["id"], similarities, strict=True):
+        best = np.argsort(-similarity, kind="stable")[:count]
+        neighbours = train.iloc[best][["id", "label", "origin"]].rename(columns={"id": "neighbour"})
+        ranks = range(1, len(best) + 1)
+        parts.append(neighbours.assign(id=id, rank=ranks, similarity=similarity[best].astype(float)))
     columns = ["id", "rank", "neighbour", "label", "origin", "similarity"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)

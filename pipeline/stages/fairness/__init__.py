@@ -1,4 +1,4 @@
-"""How evenly the model serves people: groups of test rows, rows that mention a group, and what augmentation did.
+"""Fairness: how evenly the model serves groups of people, and what augmentation did to their rows.
 
     python -m pipeline.stages.fairness
 

@@ -1,9 +1,9 @@
-"""Ranking by subgroup: how well scores order the rows of a group, and how its rows stand among all others.
+"""AUC by subgroup: how well scores rank the rows of a subgroup, among themselves and against all other rows.
 
 Borkan et al. 2019, "Nuanced Metrics for Measuring Unintended Bias with Real Data for Text Classification". For a
-subgroup and one class against the rest:
+subgroup and one class against the rest there are three kinds of AUC:
 
-- subgroup: both from the subgroup. Low: the model cannot tell them apart there.
+- subgroup: positives and negatives of the subgroup. Low: the model cannot tell them apart there.
 - bpsn, background positive, subgroup negative. Low: the subgroup's negatives score too high (false alarms).
 - bnsp, background negative, subgroup positive. Low: the subgroup's positives score too low (they are missed).
 
@@ -24,98 +24,110 @@ from pipeline.text.identity import Axis
 
 SCORE = "score."
 KINDS = ("subgroup", "bpsn", "bnsp")
-COLUMNS = (*("attribute", "group", "class", "kind", "positives", "negatives", "status", "auc", "auc_low", "auc_high"),)
+COLUMNS = ("attribute", "group", "class", "kind", "positives", "negatives", "status", "auc", "auc_low", "auc_high")
 
 
 def measure(rows: pd.DataFrame, axes: dict[str, Axis], params: Fairness) -> tuple[pd.DataFrame, Metrics]:
-    """One row a subgroup and kind, and the lowest AUC of each kind; empty, with the reason, where no class is meant.
+    """A table with one row for each subgroup and kind, and the lowest AUC of each kind.
 
-    ``rows`` are test rows with ``label`` and ``score.<label>`` (probabilities).
+    ``rows`` are test rows with ``label`` and ``score.<label>`` (probabilities, 0 to 1). Where no class counts as
+    positive, the table is empty and the metrics give the reason.
     """
     labels = [name.removeprefix(SCORE) for name in rows.columns if name.startswith(SCORE)]
-    positive, reason = meant(labels, params.auc_class)
+    positive, reason = positive_class(labels, params.auc_class)
     if positive is None:
         return pd.DataFrame(columns=COLUMNS), {"class": None, "reason": reason}
-    truth, score = rows["label"].eq(positive).to_numpy(), rows[SCORE + positive].to_numpy(float)
-    found = []
+    truth, scores = rows["label"].eq(positive).to_numpy(), rows[SCORE + positive].to_numpy(float)
+    lines = []
     for attribute, group, member, background in subgroups(rows, axes):
-        parts = {
+        masks = {
             "subgroup": (member & truth, member & ~truth),
             "bpsn": (background & truth, member & ~truth),
             "bnsp": (member & truth, background & ~truth),
         }
-        for kind, (above, below) in parts.items():
-            one = ranked(score[above], score[below], params)
-            found.append({"attribute": attribute, "group": group, "class": positive, "kind": kind} | one)
-    result = pd.DataFrame(found, columns=COLUMNS)
-    everyone = ranked(score[truth], score[~truth], params)
-    return result, {"class": positive, "overall": everyone["auc"]} | lowest(result)
+        for kind, (positives, negatives) in masks.items():
+            auc = auc_with_interval(scores[positives], scores[negatives], params)
+            lines.append({"attribute": attribute, "group": group, "class": positive, "kind": kind} | auc)
+    by_subgroup = pd.DataFrame(lines, columns=COLUMNS)
+    overall = auc_with_interval(scores[truth], scores[~truth], params)
+    return by_subgroup, {"class": positive, "overall": overall["auc"]} | lowest_by_kind(by_subgroup)
 
 
-def meant(labels: list[str], named: str | None) -> tuple[str | None, str]:
-    """The class that counts as positive; None and the reason where it takes a name and has none."""
-    if named is not None:
-        if named not in labels:
-            raise UserError(f"fairness.auc_class: expected one of {', '.join(labels)}, found {named}; correct it")
-        return named, ""
+def positive_class(labels: list[str], requested: str | None) -> tuple[str | None, str]:
+    """The class that counts as positive; None and the reason where there are many classes and none is requested.
+
+    Of two classes the second is positive. Raises UserError if the requested class is none of ``labels``.
+    """
+    if requested is not None:
+        if requested not in labels:
+            raise UserError(f"fairness.auc_class: expected one of {', '.join(labels)}, found {requested}; correct it")
+        return requested, ""
     if len(labels) == 2:
         return labels[1], ""
     return None, f"{len(labels)} classes: name one under fairness.auc_class"
 
 
 def subgroups(rows: pd.DataFrame, axes: dict[str, Axis]) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
-    """Attribute, group, and which rows are in it (rows,) and which in its background; unknown ones are in neither."""
+    """Each subgroup: attribute, group, and two masks (rows,), bool: the rows in it, and the rows in its background.
+
+    A row whose group is unknown is in neither.
+    """
     for column in table.group_columns(rows):
         known = rows[column].notna().to_numpy()
         for group in sorted(rows[column].dropna().unique()):
             member = rows[column].eq(group).fillna(False).to_numpy(bool)
-            yield column.removeprefix(table.GROUP), group, member, known & ~member
+            yield column.removeprefix(table.GROUP_PREFIX), group, member, known & ~member
     for name, axis in axes.items():
-        there = [{mention.cell.group for mention in axis.mentions(text)} for text in rows["text"]]
+        mentioned = [{mention.cell.group for mention in axis.mentions(text)} for text in rows["text"]]
         for group in axis.groups:
-            member = np.array([group in found for found in there])
+            member = np.array([group in groups for groups in mentioned])
             if member.any():
                 yield f"mention {name}", group, member, ~member
 
 
-def ranked(above: np.ndarray, below: np.ndarray, params: Fairness) -> Metrics:
-    """AUC of scores that should be high over scores that should be low, with its interval; empty where rows are few."""
-    counts = {"positives": len(above), "negatives": len(below)}
+def auc_with_interval(positives: np.ndarray, negatives: np.ndarray, params: Fairness) -> Metrics:
+    """AUC, 0 to 1, with its interval; empty with fewer than ``min_group_size`` positives or negatives.
+
+    ``positives`` and ``negatives`` are the scores of the rows of each class, (rows,), float64.
+    """
+    counts = {"positives": len(positives), "negatives": len(negatives)}
     if min(counts.values()) < params.min_group_size:
         return counts | {"status": "insufficient", "auc": None, "auc_low": None, "auc_high": None}
-    auc, low, high = delong(above, below, params.interval)
+    auc, low, high = delong(positives, negatives, params.interval)
     return counts | {"status": "ok", "auc": auc, "auc_low": low, "auc_high": high}
 
 
-def delong(above: np.ndarray, below: np.ndarray, level: float) -> tuple[float, float, float]:
-    """AUC and its interval on the logit scale, by the variance of DeLong et al. 1988 (placements after Sun & Xu 2014).
+def delong(positives: np.ndarray, negatives: np.ndarray, level: float) -> tuple[float, float, float]:
+    """AUC and the ends of its interval, all 0 to 1, by the variance of DeLong et al. 1988.
 
-    Where every pair is in order, or none, there is no variance: Wilson's interval of the smaller class stands in.
+    ``positives`` and ``negatives`` are scores, (rows,), float64; ``level`` is the probability of the interval. It is
+    symmetric on the logit scale. Placements are computed by ranks (Sun & Xu 2014). Where the variance is zero (every
+    pair in order, or none), Wilson's interval of the smaller class takes its place.
     """
     from scipy.stats import norm, rankdata
 
-    m, n = len(above), len(below)
-    together = rankdata(np.concatenate([above, below]))
-    over = (together[:m] - rankdata(above)) / n  # share of the low ones under each high one; ties count half
-    under = 1 - (together[m:] - rankdata(below)) / m
-    auc = float(over.mean())
-    variance = over.var(ddof=1) / m + under.var(ddof=1) / n
+    m, n = len(positives), len(negatives)
+    ranks = rankdata(np.concatenate([positives, negatives]))
+    below = (ranks[:m] - rankdata(positives)) / n  # share of negatives below each positive; ties count half
+    above = 1 - (ranks[m:] - rankdata(negatives)) / m  # share of positives above each negative
+    auc = float(below.mean())
+    variance = below.var(ddof=1) / m + above.var(ddof=1) / n
     if variance == 0 or auc in (0.0, 1.0):
-        return auc, *statistics.wilson(auc * min(m, n), min(m, n), level)
-    reach = norm.ppf((1 + level) / 2) * np.sqrt(variance) / (auc * (1 - auc))
-    low, high = 1 / (1 + np.exp(-(np.log(auc / (1 - auc)) + np.array([-reach, reach]))))
+        return auc, *statistics.wilson_interval(auc * min(m, n), min(m, n), level)
+    margin = norm.ppf((1 + level) / 2) * np.sqrt(variance) / (auc * (1 - auc))
+    low, high = 1 / (1 + np.exp(-(np.log(auc / (1 - auc)) + np.array([-margin, margin]))))
     return auc, float(low), float(high)
 
 
-def lowest(result: pd.DataFrame) -> Metrics:
-    """The lowest AUC of each kind, whose it is, and how many subgroups are too small."""
-    metrics: Metrics = {"insufficient": int(result["status"].eq("insufficient").sum())}
+def lowest_by_kind(by_subgroup: pd.DataFrame) -> Metrics:
+    """The lowest AUC of each kind with its subgroup, and the number of AUCs with too few rows."""
+    metrics: Metrics = {"insufficient": int(by_subgroup["status"].eq("insufficient").sum())}
     for kind in KINDS:
-        told = result[result["kind"].eq(kind) & result["status"].eq("ok")]
-        if told.empty:
+        measured = by_subgroup[by_subgroup["kind"].eq(kind) & by_subgroup["status"].eq("ok")]
+        if measured.empty:
             metrics |= {f"lowest_{kind}": None, f"lowest_{kind}_group": None}
             continue
-        worst = told.iloc[int(told["auc"].astype(float).argmin())]
+        worst = measured.iloc[int(measured["auc"].astype(float).argmin())]
         metrics |= {f"lowest_{kind}": float(worst["auc"]), f"lowest_{kind}_low": float(worst["auc_low"])}
         metrics |= {
             f"lowest_{kind}_high": float(worst["auc_high"]),

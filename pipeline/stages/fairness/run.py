@@ -1,11 +1,11 @@
-"""The stage itself: predictions of the test rows and augmented rows in, tables by group out."""
+"""The stage itself: measure groups and subgroups on test predictions and augmented rows, write the tables."""
 
 import pandas as pd
 
 from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import Fairness
-from pipeline.core.stage import Metrics, Paths, replace
+from pipeline.core.stage import Metrics, Paths, write_atomically
 from pipeline.metrics import group_metrics
 from pipeline.models import classifier
 from pipeline.stages.fairness import auc, augmentations
@@ -13,24 +13,29 @@ from pipeline.text import identity
 
 
 def run(params: Fairness, paths: Paths) -> Metrics:
-    """Measure every group attribute of the test split, and every mention; the model itself has seen no attribute."""
-    rows = joined(paths)
+    """Measure every group attribute and every mention of a group; the model itself never sees an attribute."""
+    rows = join_predictions(paths)
     axes = identity.load(paths.root / "data" / identity.FOLDER)
     out = paths.data("fairness")
-    result, metrics = group_metrics.measure(rows, params)
-    ranked, ranking = auc.measure(rows, axes, params)
+    by_group, metrics = group_metrics.measure_groups(rows, params)
+    auc_by_subgroup, auc_metrics = auc.measure(rows, axes, params)
     model = classifier.load(paths.data("export") / "bundle")
-    changed, augmented = augmentations.measure(paths, axes, model, params)
-    table.write_csv(result, out / "groups.csv")
-    table.write_csv(ranked, out / "auc.csv")
-    table.write_csv(changed, out / "augmentations.csv")
-    figure = group_metrics.draw(result)
-    replace(out / "groups.png", lambda part: figure.savefig(part, format="png", dpi=120, metadata={"Software": None}))
-    return metrics | {"auc": ranking, "augmentations": augmented}
+    augmented, augmentation_metrics = augmentations.measure(paths, axes, model, params)
+    table.write_csv(by_group, out / "groups.csv")
+    table.write_csv(auc_by_subgroup, out / "auc.csv")
+    table.write_csv(augmented, out / "augmentations.csv")
+    figure = group_metrics.draw_accuracy_by_group(by_group)
+    write_atomically(
+        out / "groups.png", lambda part: figure.savefig(part, format="png", dpi=120, metadata={"Software": None})
+    )
+    return metrics | {"auc": auc_metrics, "augmentations": augmentation_metrics}
 
 
-def joined(paths: Paths) -> pd.DataFrame:
-    """The test rows with what the model predicted for each: ``predicted``, and ``score.<label>`` of every label."""
+def join_predictions(paths: Paths) -> pd.DataFrame:
+    """The test rows with their predictions: ``predicted``, and ``score.<label>`` (0 to 1) for each label.
+
+    Raises UserError if evaluate has not run, or has run on another test split.
+    """
     path = paths.data("evaluate") / "predictions.parquet"
     if not path.exists():
         raise UserError(f"{path}: expected the output of evaluate, found no such file; run `dvc repro`")

@@ -1,4 +1,4 @@
-"""Several students and one who learns from their mean: distillation of an ensemble (Hinton et al. 2015)."""
+"""Several students, and a last one that learns from their mean: distillation of an ensemble (Hinton et al. 2015)."""
 
 import sys
 from itertools import combinations
@@ -7,80 +7,87 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.core.params import Finetune
-from pipeline.core.stage import Metrics, Paths, replace
+from pipeline.core.stage import Metrics, Paths, write_atomically
 from pipeline.stages.finetune import student
 from pipeline.stages.finetune.student import Student, Task
-from pipeline.training import trainer
+from pipeline.training.checkpoints import remove_checkpoints
 
-GIVEN = ("gold", "class_name")  # origins whose labels nobody guessed: a row of these keeps its own
+LABELLED_ORIGINS = ("gold", "class_name")  # of rows whose label is no guess: the last student learns it as it is
 SEEDS = 2**32
 
 
 def distil(task: Task, params: Finetune, folder: Path) -> Student:
-    """Train ``params.students`` students, then one on what they say together; its metrics tell of all.
+    """Train ``params.students`` students, then one on the mean of their probabilities; its metrics cover all of them.
 
-    Each leaves its probabilities in ``folder`` when it is done, so that a killed run goes on with the next.
+    Each student leaves its probabilities in ``folder``, so that a killed run goes on with the next one.
     """
-    alone = params.model_copy(update={"students": 1})
+    single = params.model_copy(update={"students": 1})
     train, validation = [], []
     for number in range(params.students):
-        place = folder / f"student-{number}.safetensors"
-        if not place.exists():
+        file = folder / f"student-{number}.safetensors"
+        if not file.exists():
             print(f"finetune: student {number + 1} of {params.students}", file=sys.stderr)
-            own = alone.model_copy(update={"seed": (params.seed + number) % SEEDS})
-            teach(task, own, folder / f"student-{number}", place)
-        said = read(place)
-        train.append(said["train"])
-        validation.append(said["validation"])
+            seeded = single.model_copy(update={"seed": (params.seed + number) % SEEDS})
+            train_member(task, seeded, folder / f"student-{number}", file)
+        probabilities = read_probabilities(file)
+        train.append(probabilities["train"])
+        validation.append(probabilities["validation"])
     print("finetune: the student of all", file=sys.stderr)
-    last = student.learn(task, alone, folder, targets(task, np.mean(train, axis=0)))
-    return Student(
-        last.net, last.tokenizer, last.history, last.metrics | {"ensemble": measure(task, train, validation)}
-    )
+    last = student.train_student(task, single, folder, distillation_targets(task, np.mean(train, axis=0)))
+    metrics = last.metrics | {"ensemble": measure_ensemble(task, train, validation)}
+    return Student(last.net, last.tokenizer, last.history, metrics)
 
 
-def teach(task: Task, params: Finetune, folder: Path, place: Path) -> None:
-    """Train one student and write its probabilities for training and validation rows to ``place``."""
+def train_member(task: Task, params: Finetune, folder: Path, file: Path) -> None:
+    """Train one student of the ensemble and write its probabilities for training and validation rows to ``file``."""
     from safetensors.numpy import save_file
     from scipy.special import softmax
 
     from pipeline.models import network
 
-    # Its curves are its own: those that others follow, data/scratch/finetune/curves.jsonl, are the last student's.
+    # The member's curves stay in its folder: data/scratch/finetune/curves.jsonl holds those of the last student.
     checkpoints = Paths(folder).scratch("finetune") / "checkpoints"
     checkpoints.mkdir(parents=True, exist_ok=True)
-    learned = student.learn(task, params, checkpoints)
-    rows = {"train": task.train, "validation": task.validation}
-    said = {
-        name: softmax(network.logits(learned.net, learned.tokenizer, part["text"].tolist(), params.batch_size), axis=1)
-        for name, part in rows.items()
+    member = student.train_student(task, params, checkpoints)
+    texts = {name: rows["text"].tolist() for name, rows in (("train", task.train), ("validation", task.validation))}
+    probabilities = {
+        name: softmax(network.predict_logits(member.net, member.tokenizer, part, params.batch_size), axis=1)
+        for name, part in texts.items()
     }
-    replace(place, lambda part: save_file(said, part))
-    trainer.clear(folder)  # the checkpoints of many students would fill a disk
+    write_atomically(file, lambda part: save_file(probabilities, part))
+    remove_checkpoints(folder)  # the checkpoints of many students would fill a disk
 
 
-def read(place: Path) -> dict[str, np.ndarray]:
-    """Probabilities of one student, (rows, classes), by split."""
+def read_probabilities(file: Path) -> dict[str, np.ndarray]:
+    """Probabilities of one student by split, each (rows, classes), float32, 0 to 1."""
     from safetensors.numpy import load_file
 
-    return load_file(place)
+    return load_file(file)
 
 
-def targets(task: Task, mean: np.ndarray) -> np.ndarray:
-    """What the last student learns, (training rows, classes): the ensemble's mean, but a given label as it is."""
-    given = task.train["origin"].isin(GIVEN).to_numpy()
+def distillation_targets(task: Task, mean: np.ndarray) -> np.ndarray:
+    """The probabilities that the last student learns, (training rows, classes), float32, 0 to 1.
+
+    They are ``mean`` (training rows, classes), float32, that of the ensemble (Hinton et al. 2015); a row whose label is
+    no guess has 1 for its label instead.
+    """
+    labelled = task.train["origin"].isin(LABELLED_ORIGINS).to_numpy()
     labels = np.eye(mean.shape[1], dtype=np.float32)[task.train["target"].to_numpy()]
-    return np.where(given[:, None], labels, mean)
+    return np.where(labelled[:, None], labels, mean)
 
 
-def measure(task: Task, train: list[np.ndarray], validation: list[np.ndarray]) -> Metrics:
-    """How often two students agree on training rows, and how often each and all together are right on validation."""
-    guesses = [said.argmax(1) for said in train]
-    same = [float((one == other).mean()) for one, other in combinations(guesses, 2)]
-    found: Metrics = {"agreement": round(float(np.mean(same)), 6)}
+def measure_ensemble(task: Task, train: list[np.ndarray], validation: list[np.ndarray]) -> Metrics:
+    """How often two students agree on training rows, and how often each, and their mean, is right on validation rows.
+
+    ``train`` and ``validation`` hold each student's probabilities, (rows, classes), float32, 0 to 1.
+    """
+    predictions = [probabilities.argmax(1) for probabilities in train]
+    agreements = [float((first == second).mean()) for first, second in combinations(predictions, 2)]
+    metrics: Metrics = {"agreement": round(float(np.mean(agreements)), 6)}
     if len(task.validation):
         truth = task.validation["target"].to_numpy()
-        right = [float((said.argmax(1) == truth).mean()) for said in (*validation, np.mean(validation, axis=0))]
-        found["validation_accuracy"] = round(right.pop(), 6)
-        found["students"] = {str(number): round(share, 6) for number, share in enumerate(right)}
-    return found
+        with_mean = (*validation, np.mean(validation, axis=0))
+        accuracies = [float((probabilities.argmax(1) == truth).mean()) for probabilities in with_mean]
+        metrics["validation_accuracy"] = round(accuracies.pop(), 6)
+        metrics["students"] = {str(number): round(accuracy, 6) for number, accuracy in enumerate(accuracies)}
+    return metrics

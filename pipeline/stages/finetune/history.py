@@ -1,4 +1,4 @@
-"""What a training did, by step: a table, what it says at its end, and a picture."""
+"""The history of a training by step: a table, its summary as metrics, and a plot."""
 
 from pathlib import Path
 
@@ -9,27 +9,27 @@ from pipeline.core.stage import Metrics
 COLUMNS = ["step", "loss", "eval_loss", "eval_accuracy", "lr"]
 
 
-def table_of(curves: list[dict[str, float]]) -> pd.DataFrame:
+def to_table(curves: list[dict[str, float]]) -> pd.DataFrame:
     """One row a logged step: training loss, validation loss and accuracy, learning rate."""
     return pd.DataFrame(curves, columns=COLUMNS).groupby("step", as_index=False).first()
 
 
-def summary(history: pd.DataFrame, validation_rows: int) -> Metrics:
-    """What the history says at its end, and at its best evaluation, whose weights are the model's."""
+def summarise(history: pd.DataFrame, validation_rows: int) -> Metrics:
+    """The last step and loss, and the best evaluation, whose weights the model has."""
     losses = history["loss"].dropna()
-    result: Metrics = {"steps": int(history["step"].max()) if len(history) else 0, "validation_rows": validation_rows}
+    metrics: Metrics = {"steps": int(history["step"].max()) if len(history) else 0, "validation_rows": validation_rows}
     if len(losses):
-        result["last_loss"] = round(float(losses.iloc[-1]), 6)
+        metrics["last_loss"] = round(float(losses.iloc[-1]), 6)
     if validation_rows:
         best = history.sort_values("eval_loss", kind="stable").iloc[0]
-        result["best_step"] = int(best["step"])
-        result["best_validation_loss"] = round(float(best["eval_loss"]), 6)
-        result["best_validation_accuracy"] = round(float(best["eval_accuracy"]), 6)
-    return result
+        metrics["best_step"] = int(best["step"])
+        metrics["best_validation_loss"] = round(float(best["eval_loss"]), 6)
+        metrics["best_validation_accuracy"] = round(float(best["eval_accuracy"]), 6)
+    return metrics
 
 
-def draw(history: pd.DataFrame, path: Path) -> None:
-    """Loss by step, training's and, where there is a validation split, validation's."""
+def draw_losses(history: pd.DataFrame, path: Path) -> None:
+    """Write a plot of the training loss by step and, where there is a validation split, of the validation loss."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -37,9 +37,9 @@ def draw(history: pd.DataFrame, path: Path) -> None:
 
     figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
     for column, name in (("loss", "training"), ("eval_loss", "validation")):
-        known = history[["step", column]].dropna()
-        if len(known):
-            axes.plot(known["step"], known[column], marker="o", markersize=3, label=name)
+        points = history[["step", column]].dropna()
+        if len(points):
+            axes.plot(points["step"], points[column], marker="o", markersize=3, label=name)
     if axes.lines:
         axes.legend()
     axes.set(xlabel="step", ylabel="loss", title="Fine-tuning" if axes.lines else "Fine-tuning: no steps taken")

@@ -1,4 +1,4 @@
-"""LoRA and AdaLoRA (by way of peft): small low-rank changes learn beside frozen weights and are merged into them.
+"""LoRA and AdaLoRA, by way of peft: low-rank changes learn beside frozen weights and are merged into them in the end.
 
 Imports torch and transformers, so it is imported late; peft, which takes seconds more, only where it is used.
 """
@@ -15,37 +15,40 @@ from transformers import TrainerCallback
 from pipeline.core.params import Finetune
 
 METHODS = ("lora", "adalora")
-# AdaLoRA (Zhang et al. 2023) starts with half as much again of the final rank, keeps it for the first steps, then
-# takes rank from the weights that need it least, and leaves the last steps to those that are left.
-SURPLUS = 1.5
-FIRST, LAST = 0.1, 0.3  # of the steps
-ORTHOGONALITY = 0.1  # how much the loss asks for directions at right angles, the paper's γ
+# AdaLoRA (Zhang et al. 2023) starts with 1.5 times the final rank and keeps it for the first steps. Then it takes rank
+# from the weights that need it least, and leaves the last steps to the ranks that remain.
+INITIAL_RANK_FACTOR = 1.5
+FIRST_SHARE, LAST_SHARE = 0.1, 0.3  # of the steps
+ORTHOGONALITY_WEIGHT = 0.1  # of `orthogonality` in the loss, the paper's γ
 STATE = "adalora.safetensors"
 
 
-def wrap(encoder: Any, params: Finetune, steps: int) -> Any:
-    """The encoder with its weights frozen and a low-rank change, at first zero, to those that ``targets`` names."""
+def add_low_rank(encoder: Any, params: Finetune, steps: int) -> Any:
+    """The encoder with its weights frozen and a low-rank change, at first zero, to those of `target_modules`.
+
+    For ``params.method`` lora that is LoRA (Hu et al. 2022), for adalora it is AdaLoRA (Zhang et al. 2023).
+    """
     import peft
 
     shared: dict[str, Any] = {
-        "target_modules": targets(encoder),
+        "target_modules": target_modules(encoder),
         "lora_alpha": params.peft.alpha,
         "lora_dropout": params.peft.dropout,
     }
     if params.method == "lora":
-        return changed(encoder, peft.LoraConfig(r=params.peft.rank, **shared))
+        return to_peft_model(encoder, peft.LoraConfig(r=params.peft.rank, **shared))
     config = peft.AdaLoraConfig(
         target_r=params.peft.rank,
-        init_r=math.ceil(SURPLUS * params.peft.rank),
-        tinit=int(FIRST * steps),
-        tfinal=int(LAST * steps),
+        init_r=math.ceil(INITIAL_RANK_FACTOR * params.peft.rank),
+        tinit=int(FIRST_SHARE * steps),
+        tfinal=int(LAST_SHARE * steps),
         total_step=steps,
         **shared,
     )
-    return changed(encoder, config)
+    return to_peft_model(encoder, config)
 
 
-def changed(encoder: Any, config: Any) -> Any:
+def to_peft_model(encoder: Any, config: Any) -> Any:
     """peft's model of the encoder, without its warning that transformers will drop a name that peft asks for."""
     import peft
 
@@ -53,7 +56,7 @@ def changed(encoder: Any, config: Any) -> Any:
         return peft.get_peft_model(encoder, config)
 
 
-def targets(encoder: Any) -> list[str]:
+def target_modules(encoder: Any) -> list[str]:
     """The query and value weights of attention where peft knows their names; else every linear layer but the pooler."""
     from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN
 
@@ -63,15 +66,16 @@ def targets(encoder: Any) -> list[str]:
     return chosen or [name for name in linear if "pooler" not in name]
 
 
-def merge(encoder: Any) -> Any:
-    """The plain encoder again, the changes added to its weights."""
+def merge_into_weights(encoder: Any) -> Any:
+    """The plain encoder, with the low-rank changes added to its weights."""
     return encoder.merge_and_unload()
 
 
 def orthogonality(encoder: Any) -> torch.Tensor:
-    """How far the directions of AdaLoRA's changes are from right angles: the mean Frobenius norm of PPᵀ - I.
+    """How far the directions of AdaLoRA's changes are from right angles, a scalar float (Zhang et al. 2023).
 
-    peft adds it to the loss only where the encoder itself returns one.
+    It is the mean Frobenius norm of PPᵀ - I, where P is (rank, width). peft adds it to the loss only where the encoder
+    itself returns one.
     """
     norms = []
     for name, weight in encoder.named_parameters():
@@ -81,36 +85,42 @@ def orthogonality(encoder: Any) -> torch.Tensor:
     return torch.stack(norms).mean()
 
 
-class Allocate(TrainerCallback):
-    """Lets AdaLoRA take rank away after each step, and keeps what it goes by in every checkpoint.
+class RankAllocation(TrainerCallback):
+    """Lets AdaLoRA take rank away after each step, and keeps the state of its allocator in every checkpoint.
 
-    The importance of each direction is a running mean that is in no weight: without it a resumed training would take
-    other directions away than an unbroken one.
+    The allocator ranks directions by their importance, a running mean that is in no weight. Without it, a resumed
+    training would take away other directions than an unbroken one.
     """
 
     def __init__(self, encoder: Any) -> None:
         self.model = encoder.base_model
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Restore the allocator's state from the checkpoint that the training goes on from."""
         if state.global_step:
             self.restore(load_file(Path(args.output_dir) / f"checkpoint-{state.global_step}" / STATE))
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Take rank away."""
         self.model.update_and_allocate(state.global_step + 1)  # the Trainer counts the step a little later
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Add the allocator's state to the checkpoint."""
         save_file(self.state(), Path(args.output_dir) / f"checkpoint-{state.global_step}" / STATE)
 
     def state(self) -> dict[str, torch.Tensor]:
-        """The allocator's running means, and the ranks that it has given out, by kind and weight."""
+        """The allocator's running means by weight, float32 of the weight's shape, and the ranks it has left.
+
+        The ranks of a weight are a tensor (initial rank,), bool: whether each direction is kept.
+        """
         allocator = self.model.rankallocator
-        found = {f"mean/{name}": value for name, value in allocator.exp_avg_ipt.items()}
-        found |= {f"spread/{name}": value for name, value in allocator.exp_avg_unc.items()}
+        tensors = {f"mean/{name}": value for name, value in allocator.exp_avg_ipt.items()}
+        tensors |= {f"spread/{name}": value for name, value in allocator.exp_avg_unc.items()}
         ranks = self.model.peft_config["default"].rank_pattern or {}
-        return found | {f"rank/{name}": torch.tensor(kept) for name, kept in ranks.items()}
+        return tensors | {f"rank/{name}": torch.tensor(kept) for name, kept in ranks.items()}
 
     def restore(self, state: dict[str, torch.Tensor]) -> None:
-        """Go on from what ``state`` returned."""
+        """Continue from ``state``, as `state` returned it: means, float32, and ranks (initial rank,), bool."""
         allocator, weights = self.model.rankallocator, dict(self.model.model.named_parameters())
         ranks: dict[str, list[bool]] = {}
         for key, value in state.items():
@@ -120,5 +130,5 @@ class Allocate(TrainerCallback):
                 continue
             means = allocator.exp_avg_ipt if kind == "mean" else allocator.exp_avg_unc
             means[name] = value.to(weights[name].device)
-            allocator.ipt[name] = torch.zeros_like(means[name])  # made anew in each step; its key says "known"
+            allocator.ipt[name] = torch.zeros_like(means[name])  # computed in each step; its key marks it as known
         self.model.peft_config["default"].rank_pattern = ranks or None

@@ -1,4 +1,4 @@
-"""What a penalty on unequal losses of groups needs to know."""
+"""The settings of the penalty on differences between the losses of groups."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Penalty:
-    """How much unequal losses of groups cost, and the group numbers of the training rows, (rows, attributes)."""
+    """How much differences between the losses of groups cost, and the group codes of the training rows."""
 
     weight: float
-    groups: np.ndarray
+    groups: np.ndarray  # (training rows, attributes), int; -1 where a group is unknown

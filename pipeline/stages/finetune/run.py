@@ -7,50 +7,53 @@ import pandas as pd
 from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import Encoder, Finetune, Mitigation
-from pipeline.core.stage import Metrics, Paths, read_json, replace
-from pipeline.mitigation.group_codes import numbers
-from pipeline.mitigation.reweighing import factors
+from pipeline.core.stage import Metrics, Paths, read_json, write_atomically
+from pipeline.mitigation.group_codes import encode_groups
+from pipeline.mitigation.reweighing import weight_factors
 from pipeline.stages.finetune import ensemble, history, student
 from pipeline.stages.finetune.penalty import Penalty
 from pipeline.stages.finetune.student import Task
-from pipeline.training import trainer
+from pipeline.training.checkpoints import checkpoint_folder, fingerprint, remove_checkpoints
 
 SOURCES = ("ingest", "synonyms", "back_translate", "swaps", "pseudo_label")
 
 
 def run(params: Finetune, encoder: Encoder, mitigation: Mitigation, paths: Paths) -> Metrics:
-    """Train from the last checkpoint of this very config, if a kill left one, and write the model."""
+    """Train and write the model; a run that was killed goes on from its last checkpoint.
+
+    Raises UserError if no row is left to train on.
+    """
     from pipeline.models import network
 
     labels_file = paths.data("ingest") / "labels.json"
     labels: list[str] = read_json(labels_file)["labels"]
     files = [paths.data(stage) / "train.parquet" for stage in SOURCES]
     validation_file = paths.data("ingest") / "validation.parquet"
-    train = pd.concat([labelled(path, labels) for path in files], ignore_index=True)
+    train = pd.concat([read_labelled(path, labels) for path in files], ignore_index=True)
     if train.empty:
         raise UserError(f"{files[0]}: expected labelled rows with a weight above 0, found none; label some rows")
-    penalty = mitigate(train, params, mitigation)
+    penalty = apply_mitigation(train, params, mitigation)
     start = paths.data("pretrain") / "encoder"
-    head = paths.data("pseudo_label") / "head.safetensors"
-    task = Task(encoder, labels, start, head, train, labelled(validation_file, labels), penalty)
-    inputs = [*files, validation_file, labels_file, *sorted(start.glob("*.safetensors")), head]
+    heads = paths.data("pseudo_label") / "head.safetensors"
+    task = Task(encoder, labels, start, heads, train, read_labelled(validation_file, labels), penalty)
+    inputs = [*files, validation_file, labels_file, *sorted(start.glob("*.safetensors")), heads]
     code = sorted(Path(__file__).parent.glob("*.py"))
-    folder = trainer.checkpoints(
-        paths, "finetune", trainer.fingerprint([params, encoder, mitigation], [*inputs, *code])
-    )
-    learned = ensemble.distil(task, params, folder) if params.students > 1 else student.learn(task, params, folder)
+    folder = checkpoint_folder(paths, "finetune", fingerprint([params, encoder, mitigation], [*inputs, *code]))
+    train_one = ensemble.distil if params.students > 1 else student.train_student
+    trained = train_one(task, params, folder)
     out = paths.data("finetune")
-    replace(out / "model", lambda part: network.save(learned.net, learned.tokenizer, part))
-    replace(out / "history.csv", lambda part: learned.history.to_csv(part, index=False))
-    replace(out / "history.png", lambda part: history.draw(learned.history, part))
-    trainer.clear(folder)
-    return learned.metrics | {"rows": train["origin"].value_counts().sort_index().to_dict()}
+    write_atomically(out / "model", lambda part: network.save(trained.net, trained.tokenizer, part))
+    write_atomically(out / "history.csv", lambda part: trained.history.to_csv(part, index=False))
+    write_atomically(out / "history.png", lambda part: history.draw_losses(trained.history, part))
+    remove_checkpoints(folder)
+    return trained.metrics | {"rows": train["origin"].value_counts().sort_index().to_dict()}
 
 
-def mitigate(train: pd.DataFrame, params: Finetune, mitigation: Mitigation) -> Penalty | None:
-    """Reweigh the rows in place and return the penalty, as params ask; the probe as it stands learned in pseudo_label.
+def apply_mitigation(train: pd.DataFrame, params: Finetune, mitigation: Mitigation) -> Penalty | None:
+    """Reweigh the rows in place and return the penalty, as params ask.
 
-    Raises UserError where a penalty is asked for and nothing is trained.
+    Nothing is done where the student is the teacher's head, which was fitted in pseudo_label. Raises UserError where a
+    penalty is asked for and nothing is trained.
     """
     if mitigation.penalty and student.ships_teacher_head(params):
         raise UserError(
@@ -59,15 +62,15 @@ def mitigate(train: pd.DataFrame, params: Finetune, mitigation: Mitigation) -> P
         )
     if student.ships_teacher_head(params) or not (mitigation.reweighing or mitigation.penalty):
         return None
-    (groups,) = numbers([train], mitigation.attributes)
+    (groups,) = encode_groups([train], mitigation.attributes)
     if mitigation.reweighing:
-        given = train["weight"].to_numpy(float)
-        train["weight"] = given * factors(train["target"].to_numpy(), groups, given)
+        weights = train["weight"].to_numpy(float)
+        train["weight"] = weights * weight_factors(train["target"].to_numpy(), groups, weights)
     return Penalty(mitigation.penalty, groups) if mitigation.penalty else None
 
 
-def labelled(path: Path, labels: list[str]) -> pd.DataFrame:
-    """The rows of a table that count, each with its class number as ``target``.
+def read_labelled(path: Path, labels: list[str]) -> pd.DataFrame:
+    """The rows of a table with a weight above 0, each with the index of its class as ``target``.
 
     Raises UserError when a row has no label or one that labels.json does not list.
     """

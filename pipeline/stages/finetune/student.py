@@ -1,4 +1,4 @@
-"""One student: a network made, trained as params say, and made plain again."""
+"""One student: its network is built, trained by ``finetune.method``, and turned back into a plain network."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,8 @@ from pipeline.core.params import Encoder, Finetune
 from pipeline.core.stage import Metrics
 from pipeline.stages.finetune import history
 from pipeline.stages.finetune.penalty import Penalty
-from pipeline.training import supervised, trainer
+from pipeline.training import supervised
+from pipeline.training.batches import step_count
 
 if TYPE_CHECKING:
     from pipeline.models.network import Network
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """What every student starts from and learns: the folder of the encoder, the probe's file, and the rows."""
+    """What every student starts from and learns."""
 
     encoder: Encoder
     labels: list[str]
-    start: Path
-    probe: Path
+    start: Path  # the folder of the encoder
+    teacher_heads: Path  # the file that pseudo_label wrote
     train: pd.DataFrame
     validation: pd.DataFrame
     penalty: Penalty | None
@@ -33,7 +34,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Student:
-    """A trained network with its best weights, and what its training did."""
+    """A trained network with its best weights, and the history and metrics of its training."""
 
     net: "Network"
     tokenizer: Any
@@ -41,18 +42,18 @@ class Student:
     metrics: Metrics
 
 
-def learn(task: Task, params: Finetune, folder: Path, targets: np.ndarray | None = None) -> Student:
+def train_student(task: Task, params: Finetune, folder: Path, targets: np.ndarray | None = None) -> Student:
     """Train one student, from the last checkpoint in ``folder`` if a kill left one.
 
-    ``targets``, (training rows, classes), are probabilities to learn instead of the rows' labels.
+    ``targets`` (training rows, classes), float32, 0 to 1, are probabilities to learn instead of the rows' labels.
     """
     from pipeline.stages.finetune import low_rank
-    from pipeline.stages.finetune.objective import extras
+    from pipeline.stages.finetune.objective import make_extras
 
     train = task.train.iloc[:0] if ships_teacher_head(params) else task.train
-    net, tokenizer = build(task, params)
-    adapt(net, params, trainer.steps(len(train), params))
-    sizes = {"parameters": count(net), "trainable_parameters": count(net, trainable=True)}
+    net, tokenizer = build_network(task, params)
+    set_trainable(net, params, step_count(len(train), params))
+    sizes = {"parameters": count_weights(net), "trainable_parameters": count_weights(net, trainable=True)}
     curves = supervised.fit(
         net,
         tokenizer,
@@ -62,12 +63,12 @@ def learn(task: Task, params: Finetune, folder: Path, targets: np.ndarray | None
         folder,
         evaluate_steps=params.evaluate_steps,
         patience=params.patience,
-        extras=extras(net, tokenizer, params, targets, task.penalty),
+        extras=make_extras(net, tokenizer, params, targets, task.penalty),
     )
     if params.method in low_rank.METHODS:
-        net.encoder = low_rank.merge(net.encoder)
-    steps = history.table_of(curves)
-    return Student(net, tokenizer, steps, history.summary(steps, len(task.validation)) | sizes)
+        net.encoder = low_rank.merge_into_weights(net.encoder)
+    steps = history.to_table(curves)
+    return Student(net, tokenizer, steps, history.summarise(steps, len(task.validation)) | sizes)
 
 
 def ships_teacher_head(params: Finetune) -> bool:
@@ -75,17 +76,20 @@ def ships_teacher_head(params: Finetune) -> bool:
     return params.method == "teacher_head"
 
 
-def build(task: Task, params: Finetune) -> tuple["Network", Any]:
-    """The network before its first step, its head random (drawn with the seed) or the probe's, and the tokenizer."""
+def build_network(task: Task, params: Finetune) -> tuple["Network", Any]:
+    """The network before its first step, and the tokenizer.
+
+    Its head is random, drawn with the seed, or the teacher's.
+    """
     frozen = params.method in ("teacher_head", "head")
-    net, tokenizer = supervised.create(task.start, task.labels, task.encoder, params, frozen=frozen)
+    net, tokenizer = supervised.create_network(task.start, task.labels, task.encoder, params, frozen=frozen)
     if ships_teacher_head(params) or params.start == "probe":
-        load_probe(net, task.probe)
+        load_teacher_heads(net, task.teacher_heads)
     return net, tokenizer
 
 
-def adapt(net: "Network", params: Finetune, steps: int) -> None:
-    """Leave those weights of the encoder trainable that ``params.method`` names; the rest stay as they are."""
+def set_trainable(net: "Network", params: Finetune, steps: int) -> None:
+    """Leave those weights of the encoder trainable that ``params.method`` names, and freeze the rest."""
     from pipeline.models import adapters
     from pipeline.stages.finetune import low_rank
 
@@ -93,35 +97,35 @@ def adapt(net: "Network", params: Finetune, steps: int) -> None:
         return
     net.encoder.requires_grad_(False)
     if params.method in low_rank.METHODS:
-        net.encoder = low_rank.wrap(net.encoder, params, steps)
+        net.encoder = low_rank.add_low_rank(net.encoder, params, steps)
     elif params.method in adapters.KINDS:
         size = params.peft.prefix_tokens if params.method == "prefix" else params.peft.width
-        net.adapt(params.method, size)
+        net.add_adapters(params.method, size)
 
 
-def count(net: "Network", trainable: bool = False) -> int:
-    """Weights of the network, or those of them that learn."""
+def count_weights(net: "Network", trainable: bool = False) -> int:
+    """The number of weights of the network, or of those that learn."""
     return sum(weight.numel() for weight in net.parameters() if weight.requires_grad or not trainable)
 
 
-def load_probe(net: "Network", head: Path) -> None:
-    """Give the network the teacher's heads: ``weight`` (classes, width), ``bias`` (classes,), and maybe its words'.
+def load_teacher_heads(net: "Network", file: Path) -> None:
+    """Give the network the teacher's linear head and, where it has one, its word head.
 
-    Raises UserError when there are none or they belong to other labels or another encoder.
+    Raises UserError when the file is missing, or belongs to other labels or another encoder.
     """
     from safetensors.torch import load_file
 
-    if not head.exists():
-        raise UserError(f"{head}: expected the output of an earlier stage, found no such file; run `dvc repro`")
-    probe = load_file(head)
+    if not file.exists():
+        raise UserError(f"{file}: expected the output of an earlier stage, found no such file; run `dvc repro`")
+    heads = load_file(file)
     classes, width = net.head.weight.shape
     expected: dict[str, tuple[int, ...]] = {"weight": (classes, width), "bias": (classes,)}
-    if "idf" in probe:
-        expected |= {"words": (len(probe["idf"]), classes), "idf": (len(probe["idf"]),)}
-    found = {name: tuple(value.shape) for name, value in probe.items()}
-    if found != expected:
+    if "idf" in heads:
+        expected |= {"words": (len(heads["idf"]), classes), "idf": (len(heads["idf"]),)}
+    actual = {name: tuple(value.shape) for name, value in heads.items()}
+    if actual != expected:
         raise UserError(
-            f"{head}: expected a linear head of {expected}, found {found or 'none'}; "
+            f"{file}: expected a linear head of {expected}, found {actual or 'none'}; "
             "run `dvc repro`, or set finetune.start to random"
         )
-    net.load_heads(probe)
+    net.load_heads(heads)

@@ -1,34 +1,35 @@
-"""Label rules of params: rename, then drop; and the list of labels with their descriptions."""
+"""The label rules of params: labels are renamed, then dropped; and the content of labels.json."""
 
 from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
-from pipeline.core.errors import UserError, many
+from pipeline.core.errors import UserError, combine_errors
 from pipeline.core.params import LabelRules
-from pipeline.sources.clean import reject
+from pipeline.sources.cleaning import reject
 
 
-def apply(rows: pd.DataFrame, rules: LabelRules) -> pd.DataFrame:
-    """The rows with labels renamed, and a reason where the label is dropped or missing in a row that needs one.
+def apply_label_rules(rows: pd.DataFrame, rules: LabelRules) -> pd.DataFrame:
+    """The rows with labels renamed, and a reason if the label is dropped, or missing in a test or validation row.
 
-    Rows of a train file without a label are unlabelled rows. Raises UserError for a label that no row has.
+    A training row without a label has no reason: it joins the unlabelled pool later. Raises UserError if params name
+    a label that no row has.
     """
-    check("rename", rules.rename, rows["label"])
+    check_labels_exist("rename", rules.rename, rows["label"])
     rows = rows.assign(label=rows["label"].map(lambda label: rules.rename.get(label, label), na_action="ignore"))
-    check("drop", rules.drop, rows["label"])
+    check_labels_exist("drop", rules.drop, rows["label"])
     rows = reject(rows, rows["label"].isin(rules.drop), "dropped label")
     return reject(rows, rows["label"].isna() & rows["split"].isin(["validation", "test"]), "no label")
 
 
-def listing(rows: pd.DataFrame, rules: LabelRules) -> dict[str, Any]:
-    """The content of labels.json: the sorted labels of all usable rows, and the descriptions that params give.
+def label_list(rows: pd.DataFrame, rules: LabelRules) -> dict[str, Any]:
+    """The content of labels.json: the sorted labels of all usable rows, and their descriptions of params.
 
-    Raises UserError where there are fewer than two, or for the description of an unknown one.
+    Raises UserError if there are fewer than two labels, or if params describe a label that no usable row has.
     """
     labels = sorted(rows.loc[rows["reason"].isna(), "label"].dropna().unique())
-    check("descriptions", rules.descriptions, labels)
+    check_labels_exist("descriptions", rules.descriptions, labels)
     if len(labels) < 2:
         raise UserError(
             f"ingest.columns.label: expected at least 2 labels among the usable rows, found {len(labels)}; "
@@ -37,12 +38,15 @@ def listing(rows: pd.DataFrame, rules: LabelRules) -> dict[str, Any]:
     return {"labels": labels, "descriptions": {name: rules.descriptions[name] for name in sorted(rules.descriptions)}}
 
 
-def check(key: str, named: Iterable[str], labels: Iterable[Any]) -> None:
-    """Raise UserError for every label that params name and no row has."""
-    known = sorted({label for label in labels if isinstance(label, str)})
-    unknown = [name for name in named if name not in known]
+def check_labels_exist(key: str, names: Iterable[str], labels: Iterable[Any]) -> None:
+    """Raises UserError with a line for each of ``names``, the labels in ``ingest.labels.<key>``, not in ``labels``."""
+    existing = sorted({label for label in labels if isinstance(label, str)})
+    unknown = [name for name in names if name not in existing]
     if unknown:
-        there = ", ".join(known[:20]) + (", …" if len(known) > 20 else "")
-        raise many(
-            [f'ingest.labels.{key}: expected labels of the data, found "{name}"; there are {there}' for name in unknown]
+        listed = ", ".join(existing[:20]) + (", …" if len(existing) > 20 else "")
+        raise combine_errors(
+            [
+                f'ingest.labels.{key}: expected labels of the data, found "{name}"; there are {listed}'
+                for name in unknown
+            ]
         )

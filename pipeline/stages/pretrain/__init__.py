@@ -1,4 +1,4 @@
-"""Pretraining: the encoder goes on learning from the raw text of this corpus, or a small new one starts from it.
+"""Pretraining: the encoder continues to learn from the raw text of this corpus, or a small new one learns from it.
 
     python -m pipeline.stages.pretrain
 

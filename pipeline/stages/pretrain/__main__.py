@@ -1,4 +1,4 @@
-"""``python -m pipeline.stages.pretrain``."""
+"""Start the stage: ``python -m pipeline.stages.pretrain``."""
 
 from pipeline.core.stage import main
 from pipeline.stages.pretrain.run import run

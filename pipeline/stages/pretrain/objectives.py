@@ -1,4 +1,4 @@
-"""What pretraining learns from raw text: masked words (mlm), or to know a text again under dropout (simcse)."""
+"""The objectives of pretraining: masked words (mlm), or two views of a text under dropout (simcse)."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,13 +6,14 @@ from typing import Any
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Pretrain
-from pipeline.training import mlm_masking, trainer
+from pipeline.training.batches import Batch, model_inputs
+from pipeline.training.mlm_masking import mask_batch, word_indices
 
 Tokens = list[list[int]]
-Words = list[list[int | None]]  # the word that each token belongs to; None for special tokens
+Words = list[list[int | None]]  # the index of the word that each token belongs to; None for special tokens
 
 
-def model(config: Any, located: Path | None, params: Pretrain, pooling: str) -> Any:
+def create_model(config: Any, located: Path | None, params: Pretrain, pooling: str) -> Any:
     """The model of ``params.objective``: weights from the folder ``located``, or new ones where it is None.
 
     Raises UserError when the architecture has no masked-language head.
@@ -36,31 +37,34 @@ def model(config: Any, located: Path | None, params: Pretrain, pooling: str) -> 
     if params.objective == "mlm":
         return encoder
 
-    from pipeline.stages.pretrain.contrast import Contrast
+    from pipeline.stages.pretrain.simcse import SimCSE
 
-    return Contrast(encoder, pooling, params.temperature)
+    return SimCSE(encoder, pooling, params.temperature)
 
 
-def base(model: Any) -> Any:
-    """The encoder itself, without the objective's head."""
+def base_encoder(model: Any) -> Any:
+    """The encoder of a model, without the objective's head."""
     return model.base_model if hasattr(model, "base_model") else model.encoder
 
 
 def tokenise(texts: list[str], tokenizer: Any, max_length: int) -> tuple[Tokens, Words]:
-    """Token ids of each text, cut at ``max_length``, and the word that each token belongs to."""
+    """Token ids of each text, cut at ``max_length``, and the index of the word that each token belongs to."""
     encoded = tokenizer(texts, truncation=True, max_length=max_length)
-    return encoded["input_ids"], mlm_masking.word_numbers(encoded, tokenizer)
+    return encoded["input_ids"], word_indices(encoded, tokenizer)
 
 
-def collator(rows: Tokens, words: Words, tokenizer: Any, params: Pretrain) -> Callable[[trainer.Batch], dict[str, Any]]:
-    """The function that makes the objective's inputs of a batch."""
+def make_collator(rows: Tokens, words: Words, tokenizer: Any, params: Pretrain) -> Callable[[Batch], dict[str, Any]]:
+    """The function from a batch to the objective's inputs.
+
+    Raises UserError for mlm with a tokenizer that has no mask token.
+    """
     if params.objective == "simcse":
-        return lambda batch: trainer.inputs([rows[row] for _, row in batch], tokenizer.pad_token_id)
+        return lambda batch: model_inputs([rows[row] for _, row in batch], tokenizer.pad_token_id)
     if tokenizer.mask_token_id is None:
         raise UserError("pretrain.objective: expected a tokenizer with a mask token for mlm, found none; use simcse")
 
-    def collate(batch: trainer.Batch) -> dict[str, Any]:
-        hidden, targets = mlm_masking.hide(batch, rows, words, tokenizer, params.mask_probability, params.seed)
-        return trainer.inputs(hidden, tokenizer.pad_token_id) | {"labels": targets}
+    def collate(batch: Batch) -> dict[str, Any]:
+        masked, targets = mask_batch(batch, rows, words, tokenizer, params.mask_probability, params.seed)
+        return model_inputs(masked, tokenizer.pad_token_id) | {"labels": targets}
 
     return collate

@@ -1,7 +1,8 @@
-"""Whether an encoder finds stereotypes likelier than their opposites: pairs of sentences, each token hidden in turn.
+"""The stereotype score: how often a masked-language model finds a stereotype likelier than its opposite.
 
-Nangia et al. 2020, "CrowS-Pairs: A Challenge Dataset for Measuring Social Biases in Masked Language Models", with the
-pairs of data/identity_terms/stereotype_pairs.csv, which were written for this project and may be replaced.
+The method is that of Nangia et al. 2020, "CrowS-Pairs: A Challenge Dataset for Measuring Social Biases in Masked
+Language Models". The pairs of sentences are those of data/identity_terms/stereotype_pairs.csv, which were written for
+this project and may be replaced.
 """
 
 import csv
@@ -20,8 +21,9 @@ FILE = "stereotype_pairs.csv"
 COLUMNS = ["language", "axis", "more", "less"]
 HAN = re.compile("[\u3400-\u9fff]")
 LETTER = re.compile(r"[^\W\d_]")
-LEVEL = 0.95  # of the interval
-BATCH_SIZE = 64  # sentences with one token hidden
+SAMPLE_SIZE = 1000  # texts from which the language is detected: ample, and read in no time
+CONFIDENCE = 0.95  # level of the score's interval
+BATCH_SIZE = 64  # sentences with one token hidden; they are short, so that the smallest machine has room for so many
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,11 @@ class Pair:
     less: str
 
 
-def read(path: Path) -> list[Pair]:
-    """The pairs of a file. Raises UserError that names file and line for one that has not two different sentences."""
+def read_pairs(path: Path) -> list[Pair]:
+    """The pairs of a file.
+
+    Raises UserError if there is no such file, and for a line without two different sentences, language and axis.
+    """
     if not path.exists():
         raise UserError(f"{path}: expected pairs of sentences, found no such file; `git checkout {path}`")
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -51,38 +56,40 @@ def read(path: Path) -> list[Pair]:
     return pairs
 
 
-def language(texts: Sequence[str]) -> str:
-    """The language of the lists that a corpus is scored by: zh where most letters are Han, else en."""
-    sample = "".join(texts[:1000])
+def detect_language(texts: Sequence[str]) -> str:
+    """The language of the pairs to score a corpus by: zh where most letters are Han, else en."""
+    sample = "".join(texts[:SAMPLE_SIZE])
     return "zh" if len(HAN.findall(sample)) > len(LETTER.findall(sample)) / 2 else "en"
 
 
-def measure(model: Any, tokenizer: Any, pairs: list[Pair], spoken: str) -> Metrics:
-    """``score``, the share of the pairs in which the stereotype is likelier (0.5: even), by Wilson's interval; by axis.
+def measure_preference(model: Any, tokenizer: Any, pairs: list[Pair], corpus_language: str) -> Metrics:
+    """``score``, 0 to 1: the share of the pairs in which the stereotype is likelier; 0.5 is even. Also by axis.
 
-    Each sentence's likelihood is that of the tokens that both share, each one hidden while all others are seen: what
-    differs conditions and is not itself counted, so that a rare word does not decide. Equal ones count half.
+    A sentence's likelihood is that of the tokens that both sentences share, each of them hidden while all others are
+    seen (Nangia et al. 2020). The tokens that differ are conditioned on and not counted themselves, so that a rare word
+    does not decide. Equal likelihoods count half. The intervals are Wilson's.
     """
-    mine = [pair for pair in pairs if pair.language == spoken]
-    if not mine:
-        return {"score": None, "reason": f"no pairs in {spoken}, the language of the corpus"}
-    wins = [prefers(model, tokenizer, pair) for pair in mine]
+    chosen = [pair for pair in pairs if pair.language == corpus_language]
+    if not chosen:
+        return {"score": None, "reason": f"no pairs in {corpus_language}, the language of the corpus"}
+    preferences = [stereotype_preference(model, tokenizer, pair) for pair in chosen]
     by_axis = {}
-    for axis in dict.fromkeys(pair.axis for pair in mine):
-        own = [win for pair, win in zip(mine, wins, strict=True) if pair.axis == axis]
-        by_axis[axis] = share(own)
-    return {"language": spoken} | share(wins) | {"axis": by_axis}
+    for axis in dict.fromkeys(pair.axis for pair in chosen):
+        of_axis = [preference for pair, preference in zip(chosen, preferences, strict=True) if pair.axis == axis]
+        by_axis[axis] = preference_share(of_axis)
+    return {"language": corpus_language} | preference_share(preferences) | {"axis": by_axis}
 
 
-def share(wins: list[float]) -> Metrics:
-    """Share with interval."""
-    low, high = statistics.wilson(sum(wins), len(wins), LEVEL)
-    score = sum(wins) / len(wins)
-    return {"pairs": len(wins), "score": round(score, 6), "score_low": round(low, 6), "score_high": round(high, 6)}
+def preference_share(preferences: list[float]) -> Metrics:
+    """The mean of some preferences, 0 to 1, as ``score``, with its interval and their number."""
+    low, high = statistics.wilson_interval(sum(preferences), len(preferences), CONFIDENCE)
+    score = sum(preferences) / len(preferences)
+    counts = {"pairs": len(preferences), "score": round(score, 6)}
+    return counts | {"score_low": round(low, 6), "score_high": round(high, 6)}
 
 
-def prefers(model: Any, tokenizer: Any, pair: Pair) -> float:
-    """1 where the more stereotypical sentence is likelier, 0 where the other one is, else a half."""
+def stereotype_preference(model: Any, tokenizer: Any, pair: Pair) -> float:
+    """1 where the more stereotypical sentence is likelier, 0 where the other one is, 0.5 where neither is."""
     more, less = (tokenizer(text, truncation=True)["input_ids"] for text in (pair.more, pair.less))
     special = set(tokenizer.all_special_ids)
     shared: tuple[list[int], list[int]] = ([], [])
@@ -93,26 +100,31 @@ def prefers(model: Any, tokenizer: Any, pair: Pair) -> float:
                 shared[1].append(block.b + k)
     if not shared[0]:
         return 0.5
-    one, other = (likelihood(model, tokenizer, ids, at) for ids, at in zip((more, less), shared, strict=True))
-    return 0.5 if one == other else float(one > other)
+    of_more, of_less = (
+        log_likelihood(model, tokenizer, ids, places) for ids, places in zip((more, less), shared, strict=True)
+    )
+    return 0.5 if of_more == of_less else float(of_more > of_less)
 
 
-def likelihood(model: Any, tokenizer: Any, ids: list[int], places: list[int]) -> float:
-    """Sum over ``places`` of the log-probability of the token there, hidden, given all others."""
+def log_likelihood(model: Any, tokenizer: Any, ids: list[int], places: list[int]) -> float:
+    """Pseudo-log-likelihood, in nats: the sum over ``places`` of the log-probability of the token there.
+
+    Each token is hidden for itself, given all others (Salazar et al. 2020).
+    """
     import torch
 
     model.eval()
     device = next(model.parameters()).device
-    given = torch.tensor([ids] * len(places))
-    at, rows = torch.tensor(places), torch.arange(len(places))
-    wanted = given[rows, at].clone()
-    given[rows, at] = tokenizer.mask_token_id
+    masked = torch.tensor([ids] * len(places))
+    hidden_at, rows = torch.tensor(places), torch.arange(len(places))
+    targets = masked[rows, hidden_at].clone()
+    masked[rows, hidden_at] = tokenizer.mask_token_id
     total = 0.0
     with torch.inference_mode():
         for start in range(0, len(places), BATCH_SIZE):
             part = slice(start, start + BATCH_SIZE)
-            batch = given[part].to(device)
+            batch = masked[part].to(device)
             logits = model(input_ids=batch, attention_mask=torch.ones_like(batch)).logits.float().cpu()
-            chances = logits[torch.arange(len(batch)), at[part]].log_softmax(dim=-1)
-            total += float(chances[torch.arange(len(batch)), wanted[part]].sum())
+            log_probabilities = logits[torch.arange(len(batch)), hidden_at[part]].log_softmax(dim=-1)
+            total += float(log_probabilities[torch.arange(len(batch)), targets[part]].sum())
     return total

@@ -1,4 +1,4 @@
-"""Pseudo-labels: a teacher trained on the few labels labels the pool, in rounds, and says how sure it is."""
+"""Pseudo-labels: a teacher that is trained on the few labels labels the pool in rounds of self-training."""
 
 from pipeline.stages.pseudo_label.run import run
 

@@ -1,4 +1,4 @@
-"""What the rounds did, for people: counts, class shares and precision by round and class, and who was accepted."""
+"""The audit of the rounds, for people: counts, class shares and precision by round and class, and counts by group."""
 
 from pathlib import Path
 
@@ -6,131 +6,135 @@ import numpy as np
 import pandas as pd
 
 from pipeline.core import table
-from pipeline.core.stage import Metrics, replace
-from pipeline.stages.pseudo_label.round_selection import Judgement
+from pipeline.core.stage import Metrics, write_atomically
+from pipeline.stages.pseudo_label.round_selection import RoundChoice
 from pipeline.stages.pseudo_label.rounds import Round
 
 
-def write(
-    rounds: list[Round], kept: int, judged: Judgement, pool: pd.DataFrame, labels: list[str], folder: Path
-) -> None:
+def write_audit(rounds: list[Round], choice: RoundChoice, pool: pd.DataFrame, labels: list[str], folder: Path) -> None:
     """Fill ``folder`` with rounds.csv, rounds.png, classes.csv and groups.csv."""
-    history = by_round(rounds, judged, labels)
-    replace(folder / "rounds.csv", lambda part: history.to_csv(part, index=False))
-    replace(folder / "rounds.png", lambda part: draw(history, kept, part))
-    table.write_csv(by_class(rounds, judged, labels), folder / "classes.csv")
-    table.write_csv(by_group(rounds[kept], pool), folder / "groups.csv")
+    history = rounds_table(rounds, choice, labels)
+    write_atomically(folder / "rounds.csv", lambda part: history.to_csv(part, index=False))
+    write_atomically(folder / "rounds.png", lambda part: draw_rounds(history, choice.kept_round, part))
+    table.write_csv(classes_table(rounds, choice, labels), folder / "classes.csv")
+    table.write_csv(groups_table(rounds[choice.kept_round], pool), folder / "groups.csv")
 
 
-def by_round(rounds: list[Round], judged: Judgement, labels: list[str]) -> pd.DataFrame:
-    """One row a round: accepted rows, least confidence, how held-out labels judge it, shares and prior by class.
+def rounds_table(rounds: list[Round], choice: RoundChoice, labels: list[str]) -> pd.DataFrame:
+    """One row for each round: accepted rows, least confidence, scores on held-out labels, class shares and prior.
 
-    ``drift`` is the total variation distance of the accepted rows' class shares from those of round 1: 0 to 1.
+    ``drift`` is the total variation distance of the accepted rows' class shares from those of round 1, 0 to 1.
     """
     rows = []
-    start = shares(rounds[1], labels) if len(rounds) > 1 else None
+    first_shares = class_shares(rounds[1], labels) if len(rounds) > 1 else None
     for number, result in enumerate(rounds):
+        shares = class_shares(result, labels)
+        has_drift = number and first_shares is not None
         row: dict[str, float | None] = {
             "round": number,
             "accepted": len(result.rows),
             "least_confidence": float(result.confidence.min()) if len(result.rows) else None,
-            "held_out_rows": len(judged.truth),
-            "precision": judged.right[number] / len(judged.truth) if judged.right else None,
-            "brier": float(judged.brier[number]) if judged.right else None,
-            "drift": float(np.abs(shares(result, labels) - start).sum() / 2) if number and start is not None else None,
+            "held_out_rows": len(choice.truth),
+            "precision": choice.right_by_round[number] / len(choice.truth) if choice.right_by_round else None,
+            "brier": float(choice.mean_brier[number]) if choice.right_by_round else None,
+            "drift": float(np.abs(shares - first_shares).sum() / 2) if has_drift else None,
         }
-        row |= {f"share.{label}": share for label, share in zip(labels, shares(result, labels), strict=True)}
+        row |= {f"share.{label}": share for label, share in zip(labels, shares, strict=True)}
         row |= {f"prior.{label}": share for label, share in zip(labels, result.prior, strict=True)}
         rows.append(row)
     return pd.DataFrame(rows).round(6)
 
 
-def shares(result: Round, labels: list[str]) -> np.ndarray:
-    """Shares of the classes among the accepted rows, (classes,)."""
+def class_shares(result: Round, labels: list[str]) -> np.ndarray:
+    """Shares of the classes among the accepted rows, (classes,) float64, 0 to 1; all are 0 without accepted rows."""
     return np.bincount(result.labels, minlength=len(labels)) / max(1, len(result.labels))
 
 
-def by_class(rounds: list[Round], judged: Judgement, labels: list[str]) -> pd.DataFrame:
-    """One row a round and class: accepted rows, and of the held-out ones how many were called so, and rightly."""
+def classes_table(rounds: list[Round], choice: RoundChoice, labels: list[str]) -> pd.DataFrame:
+    """One row for each round and class: accepted rows, and how many held-out rows got the class, rightly or not."""
     rows = []
     for number, result in enumerate(rounds):
-        predicted = judged.predicted[number] if judged.right else judged.truth  # nothing held out: both are empty
-        for place, label in enumerate(labels):
-            called, true = predicted == place, judged.truth == place
-            both = int((called & true).sum())
+        # Without held-out labels both arrays are empty.
+        predicted = choice.predicted[number] if choice.right_by_round else choice.truth
+        for class_number, label in enumerate(labels):
+            called, true = predicted == class_number, choice.truth == class_number
+            right = int((called & true).sum())
             rows.append(
                 {
                     "round": number,
                     "class": label,
-                    "accepted": int((result.labels == place).sum()),
-                    "prior": round(float(result.prior[place]), 6),
+                    "accepted": int((result.labels == class_number).sum()),
+                    "prior": round(float(result.prior[class_number]), 6),
                     "held_out_rows": int(true.sum()),
                     "called": int(called.sum()),
-                    "right": both,
-                    "precision": round(both / called.sum(), 6) if called.any() else None,
-                    "recall": round(both / true.sum(), 6) if true.any() else None,
+                    "right": right,
+                    "precision": round(right / called.sum(), 6) if called.any() else None,
+                    "recall": round(right / true.sum(), 6) if true.any() else None,
                 }
             )
     return pd.DataFrame(rows)
 
 
-def by_group(kept: Round, pool: pd.DataFrame) -> pd.DataFrame:
-    """One row a group of the pool: its rows, and how many and which share of them got a pseudo-label."""
+def groups_table(kept: Round, pool: pd.DataFrame) -> pd.DataFrame:
+    """One row for each group of the pool: its rows, and how many of them and which share got a pseudo-label."""
     accepted = np.zeros(len(pool), dtype=bool)
     accepted[kept.rows] = True
     rows = [
         {
-            "attribute": column.removeprefix(table.GROUP),
+            "attribute": column.removeprefix(table.GROUP_PREFIX),
             "group": group,
-            "pool": len(taken),
-            "accepted": int(taken.sum()),
-            "share": round(float(taken.mean()), 6),
+            "pool": len(accepted_in_group),
+            "accepted": int(accepted_in_group.sum()),
+            "share": round(float(accepted_in_group.mean()), 6),
         }
         for column in table.group_columns(pool)
-        for group, taken in pd.Series(accepted, index=pool.index).groupby(pool[column].fillna(table.UNKNOWN))
+        for group, accepted_in_group in pd.Series(accepted, index=pool.index).groupby(
+            pool[column].fillna(table.UNKNOWN_GROUP)
+        )
     ]
     return pd.DataFrame(rows, columns=["attribute", "group", "pool", "accepted", "share"])
 
 
-def held_out_scores(judged: Judgement, ids: pd.Series, labels: list[str]) -> pd.DataFrame:
-    """What a teacher of the kept round that had not seen the row says of it: id, true ``label``, ``logit.<label>``.
+def held_out_table(choice: RoundChoice, ids: pd.Series, labels: list[str]) -> pd.DataFrame:
+    """Columns ``id``, true ``label`` and ``logit.<label>``: the kept round's logits of each held-out row.
 
-    ``ids`` are those of the rows among which ``judged.asked`` holds positions.
+    ``ids`` are those of the rows that ``choice.positions`` counts: the validation rows, or the seeds.
     """
-    rows = pd.DataFrame({"id": ids.to_numpy()[judged.asked], "label": [labels[number] for number in judged.truth]})
-    scores = pd.DataFrame(judged.logits, columns=[f"logit.{label}" for label in labels])
-    return pd.concat([rows, scores], axis=1)
+    rows = pd.DataFrame({"id": ids.to_numpy()[choice.positions], "label": [labels[number] for number in choice.truth]})
+    logits = pd.DataFrame(choice.logits, columns=[f"logit.{label}" for label in labels])
+    return pd.concat([rows, logits], axis=1)
 
 
-def metrics(rounds: list[Round], kept: int, judged: Judgement, pool: int, ships_teacher: bool) -> Metrics:
-    """Counts, the round kept and why, and its precision on held-out labels.
+def metrics(rounds: list[Round], choice: RoundChoice, pool: int, ships_teacher: bool) -> Metrics:
+    """Counts, the kept round, how it was chosen, and its precision on held-out labels.
 
-    ``ships_teacher``: the student starts from the kind of teacher that was judged, not from one over other vectors.
+    ``pool`` is the number of pool rows. ``ships_teacher`` says whether the student starts from a teacher of the kind
+    that was evaluated, rather than from one over other vectors.
     """
-    held = len(judged.truth)
+    held_out_rows, kept = len(choice.truth), choice.kept_round
     result: Metrics = {
         "pool": pool,
         "accepted": len(rounds[kept].rows),
         "round": kept,
-        "judged_by": judged.by,
-        "held_out_rows": held,
-        "temperature": round(judged.belief.temperature, 4),
-        "trust": round(judged.belief.trust, 4),
-        "words_part": rounds[kept].teacher.part,
-        "class_names_heard": judged.names,
-        "names_first": judged.belief.names_first,
-        "agreement": None if judged.agreement is None else round(judged.agreement, 4),
-        "doubted": judged.doubted,
+        "judged_by": choice.decided_by,
+        "held_out_rows": held_out_rows,
+        "temperature": round(choice.estimate.temperature, 4),
+        "trust": round(choice.estimate.reliability, 4),
+        "words_part": rounds[kept].teacher.mix_weight,
+        "class_names_heard": choice.uses_class_names,
+        "names_first": choice.estimate.names_first,
+        "agreement": None if choice.agreement is None else round(choice.agreement, 4),
+        "doubted": choice.rejected,
         "ships_teacher": ships_teacher,
     }
-    if judged.right:
-        result["precision_without"] = round(judged.right[0] / held, 6)
-        result["precision"] = round(judged.right[kept] / held, 6)
+    if choice.right_by_round:
+        result["precision_without"] = round(choice.right_by_round[0] / held_out_rows, 6)
+        result["precision"] = round(choice.right_by_round[kept] / held_out_rows, 6)
     return result
 
 
-def draw(history: pd.DataFrame, kept: int, path: Path) -> None:
-    """Accepted rows and precision by round, the round that was kept marked."""
+def draw_rounds(history: pd.DataFrame, kept: int, path: Path) -> None:
+    """Draw accepted rows and precision by round, with the kept round marked, as a PNG file at ``path``."""
     import matplotlib
 
     matplotlib.use("Agg")

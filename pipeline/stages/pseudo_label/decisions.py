@@ -1,6 +1,6 @@
-"""What held-out labels decide, and the views of the pool where these are too few to tell.
+"""Decisions from held-out rows, or from the agreement of the views where held-out rows are too few.
 
-Who chooses the rows of round 1, how much say the words get, and which round is kept.
+They settle whether class names choose the rows of round 1, how much the words count, and which round is kept.
 """
 
 import math
@@ -11,96 +11,118 @@ import numpy as np
 from pipeline.core.params import PseudoLabel
 from pipeline.stages.pseudo_label import agreement
 from pipeline.stages.pseudo_label.rounds import TeacherEstimate
-from pipeline.stages.pseudo_label.scores import clearly_better, loss, skill
+from pipeline.stages.pseudo_label.scores import adjusted_balanced_accuracy, calibrated_log_loss, clearly_better
 from pipeline.stages.pseudo_label.teacher import Seeds
 from pipeline.stages.pseudo_label.views import View
 
-SAME = 1e-3  # a difference of mean Brier scores that says nothing
-# Standard errors by which a later round's score may exceed the least one where names of classes that passed their test
-# led: that is evidence for the rounds beside the few rows that judge them. Without it, these rows alone decide.
-PATIENCE = 2.0
-FEW = 20  # held-out rows: fewer cannot tell a gain from chance (the standard error of an accuracy of 0.7 is 10 points)
-ENOUGH = 0.5  # of the first teacher's skill: names of classes alone with more than that choose round 1's rows
+# Fewer held-out rows cannot tell a gain from chance: the standard error of an accuracy of 0.7 on 20 rows is 10 points.
+MIN_DECISIVE_ROWS = 20
+BRIER_TOLERANCE = 1e-3  # mean Brier scores that differ by less count as equal: rounding and ties lie below it
+# Standard errors by which the Brier score of a later round may exceed the lowest one where class names choose the rows
+# of round 1. They do so only after a test of their own, which is evidence for the rounds beside the held-out rows.
+NAMES_FIRST_TOLERANCE = 2.0
+# Class names need more than this share of the first teacher's skill. Below it, their labels of round 1 would be wrong
+# too often to be outweighed by their coverage of the classes.
+MIN_RELATIVE_SKILL = 0.5
 
 
-def is_few(held: int, params: PseudoLabel) -> bool:
-    """Whether so few rows are held out that the views decide, as params want it."""
-    return held < FEW and params.min_agreement > 0
+def are_too_few(held_out_rows: int, params: PseudoLabel) -> bool:
+    """Whether the agreement of the views decides, because held-out rows are too few and params ask for agreement."""
+    return held_out_rows < MIN_DECISIVE_ROWS and params.min_agreement > 0
 
 
-def consult(
-    lesson: Seeds, view: View, classes: int, belief: TeacherEstimate, params: PseudoLabel
+def decide_by_agreement(
+    seeds: Seeds, view: View, classes: int, estimate: TeacherEstimate, params: PseudoLabel
 ) -> tuple[TeacherEstimate, float | None, bool]:
-    """What the views say where held-out rows are few: who leads round 1, how far they agree, and whether too little.
+    """The estimate with ``names_first`` decided, the views' kappa, and whether pseudo-labels are rejected.
 
-    They are asked after a round 1 that all seeds led, and it is too little without a second view. If it is enough,
-    names of classes lead unless the views agree on clearly fewer rows of the pool after a round 1 that names led.
+    The kappa, 0 to 1, is that after a round 1 whose rows all seeds chose; it is None without a second view.
+    Pseudo-labels are rejected where it is below ``params.min_agreement``. Without a second view, pseudo-labels are
+    rejected, too. Otherwise class names choose the rows of round 1, unless the views then agree on clearly fewer pool
+    rows.
     """
-    plain = agreement.calls(lesson, view, classes, belief, params)
-    agreed = None if plain is None else agreement.kappa(plain)
-    doubted = len(view.pool) > 0 and (agreed is None or agreed < params.min_agreement)
-    choice = all(part.weights.any() for part in (lesson.names_alone(), lesson.without_names()))
-    if plain is not None and not doubted and choice and params.names_first:
-        by_names = replace(belief, names_first=True)
-        led = agreement.calls(lesson, view, classes, by_names, params)
-        belief = by_names if led is not None and agreement.ahead(led, plain) > -1 else belief
-    return belief, agreed, doubted
+    by_all_seeds = agreement.predict_by_view(seeds, view, classes, estimate, params)
+    kappa = None if by_all_seeds is None else agreement.cohen_kappa(by_all_seeds)
+    rejected = len(view.pool) > 0 and (kappa is None or kappa < params.min_agreement)
+    has_both_kinds = all(part.weights.any() for part in (seeds.only_class_names(), seeds.without_class_names()))
+    if by_all_seeds is not None and not rejected and has_both_kinds and params.names_first:
+        names_estimate = replace(estimate, names_first=True)
+        by_names = agreement.predict_by_view(seeds, view, classes, names_estimate, params)
+        if by_names is not None and agreement.agreement_z(by_names, by_all_seeds) > -1:
+            estimate = names_estimate
+    return estimate, kappa, rejected
 
 
-def names_lead(lesson: Seeds, view: View, classes: int, belief: TeacherEstimate, params: PseudoLabel) -> bool:
-    """Whether the views agree on clearly more rows of the pool after a round 1 that names led than all seeds.
+def class_names_should_lead(
+    seeds: Seeds, view: View, classes: int, estimate: TeacherEstimate, params: PseudoLabel
+) -> bool:
+    """Whether the views agree on clearly more pool rows where class names chose the rows of round 1.
 
-    With one view alone names lead: the caller has asked held-out rows whether they are able to.
+    The caller has tested on held-out rows that class names suffice. Without a second view that test decides, and the
+    result is True. Without a pool it is False.
     """
     if len(view.pool) == 0:
         return False
-    led, plain = (
-        agreement.calls(lesson, view, classes, replace(belief, names_first=first), params) for first in (True, False)
+    by_names, by_all_seeds = (
+        agreement.predict_by_view(seeds, view, classes, replace(estimate, names_first=names_first), params)
+        for names_first in (True, False)
     )
-    return led is None or plain is None or agreement.ahead(led, plain) > 1
+    return by_names is None or by_all_seeds is None or agreement.agreement_z(by_names, by_all_seeds) > 1
 
 
-def know_enough(names: np.ndarray, everything: np.ndarray, truth: np.ndarray) -> bool:
-    """Whether names of classes alone may choose the rows of round 1, by logits on unseen rows, (rows, classes).
+def class_names_suffice(names_logits: np.ndarray, first_logits: np.ndarray, truth: np.ndarray) -> bool:
+    """Whether class names predict held-out rows well enough to choose the rows of round 1.
 
-    They must be better than guessing by more than a standard error, and have over half the first teacher's skill, which
-    has learned from everything.
+    ``names_logits`` and ``first_logits`` are (rows, classes), float32: those of a teacher of class names only, and of
+    the first teacher, which learns from all seeds. ``truth`` is (rows,), int: class numbers. Class names must beat
+    chance by more than a standard error, and have over half the skill of the first teacher.
     """
-    chance = 1 / names.shape[1]
-    guessing = math.sqrt(chance / (1 - chance) / len(truth)) if chance < 1 else 0.0  # standard error of a guess's skill
-    return skill(names, truth) > max(guessing, ENOUGH * skill(everything, truth))
+    chance = 1 / names_logits.shape[1]
+    chance_error = math.sqrt(chance / (1 - chance) / len(truth)) if chance < 1 else 0.0  # standard error of the skill
+    needed = max(chance_error, MIN_RELATIVE_SKILL * adjusted_balanced_accuracy(first_logits, truth))
+    return adjusted_balanced_accuracy(names_logits, truth) > needed
 
 
-def mean_part(logits: dict[float, np.ndarray], truth: np.ndarray) -> float:
-    """The words' part: the mean of those tried, each by the likelihood of the truth under its logits, (rows, classes).
+def average_mix_weight(logits_by_mix_weight: dict[float, np.ndarray], truth: np.ndarray) -> float:
+    """The mean of the mix weights that were tried, each weighted by the likelihood of ``truth`` under its logits.
 
-    With many held-out rows the best one is taken, with few the middle.
+    ``logits_by_mix_weight`` holds the logits, (rows, classes), float32, with each mix weight; ``truth`` is (rows,),
+    int: class numbers. With many held-out rows the result is the best mix weight, with few it is near the middle.
     """
-    likelihood = -np.array([loss(tried, truth) for tried in logits.values()]) * len(truth)
-    weights = np.exp(likelihood - likelihood.max())
-    return round(float(np.average(list(logits), weights=weights)), 4)
+    losses = [calibrated_log_loss(logits, truth) for logits in logits_by_mix_weight.values()]
+    log_likelihoods = -np.array(losses) * len(truth)
+    weights = np.exp(log_likelihoods - log_likelihoods.max())
+    return round(float(np.average(list(logits_by_mix_weight), weights=weights)), 4)
 
 
-def last_unless_harmed(right: np.ndarray) -> int:
-    """The last round, or round 0 where that is clearly right more often on held-out rows, (rounds, rows)."""
+def last_round_unless_harmful(right: np.ndarray) -> int:
+    """The number of the last round, or 0 where round 0 is clearly right more often.
+
+    ``right`` is (rounds, rows), bool: whether each round is right about each row.
+    """
     return 0 if clearly_better(right[0], right[-1]) else len(right) - 1
 
 
-def best(scores: np.ndarray, patience: float) -> int:
-    """The round to keep, by Brier scores of each on held-out rows, (rounds, rows): the last one as good as the best.
+def best_round(scores: np.ndarray, tolerance: float) -> int:
+    """The number of the round to keep: the last one that is as good as the best.
 
-    Round 0, which has no pseudo-labels, where none is better by more than ``SAME``. As good as the best: its mean is
-    the least, or above it by no more than ``patience`` standard errors of the difference and still below that of round
-    0 by a standard error. With few labels right answers are counted in steps too coarse (of 32 rows, a round with one
-    more may be chance), and one sure mistake decides the likelihood.
+    ``scores`` is (rounds, rows), float64: Brier scores, 0 to 2. Round 0, which has no pseudo-labels, is kept
+    unless another round is better by more than `BRIER_TOLERANCE`. A round is as good as the best in two cases. Its mean
+    score is the lowest. Or its mean is at most ``tolerance`` standard errors of the difference above the lowest, and
+    still a standard error below that of round 0.
+
+    Brier scores decide because the alternatives are too coarse with few labels. One more right answer among 32 may be
+    chance, and a single confident error decides a likelihood.
     """
     mean = scores.mean(axis=1)
-    if mean[0] <= mean.min() + SAME:
+    lowest = mean.min()
+    if mean[0] <= lowest + BRIER_TOLERANCE:
         return 0
 
-    def error(other: int) -> np.ndarray:
-        return np.std(scores - scores[other], axis=1) / math.sqrt(scores.shape[1])
+    def standard_errors(reference: int) -> np.ndarray:
+        return np.std(scores - scores[reference], axis=1) / math.sqrt(scores.shape[1])
 
-    least = mean <= mean.min() + SAME
-    near = (mean <= mean.min() + patience * error(int(mean.argmin()))) & (mean + error(0) < mean[0])
-    return int(np.flatnonzero(least | near)[-1])
+    is_lowest = mean <= lowest + BRIER_TOLERANCE
+    within_tolerance = mean <= lowest + tolerance * standard_errors(int(mean.argmin()))
+    beats_round_0 = mean + standard_errors(0) < mean[0]
+    return int(np.flatnonzero(is_lowest | (within_tolerance & beats_round_0))[-1])

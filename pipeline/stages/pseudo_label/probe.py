@@ -1,12 +1,13 @@
-"""Multinomial logistic regression, over the unit vectors of the encoder or the words of the texts."""
+"""Multinomial logistic regression over the encoder's vectors or over the words of the texts."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-# A class that nothing stands for: the probe never names it, and says so by a logit no other reaches.
-NEVER = -30.0
+# The logit of a class without seeds. It is far below every logit that a fitted head gives, so that the class is never
+# predicted, and finite, so that mixtures and temperatures of logits stay numbers.
+ABSENT_CLASS_LOGIT = -30.0
 
 
 @dataclass(frozen=True)
@@ -17,29 +18,31 @@ class Probe:
     bias: np.ndarray  # (classes,) float32
 
     def logits(self, vectors: np.ndarray) -> np.ndarray:
-        """(rows, width) to (rows, classes)."""
+        """The logits, (rows, classes) float32, of ``vectors``, (rows, width) float32."""
         return vectors @ self.weight.T + self.bias
 
 
-def fit(vectors: Any, labels: np.ndarray, weights: np.ndarray, classes: int, c: float) -> Probe:
-    """Fit the probe on hard labels, weighted; ``c`` is the inverse strength of its L2 penalty.
+def fit_probe(vectors: Any, labels: np.ndarray, weights: np.ndarray, classes: int, inverse_l2: float) -> Probe:
+    """The probe that is fitted on weighted rows with hard labels.
 
-    ``vectors`` is (rows, width), dense or sparse. A class without rows of some weight is never named.
+    ``vectors`` is (rows, width), float32, dense or sparse; ``labels`` is (rows,), int: class numbers; ``weights`` is
+    (rows,), float64, 0 or more. ``inverse_l2`` is the inverse strength of the L2 penalty, above 0. The probe never
+    predicts a class whose rows all have the weight 0.
     """
     from sklearn.linear_model import LogisticRegression
 
     weight = np.zeros((classes, vectors.shape[1]), dtype=np.float32)
-    bias = np.full(classes, NEVER, dtype=np.float32)
-    heard = weights > 0
-    if not heard.all():
-        vectors, labels, weights = vectors[heard], labels[heard], weights[heard]
+    bias = np.full(classes, ABSENT_CLASS_LOGIT, dtype=np.float32)
+    counted = weights > 0
+    if not counted.all():
+        vectors, labels, weights = vectors[counted], labels[counted], weights[counted]
     present = np.unique(labels)
     if len(present) == 1:
         bias[present] = 0
         return Probe(weight, bias)
-    model = LogisticRegression(C=c, max_iter=300, tol=1e-3).fit(vectors, labels, sample_weight=weights)
+    model = LogisticRegression(C=inverse_l2, max_iter=300, tol=1e-3).fit(vectors, labels, sample_weight=weights)
     # With two classes scikit-learn keeps one row of coefficients: the log-odds of the second against the first.
-    both = model.coef_.shape[0] == 1
-    weight[present] = np.concatenate([-model.coef_ / 2, model.coef_ / 2]) if both else model.coef_
-    bias[present] = np.concatenate([-model.intercept_ / 2, model.intercept_ / 2]) if both else model.intercept_
+    binary = model.coef_.shape[0] == 1
+    weight[present] = np.concatenate([-model.coef_ / 2, model.coef_ / 2]) if binary else model.coef_
+    bias[present] = np.concatenate([-model.intercept_ / 2, model.intercept_ / 2]) if binary else model.intercept_
     return Probe(weight, bias)

@@ -1,6 +1,6 @@
-"""How good each round is on labels it has not seen: the validation rows, or folds of the gold rows without them.
+"""The choice of the round to keep, by held-out labels: those of the validation rows, or of folds of the gold rows.
 
-Where these are too few to tell, the two views of the texts decide by how far they agree on the pool.
+Where held-out rows are too few, the agreement of the two views on the pool decides.
 """
 
 from collections.abc import Callable
@@ -11,190 +11,228 @@ import numpy as np
 import pandas as pd
 
 from pipeline.core.params import PseudoLabel
-from pipeline.metrics.calibration import fit_temperature
 from pipeline.stages.pseudo_label import decisions
+from pipeline.stages.pseudo_label.class_prior import estimate_class_shares
 from pipeline.stages.pseudo_label.cross_validation import (
-    Exam,
-    Run,
-    answers,
-    everything,
-    folds,
-    named,
-    silenced,
-    sit,
-    starts,
+    FittedSplit,
+    HeldOutSplit,
+    all_seeds_and_view,
+    class_name_mask,
+    fit_first_teachers,
+    fit_rounds,
+    held_out_logits,
+    split_into_folds,
+    without_class_names,
 )
 from pipeline.stages.pseudo_label.rounds import TeacherEstimate
-from pipeline.stages.pseudo_label.scores import brier, clearly_better, skill
-from pipeline.stages.pseudo_label.selection import gold_shares
+from pipeline.stages.pseudo_label.scores import brier_scores, clearly_better
 from pipeline.stages.pseudo_label.teacher import Seeds
-from pipeline.stages.pseudo_label.views import See, View
+from pipeline.stages.pseudo_label.teacher_estimate import default_mix_weight, estimate_teacher
+from pipeline.stages.pseudo_label.views import View, ViewBuilder
 
-PRIOR_ROWS = 10  # held-out rows that params' trust is worth
+# Returns all seeds and the view of them; class names have weight only if the argument is True.
+SeedsAndView = Callable[[bool], tuple[Seeds, View]]
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What held-out labels say about the rounds, and where they are few, what the views say."""
+class RoundChoice:
+    """The round to keep, the estimate that its teachers are fitted with, and the evidence for the choice."""
 
-    by: str  # "validation", "folds", or why there is none
-    truth: np.ndarray  # (held-out rows,) class numbers
-    predicted: np.ndarray  # (rounds, held-out rows) class numbers, round 0 first
-    brier: np.ndarray  # (rounds,) mean Brier score, 0 to 2; by it the round is chosen, unless held-out rows are few
-    best: int  # the round to keep; 0 = no pseudo-labels
-    belief: TeacherEstimate
-    names: bool  # whether the names of the classes are heard
-    asked: np.ndarray  # (held-out rows,) positions: of the validation rows, or of the seeds
-    logits: np.ndarray  # (held-out rows, classes) of the round to keep
-    agreement: float | None = None  # of the views on the pool, where held-out rows are few and there are two views
-    doubted: bool = False  # held-out rows are few, and the views do not agree: no round is kept
+    decided_by: str  # "validation", "folds", or why no label is held out
+    truth: np.ndarray  # (rows,) int, class numbers
+    predicted: np.ndarray  # (rounds, rows) int, class numbers, round 0 first
+    mean_brier: np.ndarray  # (rounds,) float64, mean Brier score, 0 to 2
+    kept_round: int  # 0 = no pseudo-labels
+    estimate: TeacherEstimate
+    uses_class_names: bool  # whether class names have any weight among the seeds
+    positions: np.ndarray  # (rows,) int, positions among the validation rows, or among the seeds for folds
+    logits: np.ndarray  # (rows, classes) float32, of the kept round
+    agreement: float | None = None  # Cohen's kappa of the views, where it decides and there are two views
+    rejected: bool = False  # whether pseudo-labels are rejected, because the views do not agree enough
 
     @property
     def kept_right(self) -> np.ndarray:
-        """Which rows the round to keep answers rightly, (held-out rows,)."""
+        """Whether the kept round is right about each row, (rows,) bool."""
         return self.logits.argmax(axis=1) == self.truth
 
     @property
-    def right(self) -> list[int] | None:
-        """Right answers by round; None where no label was held out."""
+    def right_by_round(self) -> list[int] | None:
+        """Number of right predictions of each round; None where no label is held out."""
         return (self.predicted == self.truth).sum(axis=1).tolist() if len(self.truth) else None
 
 
-def judge(seeds: pd.DataFrame, validation: np.ndarray, see: See, classes: int, params: PseudoLabel) -> Judgement:
-    """Judge by ``validation``, class numbers of the validation rows, or else by folds of the gold seeds.
+def select_round(
+    seeds: pd.DataFrame, validation: np.ndarray, build_view: ViewBuilder, classes: int, params: PseudoLabel
+) -> RoundChoice:
+    """The choice of the round by the validation rows, or by folds of the gold rows where these are more telling.
 
-    The mix of classes is that of all gold rows in every fold: with a row or two of each class, what a fold leaves of
-    them says nothing of it.
+    ``validation`` is (validation rows,), int: the class numbers of the validation rows. The expected class shares are
+    those of all gold rows in every fold: a fold keeps too few rows of each class to estimate them from.
     """
     gold = np.flatnonzero(seeds["origin"] == "gold")
-    shares = gold_shares(seeds["target"].to_numpy(dtype=int)[gold], classes)
+    shares = estimate_class_shares(seeds["target"].to_numpy(dtype=int)[gold], classes)
 
-    @cache  # a fine-tuned view takes training, and every view a graph
-    def whole(names: bool) -> tuple[Seeds, View]:
-        return everything(seeds if names else silenced(seeds), see)
+    @cache  # a fine-tuned view takes a training, and every view a graph
+    def seeds_and_view(class_names: bool) -> tuple[Seeds, View]:
+        return all_seeds_and_view(seeds if class_names else without_class_names(seeds), build_view)
 
-    gold_alone = len(validation) < decisions.FEW <= len(gold)  # the gold rows can tell, so few validation rows cannot
-    if len(validation) and not gold_alone:
-        lesson, view = whole(True)
-        exam = Exam(lesson, view, view.validation, validation, np.arange(len(validation)))
-        return examine("validation", [exam], whole, classes, shares, params)
-    exams = list(folds(seeds, gold, see, params)) if len(gold) >= params.folds else []
-    if exams:
-        return examine("folds", exams, whole, classes, shares, params)
-    return unexamined(seeds, *whole(True), classes, shares, params)
+    only_gold_decisive = len(validation) < decisions.MIN_DECISIVE_ROWS <= len(gold)
+    if len(validation) and not only_gold_decisive:
+        all_seeds, view = seeds_and_view(True)
+        split = HeldOutSplit(all_seeds, view, view.validation, validation, np.arange(len(validation)))
+        return select_round_by_splits("validation", [split], seeds_and_view, classes, shares, params)
+    splits = list(split_into_folds(seeds, gold, build_view, params)) if len(gold) >= params.folds else []
+    if splits:
+        return select_round_by_splits("folds", splits, seeds_and_view, classes, shares, params)
+    uses_class_names = bool(class_name_mask(seeds).any())
+    return select_round_without_labels(*seeds_and_view(True), uses_class_names, classes, shares, params)
 
 
-def unexamined(
-    seeds: pd.DataFrame, lesson: Seeds, view: View, classes: int, shares: np.ndarray, params: PseudoLabel
-) -> Judgement:
-    """Where no row can be held out, the views decide: who leads, and whether the last round is kept."""
-    belief = TeacherEstimate(1.0, params.teacher_reliability, usual(params), shares=shares)
-    agreed, doubted = None, False
-    if decisions.is_few(0, params):
-        belief, agreed, doubted = decisions.consult(lesson, view, classes, belief, params)
-    return Judgement(
-        by="none: too few gold rows for folds",
+def select_round_without_labels(
+    seeds: Seeds, view: View, uses_class_names: bool, classes: int, shares: np.ndarray, params: PseudoLabel
+) -> RoundChoice:
+    """The choice where no label can be held out: the last round, unless the views do not agree enough.
+
+    ``shares`` is (classes,), float64: the expected class shares.
+    """
+    estimate = TeacherEstimate(1.0, params.teacher_reliability, default_mix_weight(params), class_shares=shares)
+    agreement, rejected = None, False
+    if decisions.are_too_few(0, params):
+        estimate, agreement, rejected = decisions.decide_by_agreement(seeds, view, classes, estimate, params)
+    return RoundChoice(
+        decided_by="none: too few gold rows for folds",
         truth=np.zeros(0, int),
         predicted=np.zeros((0, 0), int),
-        brier=np.zeros(0),
-        best=params.rounds if len(view.pool) and not doubted else 0,
-        belief=belief,
-        names=bool(named(seeds).any()),
-        asked=np.zeros(0, int),
+        mean_brier=np.zeros(0),
+        kept_round=params.rounds if len(view.pool) and not rejected else 0,
+        estimate=estimate,
+        uses_class_names=uses_class_names,
+        positions=np.zeros(0, int),
         logits=np.zeros((0, classes)),
-        agreement=agreed,
-        doubted=doubted,
+        agreement=agreement,
+        rejected=rejected,
     )
 
 
-def examine(
-    by: str,
-    exams: list[Exam],
-    whole: Callable[[bool], tuple[Seeds, View]],
+@dataclass(frozen=True)
+class HeldOutEvidence:
+    """What is the same for every choice by held-out rows."""
+
+    decided_by: str  # "validation" or "folds"
+    splits: list[HeldOutSplit]
+    truth: np.ndarray  # (rows,) int, class numbers
+    uses_class_names: bool
+    agreement: float | None  # Cohen's kappa of the views, where it decides and there are two views
+    rejected: bool  # whether pseudo-labels are rejected, because the views do not agree enough
+
+
+def select_round_by_splits(
+    decided_by: str,
+    splits: list[HeldOutSplit],
+    seeds_and_view: SeedsAndView,
     classes: int,
     shares: np.ndarray,
     params: PseudoLabel,
-) -> Judgement:
-    """Let teachers answer what they have not seen: the first one for its trust, then those of all rounds.
+) -> RoundChoice:
+    """The choice by the held-out rows of the ``splits``; ``decided_by`` is "validation" or "folds".
 
-    Names of classes are left out where they clearly hurt it, and choose the rows of round 1 where they know enough and
-    lead the ``whole`` better: all seeds, with or without names, and the view of them. The first teacher hears words as
-    far as they help it: where the vectors say little of the classes, a lot. The rounds are run with the words and
-    without: words that say nothing would poison what the vectors know.
-
-    Few rows tell neither who should lead nor which round is best. Where the views then agree, they say who leads, and
-    the last round is kept unless it is clearly right less often than no pseudo-labels; where they do not, none is kept.
+    ``shares`` is (classes,), float64: the expected class shares. The first teachers show whether class names help and
+    how reliable teachers are. Then it is decided whether class names choose the rows of round 1, and at last which
+    round is kept.
     """
-    truth = np.concatenate([exam.answers for exam in exams])
-    few = decisions.is_few(len(truth), params)
-    quiet = [exam.without_names() for exam in exams]
-    heard = starts(exams, classes, params, usual(params))
-    logits = answers(heard, 0, 0.0)
-    taught = all((exam.seeds.weights > 0).any() for exam in quiet)  # where names are all there is, they are heard
-    unnamed = answers(starts(quiet, classes, params), 0, 0.0) if taught else logits
-    hurt = clearly_better(unnamed.argmax(axis=1) == truth, logits.argmax(axis=1) == truth)
-    names = not hurt and any(exam.seeds.names_alone().weights.any() for exam in exams)
-    if not names:
-        exams, heard = quiet, starts(quiet, classes, params, usual(params))
-    belief, logits = believe(heard, truth, params)
-    belief = replace(belief, shares=shares)
-    agreed, doubted = None, False
-    if few:
-        belief, agreed, doubted = decisions.consult(*whole(names), classes, belief, params)
-    elif names and params.names_first:
-        by_names = answers(starts([exam.names_alone() for exam in exams], classes, params), 0, 0.0)
-        able = decisions.know_enough(by_names, logits, truth)
-        belief = replace(belief, names_first=able and decisions.names_lead(*whole(True), classes, belief, params))
-    alone = replace(belief, part=0.0, first_part=0.0)
-    asked = np.concatenate([exam.rows for exam in exams])
+    truth = np.concatenate([split.labels for split in splits])
+    uses_class_names, splits, first = drop_harmful_class_names(splits, truth, classes, params)
+    estimate, first_logits = estimate_teacher(first, truth, params)
+    estimate = replace(estimate, class_shares=shares)
+    agreement, rejected = None, False
+    if decisions.are_too_few(len(truth), params):
+        seeds, view = seeds_and_view(uses_class_names)
+        estimate, agreement, rejected = decisions.decide_by_agreement(seeds, view, classes, estimate, params)
+    elif uses_class_names and params.names_first:
+        fitted = fit_first_teachers([split.only_class_names() for split in splits], classes, params)
+        suffice = decisions.class_names_suffice(held_out_logits(fitted, 0, 0.0), first_logits, truth)
+        lead = suffice and decisions.class_names_should_lead(*seeds_and_view(True), classes, estimate, params)
+        estimate = replace(estimate, names_first=lead)
+    evidence = HeldOutEvidence(decided_by, splits, truth, uses_class_names, agreement, rejected)
+    return choose_with_or_without_words(evidence, classes, estimate, params)
 
-    def judged(runs: list[Run], own: TeacherEstimate) -> Judgement:
-        parts = [own.first_part, *[own.part] * (len(runs[0][1]) - 1)]
-        said = [answers(runs, number, part) for number, part in enumerate(parts)]
-        scores = np.stack([brier(logits, truth) for logits in said])
-        guesses = np.stack([logits.argmax(axis=1) for logits in said])
-        if doubted:
-            kept = 0
-        elif few:
-            kept = decisions.last_unless_harmed(guesses == truth)
-        else:
-            kept = decisions.best(scores, decisions.PATIENCE if own.names_first else 0.0)
-        return Judgement(by, truth, guesses, scores.mean(axis=1), kept, own, names, asked, said[kept], agreed, doubted)
 
-    without = judged(sit(exams, classes, alone, params), alone)
+def drop_harmful_class_names(
+    splits: list[HeldOutSplit], truth: np.ndarray, classes: int, params: PseudoLabel
+) -> tuple[bool, list[HeldOutSplit], list[FittedSplit]]:
+    """Whether class names are used, the splits with or without them, and the first teachers of these splits.
+
+    ``truth`` is (rows,), int: class numbers. Class names are dropped where a probe without them is clearly
+    right more often, and where none has any weight. They stay where a split has no other seeds.
+    """
+    mix_weight = default_mix_weight(params)
+    unnamed_splits = [split.without_class_names() for split in splits]
+    fitted = fit_first_teachers(splits, classes, params, mix_weight)
+    logits = held_out_logits(fitted, 0, 0.0)
+    harmful = False
+    if all((split.seeds.weights > 0).any() for split in unnamed_splits):
+        unnamed_logits = held_out_logits(fit_first_teachers(unnamed_splits, classes, params), 0, 0.0)
+        harmful = clearly_better(unnamed_logits.argmax(axis=1) == truth, logits.argmax(axis=1) == truth)
+    if not harmful and any(split.seeds.only_class_names().weights.any() for split in splits):
+        return True, splits, fitted
+    return False, unnamed_splits, fit_first_teachers(unnamed_splits, classes, params, mix_weight)
+
+
+def choose_with_or_without_words(
+    evidence: HeldOutEvidence, classes: int, estimate: TeacherEstimate, params: PseudoLabel
+) -> RoundChoice:
+    """The better choice of the rounds with words and the rounds without them.
+
+    Rounds are fitted without words, too, because words that say nothing of the classes would spoil what the vectors
+    know.
+    """
+    no_words = replace(estimate, mix_weight=0.0, first_mix_weight=0.0)
+    without_words = choose_round(evidence, fit_rounds(evidence.splits, classes, no_words, params), no_words, params)
     if not params.words.mix_weights:
-        return without
-    runs = sit(exams, classes, belief, params)
-    part = decisions.mean_part({part: answers(runs, -1, part) for part in params.words.mix_weights}, truth)
-    both = judged(runs, replace(belief, part=part))
-    # Where the rounds with words come to nothing, words must at least beat the rounds without them.
-    better = without.best > 0 if few and not doubted else without.brier[without.best] <= both.brier[0]
-    idle = both.best == 0 and better
-    return without if idle or clearly_better(without.kept_right, both.kept_right) else both
+        return without_words
+    fitted = fit_rounds(evidence.splits, classes, estimate, params)
+    tried = {mix_weight: held_out_logits(fitted, -1, mix_weight) for mix_weight in params.words.mix_weights}
+    mix_weight = decisions.average_mix_weight(tried, evidence.truth)
+    with_words = choose_round(evidence, fitted, replace(estimate, mix_weight=mix_weight), params)
+    # Where no round with words is kept, round 0 with words must still beat the kept round without words.
+    if decisions.are_too_few(len(evidence.truth), params) and not evidence.rejected:
+        without_is_better = without_words.kept_round > 0
+    else:
+        without_is_better = without_words.mean_brier[without_words.kept_round] <= with_words.mean_brier[0]
+    if with_words.kept_round == 0 and without_is_better:
+        return without_words
+    return without_words if clearly_better(without_words.kept_right, with_words.kept_right) else with_words
 
 
-def believe(runs: list[Run], truth: np.ndarray, params: PseudoLabel) -> tuple[TeacherEstimate, np.ndarray]:
-    """What the first teachers' answers on unseen rows say of them, and those answers, (rows, classes).
+def choose_round(
+    evidence: HeldOutEvidence, fitted: list[FittedSplit], estimate: TeacherEstimate, params: PseudoLabel
+) -> RoundChoice:
+    """The choice among the ``fitted`` rounds.
 
-    The words get the part in them that the answers speak for, by more the more rows there are; a prior says that so few
-    seeds share next to no word with another text. Temperature and trust look ahead, because the teachers of later
-    rounds have learned from far more rows. The temperature is the root of the one that suits the first teacher. Trust
-    is its mean recall over the classes, corrected for chance, and raised where that is high: rounds make a good teacher
-    better, and a poor one only surer.
+    With enough held-out rows, their Brier scores decide. With too few, the last round is kept unless it is clearly
+    right less often than round 0; none is kept where the views do not agree enough.
     """
-    rows = len(truth)
-    said = rows / (rows + PRIOR_ROWS)
-    tried = {part: answers(runs, 0, part) for part in (0.0, *params.words.mix_weights)}
-    first_part = round(said * decisions.mean_part(tried, truth), 4)
-    logits = answers(runs, 0, first_part)
-    measured = skill(logits, truth)
-    ahead = measured ** (1 - measured)
-    temperature = fit_temperature(logits, truth) ** (said / 2)
-    trust = said * ahead + (1 - said) * params.teacher_reliability
-    return TeacherEstimate(temperature, trust, usual(params), first_part), logits
-
-
-def usual(params: PseudoLabel) -> float:
-    """The middle one of the parts that the words may have."""
-    parts = sorted(params.words.mix_weights or [0.0])
-    return parts[len(parts) // 2]
+    truth = evidence.truth
+    mix_weights = [estimate.first_mix_weight, *[estimate.mix_weight] * (len(fitted[0].rounds) - 1)]
+    logits_by_round = [held_out_logits(fitted, number, weight) for number, weight in enumerate(mix_weights)]
+    scores = np.stack([brier_scores(logits, truth) for logits in logits_by_round])
+    predicted = np.stack([logits.argmax(axis=1) for logits in logits_by_round])
+    if evidence.rejected:
+        kept = 0
+    elif decisions.are_too_few(len(truth), params):
+        kept = decisions.last_round_unless_harmful(predicted == truth)
+    else:
+        kept = decisions.best_round(scores, decisions.NAMES_FIRST_TOLERANCE if estimate.names_first else 0.0)
+    return RoundChoice(
+        decided_by=evidence.decided_by,
+        truth=truth,
+        predicted=predicted,
+        mean_brier=scores.mean(axis=1),
+        kept_round=kept,
+        estimate=estimate,
+        uses_class_names=evidence.uses_class_names,
+        positions=np.concatenate([split.positions for split in evidence.splits]),
+        logits=logits_by_round[kept],
+        agreement=evidence.agreement,
+        rejected=evidence.rejected,
+    )

@@ -1,4 +1,4 @@
-"""Self-training in rounds: the teacher labels the pool, learns from what it is surest of, and labels it again."""
+"""Self-training in rounds: the teacher labels the pool, learns from its surest labels, and labels the pool again."""
 
 from dataclasses import dataclass, replace
 
@@ -6,79 +6,105 @@ import numpy as np
 
 from pipeline.core.params import PseudoLabel
 from pipeline.metrics.calibration import softmax
-from pipeline.stages.pseudo_label.selection import align, estimate_prior, select
+from pipeline.stages.pseudo_label.acceptance import accept_pseudo_labels
+from pipeline.stages.pseudo_label.class_prior import align_to_prior, estimate_class_prior
 from pipeline.stages.pseudo_label.spread import Spread
-from pipeline.stages.pseudo_label.teacher import Seeds, Teacher, Texts, teach
+from pipeline.stages.pseudo_label.teacher import Seeds, Teacher, Texts, fit_teacher
 
-# In the naive Bayes of the first teacher: what words a class has can be counted in many texts, not in a few seeds.
-FIRST_TRUST = 0.0
+# The weight of naive Bayes in the words of the first teacher. Naive Bayes counts the words of each class, and a few
+# seeds have too few words to count.
+FIRST_NAIVE_BAYES_WEIGHT = 0.0
 
 
 @dataclass(frozen=True)
 class TeacherEstimate:
-    """What held-out labels say of the first teacher, or params where none can be held out, and the mix of gold rows."""
+    """What is known of the teachers before the rounds, from held-out labels or else from params."""
 
-    temperature: float  # makes its confidence honest
-    trust: float  # 0: it guesses | 1: it is always right
-    part: float  # of the words in the logits of the teachers that have learned from the pool
-    first_part: float = 0.0  # in those of the first teacher, which knows few words
-    names_first: bool = False  # names of classes alone are fit to choose the rows of round 1
-    shares: np.ndarray | None = None  # (classes,) that the pool is thought to have before it is labelled; None: equal
+    temperature: float  # at which the first teacher's confidence matches its accuracy
+    reliability: float  # 0 (guesses) to 1 (always right)
+    mix_weight: float  # of the words in the logits of teachers that learn from the pool, 0 to 1
+    first_mix_weight: float = 0.0  # of the words in the logits of the first teacher, which knows few words
+    names_first: bool = False  # whether class names choose the rows of round 1 without the other seeds
+    class_shares: np.ndarray | None = (
+        None  # (classes,) float64, expected in the pool before it is labelled; None: equal
+    )
 
 
 @dataclass(frozen=True)
 class Round:
     """One teacher, and the pool rows that it learned from."""
 
-    rows: np.ndarray  # (accepted,) positions in the pool
-    labels: np.ndarray  # (accepted,) class numbers
-    confidence: np.ndarray  # (accepted,) probability of the label
-    prior: np.ndarray  # (classes,) estimated shares of the classes in the pool
+    rows: np.ndarray  # (accepted,) int, positions in the pool
+    labels: np.ndarray  # (accepted,) int, class numbers
+    confidence: np.ndarray  # (accepted,) float64, probability of the label
+    prior: np.ndarray  # (classes,) float64, estimated class shares in the pool
     teacher: Teacher
 
 
-def first(seeds: Seeds, pool: Texts, classes: int, params: PseudoLabel, part: float) -> Round:
-    """The teacher before the first round, in whose logits the words have this part."""
-    nothing = np.zeros(0, dtype=int)
-    start = teach(seeds, pool, classes, params.inverse_l2, params.words, FIRST_TRUST, part)
-    return Round(nothing, nothing, np.zeros(0), np.full(classes, 1 / classes), start)
+def fit_round_0(seeds: Seeds, pool: Texts, classes: int, params: PseudoLabel, mix_weight: float) -> Round:
+    """Round 0: the first teacher, which learns from no pool row; its words have ``mix_weight``, 0 to 1."""
+    no_rows = np.zeros(0, dtype=int)
+    teacher = fit_teacher(seeds, pool, classes, params, FIRST_NAIVE_BAYES_WEIGHT, mix_weight)
+    return Round(no_rows, no_rows, np.zeros(0), np.full(classes, 1 / classes), teacher)
 
 
 def label_in_rounds(
-    seeds: Seeds, pool: Texts, spread: Spread, classes: int, belief: TeacherEstimate, params: PseudoLabel
+    seeds: Seeds, pool: Texts, spread: Spread, classes: int, estimate: TeacherEstimate, params: PseudoLabel
 ) -> list[Round]:
-    """Every round of self-training, the teacher before the first one at index 0.
+    """All rounds of self-training; round 0, at index 0, has no pseudo-labels.
 
-    Round r takes the rows of the pool that the teacher of round r-1 is surest of, after near texts have told each other
-    their labels: a growing share of the pool, each class up to its estimated share (curriculum labelling,
-    Cascante-Bonilla et al. 2021, with a class prior as in distribution alignment, Berthelot et al. 2020). It then fits
-    a new teacher from nothing on those rows and the seeds; its two views learn from what both together were sure of,
-    as in co-training (Blum & Mitchell 1998). ``spread`` is over seeds and pool, in this order. In the last round texts
-    count as near by what tells the classes apart, as the labels of the round before show it.
+    Round r accepts the pool rows of which the teacher of round r-1 is surest, after label spreading over seeds and
+    pool, in this order. It accepts a growing share of the pool, and of each class up to its estimated share (curriculum
+    labelling, Cascante-Bonilla et al. 2021, with a class prior as in distribution alignment, Berthelot et al. 2020). It
+    then fits a new teacher on these rows and the seeds. Both views of that teacher learn from what both together were
+    sure of, as in co-training (Blum & Mitchell 1998). In the last round the graph is built after within-class
+    whitening with the labels of the round before.
 
-    Names of classes that are fit to lead choose the rows of round 1 by themselves. Those are right less often than what
-    names and gold rows choose together, and yet the better start where classes are broad: plain cases of all kinds, not
-    whatever resembles the few rows that happened to be labelled. Of a name nothing but its vector is heard: it is a
-    word or two.
+    With ``estimate.names_first``, a teacher of class names only labels the pool for round 1. Its labels are right less
+    often than those of all seeds. They are still the better start where classes are broad: they cover typical texts of
+    each class rather than whatever resembles the few rows that happen to be labelled. This teacher has no words,
+    because a class name has only one or two.
     """
-    thought = belief.shares if belief.shares is not None else np.full(classes, 1 / classes)
-    rounds = [replace(first(seeds, pool, classes, params, belief.first_part), prior=thought)]
+    equal_shares = np.full(classes, 1 / classes)
+    expected = estimate.class_shares if estimate.class_shares is not None else equal_shares
+    rounds = [replace(fit_round_0(seeds, pool, classes, params, estimate.first_mix_weight), prior=expected)]
     if len(pool) == 0:
         return rounds
-    led = first(seeds.names_alone(), pool, classes, params, part=0.0) if belief.names_first else rounds[0]
-    teacher = led.teacher
-    given = np.eye(classes)[seeds.labels] * seeds.weights[:, None]
+    teacher = rounds[0].teacher
+    if estimate.names_first:
+        teacher = fit_round_0(seeds.only_class_names(), pool, classes, params, mix_weight=0.0).teacher
     for number, share in enumerate(np.linspace(params.first_share, params.last_share, params.rounds), start=1):
-        before = rounds[-1]
-        if params.whiten_last_graph and number == params.rounds and len(before.rows):
+        previous = rounds[-1]
+        if params.whiten_last_graph and number == params.rounds and len(previous.rows):
             vectors = np.concatenate([seeds.texts.vectors, pool.vectors])
-            spread = spread.compact(vectors, len(given) + before.rows, before.labels)
-        own = softmax(teacher.logits(pool), belief.temperature)
-        shared = spread.smooth(np.concatenate([given, own]), params.spread_alpha)[len(given) :]
-        prior = estimate_prior(shared, 1 - belief.trust, thought)
-        probabilities = align(shared, prior)
-        rows, labels = select(probabilities, prior, share, params.min_confidence)
-        learned = seeds.join(pool.pick(rows), labels)
-        teacher = teach(learned, pool, classes, params.inverse_l2, params.words, belief.trust, belief.part)
-        rounds.append(Round(rows, labels, probabilities[rows, labels], prior, teacher))
+            spread = spread.whiten(vectors, len(seeds.labels) + previous.rows, previous.labels)
+        rounds.append(fit_round(teacher, seeds, pool, spread, classes, share, expected, estimate, params))
+        teacher = rounds[-1].teacher
     return rounds
+
+
+def fit_round(
+    previous: Teacher,
+    seeds: Seeds,
+    pool: Texts,
+    spread: Spread,
+    classes: int,
+    share: float,
+    expected: np.ndarray,
+    estimate: TeacherEstimate,
+    params: PseudoLabel,
+) -> Round:
+    """One round: the ``previous`` teacher labels the pool, and a new one learns from its surest labels.
+
+    ``share``, 0 to 1, is the share of the pool to accept. ``expected`` is (classes,), float64: the class shares that
+    the class prior is shrunk towards.
+    """
+    seed_labels = np.eye(classes)[seeds.labels] * seeds.weights[:, None]
+    predicted = softmax(previous.logits(pool), estimate.temperature)
+    smoothed = spread.smooth(np.concatenate([seed_labels, predicted]), params.spread_alpha)[len(seed_labels) :]
+    prior = estimate_class_prior(smoothed, 1 - estimate.reliability, expected)
+    probabilities = align_to_prior(smoothed, prior)
+    rows, labels = accept_pseudo_labels(probabilities, prior, share, params.min_confidence)
+    training = seeds.join(pool.take(rows), labels)
+    teacher = fit_teacher(training, pool, classes, params, estimate.reliability, estimate.mix_weight)
+    return Round(rows, labels, probabilities[rows, labels], prior, teacher)

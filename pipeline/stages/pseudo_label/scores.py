@@ -1,40 +1,54 @@
-"""How well answers fit the truth of rows that no teacher had seen."""
+"""Scores of logits on held-out rows, whose labels no teacher has learned from."""
 
 import math
 
 import numpy as np
 
 from pipeline.metrics.calibration import fit_temperature, softmax
+from pipeline.metrics.statistics import log_loss
 
 
-def skill(logits: np.ndarray, truth: np.ndarray) -> float:
-    """Mean recall over the classes of the truth, (rows,), corrected for chance: 0 is a guess, 1 always right."""
+def adjusted_balanced_accuracy(logits: np.ndarray, truth: np.ndarray) -> float:
+    """Mean recall over the classes of ``truth``, corrected for chance: 0 is no better than chance, 1 always right.
+
+    ``logits`` is (rows, classes), float32; ``truth`` is (rows,), int: class numbers. Chance is 1 / classes, and a
+    recall below it counts as 0.
+    """
     right, chance = logits.argmax(axis=1) == truth, 1 / logits.shape[1]
     recall = float(np.mean([right[truth == label].mean() for label in np.unique(truth)]))
     return max(0.0, (recall - chance) / (1 - chance)) if chance < 1 else 1.0
 
 
-def loss(logits: np.ndarray, truth: np.ndarray) -> float:
-    """Mean negative log-likelihood of the truth, (rows,), at the temperature that suits the logits best."""
-    probabilities = softmax(logits, fit_temperature(logits, truth))
-    return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)).mean())
+def calibrated_log_loss(logits: np.ndarray, truth: np.ndarray) -> float:
+    """Mean negative log-likelihood of ``truth``, in nats, at the temperature that minimises it.
 
-
-def brier(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Squared distance of each row's probabilities from its truth, (rows,), at the temperature that suits them best.
-
-    0: sure and right; 2: sure and wrong.
+    ``logits`` is (rows, classes), float32; ``truth`` is (rows,), int: class numbers.
     """
-    apart = softmax(logits, fit_temperature(logits, truth)) - np.eye(logits.shape[1])[truth]
-    return (apart**2).sum(axis=1)
+    return log_loss(softmax(logits, fit_temperature(logits, truth)), truth)
 
 
-def margin(one: np.ndarray, other: np.ndarray) -> float:
-    """By how many standard errors of the difference ``one`` is right more often than ``other``, (rows,) each."""
-    wins, losses = int((one & ~other).sum()), int((other & ~one).sum())
+def brier_scores(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """The Brier score of each row (Brier 1950), (rows,) float64, at the temperature that suits all rows best.
+
+    A score is the squared distance of the probabilities from the truth: 0 is sure and right, 2 is sure and wrong.
+    ``logits`` is (rows, classes), float32; ``truth`` is (rows,), int: class numbers.
+    """
+    differences = softmax(logits, fit_temperature(logits, truth)) - np.eye(logits.shape[1])[truth]
+    return (differences**2).sum(axis=1)
+
+
+def mcnemar_z(first: np.ndarray, second: np.ndarray) -> float:
+    """By how many standard errors of the difference ``first`` is right more often than ``second`` (McNemar 1947).
+
+    Both are (rows,), bool: whether a classifier is right about each row.
+    """
+    wins, losses = int((first & ~second).sum()), int((second & ~first).sum())
     return (wins - losses) / math.sqrt(wins + losses) if wins + losses else 0.0
 
 
-def clearly_better(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether ``one`` is right more often than ``other`` by more than a standard error of the difference."""
-    return margin(one, other) > 1
+def clearly_better(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether ``first`` is right more often than ``second`` by more than a standard error of the difference.
+
+    Both are (rows,), bool: whether a classifier is right about each row.
+    """
+    return mcnemar_z(first, second) > 1

@@ -1,5 +1,7 @@
-"""Where the teacher sees the texts: in the encoder's vectors as they are or after fine-tuning on the seeds, or in the
-latent dimensions of their words.
+"""The view in which a teacher sees the texts, by kind of teacher.
+
+The vectors are those of the student's encoder, those of an encoder that is fine-tuned on the seeds, or the latent
+dimensions of the words.
 """
 
 import hashlib
@@ -14,65 +16,65 @@ import pandas as pd
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Encoder, PseudoLabel, Supervised
-from pipeline.core.stage import Paths, replace
+from pipeline.core.stage import Paths, write_atomically
 from pipeline.models.embeddings import embed
-from pipeline.stages.pseudo_label.spread import Spread, spread
+from pipeline.stages.pseudo_label.spread import Spread, build_spread
 from pipeline.stages.pseudo_label.teacher import Texts
+
+# Kinds of teacher whose vectors are not those of the student's encoder. The student cannot use the probe of such a
+# teacher, so a head is fitted for it on the vectors of the student's encoder.
+TEACHERS_WITH_OTHER_VECTORS = ("latent", "finetuned")
 
 
 @dataclass(frozen=True)
 class View:
-    """What a teacher sees of the seeds, the pool and the validation rows, and how labels spread over the first two."""
+    """The seeds, the pool and the validation rows as a teacher sees them, and the spread over the first two."""
 
     seeds: Texts
     pool: Texts
     validation: Texts
     spread: Spread
 
-    def among(self, kept: np.ndarray) -> "View":
-        """The same view, with labels spreading over these seeds, by position, and the pool."""
+    def restrict_spread(self, kept: np.ndarray) -> "View":
+        """The view with a spread over the pool and the seeds at the positions ``kept``, (kept seeds,) int, only."""
         rows = np.concatenate([kept, np.arange(len(self.pool)) + len(self.seeds)])
-        return replace_fields(self, spread=self.spread.among(rows))
+        return replace_fields(self, spread=self.spread.restrict(rows))
 
 
-# From the seeds that a teacher may learn from, by position, to what it sees of all rows. A fold hands over the seeds
-# that it keeps, so that no label held out shapes a vector.
-See = Callable[[np.ndarray], View]
+# Builds the view of a teacher that learns from the seeds at these positions, (kept seeds,) int. A fold passes the
+# seeds that it keeps, so that no held-out label shapes a vector.
+ViewBuilder = Callable[[np.ndarray], View]
 
 
-def as_they_are(view: View) -> See:
-    """The encoder is never trained: the same view for everyone."""
+def fixed_view(view: View) -> ViewBuilder:
+    """A builder that returns ``view`` for any seeds, for teachers whose vectors do not depend on labels."""
     return lambda kept: view
 
 
-# Teachers that see other vectors than the student's encoder gives: the student's head is fitted on its own ones.
-OTHER_VECTORS = ("latent", "finetuned")
+def latent_view(student_view: View, classes: int, params: PseudoLabel) -> View:
+    """The view by latent semantic analysis of the words (Deerwester et al. 1990), as unit vectors.
 
-
-def latent(own: View, classes: int, params: PseudoLabel) -> View:
-    """The texts by latent semantic analysis of their words (Deerwester et al. 1990), as unit vectors.
-
-    Directions in which the words of seeds and pool vary together, ``params.latent`` of them where there are as many
-    words. Where no published encoder knows the language, they tell classes apart that a small one trained here mixes.
-    UserError where the texts share no words.
+    The dimensions are ``params.latent`` directions in which the words of seeds and pool vary together, or fewer where
+    there are not as many words. Where no published encoder knows the language, they separate classes that a small
+    encoder trained here confuses. Raises UserError if the texts share fewer than two words.
     """
     from scipy.sparse import vstack
     from sklearn.decomposition import TruncatedSVD
     from sklearn.preprocessing import normalize
 
-    known = vstack([own.seeds.features, own.pool.features])
-    if min(known.shape) < 2:
+    features = vstack([student_view.seeds.features, student_view.pool.features])
+    if min(features.shape) < 2:
         raise UserError(
-            f"pseudo_label.teacher: latent: expected two words that several texts have, found {known.shape[1]}; give "
-            "it more text, or set it to probe"
+            f"pseudo_label.teacher: latent: expected two words that several texts have, found {features.shape[1]}; "
+            "give it more text, or set it to probe"
         )
-    analysis = TruncatedSVD(min(params.latent, min(known.shape) - 1), random_state=params.seed).fit(known)
-    vectors = analysis.transform(vstack([known, own.validation.features]))
-    return look(normalize(vectors).astype(np.float32), own, classes, params)
+    analysis = TruncatedSVD(min(params.latent, min(features.shape) - 1), random_state=params.seed).fit(features)
+    vectors = analysis.transform(vstack([features, student_view.validation.features]))
+    return view_of_vectors(normalize(vectors).astype(np.float32), student_view, classes, params)
 
 
-def fine_tuned(
-    own: View,
+def fine_tuned_views(
+    student_view: View,
     seeds: pd.DataFrame,
     texts: list[str],
     start: Path,
@@ -80,49 +82,59 @@ def fine_tuned(
     encoder: Encoder,
     params: PseudoLabel,
     paths: Paths,
-) -> See:
-    """The encoder in ``start`` is first fine-tuned on the kept seeds, with a linear head that is then left behind.
+) -> ViewBuilder:
+    """A builder that fine-tunes the encoder in ``start`` on the kept seeds, and embeds all texts with it.
 
     ``seeds`` has a column ``target``, the class number; ``texts`` are those of the seeds, the pool and the validation
-    rows; the words are seen as in ``own``.
+    rows. The word features are those of ``student_view``.
     """
 
-    def see(kept: np.ndarray) -> View:
-        folder = tune(seeds.iloc[kept], start, labels, encoder, params.finetuned, paths)
-        return look(embed(texts, folder, encoder, paths), own, len(labels), params)
+    def build_view(kept: np.ndarray) -> View:
+        folder = fine_tune_encoder(seeds.iloc[kept], start, labels, encoder, params.finetuned, paths)
+        return view_of_vectors(embed(texts, folder, encoder, paths), student_view, len(labels), params)
 
-    return see
-
-
-def look(vectors: np.ndarray, own: View, classes: int, params: PseudoLabel) -> View:
-    """The view of other vectors, of seeds, pool and validation rows in this order, with the words as in ``own``."""
-    ends = np.cumsum([len(own.seeds), len(own.pool)])
-    parts = zip(np.split(vectors, ends), (own.seeds, own.pool, own.validation), strict=True)
-    seeds, pool, validation = (Texts(part, before.features, before.groups) for part, before in parts)
-    return View(seeds, pool, validation, spread(vectors[: ends[1]], classes, params))
+    return build_view
 
 
-def tune(
+def view_of_vectors(vectors: np.ndarray, template: View, classes: int, params: PseudoLabel) -> View:
+    """The view with these ``vectors``, and with the word features and groups of ``template``.
+
+    ``vectors`` is (rows, width), float32, of unit length: those of seeds, pool and validation rows in this order.
+    """
+    ends = np.cumsum([len(template.seeds), len(template.pool)])
+    parts = zip(np.split(vectors, ends), (template.seeds, template.pool, template.validation), strict=True)
+    seeds, pool, validation = (Texts(part, texts.features, texts.groups) for part, texts in parts)
+    return View(seeds, pool, validation, build_spread(vectors[: ends[1]], classes, params))
+
+
+def fine_tune_encoder(
     rows: pd.DataFrame, start: Path, labels: list[str], encoder: Encoder, params: Supervised, paths: Paths
 ) -> Path:
-    """Folder of the encoder fine-tuned on ``rows``; what a killed run made of the very same rows is used again."""
-    from pipeline.models import network
-    from pipeline.training import supervised, trainer
+    """The folder of the encoder that is fine-tuned on ``rows``.
 
-    learned = "".join(rows["id"] + rows["label"] + rows["weight"].astype(str))
-    inputs = trainer.fingerprint([params, encoder], [*sorted(start.glob("*.safetensors")), Path(__file__)])
-    folder = paths.scratch("pseudo_label") / f"teacher-{hashlib.sha256((inputs + learned).encode()).hexdigest()[:16]}"
+    It is trained with a linear head, which is not used afterwards. An encoder that a killed run fine-tuned on the very
+    same rows is used again.
+    """
+    from pipeline.models import network
+    from pipeline.training import supervised
+    from pipeline.training.checkpoints import fingerprint
+
+    row_keys = "".join(rows["id"] + rows["label"] + rows["weight"].astype(str))
+    inputs = fingerprint([params, encoder], [*sorted(start.glob("*.safetensors")), Path(__file__)])
+    folder = paths.scratch("pseudo_label") / f"teacher-{hashlib.sha256((inputs + row_keys).encode()).hexdigest()[:16]}"
     rows = rows[rows["weight"] > 0]
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "model").exists():
-        net, tokenizer = supervised.create(start, labels, encoder, params)
-        none, key = rows.iloc[:0], "pseudo_label.finetuned"
-        supervised.fit(net, tokenizer, rows, none, params, folder, evaluate_steps=1, patience=1, key=key)
-        replace(folder / "model", lambda part: network.save(net, tokenizer, part))
+        net, tokenizer = supervised.create_network(start, labels, encoder, params)
+        no_validation, section = rows.iloc[:0], "pseudo_label.finetuned"
+        supervised.fit(
+            net, tokenizer, rows, no_validation, params, folder, evaluate_steps=1, patience=1, section=section
+        )
+        write_atomically(folder / "model", lambda part: network.save(net, tokenizer, part))
     return folder / "model" / "encoder"
 
 
-def clear(paths: Paths) -> None:
-    """Remove the fine-tuned teachers, once the stage's outputs are made."""
+def remove_fine_tuned_encoders(paths: Paths) -> None:
+    """Remove the fine-tuned encoders from the scratch folder, once the outputs of the stage are written."""
     for folder in paths.scratch("pseudo_label").glob("teacher-*"):
         shutil.rmtree(folder)

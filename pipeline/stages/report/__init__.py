@@ -2,15 +2,15 @@
 
     python -m pipeline.stages.report
 
-Reads dvc.yaml, params.yaml and what the other stages wrote; writes data/report/report.html, shared.html, MODEL_CARD.md
-and metrics.json. report.html quotes rows, for those who have the data; shared.html and the card never do, and are what
-the registry keeps.
+Reads dvc.yaml, params.yaml and the outputs of the other stages; writes data/report/report.html, shared.html,
+MODEL_CARD.md and metrics.json. report.html quotes rows and stays with the data. shared.html and the card quote none,
+and the registry keeps them.
 """
 
 from pathlib import Path
 
 from pipeline.core.params import Report
-from pipeline.core.stage import Metrics, Paths, replace
+from pipeline.core.stage import Metrics, Paths, write_atomically
 from pipeline.stages.report import card, page, view
 from pipeline.stages.report.gather import gather, read_texts
 
@@ -18,24 +18,24 @@ __all__ = ["run"]
 
 
 def run(params: Report, paths: Paths) -> Metrics:
-    """Gather the outputs of all stages and write both pages and the card.
+    """Gather the outputs of all stages, write both pages and the card, and count the sections and examples.
 
-    Equal inputs give equal bytes: nothing in them tells the time. Raises UserError that names a missing input.
+    Equal inputs give equal bytes, because no time or date is written. Raises UserError that names a missing input.
     """
     results = gather(paths)
-    examples = view.examples(results, params.examples)
-    shown = [row[0] for table in examples.values() for row in table.rows]
-    quoted = [*shown, *results.explained.errors["id"]]
+    examples = view.example_rows(results, params.examples)
+    example_ids = [row[0] for table in examples.values() for row in table.rows]
+    texts = read_texts(paths, [*example_ids, *results.explanations.errors["id"]])
     files = {
-        "report.html": page.render(results, params, read_texts(paths, quoted)),
+        "report.html": page.render(results, params, texts),
         "shared.html": page.render(results, params, None),
         "MODEL_CARD.md": card.render(results),
     }
     for name, content in files.items():
-        write(content, paths.data("report") / name)
-    return {"sections": len(page.SECTIONS), "examples": len(shown)}
+        write_text(content, paths.data("report") / name)
+    return {"sections": len(page.SECTIONS), "examples": len(example_ids)}
 
 
-def write(content: str, path: Path) -> None:
-    """Write a text beside its place and rename it."""
-    replace(path, lambda part: part.write_text(content, encoding="utf-8"))
+def write_text(content: str, path: Path) -> None:
+    """Write a text whole or not at all."""
+    write_atomically(path, lambda part: part.write_text(content, encoding="utf-8"))

@@ -1,4 +1,7 @@
-"""The model card: Markdown with the front matter that Hugging Face reads, after Mitchell et al. 2019."""
+"""The model card: Markdown with the front matter that Hugging Face reads.
+
+Mitchell et al. (2019), "Model Cards for Model Reporting".
+"""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +11,7 @@ from markupsafe import Markup, escape
 
 from pipeline.core.params import to_yaml
 from pipeline.pages.environment import environment
-from pipeline.pages.grid import Grid, grid
+from pipeline.pages.grid import Grid, to_grid
 from pipeline.stages.report import view
 from pipeline.stages.report.gather import Results
 
@@ -16,30 +19,29 @@ from pipeline.stages.report.gather import Results
 def render(results: Results) -> str:
     """The card as Markdown."""
     templates = environment(Path(__file__).parent)
-    templates.filters |= {"cell": cell, "markdown": markdown}
+    templates.filters |= {"cell": markdown_cell, "markdown": to_markdown}
     return templates.get_template("card.md.j2").render(
         front_matter=Markup(to_yaml(front_matter(results))),
         model=results.params["registry"]["model"],
         params=results.params,
-        source=source(results),
-        encoder=view.encoder(results),
+        data_name=data_name(results),
+        encoder=view.encoder_name(results),
         metrics=results.metrics,
         labels=results.labels,
         descriptions=results.descriptions,
         headline=view.headline(results),
-        splits=view.splits(results),
+        splits=view.split_facts(results),
         origins=view.rows_by_origin(results),
-        scores=scores(results),
-        classes=view.classes(results),
-        attributes=view.attributes(results),
-        groups=view.groups(results)["overall"],
-        interval=view.level(results, "evaluate"),
+        score_table=score_table(results),
+        class_table=view.class_table(results),
+        attributes=view.group_attributes(results),
+        group_table=view.group_tables(results)["overall"],
     )
 
 
 def front_matter(results: Results) -> dict[str, Any]:
-    """Metadata in the shape of a Hugging Face model card, results included; only what the run knows."""
-    encoder, found = results.params["encoder"], results.metrics["evaluate"]
+    """The metadata of a Hugging Face model card, with the results; fields that the run does not know are left out."""
+    encoder, metrics = results.params["encoder"], results.metrics["evaluate"]
     published = encoder["source"] == "hub" and not results.params["pretrain"]["from_scratch"]
     base = {"base_model": encoder["name"]} if published else {}
     return {
@@ -54,10 +56,10 @@ def front_matter(results: Results) -> dict[str, Any]:
                 "results": [
                     {
                         "task": {"type": "text-classification"},
-                        "dataset": {"type": "custom", "name": source(results), "split": "test"},
+                        "dataset": {"type": "custom", "name": data_name(results), "split": "test"},
                         "metrics": [
-                            {"type": "accuracy", "value": round(found["accuracy"], 4)},
-                            {"type": "f1", "name": "Macro F1", "value": round(found["macro_f1"], 4)},
+                            {"type": "accuracy", "value": round(metrics["accuracy"], 4)},
+                            {"type": "f1", "name": "Macro F1", "value": round(metrics["macro_f1"], 4)},
                         ],
                     }
                 ],
@@ -66,37 +68,36 @@ def front_matter(results: Results) -> dict[str, Any]:
     }
 
 
-def source(results: Results) -> str:
-    """What the data is called: the name of its file, folder or dataset, without the path that leads there."""
+def data_name(results: Results) -> str:
+    """The name of the file, folder, database or dataset that the data came from, without its path."""
     ingest = results.params["ingest"]
     return Path(ingest["path"]).name if ingest["source"] == "files" else f"{ingest['source']} {ingest['url']}"
 
 
-def scores(results: Results) -> Grid:
+def score_table(results: Results) -> Grid:
     """Accuracy and macro-F1 of the model and its baselines."""
     rows = [
         {
             "model": model.name,
             "accuracy": model.accuracy,
-            f"{view.level(results, 'evaluate')} interval": model.interval(),
+            f"{view.confidence_level(results, 'evaluate')} interval": model.interval(),
             "macro-F1": model.macro_f1,
         }
-        for model in view.models(results)
+        for model in view.model_bars(results)
     ]
-    return grid(pd.DataFrame(rows), "Accuracy against the baselines")
+    return to_grid(pd.DataFrame(rows), "Accuracy against the baselines")
 
 
-def markdown(table: Grid) -> Markup:
-    """A Grid as a Markdown table; names of classes and groups are text, whatever characters they hold."""
-    rule = [" ---: " if numeric else " --- " for numeric in table.numeric]
-    lines = [table.head, *table.rows]
-    text = [f"| {' | '.join(map(cell, line))} |" for line in lines]
-    return Markup("\n".join([text[0], f"|{'|'.join(rule)}|", *text[1:]]))
+def to_markdown(table: Grid) -> Markup:
+    """A Grid as a Markdown table. Markup in the names of classes and groups is escaped."""
+    alignment = [" ---: " if numeric else " --- " for numeric in table.numeric]
+    head, *rows = [f"| {' | '.join(map(markdown_cell, row))} |" for row in (table.head, *table.rows)]
+    return Markup("\n".join([head, f"|{'|'.join(alignment)}|", *rows]))
 
 
-def cell(text: str) -> Markup:
-    """Text as a cell of a Markdown table: no HTML, no markup, one line."""
-    plain = str(escape(" ".join(text.split())))
+def markdown_cell(text: str) -> Markup:
+    """A text as a cell of a Markdown table: on one line, with HTML and markup escaped."""
+    escaped = str(escape(" ".join(text.split())))
     for sign in "\\|*_`[]":
-        plain = plain.replace(sign, f"\\{sign}")
-    return Markup(plain)
+        escaped = escaped.replace(sign, f"\\{sign}")
+    return Markup(escaped)

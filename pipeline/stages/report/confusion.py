@@ -1,14 +1,14 @@
-"""Which class is taken for which: the matrix as a table that can be read aloud, and the most frequent confusions."""
+"""Which class is taken for which: the confusion matrix as a table, and the most frequent confusions."""
 
 from dataclasses import dataclass
 
 import pandas as pd
 
-from pipeline.pages.grid import Grid, grid, show
+from pipeline.pages.grid import Grid, format_value, to_grid
 from pipeline.stages.report.gather import Results
 
-LISTED = 10  # confusions
-MOST = 20  # classes; a larger matrix is a picture, which cannot be read but shows its pattern
+LISTED_PAIRS = 10
+MAX_MATRIX_CLASSES = 20  # a table of more classes does not fit a page: a picture shows the pattern instead
 
 
 @dataclass(frozen=True)
@@ -21,28 +21,25 @@ class Cell:
 
 
 def matrix(results: Results) -> list[tuple[str, list[Cell]]] | None:
-    """True class -> how its test rows were labelled, in the order of the labels; None where classes are too many."""
+    """Each true class with the cells of its row, in the order of the labels; None where there are too many classes."""
     labels = results.labels
-    if len(labels) > MOST:
+    if len(labels) > MAX_MATRIX_CLASSES:
         return None
     rows = results.predictions
-    counts = (
-        pd.crosstab(rows["label"], rows["predicted"]).reindex(index=labels, columns=labels, fill_value=0).to_numpy()
-    )
-    return [
-        (
-            true,
-            [
-                Cell(show(int(n)), float(n / max(1, line.sum())), true == one)
-                for one, n in zip(labels, line, strict=True)
-            ],
-        )
-        for true, line in zip(labels, counts, strict=True)
-    ]
+    counts = pd.crosstab(rows["label"], rows["predicted"]).reindex(index=labels, columns=labels, fill_value=0)
+    matrix_rows = []
+    for true_label, row in zip(labels, counts.to_numpy(), strict=True):
+        size = max(1, row.sum())
+        cells = [
+            Cell(format_value(int(count)), float(count / size), true_label == predicted)
+            for predicted, count in zip(labels, row, strict=True)
+        ]
+        matrix_rows.append((true_label, cells))
+    return matrix_rows
 
 
-def frequent(results: Results) -> pd.DataFrame:
-    """Which class is taken for which, most frequent first: label, predicted, size, and ``of`` so many of the class."""
+def frequent_pairs(results: Results) -> pd.DataFrame:
+    """Each confusion, most frequent first: label, predicted, size (rows), and ``of`` (all test rows of the label)."""
     rows = results.predictions
     wrong = rows[rows["label"] != rows["predicted"]]
     counts = wrong.groupby(["label", "predicted"], as_index=False).size()
@@ -50,7 +47,7 @@ def frequent(results: Results) -> pd.DataFrame:
     return counts.sort_values(["size", "label", "predicted"], ascending=[False, True, True])
 
 
-def listed(results: Results) -> Grid:
+def pair_table(results: Results) -> Grid:
     """The most frequent confusions."""
     names = {"label": "true class", "predicted": "taken for", "size": "rows", "of": "of"}
-    return grid(frequent(results).head(LISTED).rename(columns=names), "Most frequent confusions")
+    return to_grid(frequent_pairs(results).head(LISTED_PAIRS).rename(columns=names), "Most frequent confusions")

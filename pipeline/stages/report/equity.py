@@ -1,128 +1,146 @@
-"""What the page says of fairness beyond group gaps: swapped terms, ranking by subgroup, augmentation, mitigation."""
+"""The section on fairness checks beyond group gaps: swapped terms, ranking by subgroup, augmentation, mitigation."""
 
 from typing import Any
 
 import pandas as pd
 
-from pipeline.pages.grid import MISSING, Grid, grid, show
+from pipeline.pages.grid import MISSING, Grid, format_value, to_grid
 from pipeline.stages.report.gather import Results
 
-SHOWN = 12  # pairs and terms that are listed; the files in data/ have all
-RATE = {"flip_rate": "flip rate", "interval": "interval", "mean_change": "mean change of score"}
+LISTED_ROWS = 12  # pairs and terms that are listed; the files in data/ have all
+FLIP_COLUMNS = {"flip_rate": "flip rate", "interval": "interval", "mean_change": "mean change of score"}
 
 
-def checks(results: Results) -> dict[str, Any]:
-    """All that the section shows."""
-    found = results.metrics["counterfactual"]
+def section(results: Results) -> dict[str, Any]:
+    """The content of the section."""
+    metrics = results.metrics["counterfactual"]
     pairs, terms = results.swapped_pairs, results.swapped_terms
     return {
-        "rows": show(found["rows_with_a_term"]),
-        "test_rows": show(found["test_rows"]),
-        "left_out": found["swaps_left_out"],
-        "min_rows": found["min_rows"],
+        "rows": format_value(metrics["rows_with_a_term"]),
+        "test_rows": format_value(metrics["test_rows"]),
+        "left_out": metrics["swaps_left_out"],
+        "min_rows": metrics["min_rows"],
         "limit": results.params["gate"]["max_flip_rate"],
-        "axes": by_axis(found),
-        "pairs": listed(pairs, ["axis", "from", "to"], ["gaining_label", "gain"], "Pairs of groups, most flips first"),
-        "terms": listed(terms, ["axis", "from", "term"], ["signed_change"], "Terms, most flips first"),
-        "auc": ranking(results),
+        "axes": flips_by_axis(metrics),
+        "pairs": flip_table(
+            pairs, ["axis", "from", "to"], ["gaining_label", "gain"], "Pairs of groups, most flips first"
+        ),
+        "terms": flip_table(terms, ["axis", "from", "term"], ["signed_change"], "Terms, most flips first"),
+        "auc": subgroup_auc(results),
         "augmentations": augmentations(results),
         "mitigations": mitigations(results),
         "stereotypes": stereotypes(results.metrics["pretrain"]),
     }
 
 
-def by_axis(found: dict[str, Any]) -> Grid:
-    """Flips of each axis of terms; ``found`` are the metrics of counterfactual."""
+def flips_by_axis(metrics: dict[str, Any]) -> Grid:
+    """The flip rate of each axis of identity terms; ``metrics`` are those of counterfactual."""
     rows = [
         {
             "axis": axis,
-            "rows": found[f"{axis}.rows"],
-            "flip rate": found[f"{axis}.flip_rate"],
-            "interval": span(found[f"{axis}.flip_rate_low"], found[f"{axis}.flip_rate_high"]),
-            "mean change of score": found[f"{axis}.mean_change"],
-            "status": found[f"{axis}.status"],
+            "rows": metrics[f"{axis}.rows"],
+            "flip rate": metrics[f"{axis}.flip_rate"],
+            "interval": interval_text(metrics[f"{axis}.flip_rate_low"], metrics[f"{axis}.flip_rate_high"]),
+            "mean change of score": metrics[f"{axis}.mean_change"],
+            "status": metrics[f"{axis}.status"],
         }
-        for axis in found["axes"]
+        for axis in metrics["axes"]
     ]
-    columns = ["axis", "rows", *RATE.values(), "status"]
-    return grid(pd.DataFrame(rows, columns=columns), "How often the label flips when a term is swapped, by axis")
+    columns = ["axis", "rows", *FLIP_COLUMNS.values(), "status"]
+    return to_grid(pd.DataFrame(rows, columns=columns), "How often the label flips when a term is swapped, by axis")
 
 
-def listed(rows: pd.DataFrame, names: list[str], more: list[str], caption: str) -> Grid:
-    """The pairs or terms that flip most; those with too few rows come last."""
+def flip_table(rows: pd.DataFrame, first_columns: list[str], last_columns: list[str], caption: str) -> Grid:
+    """The pairs or terms that flip most often; those with too few rows come last."""
     ranked = rows.sort_values(["status", "flip_rate", "rows"], ascending=[False, False, False], kind="stable")
-    ranked = ranked.assign(interval=spans(ranked, "flip_rate")).head(SHOWN)
-    return grid(ranked[[*names, "rows", *RATE, *more, "status"]].rename(columns=RATE), caption)
+    ranked = ranked.assign(interval=interval_texts(ranked, "flip_rate")).head(LISTED_ROWS)
+    columns = [*first_columns, "rows", *FLIP_COLUMNS, *last_columns, "status"]
+    return to_grid(ranked[columns].rename(columns=FLIP_COLUMNS), caption)
 
 
-def spans(rows: pd.DataFrame, name: str) -> list[str]:
-    """The interval of each row's measured value, as text."""
-    return [span(low, high) for low, high in zip(rows[f"{name}_low"], rows[f"{name}_high"], strict=True)]
+def interval_texts(rows: pd.DataFrame, name: str) -> list[str]:
+    """The interval of a measured column in each row, as text."""
+    return [interval_text(low, high) for low, high in zip(rows[f"{name}_low"], rows[f"{name}_high"], strict=True)]
 
 
-def span(low: float | None, high: float | None) -> str:
-    """An interval as text."""
-    return MISSING if low is None or pd.isna(low) else f"{show(low)} to {show(high)}"
+def interval_text(low: float | None, high: float | None) -> str:
+    """An interval as text, such as "0.051 to 0.257"."""
+    return MISSING if low is None or pd.isna(low) else f"{format_value(low)} to {format_value(high)}"
 
 
-def ranking(results: Results) -> dict[str, Any]:
-    """The AUC of every subgroup, lowest first, or the reason why there is none."""
-    found = results.metrics["fairness"]
-    if found["auc.class"] is None:
-        return {"reason": found["auc.reason"], "table": None}
-    rows = results.auc.assign(interval=spans(results.auc, "auc")).sort_values("auc", kind="stable")
+def subgroup_auc(results: Results) -> dict[str, Any]:
+    """The AUC of every subgroup, lowest first, or the reason why there is none.
+
+    The kinds of AUC are those of Borkan et al. (2019), "Nuanced Metrics for Measuring Unintended Bias".
+    """
+    metrics = results.metrics["fairness"]
+    if metrics["auc.class"] is None:
+        return {"reason": metrics["auc.reason"], "table": None}
+    rows = results.auc.assign(interval=interval_texts(results.auc, "auc")).sort_values("auc", kind="stable")
     columns = ["attribute", "group", "kind", "positives", "negatives", "auc", "interval", "status"]
-    whole = show(found["auc.overall"])
-    caption = f"AUC of {found['auc.class']} against the rest, lowest first; over all test rows {whole}"
-    return {"reason": "", "table": grid(rows[columns], caption)}
+    overall = format_value(metrics["auc.overall"])
+    caption = f"AUC of {metrics['auc.class']} against the rest, lowest first; over all test rows {overall}"
+    return {"reason": "", "table": to_grid(rows[columns], caption)}
 
 
 def augmentations(results: Results) -> dict[str, Any]:
     """A sentence on each stage that made rows, and the table by group."""
-    found = results.metrics["fairness"]
-    said = []
+    metrics = results.metrics["fairness"]
+    sentences = []
     for stage in ("synonyms", "back_translate"):
         rows, exchanged, lost = (
-            found[f"augmentations.{stage}.{key}"] for key in ("rows", "terms_exchanged", "terms_lost")
+            metrics[f"augmentations.{stage}.{key}"] for key in ("rows", "terms_exchanged", "terms_lost")
         )
         if rows:
-            said.append(
-                f"{stage}: {show(exchanged)} of {show(rows)} rows speak of another group than the row they were made "
-                f"from, {show(lost)} no longer say whom they speak of."
+            sentences.append(
+                f"{stage}: {format_value(exchanged)} of {format_value(rows)} rows speak of another group than the row "
+                f"they were made from, {format_value(lost)} no longer say whom they speak of."
             )
     columns = ["stage", "attribute", "group", "gold_rows", "kept", "rejected", "agreement", "gold_agreement"]
     columns += ["terms_lost", "terms_exchanged", "status"]
-    made = results.augmentations[results.augmentations["kept"] > 0]
-    return {"said": said, "table": grid(made[columns], "Rows that augmentation made, by group")}
+    kept = results.augmentations[results.augmentations["kept"] > 0]
+    return {"sentences": sentences, "table": to_grid(kept[columns], "Rows that augmentation made, by group")}
 
 
 def mitigations(results: Results) -> Grid:
-    """Which are on, and what each did in this run."""
-    params, metrics = results.params, results.metrics
-    section, swaps = params["mitigation"], params["swaps"]
-    attributes = ", ".join(section["attributes"]) or "every attribute"
-    copies = f"{show(metrics['swaps']['rows'])} copies of gold rows, {show(metrics['swaps']['pool_rows'])} of pool rows"
-    offsets = metrics["export"]
-    moved = str(offsets["offsets.reason"])
-    if "offsets.gap_after" in offsets:
-        before, after = offsets["offsets.gap_before"], offsets["offsets.gap_after"]
-        moved = f"gap {show(before)} to {show(after)} on the rows they were chosen on"
+    """Each mitigation: whether it is on, and what it did in this run."""
+    mitigation, swaps = results.params["mitigation"], results.params["swaps"]
+    attributes = ", ".join(mitigation["attributes"]) or "every attribute"
+    copies = results.metrics["swaps"]
     rows = [
-        ("reweighing", section["reweighing"], f"label and group independent, for {attributes}"),
-        ("swapped copies", bool(swaps["variants"]), copies),
-        ("offsets by class", section["offsets"]["budget"] is not None, moved),
-        ("penalty in fine-tuning", bool(section["penalty"]), f"weight {show(section['penalty'])}"),
+        ("reweighing", mitigation["reweighing"], f"label and group independent, for {attributes}"),
+        (
+            "swapped copies",
+            bool(swaps["variants"]),
+            f"{format_value(copies['rows'])} copies of gold rows, {format_value(copies['pool_rows'])} of pool rows",
+        ),
+        ("offsets by class", mitigation["offsets"]["budget"] is not None, offset_effect(results.metrics["export"])),
+        ("penalty in fine-tuning", bool(mitigation["penalty"]), f"weight {format_value(mitigation['penalty'])}"),
     ]
     table = pd.DataFrame(rows, columns=["mitigation", "on", "in this run"])
     table["in this run"] = table["in this run"].where(table["on"].astype(bool), MISSING)
-    return grid(table, "What was done to make groups more even")
+    return to_grid(table, "What was done to make groups more even")
 
 
-def stereotypes(found: dict[str, Any]) -> dict[str, Any]:
-    """How often the encoder finds the more stereotypical of two sentences likelier, or why nobody knows."""
-    if found.get("stereotype.score") is None:
-        return {"reason": found.get("stereotype.reason", ""), "said": ""}
-    score, pairs = show(found["stereotype.score"]), show(found["stereotype.pairs"])
-    interval = span(found["stereotype.score_low"], found["stereotype.score_high"])
-    said = f"The encoder finds the more stereotypical sentence of a pair likelier in {score} of {pairs} pairs "
-    return {"reason": "", "said": f"{said}({interval}); 0.5 would be even."}
+def offset_effect(metrics: dict[str, Any]) -> str:
+    """The gap before and after the offsets by class, or why there are none; ``metrics`` are those of export."""
+    if "offsets.gap_after" not in metrics:
+        return str(metrics["offsets.reason"])
+    before, after = metrics["offsets.gap_before"], metrics["offsets.gap_after"]
+    return f"gap {format_value(before)} to {format_value(after)} on the rows they were chosen on"
+
+
+def stereotypes(metrics: dict[str, Any]) -> dict[str, Any]:
+    """How often the encoder prefers the more stereotypical of two sentences, or the reason why that is unknown.
+
+    ``metrics`` are those of pretrain.
+    """
+    if metrics.get("stereotype.score") is None:
+        return {"reason": metrics.get("stereotype.reason", ""), "sentence": ""}
+    score, pairs = format_value(metrics["stereotype.score"]), format_value(metrics["stereotype.pairs"])
+    interval = interval_text(metrics["stereotype.score_low"], metrics["stereotype.score_high"])
+    sentence = (
+        f"The encoder finds the more stereotypical sentence of a pair likelier in {score} of {pairs} pairs "
+        f"({interval}); 0.5 would be even."
+    )
+    return {"reason": "", "sentence": sentence}

@@ -1,6 +1,6 @@
-"""The HTML page: one file with its style, images and graph inside, so that it opens anywhere, online or not.
+"""The HTML page: one file that contains its style, images and graph, so that it opens anywhere, online or not.
 
-A section is an entry of SECTIONS, a template of that name in sections/, and what `render` hands to it.
+A section is an entry of SECTIONS, a template of that name in sections/, and the values that `render` passes to it.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,10 @@ from markupsafe import Markup
 
 from pipeline.core.params import Report, to_yaml
 from pipeline.pages.environment import environment, style
-from pipeline.pages.grid import grid, show
-from pipeline.stages.report import charts, confusion, equity, explanations, pseudo_labels, view
+from pipeline.pages.grid import format_value, to_grid
+from pipeline.stages.report import charts, confusion, equity, explanations, pseudo_labels, summary, view
 from pipeline.stages.report.gather import Results
-from pipeline.stages.report.graph import HEIGHT, WIDTH, draw
-from pipeline.stages.report.summary import summary
+from pipeline.stages.report.graph import HEIGHT, WIDTH, lay_out
 
 SECTIONS = {  # in the order of the page
     "summary": "Summary",
@@ -32,7 +31,7 @@ SECTIONS = {  # in the order of the page
     "stages": "Stages",
     "params": "Params",
 }
-ABOUT = {
+STAGE_PURPOSES = {
     "ingest": "reads the source, joins duplicates, draws the splits",
     "pretrain": "continues the encoder on the raw text, where asked to",
     "synonyms": "swaps words of the gold rows for synonyms",
@@ -49,9 +48,9 @@ ABOUT = {
 
 
 def render(results: Results, params: Report, texts: Mapping[str, str] | None) -> str:
-    """The page as HTML; ``texts`` are those of the rows that it shows, by id: None makes the copy to pass around.
+    """The page as HTML. ``texts`` are those of the quoted rows, by id; None makes the copy without texts.
 
-    Every section sees ``texts``; what a text can be read from (its tokens too) stays out where it is None.
+    Every section gets ``texts``. Where it is None, no section may contain a text, its words or its tokens.
     """
     template = environment(Path(__file__).parent).get_template("page.html.j2")
     return template.render(
@@ -62,79 +61,76 @@ def render(results: Results, params: Report, texts: Mapping[str, str] | None) ->
         sections=SECTIONS.items(),
         titles=SECTIONS,
         images=results.images,
-        summary=summary(results),
-        **scores(results),
-        **fairness(results),
-        **data(results),
-        pseudo=pseudo_labels.audit(results),
-        equity=equity.checks(results),
-        examples=view.examples(results, params.examples),
-        why=explanations.view(
-            results.explained,
-            explanations.class_offsets(results.labels, results.metrics["export"]),
-            texts,
-            params.examples,
-        ),
-        graph=draw(results.pipeline),
+        summary=summary.section(results),
+        **result_sections(results),
+        **group_section(results),
+        **data_sections(results),
+        pseudo=pseudo_labels.section(results),
+        equity=equity.section(results),
+        examples=view.example_rows(results, params.examples),
+        why=explanations.section(results, texts, params.examples),
+        graph=lay_out(results.pipeline),
         box_width=WIDTH,
         box_height=HEIGHT,
-        stages=stages(results),
-        params=[(name, to_yaml({name: section})) for name, section in results.params.items()],
+        stages=stage_section(results),
+        params=[(name, to_yaml({name: values})) for name, values in results.params.items()],
     )
 
 
-def scores(results: Results) -> dict[str, Any]:
-    """What the head of the page and its sections on results and classes show."""
-    found = results.metrics["evaluate"]
-    chart, bins = charts.reliability(results)
+def result_sections(results: Results) -> dict[str, Any]:
+    """The content of the head of the page and of the sections on results and classes."""
+    metrics = results.metrics["evaluate"]
+    chart, bins = charts.reliability_chart(results)
     return {
         "headline": view.headline(results),
-        "facts": view.facts(results),
-        "interval": view.level(results, "evaluate"),
-        "models": view.models(results),
-        "test_rows": show(found["test_rows"]),
-        "gold_rows": show(results.metrics["ingest"]["rows.train"]),
-        "calibration_error": found["calibration_error"],
-        "reliability": {"chart": chart, "bins": grid(bins, "Test rows, mean confidence and accuracy by confidence")},
+        "facts": view.headline_facts(results),
+        "interval": view.confidence_level(results, "evaluate"),
+        "models": view.model_bars(results),
+        "test_rows": format_value(metrics["test_rows"]),
+        "gold_rows": format_value(results.metrics["ingest"]["rows.train"]),
+        "calibration_error": metrics["calibration_error"],
+        "reliability": {"chart": chart, "bins": to_grid(bins, "Test rows, mean confidence and accuracy by confidence")},
         "labels_in_order": results.labels,
         "matrix": confusion.matrix(results),
-        "confusions": confusion.listed(results),
-        "classes": view.classes(results),
+        "confusions": confusion.pair_table(results),
+        "classes": view.class_table(results),
     }
 
 
-def fairness(results: Results) -> dict[str, Any]:
-    """What the section on groups shows."""
+def group_section(results: Results) -> dict[str, Any]:
+    """The content of the section on groups."""
     limit = results.params["gate"]["max_group_gap"]
     return {
-        "attributes": [one | {"dot": charts.gap(one, limit)} for one in view.attributes(results)],
+        "attributes": [
+            attribute | {"dot": charts.gap_dot(attribute, limit)} for attribute in view.group_attributes(results)
+        ],
         "gap_limit": limit,
-        "group_dots": charts.groups(results),
+        "group_dots": charts.group_dots(results),
         "min_group_size": results.params["fairness"]["min_group_size"],
-        "fairness_interval": view.level(results, "fairness"),
-        "groups": view.groups(results),
+        "fairness_interval": view.confidence_level(results, "fairness"),
+        "groups": view.group_tables(results),
     }
 
 
-def data(results: Results) -> dict[str, Any]:
-    """What the sections on data and training show."""
+def data_sections(results: Results) -> dict[str, Any]:
+    """The content of the sections on data and training."""
     rejected = pd.DataFrame(results.rejected.items(), columns=["reason", "rows"])
     return {
-        "splits": view.splits(results),
+        "splits": view.split_facts(results),
         "origins": view.rows_by_origin(results),
         "labels": view.rows_by_class(results),
-        "rejected": grid(rejected, "Rows that ingest could not use, by reason"),
-        "history": grid(results.history.dropna(axis="columns", how="all"), "What training logged, step by step"),
+        "rejected": to_grid(rejected, "Rows that ingest could not use, by reason"),
+        "history": to_grid(results.history.dropna(axis="columns", how="all"), "What training logged, step by step"),
     }
 
 
-def stages(results: Results) -> list[dict[str, Any]]:
-    """Each stage with what it is for and all that it measured."""
+def stage_section(results: Results) -> list[dict[str, Any]]:
+    """The content of the section on stages: each stage with its purpose and all its metrics."""
     return [
         {
             "name": stage,
-            "about": ABOUT.get(stage, ""),
-            "metrics": grid(pd.DataFrame(metrics.items(), columns=["metric", "value"]), f"What {stage} measured"),
+            "purpose": STAGE_PURPOSES.get(stage, ""),
+            "metrics": to_grid(pd.DataFrame(metrics.items(), columns=["metric", "value"]), f"What {stage} measured"),
         }
         for stage, metrics in results.metrics.items()
     ]

@@ -1,126 +1,131 @@
-"""What the page says of pseudo-labels: precision by round and class, who was accepted, what the numbers stand on."""
+"""The section on pseudo-labels: precision by round and class, the accepted rows, and what precision is measured on."""
 
 from typing import Any
 
 import pandas as pd
 
 from pipeline.core import table
-from pipeline.pages.grid import Grid, grid, show
+from pipeline.pages.grid import Grid, format_value, to_grid
 from pipeline.stages.report import charts
 from pipeline.stages.report.gather import Results
 
-SHOWN = 15  # classes; where there are more, the least precise ones
-ENOUGH = 30  # held-out rows, below which precision by class is chance
+LISTED_CLASSES = 15  # of many classes, the least precise ones; the file in data/ has all
+MIN_HELD_OUT_ROWS = 30  # with fewer held-out rows, precision by class is mostly chance
 
 
-def audit(results: Results) -> dict[str, Any]:
-    """All that the section shows."""
-    found = results.metrics["pseudo_label"]
-    rows = results.rounds
-    counts = rows[[name for name in rows.columns if "." not in name]]  # the shares of each class are in their own table
-    classes, hidden = by_class(results)
+def section(results: Results) -> dict[str, Any]:
+    """The content of the section."""
+    metrics, rounds = results.metrics["pseudo_label"], results.rounds
+    columns = [name for name in rounds.columns if "." not in name]  # shares by class have a table of their own
+    classes, hidden = class_table(results)
     return {
-        "count": len(rows) - 1,
-        "kept": found["round"],
-        "judged_by": found["judged_by"],
-        "source": source(found),
-        "caution": caution(found, results.params["pseudo_label"]["min_agreement"]),
-        "chart": charts.rounds(results),
-        "rounds": grid(counts, "Rounds of pseudo-labelling; precision is measured on held-out labels"),
-        "doubt": doubt(found["held_out_rows"]),
+        "count": len(rounds) - 1,
+        "kept": metrics["round"],
+        "judged_by": metrics["judged_by"],
+        "precision_source": precision_source(metrics),
+        "view_agreement": view_agreement(metrics, results.params["pseudo_label"]["min_agreement"]),
+        "chart": charts.rounds_chart(results),
+        "rounds": to_grid(rounds[columns], "Rounds of pseudo-labelling; precision is measured on held-out labels"),
+        "few_rows_note": few_rows_note(metrics["held_out_rows"]),
         "classes": classes,
-        "more": f"{show(hidden)} more classes are in data/pseudo_label/classes.csv." if hidden else "",
-        "groups": grid(results.accepted_groups, "Pool rows that got a pseudo-label, by group", bars="share"),
-        "ratios": ratios(results.accepted_groups, results.params["fairness"]["min_group_size"]),
+        "hidden_note": f"{format_value(hidden)} more classes are in data/pseudo_label/classes.csv." if hidden else "",
+        "groups": to_grid(results.accepted_groups, "Pool rows that got a pseudo-label, by group", bars="share"),
+        "group_ratios": group_ratios(results.accepted_groups, results.params["fairness"]["min_group_size"]),
     }
 
 
-def source(found: dict[str, Any]) -> str:
-    """Where precision comes from, in a sentence or two; ``found`` are the metrics of the stage."""
-    start = " The names of the classes chose the rows of round 1 by themselves." if found["names_first"] else ""
-    if found["held_out_rows"] == 0:
+def precision_source(metrics: dict[str, Any]) -> str:
+    """What precision was measured on, in a sentence or two; ``metrics`` are those of the stage."""
+    names = " The names of the classes chose the rows of round 1 by themselves." if metrics["names_first"] else ""
+    trust = format_value(metrics["trust"])
+    if metrics["held_out_rows"] == 0:
+        reason = metrics["judged_by"].removeprefix("none: ")
         return (
-            f"Precision is unknown, because no label could be held out ({found['judged_by'].removeprefix('none: ')}), "
-            f"and trust in the first teacher ({show(found['trust'])}) is the params'.{start}"
+            f"Precision is unknown, because no label could be held out ({reason}). The reliability of the first "
+            f"teacher ({trust}) is pseudo_label.teacher_reliability of params.yaml.{names}"
         )
-    asked = {
+    held_out = {
         "validation": "validation rows, which no teacher learned from",
         "folds": "gold rows, each answered by a teacher that had not seen it",
-    }[found["judged_by"]]
+    }[metrics["judged_by"]]
+    rows, words_part = format_value(metrics["held_out_rows"]), format_value(metrics["words_part"])
     return (
-        f"Precision is the share of right answers on {show(found['held_out_rows'])} {asked}; accepted rows have no "
-        f"known label, and are the ones that the teacher is surest of. The first teacher is trusted "
-        f"{show(found['trust'])} (0: it guesses, 1: it is always right), and words have a part of "
-        f"{show(found['words_part'])} in the kept one's answers.{start}"
+        f"Precision is the share of right answers on {rows} {held_out}; accepted rows have no known label, and are the "
+        f"ones that the teacher is surest of. The first teacher is trusted {trust} (0: it guesses, 1: it is always "
+        f"right), and words have a part of {words_part} in the kept one's answers.{names}"
     )
 
 
-def caution(found: dict[str, Any], least: float) -> str:
-    """What decided instead of held-out labels where they were too few, or nothing; ``least`` agreement is asked for."""
-    if found["agreement"] is None:
-        alone = (
+def view_agreement(metrics: dict[str, Any], min_agreement: float) -> str:
+    """What decided in place of too few held-out labels: the agreement of the two views. Empty where labels decided."""
+    if metrics["agreement"] is None:
+        if not metrics["doubted"]:
+            return ""
+        return (
             "So few labels cannot tell whether pseudo-labels help, and there is no second view of the texts to ask: "
+            "no pseudo-label was kept."
         )
-        return alone + "no pseudo-label was kept." if found["doubted"] else ""
-    if found["doubted"]:
-        so = "too little: no pseudo-label was kept."
-    elif found["round"]:
-        so = "enough: the last round was kept."
+    if metrics["doubted"]:
+        decision = "too little: no pseudo-label was kept."
+    elif metrics["round"]:
+        decision = "enough: the last round was kept."
     else:
-        so = "enough, but the held-out labels are clearly against the last round: no pseudo-label was kept."
+        decision = "enough, but the held-out labels are clearly against the last round: no pseudo-label was kept."
     return (
         "So few labels cannot tell whether pseudo-labels help. The two views of the pool, its vectors and its words, "
-        f"agree after a round 1 from all labels by {show(found['agreement'])} (Cohen's kappa; {show(least)} is asked "
-        f"for), which is {so}"
+        f"agree after a round 1 from all labels by {format_value(metrics['agreement'])} (Cohen's kappa; "
+        f"{format_value(min_agreement)} is asked for), which is {decision}"
     )
 
 
-def doubt(held_out: int) -> str:
-    """What too few held-out rows leave open, or nothing."""
-    if held_out >= ENOUGH:
+def few_rows_note(held_out_rows: int) -> str:
+    """A note that precision by class is unknown where too few rows are held out; empty otherwise."""
+    if held_out_rows >= MIN_HELD_OUT_ROWS:
         return ""
-    return f"With {show(held_out)} held-out rows, precision by class cannot be told; it takes {ENOUGH} at least."
-
-
-def by_class(results: Results) -> tuple[Grid, int]:
-    """The classes in the kept round, and how many more there are than the table shows.
-
-    The least precise come first. Where precision cannot be told, it is left out, and the least accepted come first.
-    """
-    found = results.metrics["pseudo_label"]
-    rows = results.accepted_classes
-    rows = rows[rows["round"] == found["round"]]
-    told = found["held_out_rows"] >= ENOUGH
-    ranked = rows.sort_values(["precision", "recall"] if told else "accepted", kind="stable")
-    measured = ["held_out_rows", "precision", "recall"] if told else []
-    shares = {
-        "share of accepted rows": rows["accepted"] / max(1, rows["accepted"].sum()),
-        "estimated share of the pool": rows["prior"],
-    }
-    table = ranked.assign(**shares)[["class", "accepted", *shares, *measured]].head(SHOWN)
-    first = "least precise" if told else "least accepted"
     return (
-        grid(table, f"Classes in round {found['round']}, {first} first", bars="precision" if told else None),
-        len(rows) - len(table),
+        f"With {format_value(held_out_rows)} held-out rows, precision by class cannot be told; it takes "
+        f"{MIN_HELD_OUT_ROWS} at least."
     )
 
 
-def ratios(groups: pd.DataFrame, least: int) -> list[str]:
-    """A sentence on each attribute: how often the least accepted group is taken, for each time the most accepted is.
+def class_table(results: Results) -> tuple[Grid, int]:
+    """The classes in the kept round, the least precise first, and how many more there are than the table shows.
 
-    Groups with fewer than ``least`` pool rows are left out, for their shares are chance.
+    With too few held-out rows there is no precision, and the least accepted classes come first.
     """
-    said = []
+    metrics = results.metrics["pseudo_label"]
+    classes = results.accepted_classes
+    classes = classes[classes["round"] == metrics["round"]]
+    is_measured = metrics["held_out_rows"] >= MIN_HELD_OUT_ROWS
+    ranked = classes.sort_values(["precision", "recall"] if is_measured else "accepted", kind="stable")
+    measured = ["held_out_rows", "precision", "recall"] if is_measured else []
+    shares = {
+        "share of accepted rows": classes["accepted"] / max(1, classes["accepted"].sum()),
+        "estimated share of the pool": classes["prior"],
+    }
+    listed = ranked.assign(**shares)[["class", "accepted", *shares, *measured]].head(LISTED_CLASSES)
+    order = "least precise" if is_measured else "least accepted"
+    caption = f"Classes in round {metrics['round']}, {order} first"
+    return to_grid(listed, caption, bars="precision" if is_measured else None), len(classes) - len(listed)
+
+
+def group_ratios(groups: pd.DataFrame, min_rows: int) -> list[str]:
+    """A sentence on each attribute that compares the group with the smallest share of pseudo-labels to the largest.
+
+    Groups with fewer than ``min_rows`` pool rows are left out, because their shares are chance.
+    """
+    sentences = []
     for attribute, rows in groups.groupby("attribute", sort=False):
-        large = rows[(rows["pool"] >= least) & (rows["group"] != table.UNKNOWN)]
+        large = rows[(rows["pool"] >= min_rows) & (rows["group"] != table.UNKNOWN_GROUP)]
         if len(large) < 2 or not large["accepted"].any():
-            why = "too few rows" if len(large) < 2 else "too few pseudo-labels"
-            said.append(f"{attribute}: {why} to compare groups.")
+            reason = "too few rows" if len(large) < 2 else "too few pseudo-labels"
+            sentences.append(f"{attribute}: {reason} to compare groups.")
             continue
         ordered = large.sort_values("share", kind="stable")
         low, high = ordered.iloc[0], ordered.iloc[-1]
-        said.append(
-            f"{attribute}: rows of {low['group']} got a pseudo-label {show(float(low['share'] / high['share']))} times "
-            f"as often as those of {high['group']}."
+        ratio = format_value(float(low["share"] / high["share"]))
+        sentences.append(
+            f"{attribute}: rows of {low['group']} got a pseudo-label {ratio} times as often as those of "
+            f"{high['group']}."
         )
-    return said
+    return sentences

@@ -1,18 +1,18 @@
-"""What the page and the card say, worked out from the results: numbers as text, tables, examples."""
+"""The content that page and card share, worked out from the results: numbers as text, tables, examples."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from pipeline.pages.facts import Fact, points
-from pipeline.pages.grid import MISSING, Grid, grid, show
+from pipeline.pages.facts import Fact, percentage_points
+from pipeline.pages.grid import MISSING, Grid, format_value, to_grid
 from pipeline.stages.report.gather import Results
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of a chart: accuracy of a model or group, all values 0 to 1; None where there is none."""
+    """One bar of a chart: the accuracy of a model with its interval, 0 to 1; None where there is none."""
 
     name: str
     accuracy: float | None
@@ -22,106 +22,113 @@ class Bar:
     note: str = ""
 
     def interval(self) -> str:
-        """The interval, as in "0.841 to 0.902"."""
-        return MISSING if self.low is None else f"{show(self.low)} to {show(self.high)}"
+        """The interval of accuracy, such as "0.841 to 0.902"."""
+        return MISSING if self.low is None else f"{format_value(self.low)} to {format_value(self.high)}"
 
 
-def level(results: Results, stage: str) -> str:
-    """The confidence level of a stage's intervals, as in "95%"."""
+def confidence_level(results: Results, stage: str) -> str:
+    """The confidence level of a stage's intervals, such as "95%"."""
     return f"{results.params[stage]['interval'] * 100:g}%"
 
 
-def span(metrics: dict[str, Any], name: str) -> str:
-    """The interval of a metric, as in "0.841 to 0.902"."""
-    return f"{show(metrics[f'{name}_low'])} to {show(metrics[f'{name}_high'])}"
+def metric_interval(metrics: dict[str, Any], name: str) -> str:
+    """The interval of a metric, such as "0.841 to 0.902"."""
+    return f"{format_value(metrics[f'{name}_low'])} to {format_value(metrics[f'{name}_high'])}"
 
 
 def headline(results: Results) -> str:
     """The result in one or two sentences."""
-    found = results.metrics["evaluate"]
-    said = (
-        f"On {show(found['test_rows'])} test rows of {show(len(results.labels))} classes the model is right in "
-        f"{found['accuracy'] * 100:.1f}% of cases ({level(results, 'evaluate')} interval "
-        f"{found['accuracy_low'] * 100:.1f}% to {found['accuracy_high'] * 100:.1f}%)."
+    metrics = results.metrics["evaluate"]
+    accuracy, lowest, highest = (metrics[f"accuracy{end}"] * 100 for end in ("", "_low", "_high"))
+    rows, classes = format_value(metrics["test_rows"]), format_value(len(results.labels))
+    result = (
+        f"On {rows} test rows of {classes} classes the model is right in {accuracy:.1f}% of cases "
+        f"({confidence_level(results, 'evaluate')} interval {lowest:.1f}% to {highest:.1f}%)."
     )
-    if found["gain_over_probe"] is None:
-        return said
-    gained = found["gain_over_probe"] * 100
-    way = "above" if gained >= 0 else "below"
-    low, high = found["gain_over_probe_low"], found["gain_over_probe_high"]
-    doubt = ", a difference within chance" if low <= 0 <= high else ""
+    if metrics["gain_over_probe"] is None:
+        return result
+    gain = metrics["gain_over_probe"] * 100
+    direction = "above" if gain >= 0 else "below"
+    low, high = metrics["gain_over_probe_low"], metrics["gain_over_probe_high"]
+    caveat = ", a difference within chance" if low <= 0 <= high else ""
     return (
-        f"{said} That is {abs(gained):.1f} points {way} logistic regression on the untouched encoder with the same "
-        f"gold labels (interval {points(low)} to {points(high)}){doubt}."
+        f"{result} That is {abs(gain):.1f} points {direction} logistic regression on the untouched encoder with the "
+        f"same gold labels (interval {percentage_points(low)} to {percentage_points(high)}){caveat}."
     )
 
 
-def encoder(results: Results) -> str:
-    """What the model's encoder is: the published one, by its name, or one that knows nothing but these texts."""
+def encoder_name(results: Results) -> str:
+    """The name of the published encoder, or words for one that was trained from scratch on these texts."""
     if results.params["pretrain"]["from_scratch"]:
         return "a new one, trained on these texts alone"
     return str(results.params["encoder"]["name"].rsplit("/", 1)[-1])
 
 
-def facts(results: Results) -> list[Fact]:
+def headline_facts(results: Results) -> list[Fact]:
     """The numbers at the head of the page."""
-    found = results.metrics["evaluate"]
+    metrics = results.metrics["evaluate"]
     return [
-        Fact("Accuracy", show(found["accuracy"]), span(found, "accuracy")),
-        Fact("Macro-F1", show(found["macro_f1"]), span(found, "macro_f1")),
-        Fact("Calibration error", show(found["calibration_error"]), "0 is best"),
+        Fact("Accuracy", format_value(metrics["accuracy"]), metric_interval(metrics, "accuracy")),
+        Fact("Macro-F1", format_value(metrics["macro_f1"]), metric_interval(metrics, "macro_f1")),
+        Fact("Calibration error", format_value(metrics["calibration_error"]), "0 is best"),
         Fact("Largest group gap", *largest_gap(results)),
     ]
 
 
 def largest_gap(results: Results) -> tuple[str, str]:
-    """The widest accuracy gap of any attribute, and whose it is."""
-    found = attributes(results)
-    measured = [one for one in found if one["gap"] is not None]
+    """The widest accuracy gap of any attribute as text, and a note with the attribute or why there is no gap."""
+    attributes = group_attributes(results)
+    measured = [attribute for attribute in attributes if attribute["gap"] is not None]
     if not measured:
-        return MISSING, "too few rows to judge" if found else "no group attributes"
-    widest = max(measured, key=lambda one: one["gap"])
-    return show(widest["gap"]), f"in accuracy, by {widest['name']}"
+        return MISSING, "too few rows to judge" if attributes else "no group attributes"
+    widest = max(measured, key=lambda attribute: attribute["gap"])
+    return format_value(widest["gap"]), f"in accuracy, by {widest['name']}"
 
 
-def models(results: Results) -> list[Bar]:
+def model_bars(results: Results) -> list[Bar]:
     """The pipeline and its baselines, the pipeline first."""
-    found = results.metrics["evaluate"]
-    ours = Bar("This pipeline", found["accuracy"], found["accuracy_low"], found["accuracy_high"], found["macro_f1"])
+    metrics = results.metrics["evaluate"]
+    pipeline = Bar(
+        name="This pipeline",
+        accuracy=metrics["accuracy"],
+        low=metrics["accuracy_low"],
+        high=metrics["accuracy_high"],
+        macro_f1=metrics["macro_f1"],
+    )
     names = {"probe": "Untouched encoder", "tfidf": "TF-IDF"}
-    others = [
+    baselines = [
         Bar(
-            name,
-            found[f"baseline.{key}.accuracy"],
-            None,
-            None,
-            found[f"baseline.{key}.macro_f1"],
-            found.get(f"baseline.{key}.reason", ""),
+            name=name,
+            accuracy=metrics[f"baseline.{key}.accuracy"],
+            low=None,
+            high=None,
+            macro_f1=metrics[f"baseline.{key}.macro_f1"],
+            note=metrics.get(f"baseline.{key}.reason", ""),
         )
         for key, name in names.items()
     ]
-    return [ours, *others]
+    return [pipeline, *baselines]
 
 
-def classes(results: Results) -> Grid:
-    """The per-class table, the weakest class first and the averages last."""
-    rows = results.per_class
-    ranked = rows.iloc[:-2].sort_values("f1-score", kind="stable")
-    return grid(
-        pd.concat([ranked, rows.iloc[-2:]]).rename(columns={"support": "test rows"}),
+def class_table(results: Results) -> Grid:
+    """The scores of each class, the weakest class first and the averages last."""
+    classes, averages = results.per_class.iloc[:-2], results.per_class.iloc[-2:]
+    ranked = classes.sort_values("f1-score", kind="stable")
+    return to_grid(
+        pd.concat([ranked, averages]).rename(columns={"support": "test rows"}),
         "Precision, recall and F1 of each class, weakest first",
         bars="f1-score",
     )
 
 
-def examples(results: Results, count: int) -> dict[str, Grid]:
-    """Test rows worth a look, by id: errors that the model was sure of, and rows that it was least sure of."""
+def example_rows(results: Results, count: int) -> dict[str, Grid]:
+    """Up to ``count`` test rows each, by id: the errors of highest confidence, and the rows of lowest confidence."""
     rows = results.predictions
     wrong = rows[rows["label"] != rows["predicted"]].sort_values(["confidence", "id"], ascending=[False, True])
     unsure = rows.sort_values(["confidence", "id"])
     return {
-        "wrong": grid(wrong.head(count), "Errors of highest confidence", code=True),
-        "unsure": grid(unsure.head(count), "Rows of lowest confidence", code=True),
+        "wrong": to_grid(wrong.head(count), "Errors of highest confidence", code=True),
+        "unsure": to_grid(unsure.head(count), "Rows of lowest confidence", code=True),
     }
 
 
@@ -134,51 +141,51 @@ def rows_by_class(results: Results) -> Grid:
     if results.descriptions:
         counts.insert(0, "description", [results.descriptions.get(label, "") for label in counts.index])
     named = counts.rename_axis("label").reset_index()
-    return grid(named, "Training rows of each label by origin, and its test rows", total=True)
+    return to_grid(named, "Training rows of each label by origin, and its test rows", total=True)
 
 
-def splits(results: Results) -> list[Fact]:
-    """How many rows each split has."""
-    found = results.metrics["ingest"]
+def split_facts(results: Results) -> list[Fact]:
+    """The number of rows in each split."""
+    metrics = results.metrics["ingest"]
     notes = {
         "train": "with a gold label",
         "unlabelled": "in the pool",
         "validation": "to stop and calibrate by",
         "test": "to measure by",
     }
-    return [Fact(name.capitalize(), show(found[f"rows.{name}"]), note) for name, note in notes.items()]
+    return [Fact(name.capitalize(), format_value(metrics[f"rows.{name}"]), note) for name, note in notes.items()]
 
 
 def rows_by_origin(results: Results) -> Grid:
-    """How many training rows of each origin there are and how much they weigh together."""
+    """The number of training rows of each origin, and their total weight."""
     totals = results.training.groupby("origin", as_index=False).agg(rows=("id", "size"), weight=("weight", "sum"))
-    return grid(totals.sort_values(["rows", "origin"], ascending=[False, True]), "Training rows by origin")
+    return to_grid(totals.sort_values(["rows", "origin"], ascending=[False, True]), "Training rows by origin")
 
 
-def attributes(results: Results) -> list[dict[str, Any]]:
+def group_attributes(results: Results) -> list[dict[str, Any]]:
     """Each group attribute: its name, status, accuracy gap with interval, and the groups too small to judge."""
-    found = results.metrics["fairness"]
-    names = [key.removesuffix(".status") for key in found if key.endswith(".status")]
+    metrics = results.metrics["fairness"]
+    names = [key.removesuffix(".status") for key in metrics if key.endswith(".status")]
     return [
         {
             "name": name,
-            "status": found[f"{name}.status"],
-            "gap": found[f"{name}.accuracy_gap"],
-            "low": found.get(f"{name}.accuracy_gap_low"),  # there is no interval without a gap
-            "high": found.get(f"{name}.accuracy_gap_high"),
-            "insufficient": found[f"{name}.insufficient_groups"],
+            "status": metrics[f"{name}.status"],
+            "gap": metrics[f"{name}.accuracy_gap"],
+            "low": metrics.get(f"{name}.accuracy_gap_low"),  # there is no interval without a gap
+            "high": metrics.get(f"{name}.accuracy_gap_high"),
+            "insufficient": metrics[f"{name}.insufficient_groups"],
         }
         for name in names
     ]
 
 
-def groups(results: Results) -> dict[str, Grid]:
+def group_tables(results: Results) -> dict[str, Grid]:
     """Accuracy of each group, and the rates of each class in each group."""
     rows = results.groups
     one_against_rest = rows["class"].notna()
     overall = rows.loc[~one_against_rest, ["attribute", "group", "rows", "accuracy", "status"]]
     rates = rows.loc[one_against_rest].drop(columns="accuracy").sort_values(["attribute", "class"], kind="stable")
     return {
-        "overall": grid(overall, "Accuracy of each group"),
-        "rates": grid(rates, "Rates of each class against the rest, in each group"),
+        "overall": to_grid(overall, "Accuracy of each group"),
+        "rates": to_grid(rates, "Rates of each class against the rest, in each group"),
     }

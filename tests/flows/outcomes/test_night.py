@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flows.outcomes.night import Night, told
+from flows.outcomes.night import Night, message_lines
 from pipeline.policies.retraining import Decision
 
 NIGHT = datetime(2026, 1, 4, 2, tzinfo=UTC)
@@ -23,12 +23,12 @@ def once(lines: list[str], criterion: str) -> bool:
 @pytest.mark.parametrize("outcome", ["promoted", "failed"])
 def test_a_night_that_trained_tells_what_decided_first_and_the_other_criteria_after_it(outcome: str) -> None:
     night = Night(NIGHT, outcome=outcome, decision=Decision(True, REASONS), fault="the disk is full")  # type: ignore[arg-type]
-    lines = told(night)
+    lines = message_lines(night)
     assert all(once(lines, reason.split(": ")[1]) for reason in REASONS)
     assert lines[0] == ("the disk is full" if outcome == "failed" else f"{REASONS[1][5:]}; {REASONS[2][5:]}")
 
 
 def test_a_night_that_found_no_reason_tells_each_criterion_once() -> None:
     reasons = tuple(line.replace("yes: ", "no: ") for line in REASONS)
-    lines = told(Night(NIGHT, outcome="skipped", decision=Decision(False, reasons)))
+    lines = message_lines(Night(NIGHT, outcome="skipped", decision=Decision(False, reasons)))
     assert all(once(lines, reason.split(": ")[1]) for reason in reasons) and lines[-1] == "off: age"

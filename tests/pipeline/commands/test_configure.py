@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.commands.configure import configure
 from pipeline.core.errors import UserError
-from pipeline.core.params import load
+from pipeline.core.params import load_params
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
@@ -34,7 +34,7 @@ def test_values_change_and_everything_else_stays(tmp_path, params):
     changed = configure(overlay(tmp_path, "finetune: {lr: 1e-5}\nreport: {title: New}\n"), params)
     after = params.read_text().splitlines()
     assert changed == ["finetune.lr", "report.title"]
-    assert load(params).finetune.lr == 1e-5
+    assert load_params(params).finetune.lr == 1e-5
     assert sum(old != new for old, new in zip(before, after, strict=True)) == 2
     assert "# mean | cls" in params.read_text()
 
@@ -42,7 +42,7 @@ def test_values_change_and_everything_else_stays(tmp_path, params):
 def test_lists_and_free_form_mappings_are_replaced_whole(tmp_path, params):
     text = "ingest: {columns: {groups: {age: Age}}, labels: {rename: {x: y}, drop: []}, group_bins: {age: [30]}}\n"
     configure(overlay(tmp_path, text), params)
-    ingest = load(params).ingest
+    ingest = load_params(params).ingest
     assert ingest.columns.groups == {"age": "Age"} and ingest.group_bins == {"age": [30]}
     assert ingest.labels.rename == {"x": "y"} and ingest.labels.drop == []
     assert ingest.columns.text == ["text"] and ingest.seed == 3  # what the overlay does not name stays
@@ -61,9 +61,11 @@ def test_the_data_folder_comes_from_the_option_or_the_environment(tmp_path, para
     path = overlay(tmp_path, "ingest: {path: '${GLEANER_DATA}/x', train: ['${GLEANER_DATA}/y']}\n")
     monkeypatch.setenv("GLEANER_DATA", "/from/environment")
     configure(path, params)
-    assert load(params).ingest.path == "/from/environment/x"
+    assert load_params(params).ingest.path == "/from/environment/x"
     configure(path, params, data="/from/option")
-    assert load(params).ingest.path == "/from/option/x" and load(params).ingest.train == ["/from/option/y"]
+    assert load_params(params).ingest.path == "/from/option/x" and load_params(params).ingest.train == [
+        "/from/option/y"
+    ]
 
 
 def test_an_unset_data_folder_is_named(tmp_path, params, monkeypatch):
@@ -81,7 +83,7 @@ def test_an_overlay_that_is_no_mapping_is_refused(tmp_path, params, text):
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_every_example_fits_params(params, example):
     configure(example, params, data="/data")
-    assert load(params).ingest.path == f"/data/{example.stem}"
+    assert load_params(params).ingest.path == f"/data/{example.stem}"
 
 
 def test_each_example_undoes_what_another_left(params):
@@ -90,8 +92,8 @@ def test_each_example_undoes_what_another_left(params):
     for example in EXAMPLES:
         params.write_text(fresh)
         configure(example, params, data="/data")
-        alone[example] = load(params).ingest
+        alone[example] = load_params(params).ingest
     for example in EXAMPLES:
         configure(example, params, data="/data")
-        assert load(params).ingest.columns == alone[example].columns
-        assert load(params).ingest.labels == alone[example].labels
+        assert load_params(params).ingest.columns == alone[example].columns
+        assert load_params(params).ingest.labels == alone[example].labels

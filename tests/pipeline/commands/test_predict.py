@@ -149,7 +149,7 @@ def test_cells_that_a_spreadsheet_would_run_are_neutralised_but_numbers_are_not(
 def test_many_chunks_and_long_cells_keep_their_order(
     tmp_path: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predict, "CHUNK", 10)
+    monkeypatch.setattr(predict, "CHUNK_ROWS", 10)
     texts = ["refund" if i % 3 else "courier" for i in range(95)]
     texts[50] = "refund " * 150_000
     content = "text\n" + "\n".join(texts)
@@ -160,7 +160,7 @@ def test_many_chunks_and_long_cells_keep_their_order(
 def test_rows_are_written_before_the_whole_input_is_read(
     tmp_path: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predict, "CHUNK", 2)
+    monkeypatch.setattr(predict, "CHUNK_ROWS", 2)
     content = '{"text": "refund"}\n{"text": "refund"}\n{"text": "refund", "label": "mine"}\n'
     out = io.StringIO()
     with pytest.raises(UserError, match=r"in\.jsonl:3: expected no label.*rename"):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.core.params import Params, load, read_yaml, to_yaml, validate
+from pipeline.core.params import Params, load_params, read_yaml, to_yaml, validate_params
 from pipeline.core.renamed_params import RENAMED
 
 ROOT = Path(__file__).parents[3]
@@ -19,7 +19,7 @@ def content() -> Any:
 
 
 def test_the_projects_own_file_is_valid() -> None:
-    assert load(ROOT / "params.yaml").finetune.lr > 0
+    assert load_params(ROOT / "params.yaml").finetune.lr > 0
 
 
 def test_no_default_hides_in_the_models() -> None:
@@ -52,7 +52,7 @@ def test_no_default_hides_in_the_models() -> None:
 def test_a_fault_is_told_in_words(content: Any, section: str, key: str, value: Any, message: str) -> None:
     content[section][key] = value
     with pytest.raises(UserError, match=re.escape(message)):
-        validate(content)
+        validate_params(content)
 
 
 def test_values_that_contradict_each_other_are_told(content: Any) -> None:
@@ -61,7 +61,7 @@ def test_values_that_contradict_each_other_are_told(content: Any) -> None:
     content["pretrain"]["scratch"]["heads"] = 7
     content["export"] |= {"int8": False, "serve": "int8"}
     with pytest.raises(UserError) as told:
-        validate(content)
+        validate_params(content)
     assert [line.split(":")[0] for line in str(told.value).splitlines()] == [
         "encoder.revision",
         "pretrain.scratch.hidden",
@@ -74,7 +74,7 @@ def test_a_renamed_key_is_answered_with_its_new_name(content: Any) -> None:
     content["pseudo_label"]["words"]["parts"] = content["pseudo_label"]["words"].pop("mix_weights")
     content["gate"] |= content.pop("promotion")
     with pytest.raises(UserError) as error:
-        validate(content)
+        validate_params(content)
     lines = str(error.value).splitlines()
     assert (
         "pseudo_label.trust: renamed to pseudo_label.teacher_reliability; rename the key, its value means the same"
@@ -94,7 +94,7 @@ def test_every_new_name_of_a_renamed_key_is_a_key(content: Any) -> None:
 def test_the_pair_that_trained_nothing_is_answered_with_its_name(content: Any) -> None:
     content["finetune"] |= {"method": "head", "start": "probe"}
     with pytest.raises(UserError, match=r"^finetune\.method: expected teacher_head .* renamed to finetune\.method"):
-        validate(content)
+        validate_params(content)
 
 
 def test_all_faults_are_told_at_once(content: Any) -> None:
@@ -102,7 +102,7 @@ def test_all_faults_are_told_at_once(content: Any) -> None:
     content["ingest"]["split"]["test"] = 2
     del content["gate"]
     with pytest.raises(UserError) as told:
-        validate(content)
+        validate_params(content)
     assert len(str(told.value).splitlines()) == 3
 
 
@@ -115,17 +115,17 @@ def test_broken_yaml_is_told_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("a: 1\nb: [1, 2\nc: 3\n")
     with pytest.raises(UserError, match=r"params.yaml:3: expected valid YAML"):
-        load(path)
+        load_params(path)
 
 
 def test_a_missing_file_and_a_file_of_another_shape_are_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="expected a YAML file, found none"):
-        load(tmp_path / "params.yaml")
+        load_params(tmp_path / "params.yaml")
     (tmp_path / "params.yaml").write_text("- 1\n")
     with pytest.raises(UserError, match="expected a section for each stage"):
-        load(tmp_path / "params.yaml")
+        load_params(tmp_path / "params.yaml")
 
 
 def test_what_is_written_reads_back(content: Any, tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(to_yaml(content))
-    assert load(tmp_path / "params.yaml") == load(ROOT / "params.yaml")
+    assert load_params(tmp_path / "params.yaml") == load_params(ROOT / "params.yaml")

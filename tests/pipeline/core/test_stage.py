@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.core.stage import progress, read_json, replace, report_crash, withhold_message, write_json
+from pipeline.core.stage import progress, read_json, report_crash, withhold_message, write_atomically, write_json
 
 ROOT = Path(__file__).parents[3]
 
@@ -53,7 +53,7 @@ def test_a_write_that_breaks_off_leaves_the_old_file(tmp_path: Path) -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        replace(path, fail)
+        write_atomically(path, fail)
     assert json.loads(path.read_text()) == {"old": 1}
 
 
@@ -66,7 +66,7 @@ def test_two_processes_may_write_the_same_place_and_what_a_dead_one_left_is_remo
         python("-c", f"from pipeline.core.stage import *; write_json('theirs', Path({str(path)!r}))", cwd=tmp_path)
         assert json.loads(path.read_text()) == "theirs"
 
-    replace(path, write)
+    write_atomically(path, write)
     assert path.read_text() == "mine"
     assert [one.name for one in tmp_path.iterdir()] == ["a.json"]
 
@@ -74,7 +74,7 @@ def test_two_processes_may_write_the_same_place_and_what_a_dead_one_left_is_remo
 def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     for name in ("first", "second"):
-        replace(folder, lambda part, name=name: (part.mkdir(), (part / name).touch()))  # type: ignore[misc]
+        write_atomically(folder, lambda part, name=name: (part.mkdir(), (part / name).touch()))  # type: ignore[misc]
     assert [path.name for path in folder.iterdir()] == ["second"]
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 

@@ -23,7 +23,7 @@ def test_a_table_reads_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_an_empty_table_keeps_its_columns(tmp_path: Path) -> None:
-    table.write(table.empty(rows(**{"group.age": "old"})), tmp_path / "t.parquet")
+    table.write(table.empty_like(rows(**{"group.age": "old"})), tmp_path / "t.parquet")
     assert list(table.read(tmp_path / "t.parquet").columns) == [*table.COLUMNS, "group.age"]
 
 
@@ -73,4 +73,4 @@ def test_cells_that_a_spreadsheet_would_run_are_neutralised(tmp_path: Path) -> N
 def test_an_apostrophe_that_was_added_can_be_taken_away(tmp_path: Path, text: str) -> None:
     table.write_csv(pd.DataFrame({"text": [text]}), tmp_path / "t.csv")
     written = pd.read_csv(tmp_path / "t.csv")["text"].iloc[0]
-    assert table.as_written(written) == text and not written.startswith(("=", "+"))
+    assert table.strip_apostrophe(written) == text and not written.startswith(("=", "+"))

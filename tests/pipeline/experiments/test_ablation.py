@@ -1,24 +1,20 @@
-"""What each stage earned: which variants there are, what is held out, what the verdict is, and one whole ablation."""
+"""The ablation: which variants there are, what is held out, and what the verdict on a variant is."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from cli import ablate
-from pipeline.core import table
 from pipeline.core.errors import UserError
-from pipeline.core.params import Evaluate, read_yaml, to_yaml
-from pipeline.core.stage import write_json
+from pipeline.core.params import Evaluate, read_yaml
 from pipeline.experiments import ablation
 from pipeline.experiments.ablation import Variant
-from pipeline.experiments.stage_cache import bring, key, root_for
-from pipeline.experiments.stage_runner import parse_changes
+from tests.support.ablation_project import make_tables
 
 ROOT = Path(__file__).parents[3]
 EVALUATE = Evaluate(bootstrap=500, interval=0.95, baseline_inverse_l2=10.0, seed=0)
+TRAINING = ("pretrain", "synonyms", "back_translate", "swaps", "pseudo_label", "finetune")  # the stages after ingest
 
 
 @pytest.fixture
@@ -26,9 +22,14 @@ def content():
     return read_yaml(ROOT / "params.yaml")
 
 
-def test_a_variant_has_one_thing_less_and_is_there_only_where_the_params_have_it(content):
+@pytest.fixture
+def tables(rows, pairs):
+    return make_tables(rows, pairs)
+
+
+def test_a_variant_lacks_one_thing_and_exists_only_where_the_params_have_it(content):
     content["finetune"]["method"] = "full"
-    names = [one.name for one in ablation.variants(content)]
+    names = [variant.name for variant in ablation.list_variants(content)]
     assert names == [
         "everything",
         "synonyms",
@@ -43,21 +44,21 @@ def test_a_variant_has_one_thing_less_and_is_there_only_where_the_params_have_it
     ]
     content["synonyms"]["variants"] = 0
     content["pretrain"]["objective"] = "mlm"
-    assert [one.name for one in ablation.variants(content)][1:3] == ["pretrain", "back_translate"]
+    assert [variant.name for variant in ablation.list_variants(content)][1:3] == ["pretrain", "back_translate"]
 
 
 def test_additions_are_changes_of_the_users_params(content):
-    added = ablation.variants(content, with_=["finetune.lr=1e-4,finetune.epochs=2"], only=["synonyms"])
-    assert [(one.name, one.adds) for one in added] == [
+    variants = ablation.list_variants(content, additions=["finetune.lr=1e-4,finetune.epochs=2"], only=["synonyms"])
+    assert [(variant.name, variant.adds) for variant in variants] == [
         ("everything", False),
         ("synonyms", False),
         ("finetune.lr=1e-4,finetune.epochs=2", True),
     ]
-    assert added[2].content["finetune"] | {"lr": 2e-5, "epochs": 1} == content["finetune"]
+    assert variants[2].content["finetune"] | {"lr": 2e-5, "epochs": 1} == content["finetune"]
 
 
 @pytest.mark.parametrize(
-    ("with_", "only", "said"),
+    ("additions", "only", "message"),
     [
         (["finetune.shoe=1"], [], "finetune.shoe: expected a key of params.yaml"),
         (["finetune.lr=fast"], [], "finetune.lr: expected"),
@@ -67,52 +68,38 @@ def test_additions_are_changes_of_the_users_params(content):
         ([], ["synonyms", "pretrain"], "--only pretrain: expected what params.yaml has switched on, found it off"),
     ],
 )
-def test_mistakes_are_named(content, with_, only, said):
-    with pytest.raises(UserError, match=said):
-        ablation.variants(content, with_, only)
+def test_a_selection_that_makes_no_sense_raises(content, additions, only, message):
+    with pytest.raises(UserError, match=message):
+        ablation.list_variants(content, additions, only)
 
 
-def test_every_variant_has_a_name_of_its_own(content):
+def test_every_variant_has_a_unique_name(content):
     content["finetune"]["method"] = "lora"
-    names = [one.name for one in ablation.variants(content, ["finetune", "clusters", "clusters"], ["finetune"])]
-    assert names == ["everything", "finetune", "with finetune", "clusters"]
+    variants = ablation.list_variants(content, ["finetune", "clusters", "clusters"], ["finetune"])
+    assert [variant.name for variant in variants] == ["everything", "finetune", "with finetune", "clusters"]
 
 
 def test_every_switch_names_keys_of_the_params(content):
-    for switch in [*ablation.OFF.values(), *ablation.ON.values()]:
-        assert ablation.validate(ablation.changed(content, switch))
+    for switch in [*ablation.SWITCHED_OFF.values(), *ablation.ADDITIONS.values()]:
+        assert ablation.validate_params(ablation.apply_changes(content, switch))
 
 
 def test_a_known_addition_has_a_name(content):
-    added = ablation.variants(content, with_=["lora"], only=["synonyms"])[-1]
+    added = ablation.list_variants(content, additions=["lora"], only=["synonyms"])[-1]
     assert (added.name, added.adds, added.content["finetune"]["method"]) == ("lora", True, "lora")
-
-
-def test_a_comma_inside_a_list_is_no_further_change():
-    assert parse_changes("a.b=[1, 2],c.d_e=x") == {"a.b": [1, 2], "c.d_e": "x"}
-
-
-@pytest.fixture
-def tables(rows, pairs):
-    train = rows(pairs[:30])
-    near = rows([(f"{pairs[0][0]} indeed", pairs[0][1])], source_id=[train["id"][0]])
-    pool = rows([(text, None) for text, _ in pairs[30:60]], origin="unlabelled")
-    copies = rows([(f"{text} copy", None) for text, _ in pairs[:30]], origin="unlabelled", source_id=list(train["id"]))
-    train = pd.concat([train, near])
-    return {"train": train, "validation": train.iloc[:0], "unlabelled": pd.concat([pool, copies])}
 
 
 def test_a_share_of_each_class_is_held_out_of_every_table_with_what_derives_from_it(tables):
     rest, held = ablation.hold_out(tables, 0.25, seed=1)
     assert held.groupby("label")["source_id"].nunique().tolist() == [2, 2, 2]
-    gone = set(held["source_id"])
+    held_ids = set(held["source_id"])
     for part in rest.values():
-        assert not gone & (set(part["source_id"]) | set(part["id"]))
+        assert not held_ids & (set(part["source_id"]) | set(part["id"]))
     assert len(rest["train"]) + len(held) == len(tables["train"])
-    assert len(rest["unlabelled"]) == len(tables["unlabelled"]) - len(gone)
+    assert len(rest["unlabelled"]) == len(tables["unlabelled"]) - len(held_ids)
 
 
-def test_seeds_hold_other_rows_out(tables):
+def test_each_seed_holds_other_rows_out(tables):
     first, again, other = (set(ablation.hold_out(tables, 0.25, seed)[1]["id"]) for seed in (0, 0, 1))
     assert first == again != other
 
@@ -126,7 +113,7 @@ def test_a_class_with_one_row_keeps_it_and_one_with_two_gives_one(rows):
     assert sorted(rest["train"]["label"]) == ["a", "b"]
 
 
-def test_nothing_to_hold_out_is_the_users_to_mend(rows):
+def test_nothing_to_hold_out_raises(rows):
     train = rows([("a one", "a"), ("b one", "b")])
     with pytest.raises(UserError, match="expected a class with two labelled rows or more"):
         ablation.hold_out({"train": train, "validation": train.iloc[:0], "unlabelled": train.iloc[:0]}, 0.25, 0)
@@ -139,9 +126,6 @@ def test_a_validation_split_is_what_is_held_out(tables, rows):
     assert rest["validation"].empty and len(rest["train"]) == len(tables["train"])
 
 
-TRAIN = ("pretrain", "synonyms", "back_translate", "swaps", "pseudo_label", "finetune")  # that follow ingest
-
-
 def seeds(content, above=""):
     """Every seed of the params, by its dotted key."""
     for name, value in content.items():
@@ -151,20 +135,24 @@ def seeds(content, above=""):
             yield f"{above}{name}", value
 
 
-def test_every_training_seed_moves_on(content):
-    moved = ablation.reseeded(content, 2)
-    assert {path: seed for path, seed in seeds(moved) if path.split(".")[0] in TRAIN} == dict.fromkeys(
-        ablation.SEEDS, 2
-    )
-    assert moved["ingest"]["seed"] == content["ingest"]["seed"]
+def test_every_training_seed_is_shifted(content):
+    shifted = ablation.shift_seeds(content, 2)
+    training_seeds = {path: seed for path, seed in seeds(shifted) if path.split(".")[0] in TRAINING}
+    assert training_seeds == dict.fromkeys(ablation.SEEDS, 2)
+    assert shifted["ingest"]["seed"] == content["ingest"]["seed"]
 
 
 def answers(right_full, right_other, seeds=2):
-    """So many rows answered right with everything, so many without, of 100 in each seed."""
+    """The answers of each seed to 100 rows: so many are right with everything, and so many without."""
     number = np.arange(100)
-    one = pd.DataFrame({"id": [f"row {i}" for i in number], "label": "yes"})
-    one["full"], one["other"] = np.where(number < right_full, "yes", "no"), np.where(number < right_other, "yes", "no")
-    return [one] * seeds
+    table = pd.DataFrame({"id": [f"row {i}" for i in number], "label": "yes"})
+    table["full"] = np.where(number < right_full, "yes", "no")
+    table["other"] = np.where(number < right_other, "yes", "no")
+    return [table] * seeds
+
+
+def measure(answers, minutes=1.0, adds=False, min_rows=30):
+    return ablation.measure_effect(Variant("x", {}, adds), answers, minutes, EVALUATE, min_rows)
 
 
 @pytest.mark.parametrize(
@@ -177,108 +165,26 @@ def answers(right_full, right_other, seeds=2):
     ],
 )
 def test_the_verdict_follows_the_interval(full, other, verdict):
-    found = ablation.earned(Variant("x", {}, adds=False), answers(full, other), 2.0, EVALUATE, 30)
-    assert found.verdict == verdict
-    assert found.points == pytest.approx(full - other)
-    assert found.low <= found.points <= found.high
-    assert found.per_minute == pytest.approx((full - other) / 2)
+    effect = measure(answers(full, other), minutes=2.0)
+    assert effect.verdict == verdict
+    assert effect.points == pytest.approx(full - other)
+    assert effect.low <= effect.points <= effect.high
+    assert effect.per_minute == pytest.approx((full - other) / 2)
 
 
 def test_an_addition_earns_what_it_adds():
-    found = ablation.earned(Variant("x", {}, adds=True), answers(60, 90), -3.0, EVALUATE, 30)
-    assert (found.points, found.minutes, found.verdict) == (pytest.approx(30), 3.0, "paid")
+    effect = measure(answers(60, 90), minutes=-3.0, adds=True)
+    assert (effect.points, effect.minutes, effect.verdict) == (pytest.approx(30), 3.0, "paid")
 
 
 def test_the_same_rows_in_more_seeds_are_no_more_evidence():
-    one, many = (
-        ablation.earned(Variant("x", {}, adds=False), answers(65, 60, seeds), 1.0, EVALUATE, 30) for seeds in (1, 5)
-    )
+    one, many = (measure(answers(65, 60, seeds)) for seeds in (1, 5))
     assert (one.low, one.high) == pytest.approx((many.low, many.high))
 
 
-def test_the_group_gap_is_told_beside_the_points():
-    one = answers(100, 100)[0].assign(**{"group.site": ["a"] * 50 + ["b"] * 50})
-    one["other"] = ["yes"] * 50 + ["no"] * 10 + ["yes"] * 40  # wrong in 10 of the 50 rows of b
-    found = ablation.earned(Variant("x", {}, adds=False), [one], 1.0, EVALUATE, 30)
-    assert found.gap_points == pytest.approx(-20)
-    assert ablation.earned(Variant("x", {}, adds=True), [one], 1.0, EVALUATE, 30).gap_points == pytest.approx(20)
-    assert np.isnan(ablation.earned(Variant("x", {}, adds=False), [one], 1.0, EVALUATE, 60).gap_points)
-    assert ablate.cells(found)[4] == "-20.0"
-
-
-def test_no_extra_minutes_have_no_rate():
-    found = ablation.earned(Variant("x", {}, adds=False), answers(90, 60), -0.5, EVALUATE, 30)
-    assert ablate.cells(found)[6] == "-"
-
-
-def project(root, content, tables):
-    """A project after `ingest`, whose test table nobody can read."""
-    (root / "params.yaml").write_text(to_yaml(content))
-    for name, rows in tables.items():
-        table.write(rows, root / "data" / "ingest" / f"{name}.parquet")
-    (root / "data" / "ingest" / "test.parquet").write_bytes(b"closed")
-    labels = sorted(tables["train"]["label"].unique())
-    write_json({"labels": labels, "descriptions": {}}, root / "data" / "ingest" / "labels.json")
-    return root
-
-
-@pytest.fixture
-def few(params):
-    """Params that train the tiny encoder for a few steps."""
-    changes = {
-        "back_translate": {"engine": "none"},
-        "synonyms": {"variants": 0},
-        "pseudo_label": {"rounds": 1, "neighbours": 3, "folds": 2},
-        "finetune": {"max_steps": 2, "batch_size": 8},
-        "evaluate": {"bootstrap": 100},
-    }
-    return params(changes).model_dump(mode="json")
-
-
-def test_an_output_depends_on_params_and_inputs(tmp_path, few, tables):
-    root = project(tmp_path, few, tables)
-    before = key("synonyms", root)
-    assert key("synonyms", root) == before
-    few["synonyms"]["share"] = 0.5
-    (root / "params.yaml").write_text(to_yaml(few))
-    changed = key("synonyms", root)
-    table.write(tables["train"].iloc[:5], root / "data" / "ingest" / "train.parquet")
-    assert len({before, changed, key("synonyms", root)}) == 3
-
-
-@pytest.mark.slow
-def test_an_output_is_made_once_for_all_roots(tmp_path, few, tables):
-    ingest = project(tmp_path, few, tables) / "data" / "ingest"
-    roots = [root_for(tmp_path / name, ingest, few, tmp_path / "vectors") for name in ("one", "two")]
-    first, again = (bring("synonyms", root, tmp_path / "kept") for root in roots)
-    assert first == again
-    assert not (roots[1] / "synonyms.log").exists()
-    assert (roots[1] / "data" / "synonyms" / "train.parquet").exists()
-
-
-@pytest.mark.slow
-def test_an_ablation_from_end_to_end_and_again(tmp_path, few, tables, monkeypatch, capsys):
-    root = project(tmp_path, few, tables)
-    selection = (2, 0.25, ["finetune.max_steps=3"], ["class names"])
-    assert ablate.main(root, *selection) == 0
-    said = capsys.readouterr().out
-    assert "2 seed(s)" in said and "distinct rows" in said
-    place = root / "data" / "scratch" / "ablate"
-    with (place / "ablation.csv").open() as file:
-        rows = {row["having"]: row for row in csv.DictReader(file)}
-    assert set(rows) == {"class names", "finetune.max_steps=3"}
-    assert {row["verdict"] for row in rows.values()} <= {"paid", "did not pay", "too few labels to tell"}
-    assert "| finetune.max_steps=3 |" in (place / "ablation.md").read_text()
-    for seed in (0, 1):
-        _, held = ablation.hold_out(tables, 0.25, seed)
-        for path in place.glob(f"seed-{seed}/**/*.parquet"):
-            assert not set(held["id"]) & set(pd.read_parquet(path)["id"]), path
-    monkeypatch.setattr(
-        "pipeline.experiments.stage_cache.run_stage", lambda stage, root: pytest.fail(f"{stage} ran again")
-    )
-    assert ablate.main(root, *selection) == 0
-
-
-def test_the_failure_of_a_variant_is_a_row(capsys):
-    ablate.show("summary", [], {"finetune.lr=3": "finetune, exit code 1: out of memory"})
-    assert "out of memory" in capsys.readouterr().out
+def test_the_change_of_the_group_gap_is_measured():
+    table = answers(100, 100)[0].assign(**{"group.site": ["a"] * 50 + ["b"] * 50})
+    table["other"] = ["yes"] * 50 + ["no"] * 10 + ["yes"] * 40  # wrong in 10 of the 50 rows of b
+    assert measure([table]).gap_points == pytest.approx(-20)
+    assert measure([table], adds=True).gap_points == pytest.approx(20)
+    assert np.isnan(measure([table], min_rows=60).gap_points)

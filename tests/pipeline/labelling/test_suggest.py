@@ -1,4 +1,4 @@
-"""Suggestions: unsure, different and typical rows are chosen, and their answers come back as gold rows."""
+"""Suggestions: what is written for the annotators, and how their answers come back as gold rows."""
 
 import csv
 import json
@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -19,8 +18,7 @@ from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
 from pipeline.core.stage import Paths
-from pipeline.labelling import facility_location
-from pipeline.labelling.suggest import Files, suggest
+from pipeline.labelling.suggest import SuggestionFiles, suggest
 from tests.support import word_bundle
 from tests.support.ingesting import ROOT, ingest, output, rejected, write
 from tests.support.ingesting import params as ingest_params
@@ -40,11 +38,6 @@ NEAR = ["a much longer row that says nothing at all about it", "a much longer ro
 POOL = [*SURE, *UNSURE, *NEAR]
 
 
-def unit(*rows: list[float]) -> np.ndarray:
-    vectors = np.array(rows, dtype=np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-
 def project(root: Path, encoder: Path, pool: list[str] = POOL, **changes: Any) -> None:
     """Ingested rows, a bundle that knows a few words, and the tiny encoder, as `gleaner run` would leave them."""
     with_quotes = "".join('"{}"\n'.format(text.replace('"', '""')) for text in pool)
@@ -60,83 +53,33 @@ def ask(tmp_path: Path, params: Callable[..., Params]) -> Callable[..., list[str
     """``ask(3)``: suggest three rows of the project in tmp_path."""
 
     def run(count: int, name: str = "suggestions", tasks: str | None = None, **changes: Any) -> list[str]:
-        own = params().model_copy(update={"ingest": ingest_params(**({"unlabelled": ["pool.csv"]} | changes))})
-        files = Files(tmp_path / f"{name}.csv", tmp_path / tasks if tasks else None)
-        return suggest(count, files, own, Paths(tmp_path))
+        ingest_section = ingest_params(**({"unlabelled": ["pool.csv"]} | changes))
+        project_params = params().model_copy(update={"ingest": ingest_section})
+        files = SuggestionFiles(tmp_path / f"{name}.csv", tmp_path / tasks if tasks else None)
+        return suggest(count, files, project_params, Paths(tmp_path))
 
     return run
 
 
 def read(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def test_unsure_rows_are_preferred_to_sure_ones() -> None:
-    vectors = unit([1, 0, 0.1], [1, 0.1, 0], [0, 1, 0.1], [0.1, 1, 0])
-    probabilities = np.array([[0.98, 0.02], [0.97, 0.03], [0.5, 0.5], [0.55, 0.45]])
-    assert set(facility_location.choose(probabilities, vectors, unit([0, 0, 1]), 2)) & {2, 3}
-    assert facility_location.choose(probabilities, vectors, unit([0, 0, 1]), 1)[0] in (2, 3)
-
-
-def test_of_two_like_rows_one_is_chosen_and_none_that_is_like_a_labelled_one() -> None:
-    vectors = unit([1, 0, 0, 0], [1, 0.01, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 0.01])
-    even = np.full((5, 2), 0.5)
-    taken = facility_location.choose(even, vectors, unit([0, 0, 1, 0]), 2)
-    assert len(set(taken) & {0, 1}) == 1 and 2 in taken
-
-
-def test_an_outlier_is_not_chosen_before_rows_that_stand_for_others() -> None:
-    crowd = [[1, 0.2 * np.cos(i), 0.2 * np.sin(i), 0, 0] for i in range(10)]
-    other = [[0, 0, 0, 1, 0.1 * i] for i in range(5)]
-    vectors = unit([-1, -1, -1, -1, -9], *crowd, *other)
-    probabilities = np.array([[0.5, 0.5]] + 15 * [[0.6, 0.4]])
-    taken = facility_location.choose(probabilities, vectors, unit([0, -1, 0, 0, 0]), 2)
-    assert taken[0] in range(1, 11) and taken[1] in range(11, 16)
-
-
-def test_the_lazy_choice_is_the_greedy_one() -> None:
-    random = np.random.default_rng(0)
-    vectors = unit(*random.normal(size=(60, 8)).tolist())
-    weights, alike = random.random(60), facility_location.likeness(vectors, vectors)
-    covered = np.zeros(60)
-    plain: list[int] = []
-    for _ in range(20):
-        gains = np.maximum(alike - covered, 0) @ weights
-        gains[plain] = -1
-        plain.append(int(gains.argmax()))
-        covered = np.maximum(covered, alike[plain[-1]])
-    assert facility_location.greedy(alike, np.zeros(60), weights, 20).tolist() == plain
-
-
-def test_a_large_pool_is_sampled_among_its_least_sure_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(facility_location, "LIMIT", 30)
-    unsure = np.linspace(0, 1, 300)
-    rows = facility_location.eligible(unsure, 2)
-    assert len(set(rows)) == 30 and rows[0] == 299 and rows.min() == 210
-    assert len(facility_location.eligible(unsure, 50)) == 50
-    assert len(facility_location.eligible(unsure[:12], 5)) == 12
-
-
-def test_every_row_of_the_pool_can_be_asked_for_and_no_gold_row_is_needed() -> None:
-    vectors = unit([1, 0], [1, 0], [0, 1])
-    taken = facility_location.choose(np.full((3, 2), 0.5), vectors, np.zeros((0, 2), dtype=np.float32), 3)
-    assert sorted(taken) == [0, 1, 2]
 
 
 def test_the_sheet_has_the_columns_of_the_data_and_the_same_rows_each_time(
     tmp_path: Path, tiny_encoder: Path, ask: Callable[..., list[str]]
 ) -> None:
     project(tmp_path, tiny_encoder)
-    told = ask(5)
+    lines = ask(5)
     rows = read(tmp_path / "suggestions.csv")
     assert list(rows[0]) == ["gleaner_id", "text", "label", "likely_label", "confidence", "why"]
     assert {row["label"] for row in rows} == {""}
     pool = output(tmp_path, "unlabelled").set_index("id")["text"]
-    assert [table.as_written(row["text"]) for row in rows] == pool[[row["gleaner_id"] for row in rows]].tolist()
+    assert [table.strip_apostrophe(row["text"]) for row in rows] == pool[[row["gleaner_id"] for row in rows]].tolist()
     assert not set(pool[[row["gleaner_id"] for row in rows]]) & set(SURE)
-    assert told[0].startswith("5 of 11 rows chosen (1 near duplicates left out)")
-    assert not any(text in "\n".join(told) for text in POOL)
+    assert lines[0].startswith("5 of 11 rows chosen (1 near duplicates left out)")
+    assert not any(text in "\n".join(lines) for text in POOL)
     ask(5, "again")
     assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "suggestions.csv").read_bytes()
 
@@ -149,7 +92,7 @@ def test_filled_in_rows_come_back_as_gold_rows(
     rows = read(tmp_path / "suggestions.csv")
     assert {"'=refund or courier", "''-who knows"} <= {row["text"] for row in rows}
     before = {name: output(tmp_path, name) for name in ("train", "unlabelled")}
-    filled = [row | {"label": "refund" if place < 7 else ""} for place, row in enumerate(rows)]
+    filled = [row | {"label": "refund" if i < 7 else ""} for i, row in enumerate(rows)]
     pd.DataFrame(filled).to_csv(tmp_path / "raw" / "answers.csv", index=False)
     metrics = ingest(tmp_path, train=["train.csv", "answers.csv"], unlabelled=["pool.csv"])
     gold, pool = output(tmp_path, "train"), output(tmp_path, "unlabelled")
@@ -161,26 +104,26 @@ def test_filled_in_rows_come_back_as_gold_rows(
 
 
 @pytest.mark.parametrize(
-    "how", [{"delimiter": ";"}, {"encoding": "utf-16"}, {"format": "csv", "delimiter": "|"}, {"format": "tsv"}]
+    "changes", [{"delimiter": ";"}, {"encoding": "utf-16"}, {"format": "csv", "delimiter": "|"}, {"format": "tsv"}]
 )
 def test_the_sheet_is_written_as_ingest_reads(
-    tmp_path: Path, tiny_encoder: Path, ask: Callable[..., list[str]], how: dict[str, str]
+    tmp_path: Path, tiny_encoder: Path, ask: Callable[..., list[str]], changes: dict[str, str]
 ) -> None:
     project(tmp_path, tiny_encoder)
-    ask(4, **how)
+    ask(4, **changes)
     form: dict[str, Any] = {
-        "sep": how.get("delimiter", "\t" if how.get("format") == "tsv" else ","),
-        "encoding": how.get("encoding", "utf-8"),
+        "sep": changes.get("delimiter", "\t" if changes.get("format") == "tsv" else ","),
+        "encoding": changes.get("encoding", "utf-8"),
     }
     filled = pd.read_csv(tmp_path / "suggestions.csv", **form).assign(label="refund")
     for name in ("train", "test", "pool"):
         pd.read_csv(tmp_path / "raw" / f"{name}.csv").to_csv(tmp_path / "raw" / f"{name}.csv", index=False, **form)
     filled.to_csv(tmp_path / "raw" / "answers.csv", index=False, **form)
-    metrics = ingest(tmp_path, train=["train.csv", "answers.csv"], unlabelled=["pool.csv"], **how)
+    metrics = ingest(tmp_path, train=["train.csv", "answers.csv"], unlabelled=["pool.csv"], **changes)
     assert metrics["answers"] == 4
 
 
-def test_a_format_that_cannot_read_the_sheet_is_told_before(
+def test_a_format_that_cannot_read_the_sheet_is_an_error_before_anything_is_written(
     tmp_path: Path, tiny_encoder: Path, ask: Callable[..., list[str]]
 ) -> None:
     project(tmp_path, tiny_encoder)
@@ -189,7 +132,7 @@ def test_a_format_that_cannot_read_the_sheet_is_told_before(
     assert not list(tmp_path.glob("*.csv"))
 
 
-def test_answers_of_label_studio_come_back_and_what_was_not_settled_is_not_asked_again(
+def test_answers_of_label_studio_come_back_and_undecided_rows_are_not_suggested_again(
     tmp_path: Path, tiny_encoder: Path, ask: Callable[..., list[str]]
 ) -> None:
     project(tmp_path, tiny_encoder)
@@ -198,9 +141,9 @@ def test_answers_of_label_studio_come_back_and_what_was_not_settled_is_not_asked
     config = ET.parse(tmp_path / "label-studio.xml").getroot()
     assert [choice.get("value") for choice in config.iter("Choice")] == ["account", "delivery", "refund"]
     assert len(tasks) == 6 and tasks[0]["predictions"][0]["model_version"].startswith("gleaner-")
-    for place, task in enumerate(tasks):  # what Label Studio adds when people have answered
+    for i, task in enumerate(tasks):  # what Label Studio adds when people have answered
         answer = {**task["predictions"][0]["result"][0], "value": {"choices": ["delivery"]}}
-        task["annotations"] = [{"result": [answer], "was_cancelled": place == 0, "completed_by": 1}]
+        task["annotations"] = [{"result": [answer], "was_cancelled": i == 0, "completed_by": 1}]
     (tmp_path / "raw" / "export.json").write_text(json.dumps(tasks))
     files = ["train.csv", "export.json"]
     metrics = ingest(tmp_path, train=files, unlabelled=["pool.csv"])
@@ -208,19 +151,9 @@ def test_answers_of_label_studio_come_back_and_what_was_not_settled_is_not_asked
     skipped = tasks[0]["data"]["gleaner_id"]
     assert skipped in set(output(tmp_path, "unlabelled")["id"])
     assert rejected(tmp_path)["export.json:1"] == "skipped by the annotators"
-    told = ask(5, "next", train=files)
-    assert "1 undecided by annotators" in told[0]
+    lines = ask(5, "next", train=files)
+    assert "1 undecided by annotators" in lines[0]
     assert skipped not in {row["gleaner_id"] for row in read(tmp_path / "next.csv")}
-
-
-def test_labels_are_escaped_in_the_labelling_config() -> None:
-    from pipeline.labelling.label_studio import config
-
-    root = ET.fromstring(config(['<a> & "b"', "c"], {"c": "it's <c>"}))
-    assert [(one.get("value"), one.get("hint")) for one in root.iter("Choice")] == [
-        ('<a> & "b"', None),
-        ("c", "it's <c>"),
-    ]
 
 
 def test_a_text_of_several_columns_comes_back_whole(
@@ -233,8 +166,8 @@ def test_a_text_of_several_columns_comes_back_whole(
     ingest(tmp_path, unlabelled=["pool.csv"], columns=columns)
     word_bundle.build(tmp_path / "data/export/bundle", {"refund": [1.0, 0, 0]}, ["account", "delivery", "refund"])
     shutil.copytree(tiny_encoder, tmp_path / "data" / "pretrain" / "encoder")
-    told = ask(1, columns=columns)
-    assert any("the whole text is in subject; leave body empty" in line for line in told)
+    lines = ask(1, columns=columns)
+    assert any("the whole text is in subject; leave body empty" in line for line in lines)
     (row,) = read(tmp_path / "suggestions.csv")
     pd.DataFrame([row | {"queue": "refund"}]).to_csv(tmp_path / "raw" / "answers.csv", index=False)
     ingest(tmp_path, train=["train.csv", "answers.csv"], unlabelled=["pool.csv"], columns=columns)
@@ -253,14 +186,14 @@ def test_a_text_of_several_columns_comes_back_whole(
         ({"path": "raw/train.csv"}, "ingest.path is one file; move it into a folder"),
     ],
 )
-def test_the_way_back_is_told_for_each_source(
+def test_the_next_step_depends_on_the_source_of_the_data(
     tmp_path: Path, tiny_encoder: Path, ask: Callable[..., list[str]], changes: dict[str, Any], line: str
 ) -> None:
     project(tmp_path, tiny_encoder)
     assert line in ask(1, **changes)[-1]
 
 
-def test_impossible_requests_are_one_line_and_write_nothing(
+def test_an_impossible_request_is_one_line_and_writes_nothing(
     tmp_path: Path, tiny_encoder: Path, ask: Callable[..., list[str]]
 ) -> None:
     project(tmp_path, tiny_encoder)
@@ -283,13 +216,15 @@ def test_impossible_requests_are_one_line_and_write_nothing(
         ask(1, "other")
 
 
-def test_an_empty_pool_is_one_line(tmp_path: Path, tiny_encoder: Path, ask: Callable[..., list[str]]) -> None:
+def test_an_empty_pool_is_an_error_of_one_line(
+    tmp_path: Path, tiny_encoder: Path, ask: Callable[..., list[str]]
+) -> None:
     project(tmp_path, tiny_encoder, pool=[])
     with pytest.raises(UserError, match="N: expected unlabelled rows to choose from, found an empty pool"):
         ask(1)
 
 
-def test_a_fresh_project_is_told_to_run_first(tmp_path: Path) -> None:
+def test_a_project_without_a_run_gets_a_hint_to_run_it(tmp_path: Path) -> None:
     shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
     command = [sys.executable, "-m", "cli", "suggest", "5"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

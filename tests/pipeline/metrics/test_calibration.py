@@ -1,12 +1,12 @@
-"""Temperatures: fitted on labels, or matched to an accuracy known from elsewhere."""
+"""Temperatures that are fitted on labels, or matched to an accuracy known from elsewhere."""
 
 import numpy as np
 import pytest
 
-from pipeline.metrics.calibration import TEMPERATURES, fit_temperature, match_confidence, softmax
+from pipeline.metrics.calibration import TEMPERATURE_RANGE, fit_temperature, match_confidence, softmax
 
 
-def test_probabilities_sum_to_one_and_stand_large_logits() -> None:
+def test_probabilities_sum_to_one_and_large_logits_do_not_overflow() -> None:
     assert softmax(np.array([[1000.0, 0.0], [0.0, 0.0]])).tolist() == [[1.0, 0.0], [0.5, 0.5]]
 
 
@@ -20,7 +20,7 @@ def test_temperature_minimises_the_negative_log_likelihood() -> None:
 
 
 def test_temperature_of_rows_that_are_all_correct_stays_within_bounds() -> None:
-    assert fit_temperature(np.eye(60), np.arange(60)) >= TEMPERATURES[0]
+    assert fit_temperature(np.eye(60), np.arange(60)) >= TEMPERATURE_RANGE[0]
 
 
 def test_confidence_is_matched_to_an_accuracy() -> None:

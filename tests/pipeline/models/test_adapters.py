@@ -9,7 +9,7 @@ import torch
 from pipeline.core.errors import UserError
 from pipeline.models import adapters
 from pipeline.stages.finetune import low_rank
-from tests.support.finetuning import Change, ways
+from tests.support.finetuning import Change, finetune_params
 
 ARCHITECTURES = ("bert", "roberta", "distilbert", "modernbert", "electra", "albert", "mpnet", "deberta-v2")
 
@@ -31,7 +31,10 @@ def random_encoder(architecture: str) -> Any:
 @pytest.mark.parametrize("kind", adapters.KINDS)
 def test_adapters_fit_the_architecture_or_are_refused(architecture: str, kind: str, tmp_path: Path) -> None:
     encoder = random_encoder(architecture)
-    if kind == "prefix" and architecture in ("mpnet", "deberta-v2"):  # their attention is their own
+    if kind == "prefix" and architecture in (
+        "mpnet",
+        "deberta-v2",
+    ):  # they do not use the attention interface of transformers
         with pytest.raises(UserError, match=rf"finetune\.method: expected .* prefix adapters, found {architecture}"):
             adapters.install(encoder, kind, 3)
         return
@@ -39,28 +42,28 @@ def test_adapters_fit_the_architecture_or_are_refused(architecture: str, kind: s
     mask = torch.tensor([[1] * 4 + [0] * 3, [1] * 7, [1] * 7])
     adapters.install(encoder, kind, 3)
     with torch.no_grad():
-        for _, weight in adapters.installed(encoder):
+        for _, weight in adapters.adapter_weights(encoder):
             weight.add_(torch.randn_like(weight))
         states = encoder(input_ids=ids, attention_mask=mask).last_hidden_state
-        alone = encoder(input_ids=ids[:1, :4], attention_mask=mask[:1, :4]).last_hidden_state
+        unpadded = encoder(input_ids=ids[:1, :4], attention_mask=mask[:1, :4]).last_hidden_state
         plain = random_encoder(architecture)(input_ids=ids, attention_mask=mask).last_hidden_state
         assert (states - plain)[1].abs().max() > 1e-3
-        assert torch.allclose(states[:1, :4], alone, atol=1e-5), "padding matters"
+        assert torch.allclose(states[:1, :4], unpadded, atol=1e-5), "padding matters"
         adapters.save(encoder, tmp_path / "encoder", tmp_path / "adapters.safetensors")
-        again = type(encoder).from_pretrained(tmp_path / "encoder", attn_implementation="eager").eval()
-        assert torch.allclose(again(input_ids=ids, attention_mask=mask).last_hidden_state, plain, atol=1e-6)
-        adapters.load(again, kind, 3, tmp_path / "adapters.safetensors")
-        assert torch.equal(again(input_ids=ids, attention_mask=mask).last_hidden_state, states)
+        reloaded = type(encoder).from_pretrained(tmp_path / "encoder", attn_implementation="eager").eval()
+        assert torch.allclose(reloaded(input_ids=ids, attention_mask=mask).last_hidden_state, plain, atol=1e-6)
+        adapters.load(reloaded, kind, 3, tmp_path / "adapters.safetensors")
+        assert torch.equal(reloaded(input_ids=ids, attention_mask=mask).last_hidden_state, states)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_low_rank_changes_find_their_place_in_every_architecture(architecture: str, params: Change) -> None:
-    found = {name.split(".")[-1] for name in low_rank.targets(random_encoder(architecture))}
+def test_low_rank_changes_find_their_layers_in_every_architecture(architecture: str, params: Change) -> None:
+    targets = {name.split(".")[-1] for name in low_rank.target_modules(random_encoder(architecture))}
     if architecture in ("bert", "roberta", "electra"):
-        assert found == {"query", "value"}
-    settings = ways(params, method="lora").finetune
-    wrapped = low_rank.wrap(random_encoder(architecture), settings, steps=10)
+        assert targets == {"query", "value"}
+    settings = finetune_params(params, method="lora").finetune
+    wrapped = low_rank.add_low_rank(random_encoder(architecture), settings, steps=10)
     wrapped(input_ids=torch.full((1, 4), 7), attention_mask=torch.ones(1, 4)).last_hidden_state.sum().backward()
-    learns = [name for name, weight in wrapped.named_parameters() if weight.requires_grad]
-    assert learns and all("lora_" in name for name in learns)
+    trainable = [name for name, weight in wrapped.named_parameters() if weight.requires_grad]
+    assert trainable and all("lora_" in name for name in trainable)
     assert all(weight.grad is not None for weight in wrapped.parameters() if weight.requires_grad)

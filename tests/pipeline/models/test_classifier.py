@@ -1,4 +1,4 @@
-"""A sealed bundle predicts without torch, whatever the order of the texts, and refuses to load once tampered with."""
+"""A sealed bundle predicts without torch, whatever the order of the texts; a changed one is refused."""
 
 import subprocess
 import sys
@@ -70,8 +70,8 @@ def test_prediction_imports_neither_torch_nor_transformers(bundle):
         "classifier.load(pathlib.Path(sys.argv[1])).predict(['good']); "
         "print({'torch', 'transformers', 'onnxruntime'} & sys.modules.keys())"
     )
-    done = subprocess.run([sys.executable, "-c", code, bundle], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "{'onnxruntime'}"
+    process = subprocess.run([sys.executable, "-c", code, bundle], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "{'onnxruntime'}"
 
 
 def test_a_changed_byte_is_refused(bundle):

@@ -1,4 +1,4 @@
-"""Text vectors, each computed once."""
+"""Text vectors: each is computed once, stored, and the same whatever is computed with it."""
 
 import shutil
 import sqlite3
@@ -36,13 +36,13 @@ def test_vectors_have_unit_length_and_come_in_the_order_of_the_texts(
     assert np.array_equal(embed(texts[::-1], tiny_encoder, params(), tmp_path), vectors[::-1])
 
 
-def test_a_text_has_the_same_vector_to_the_bit_whatever_its_company(
+def test_a_text_has_the_same_vector_to_the_bit_whatever_the_other_texts(
     tiny_encoder: Path, params: Change, tmp_path: Path, pairs: list[tuple[str, str]]
 ) -> None:
     texts = [text for text, _ in pairs]
-    among = embed(texts, tiny_encoder, params(), tmp_path / "among")
-    alone = np.concatenate([embed([text], tiny_encoder, params(), tmp_path / "alone") for text in texts[:5]])
-    assert np.array_equal(alone, among[:5])
+    together = embed(texts, tiny_encoder, params(), tmp_path / "together")
+    singly = np.concatenate([embed([text], tiny_encoder, params(), tmp_path / "singly") for text in texts[:5]])
+    assert np.array_equal(singly, together[:5])
 
 
 def test_what_is_stored_is_not_computed_again(
@@ -52,18 +52,18 @@ def test_what_is_stored_is_not_computed_again(
     loads: list[Path] = []
     load = embeddings.encoders.load
 
-    def counted(folder: Path, **config: Any) -> tuple[Any, Any]:
+    def count_and_load(folder: Path, **config: Any) -> tuple[Any, Any]:
         loads.append(folder)
         return load(folder, **config)
 
-    monkeypatch.setattr(embeddings.encoders, "load", counted)
+    monkeypatch.setattr(embeddings.encoders, "load", count_and_load)
     assert np.array_equal(embed(["courier", "refund"], tiny_encoder, params(), tmp_path), first[::-1])
     assert not loads
     embed(["courier", "login"], tiny_encoder, params(), tmp_path)
     assert len(loads) == 1
 
 
-def test_an_older_encoder_without_the_fast_tokenizers_file_is_told_apart_by_its_vocabulary(
+def test_an_older_encoder_without_tokenizer_json_has_a_store_by_its_vocabulary(
     tiny_encoder: Path, params: Change, tmp_path: Path
 ) -> None:
     old = tmp_path / "old"
@@ -79,7 +79,7 @@ def test_an_older_encoder_without_the_fast_tokenizers_file_is_told_apart_by_its_
     assert len(stores(tmp_path)) == 3
 
 
-def test_a_kill_between_batches_loses_only_the_batch_at_work(
+def test_a_kill_between_batches_loses_only_the_unfinished_batch(
     tiny_encoder: Path, params: Change, tmp_path: Path, pairs: list[tuple[str, str]]
 ) -> None:
     texts = [text for text, _ in pairs]
@@ -101,16 +101,16 @@ def test_no_text_is_padded_beyond_the_positions_of_the_encoder(
 
 
 @pytest.mark.parametrize("change", [{"pooling": "cls"}, {"max_length": 8}])
-def test_another_pooling_or_length_has_a_store_of_its_own(
+def test_another_pooling_or_length_has_another_store(
     tiny_encoder: Path, params: Change, tmp_path: Path, change: dict[str, object]
 ) -> None:
     text = ["please help login as soon as possible for my order since yesterday"]
     first = embed(text, tiny_encoder, params(), tmp_path)
-    other = embed(text, tiny_encoder, params({"encoder": change}), tmp_path)
-    assert not np.allclose(first, other) and len(stores(tmp_path)) == 2
+    changed = embed(text, tiny_encoder, params({"encoder": change}), tmp_path)
+    assert not np.allclose(first, changed) and len(stores(tmp_path)) == 2
 
 
-def test_vectors_of_half_precision_are_nearly_the_same_and_kept_apart(
+def test_vectors_of_half_precision_are_nearly_the_same_and_have_another_store(
     tiny_encoder: Path, params: Change, tmp_path: Path
 ) -> None:
     texts = ["refund", "courier", "login"]

@@ -12,8 +12,8 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import Params
 from pipeline.models import encoder as encoders
 from pipeline.models import network
-from pipeline.stages.pretrain.run import start
-from pipeline.training import trainer
+from pipeline.stages.pretrain.run import prepare_model
+from pipeline.training.batches import model_inputs
 
 SIZE = {
     "hidden_size": 32,
@@ -56,18 +56,18 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     ends = [(name, vocabulary[name]) for name in ("[SEP]", "[CLS]")]
     tokenizer.post_processor = processors.BertProcessing(*ends)
-    place = tmp_path_factory.mktemp(request.param)
+    folder = tmp_path_factory.mktemp(request.param)
     torch.manual_seed(0)
     ids = {"pad_token_id": pad, "cls_token_id": ends[1][1], "bos_token_id": ends[1][1]}
     config = getattr(transformers, kind)(**size, **ids, sep_token_id=ends[0][1], eos_token_id=ends[0][1])
-    transformers.AutoModel.from_config(config).save_pretrained(place)
+    transformers.AutoModel.from_config(config).save_pretrained(folder)
     names = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
-    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(place)
-    return place
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
+    return folder
 
 
 def batch(texts: list[str], tokenizer: Any) -> dict[str, torch.Tensor]:
-    return trainer.inputs(tokenizer(texts)["input_ids"], tokenizer.pad_token_id)
+    return model_inputs(tokenizer(texts)["input_ids"], tokenizer.pad_token_id)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
@@ -76,32 +76,32 @@ def test_padding_changes_no_texts_vector(folder: Path, pooling: str) -> None:
     model.eval()
 
     def vectors(texts: list[str]) -> torch.Tensor:
-        made = batch(texts, tokenizer)
+        inputs = batch(texts, tokenizer)
         with torch.no_grad():
-            return encoders.pool(model(**made).last_hidden_state, made["attention_mask"], pooling)
+            return encoders.pool(model(**inputs).last_hidden_state, inputs["attention_mask"], pooling)
 
     together = vectors(TEXTS)
-    alone = torch.cat([vectors([text]) for text in TEXTS])
-    assert torch.allclose(together, alone, atol=1e-5)
+    singly = torch.cat([vectors([text]) for text in TEXTS])
+    assert torch.allclose(together, singly, atol=1e-5)
     assert torch.allclose(together.norm(dim=1), torch.ones(3), atol=1e-5)
     assert not torch.allclose(together[0], together[1], atol=1e-3)
 
 
-def test_it_reads_as_many_tokens_as_its_config_has_positions_and_asking_for_more_is_refused(
+def test_an_encoder_reads_as_many_tokens_as_it_has_positions_and_more_are_refused(
     folder: Path, params: Callable[..., Params]
 ) -> None:
-    limit = encoders.positions(folder)
+    limit = encoders.max_tokens(folder)
     assert limit is not None
     model, tokenizer = encoders.load(folder)
-    made = batch([" ".join(["refund"] * limit)], tokenizer)
+    inputs = batch([" ".join(["refund"] * limit)], tokenizer)
     with torch.no_grad():
-        model(**{name: values[:, :limit] for name, values in made.items()})
+        model(**{name: values[:, :limit] for name, values in inputs.items()})
     encoders.locate(params({"encoder": {"name": str(folder), "max_length": limit}}).encoder)
     with pytest.raises(UserError, match=f"encoder.max_length: expected at most {limit}, .* found {limit + 1}; lower"):
         encoders.locate(params({"encoder": {"name": str(folder), "max_length": limit + 1}}).encoder)
 
 
-def test_a_network_over_it_learns_and_comes_back_from_its_files(folder: Path, tmp_path: Path) -> None:
+def test_a_network_over_an_encoder_learns_and_is_the_same_after_loading(folder: Path, tmp_path: Path) -> None:
     net, tokenizer = network.create(folder, ["a", "b", "c"], pooling="mean", max_length=32, encoder_dropout=0.1)
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
     losses = []
@@ -115,27 +115,27 @@ def test_a_network_over_it_learns_and_comes_back_from_its_files(folder: Path, tm
     network.save(net, tokenizer, tmp_path)
     loaded, tokenizer, _ = network.load(tmp_path)
     with torch.no_grad():
-        expected, found = (n.eval()(**batch(TEXTS, tokenizer))["logits"] for n in (net, loaded))
-    assert torch.equal(expected, found)
+        expected, actual = (n.eval()(**batch(TEXTS, tokenizer))["logits"] for n in (net, loaded))
+    assert torch.equal(expected, actual)
 
 
 @pytest.mark.parametrize("objective", ["mlm", "simcse"])
-def test_it_can_be_pretrained(folder: Path, params: Callable[..., Params], objective: str) -> None:
+def test_an_encoder_can_be_pretrained(folder: Path, params: Callable[..., Params], objective: str) -> None:
     from pipeline.stages.pretrain import objectives
 
     changed = params({"pretrain": {"objective": objective}})
-    model, tokenizer = start(TEXTS, folder, changed.pretrain, changed.encoder)
+    model, tokenizer = prepare_model(TEXTS, folder, changed.pretrain, changed.encoder)
     rows, words = objectives.tokenise(TEXTS, tokenizer, 32)
-    collate = objectives.collator(rows, words, tokenizer, changed.pretrain)
+    collate = objectives.make_collator(rows, words, tokenizer, changed.pretrain)
     loss = model.train()(**collate([(i, i) for i in range(3)]))["loss"]
     loss.backward()
-    assert loss.item() > 0 and any(weight.grad is not None for weight in objectives.base(model).parameters())
+    assert loss.item() > 0 and any(weight.grad is not None for weight in objectives.base_encoder(model).parameters())
 
 
-def test_the_weights_are_those_that_params_pin_or_the_digests_are_told(
+def test_weights_with_another_digest_than_params_pin_are_refused(
     tiny_encoder: Path, params: Callable[..., Params]
 ) -> None:
-    right = encoders.digest(tiny_encoder)
+    right = encoders.weights_digest(tiny_encoder)
     assert encoders.locate(params({"encoder": {"sha256": right}}).encoder) == tiny_encoder
     wrong = params({"encoder": {"sha256": "0" * 64}}).encoder
     with pytest.raises(UserError, match=f"encoder.sha256: expected weights with 000000000000…, found {right[:12]}…"):

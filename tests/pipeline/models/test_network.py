@@ -1,4 +1,4 @@
-"""The classifier as a torch module."""
+"""The classifier as a torch module: its loss, its dropout, and its files."""
 
 from pathlib import Path
 
@@ -25,12 +25,12 @@ def test_the_loss_is_the_weighted_mean_of_the_rows_cross_entropies(tiny_encoder:
     assert out["loss"].item() == pytest.approx(((rows * weights).sum() / 3.5).item(), rel=1e-5)
 
 
-def test_a_row_without_weight_leaves_no_trace_in_the_loss(tiny_encoder: Path) -> None:
+def test_a_row_of_weight_0_does_not_change_the_loss(tiny_encoder: Path) -> None:
     net, batch = make(tiny_encoder)
     net.eval()
-    both = net(**batch, targets=torch.eye(3), weights=torch.tensor([1.0, 1.0, 0.0]))["loss"]
-    alone = net(**{name: value[:2] for name, value in batch.items()}, targets=torch.eye(3)[:2])["loss"]
-    assert both.item() == pytest.approx(alone.item(), rel=1e-5)
+    weighted = net(**batch, targets=torch.eye(3), weights=torch.tensor([1.0, 1.0, 0.0]))["loss"]
+    without = net(**{name: value[:2] for name, value in batch.items()}, targets=torch.eye(3)[:2])["loss"]
+    assert weighted.item() == pytest.approx(without.item(), rel=1e-5)
 
 
 def test_labels_are_smoothed_in_training_but_not_in_evaluation(tiny_encoder: Path) -> None:

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from pipeline.pages.promotion_page import Shift, render
-from pipeline.policies.promotion import Verdict, judge
-from pipeline.policies.promotion.verdict import Class
-from tests.support.judging import case, leading, limits
+from pipeline.policies.promotion import PromotionVerdict, decide_promotion
+from pipeline.policies.promotion.verdict import ClassScores
+from tests.support.promotion_case import case, leading, limits
 from tests.support.reporting import Page
 
 LINEAGE = {
@@ -18,12 +18,12 @@ LINEAGE = {
 }
 
 
-def verdict(wins: int, losses: int, judgement: int = 1, **changes: object) -> Verdict:
-    return judge(leading(wins, losses), judgement, *limits(**changes))
+def verdict(wins: int, losses: int, judgement: int = 1, **changes: object) -> PromotionVerdict:
+    return decide_promotion(leading(wins, losses), judgement, *limits(**changes))
 
 
 def show(
-    found: Verdict,
+    found: PromotionVerdict,
     lineage: Mapping[str, Mapping[str, str]] = LINEAGE,
     drift: Sequence[Shift] | None = None,
 ) -> Page:
@@ -69,7 +69,7 @@ def test_groups_have_both_gaps_and_both_accuracies() -> None:
         "private": {"both": 230, "challenger": 20, "champion": 8, "neither": 8},
         "partner": {"both": 3, "challenger": 0, "champion": 0, "neither": 1},
     }
-    found = judge(case(groups), 1, *limits())
+    found = decide_promotion(case(groups), 1, *limits())
     text = show(found).text
     (gap,) = found.gaps
     assert gap.increase is not None
@@ -81,7 +81,7 @@ def test_groups_have_both_gaps_and_both_accuracies() -> None:
 
 
 def test_the_classes_that_lost_most_come_first_and_those_that_hardly_changed_are_folded_away() -> None:
-    many = tuple(Class(f"class {number:02}", 5, 0.5, 0.5 + (number - 15) / 100) for number in range(30))
+    many = tuple(ClassScores(f"class {number:02}", 5, 0.5, 0.5 + (number - 15) / 100) for number in range(30))
     page = show(replace(verdict(30, 6), classes=many))
     shown, rest = page.text[page.text.index("F1 of each class") :].split("The other classes")
     order = re.findall(r"class (\d\d) [+−]", shown)
@@ -125,7 +125,7 @@ def test_lineage_says_what_differs() -> None:
 
 
 def test_it_is_escaped_and_loads_nothing() -> None:
-    evil = Class("<script>alert(1)</script>", 5, 0.5, 0.6)
+    evil = ClassScores("<script>alert(1)</script>", 5, 0.5, 0.6)
     page = show(replace(verdict(30, 6), model="<b>model</b>", classes=(evil,)))
     assert "<b>model</b>" in page.text and evil.name in page.text
     assert {tag for tag, _ in page.tags}.isdisjoint({"script", "b", "link", "img", "iframe", "object", "form"})

@@ -1,9 +1,9 @@
-"""The policy of the gate: fail beats insufficient beats pass, and what was not measured never passes."""
+"""The gate: fail beats insufficient beats pass, and a metric that was not measured never passes."""
 
 import pytest
 
 from pipeline.core.params import Gate
-from pipeline.policies.gate import Verdict, decide
+from pipeline.policies.gate import GateVerdict, decide_registration
 
 LIMITS = Gate(
     min_test_rows=100,
@@ -36,13 +36,13 @@ NO_TERMS = {"axes": [], "status": "no terms"}
 NO_GROUPS = {"attributes": 0, "status": "no group attributes"}
 
 
-def line(verdict: Verdict, limit: str) -> str:
-    (found,) = [reason for reason in verdict.reasons if limit in reason]
-    return found
+def line(verdict: GateVerdict, limit: str) -> str:
+    (reason,) = [reason for reason in verdict.reasons if limit in reason]
+    return reason
 
 
 def test_everything_within_its_limit_passes_with_a_line_for_each_limit():
-    verdict = decide(GOOD, FAIR, LIMITS, NO_TERMS)
+    verdict = decide_registration(GOOD, FAIR, LIMITS, NO_TERMS)
     assert verdict.status == "pass"
     assert len(verdict.reasons) == 7
     assert line(verdict, "min_accuracy") == "pass: min_accuracy: accuracy 0.9 (0.870 to 0.930), at least 0.7 wanted"
@@ -51,7 +51,10 @@ def test_everything_within_its_limit_passes_with_a_line_for_each_limit():
 
 
 def test_a_value_that_equals_its_limit_passes():
-    assert decide(GOOD | {"accuracy": 0.7}, FAIR | {"customer.accuracy_gap": 0.15}, LIMITS, NO_TERMS).status == "pass"
+    assert (
+        decide_registration(GOOD | {"accuracy": 0.7}, FAIR | {"customer.accuracy_gap": 0.15}, LIMITS, NO_TERMS).status
+        == "pass"
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,14 +67,14 @@ def test_a_value_that_equals_its_limit_passes():
     ],
 )
 def test_a_value_beyond_its_limit_fails(key, value, limit):
-    verdict = decide(GOOD | {key: value}, FAIR, LIMITS, NO_TERMS)
+    verdict = decide_registration(GOOD | {key: value}, FAIR, LIMITS, NO_TERMS)
     assert verdict.status == "fail"
     assert line(verdict, limit).startswith("fail:")
     assert sum(reason.startswith("pass:") for reason in verdict.reasons) == 5
 
 
 def test_too_few_test_rows_are_insufficient():
-    verdict = decide(GOOD | {"test_rows": 99}, FAIR, LIMITS, NO_TERMS)
+    verdict = decide_registration(GOOD | {"test_rows": 99}, FAIR, LIMITS, NO_TERMS)
     assert verdict.status == "insufficient"
     assert line(verdict, "min_test_rows").startswith("insufficient: min_test_rows: test_rows 99")
 
@@ -82,60 +85,62 @@ def test_a_number_that_is_missing_is_insufficient(key, missing):
     metrics = {name: value for name, value in GOOD.items() if name != key}
     if missing != "absent":
         metrics[key] = missing
-    verdict = decide(metrics, FAIR, LIMITS, NO_TERMS)
+    verdict = decide_registration(metrics, FAIR, LIMITS, NO_TERMS)
     assert verdict.status == "insufficient"
     assert "not measured" in line(verdict, f"{key} of at")
 
 
 def test_failure_outweighs_insufficiency():
-    assert decide(GOOD | {"test_rows": 9, "accuracy": 0.1}, FAIR, LIMITS, NO_TERMS).status == "fail"
+    assert decide_registration(GOOD | {"test_rows": 9, "accuracy": 0.1}, FAIR, LIMITS, NO_TERMS).status == "fail"
 
 
 def test_a_group_gap_beyond_its_limit_fails():
-    verdict = decide(GOOD, FAIR | {"customer.accuracy_gap": 0.16}, LIMITS, NO_TERMS)
+    verdict = decide_registration(GOOD, FAIR | {"customer.accuracy_gap": 0.16}, LIMITS, NO_TERMS)
     assert verdict.status == "fail"
     assert line(verdict, "max_group_gap").startswith("fail: max_group_gap of customer")
 
 
 def test_a_group_gap_beyond_its_limit_that_may_be_chance_is_insufficient():
-    verdict = decide(GOOD, FAIR | {"customer.accuracy_gap": 0.16, "customer.accuracy_gap_low": 0.0}, LIMITS, NO_TERMS)
+    verdict = decide_registration(
+        GOOD, FAIR | {"customer.accuracy_gap": 0.16, "customer.accuracy_gap_low": 0.0}, LIMITS, NO_TERMS
+    )
     assert verdict.status == "insufficient"
     assert line(verdict, "max_group_gap").startswith("insufficient: max_group_gap of customer")
 
 
 def test_an_attribute_without_two_large_groups_is_insufficient():
     small = {"customer.status": "insufficient", "customer.accuracy_gap": None, "customer.insufficient_groups": ["new"]}
-    verdict = decide(GOOD, FAIR | small, LIMITS, NO_TERMS)
+    verdict = decide_registration(GOOD, FAIR | small, LIMITS, NO_TERMS)
     assert verdict.status == "insufficient"
     assert line(verdict, "max_group_gap").endswith("too few rows to judge new")
 
 
 def test_small_groups_are_named_where_the_large_ones_pass():
-    verdict = decide(GOOD, FAIR | {"customer.insufficient_groups": ["new", "vip"]}, LIMITS, NO_TERMS)
+    verdict = decide_registration(GOOD, FAIR | {"customer.insufficient_groups": ["new", "vip"]}, LIMITS, NO_TERMS)
     assert verdict.status == "pass"
     assert line(verdict, "max_group_gap").endswith("too few rows to judge new, vip")
 
 
 def test_the_worst_of_several_attributes_counts():
     other = {"age.status": "ok", "age.accuracy_gap": 0.5, "age.insufficient_groups": []}
-    verdict = decide(GOOD, FAIR | other | {"attributes": 2}, LIMITS, NO_TERMS)
+    verdict = decide_registration(GOOD, FAIR | other | {"attributes": 2}, LIMITS, NO_TERMS)
     assert verdict.status == "fail"
     assert len(verdict.reasons) == 8
 
 
 def test_without_group_attributes_the_group_limit_does_not_apply():
-    verdict = decide(GOOD, NO_GROUPS, LIMITS, NO_TERMS)
+    verdict = decide_registration(GOOD, NO_GROUPS, LIMITS, NO_TERMS)
     assert verdict.status == "pass"
     assert line(verdict, "max_group_gap").startswith("not applicable:")
 
 
 def test_group_metrics_that_were_never_written_are_insufficient():
-    assert decide(GOOD, {}, LIMITS, NO_TERMS).status == "insufficient"
+    assert decide_registration(GOOD, {}, LIMITS, NO_TERMS).status == "insufficient"
 
 
 def test_a_limit_that_is_null_is_off():
     limits = LIMITS.model_copy(update={"min_gain_over_probe": None, "max_group_gap": None})
-    verdict = decide(GOOD | {"gain_over_probe": None}, {}, limits, NO_TERMS)
+    verdict = decide_registration(GOOD | {"gain_over_probe": None}, {}, limits, NO_TERMS)
     assert verdict.status == "pass"
     assert line(verdict, "min_gain_over_probe") == "off: min_gain_over_probe is null"
     assert line(verdict, "max_group_gap") == "off: max_group_gap is null"
@@ -160,23 +165,23 @@ FLIPPING = LIMITS.model_copy(update={"max_flip_rate": 0.1})
 
 
 def test_flips_below_the_limit_pass_and_an_axis_that_few_rows_mention_does_not_apply():
-    verdict = decide(GOOD, FAIR, FLIPPING, FLIPS)
+    verdict = decide_registration(GOOD, FAIR, FLIPPING, FLIPS)
     assert verdict.status == "pass"
-    said = "pass: max_flip_rate of gender.en: gender.en.flip_rate 0.05 (0.020 to 0.120), at most 0.1 wanted"
-    assert line(verdict, "of gender.en") == said
+    reason = "pass: max_flip_rate of gender.en: gender.en.flip_rate 0.05 (0.020 to 0.120), at most 0.1 wanted"
+    assert line(verdict, "of gender.en") == reason
     assert line(verdict, "of origin.en").startswith("not applicable: max_flip_rate of origin.en")
     assert line(verdict, "of origin.en").endswith("; 6 rows, 30 needed to judge")
 
 
 def test_flips_above_the_limit_fail():
-    assert decide(GOOD, FAIR, FLIPPING, FLIPS | {"gender.en.flip_rate": 0.2}).status == "fail"
+    assert decide_registration(GOOD, FAIR, FLIPPING, FLIPS | {"gender.en.flip_rate": 0.2}).status == "fail"
 
 
 def test_few_rows_that_flip_beyond_chance_are_insufficient():
     many = {"origin.en.flip_rate": 0.9, "origin.en.flip_rate_low": 0.55}
-    assert decide(GOOD, FAIR, FLIPPING, FLIPS | many).status == "insufficient"
+    assert decide_registration(GOOD, FAIR, FLIPPING, FLIPS | many).status == "insufficient"
 
 
 def test_no_terms_do_not_apply_and_no_measurement_is_insufficient():
-    assert line(decide(GOOD, FAIR, FLIPPING, NO_TERMS), "max_flip_rate").startswith("not applicable:")
-    assert decide(GOOD, FAIR, FLIPPING, {}).status == "insufficient"
+    assert line(decide_registration(GOOD, FAIR, FLIPPING, NO_TERMS), "max_flip_rate").startswith("not applicable:")
+    assert decide_registration(GOOD, FAIR, FLIPPING, {}).status == "insufficient"

@@ -1,30 +1,30 @@
-"""A night trains when any criterion says so, and says why or why not."""
+"""A night trains when any criterion is met, and gives its reasons in any case."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.core.params import Retrain, load
-from pipeline.policies.drift import Comparison, Drift
-from pipeline.policies.retraining import Situation, decide
+from pipeline.core.params import Retrain, load_params
+from pipeline.policies.drift import DriftReport, DriftTest
+from pipeline.policies.retraining import Situation, decide_training
 
 ROOT = Path(__file__).parents[3]
-CALM = Drift((Comparison("texts", "none", 900, 80, 0.4, 0.51, 0.6),))
-MOVED = Drift(
-    (Comparison("texts", "drift", 900, 80, 0.001, 0.8, 0.6), Comparison("answers", "none", 900, 80, 0.3, 0.01, 0.1))
+CALM = DriftReport((DriftTest("texts", "none", 900, 80, 0.4, 0.51, 0.6),))
+MOVED = DriftReport(
+    (DriftTest("texts", "drift", 900, 80, 0.001, 0.8, 0.6), DriftTest("answers", "none", 900, 80, 0.3, 0.01, 0.1))
 )
-FEW = Drift((Comparison("texts", "insufficient", 900, 12),))
+FEW = DriftReport((DriftTest("texts", "insufficient", 900, 12),))
 
 
 def limits(**changes: Any) -> Retrain:
     plain = {"min_new_labelled": 20, "min_new_rows": 100, "on_drift": True, "max_age_days": 30.0}
-    return load(ROOT / "params.yaml").retrain.model_copy(update=plain | changes)
+    return load_params(ROOT / "params.yaml").retrain.model_copy(update=plain | changes)
 
 
-def found(**changes: Any) -> Situation:
-    plain: dict[str, Any] = {"champion": "3", "age_days": 4.0, "new_rows": 50, "new_labelled": 5, "drift": CALM}
-    return Situation(**plain | changes)
+def situation(**changes: Any) -> Situation:
+    calm: dict[str, Any] = {"champion": "3", "age_days": 4.0, "new_rows": 50, "new_labelled": 5, "drift": CALM}
+    return Situation(**calm | changes)
 
 
 @pytest.mark.parametrize(
@@ -36,35 +36,35 @@ def found(**changes: Any) -> Situation:
         ({"drift": MOVED}, "texts: drift, separation 0.800 (drift from 0.6), p 0.0010, 80 new rows against 900"),
         ({"age_days": 30.5}, "champion 30.5 days old, 30 allowed"),
         ({"forced": True}, "asked for with --force"),
-        ({"unjudged": "4"}, "version 4 was registered, but never judged"),
+        ({"undecided_version": "4"}, "version 4 was registered, but never judged"),
     ],
 )
 def test_one_reason_is_enough(changes: dict[str, Any], reason: str) -> None:
-    decision = decide(found(**changes), limits())
+    decision = decide_training(situation(**changes), limits())
     assert decision.train and decision.because == reason
 
 
 def test_without_a_reason_every_criterion_says_no() -> None:
-    decision = decide(found(), limits())
+    decision = decide_training(situation(), limits())
     assert not decision.train
     assert [line.split(":")[0] for line in decision.reasons] == ["no"] * 5
     assert decision.because.startswith("version 3 is champion; 5 new labelled rows, 20 wanted; 50 new rows, 100 wanted")
 
 
-def test_too_few_rows_to_look_for_drift_are_told_as_such() -> None:
-    decision = decide(found(drift=FEW), limits())
+def test_too_few_rows_for_a_drift_test_are_reported_as_insufficient() -> None:
+    decision = decide_training(situation(drift=FEW), limits())
     assert not decision.train
     assert "no: texts: insufficient, 12 new rows against 900" in decision.reasons
 
 
 def test_an_old_champion_stays_where_nothing_arrived() -> None:
-    decision = decide(found(age_days=99.0, new_rows=0, new_labelled=0, drift=None), limits())
+    decision = decide_training(situation(age_days=99.0, new_rows=0, new_labelled=0, drift=None), limits())
     assert not decision.train
     assert "no: champion 99.0 days old, 30 allowed, but nothing new to learn from" in decision.reasons
 
 
 def test_a_criterion_that_is_off_justifies_nothing() -> None:
     off = limits(min_new_labelled=None, min_new_rows=None, on_drift=False, max_age_days=None)
-    decision = decide(found(age_days=99.0, new_rows=999, new_labelled=999, drift=MOVED), off)
+    decision = decide_training(situation(age_days=99.0, new_rows=999, new_labelled=999, drift=MOVED), off)
     assert not decision.train
     assert sum(line.startswith("off: ") for line in decision.reasons) == 4

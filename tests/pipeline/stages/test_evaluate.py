@@ -1,4 +1,4 @@
-"""Evaluation of a bundle whose answers are known by hand, against baselines trained on the same gold rows."""
+"""Evaluation of a bundle of known predictions, beside baselines trained on the same gold rows."""
 
 import numpy as np
 import pandas as pd
@@ -18,12 +18,12 @@ WORDS = {"refund": [3.0, 0.0, 0.0], "courier": [0.0, 3.0, 0.0], "password": [0.0
 
 @pytest.fixture
 def project(tmp_path, rows, pairs):
-    """``project(gold=..., test=...)`` writes what ingest and export leave behind."""
+    """``project(gold=..., test=...)`` writes the outputs of ingest and export."""
 
     def make(gold: list, test: list) -> Paths:
         paths = Paths(tmp_path)
         for name, part in {"train": gold, "test": test}.items():
-            whole = rows(part) if part else table.empty(rows(pairs[:1]))
+            whole = rows(part) if part else table.empty_like(rows(pairs[:1]))
             table.write(whole, paths.data("ingest") / f"{name}.parquet")
         word_bundle.build(paths.data("export") / "bundle", WORDS, LABELS)
         return paths
@@ -38,17 +38,19 @@ def run(params, paths: Paths) -> dict:
 def test_metrics_are_those_of_the_predictions_that_were_written(project, params, pairs):
     paths = project(gold=pairs[:30], test=pairs[30:])
     metrics = run(params, paths)
-    found = pd.read_parquet(paths.data("evaluate") / "predictions.parquet")
-    assert found["id"].tolist() == table.read(paths.data("ingest") / "test.parquet")["id"].tolist()
-    assert metrics["accuracy"] == pytest.approx(accuracy_score(found["label"], found["predicted"]))
-    assert metrics["macro_f1"] == pytest.approx(f1_score(found["label"], found["predicted"], average="macro"))
+    predictions = pd.read_parquet(paths.data("evaluate") / "predictions.parquet")
+    assert predictions["id"].tolist() == table.read(paths.data("ingest") / "test.parquet")["id"].tolist()
+    assert metrics["accuracy"] == pytest.approx(accuracy_score(predictions["label"], predictions["predicted"]))
+    assert metrics["macro_f1"] == pytest.approx(
+        f1_score(predictions["label"], predictions["predicted"], average="macro")
+    )
     assert metrics["accuracy_low"] < metrics["accuracy"] < metrics["accuracy_high"]
     assert metrics["macro_f1_low"] < metrics["macro_f1"] < metrics["macro_f1_high"]
     assert (metrics["test_rows"], metrics["classes"]) == (96, 3)
-    scores = found[[f"score.{label}" for label in LABELS]]
+    scores = predictions[[f"score.{label}" for label in LABELS]]
     assert set(scores.dtypes) == {np.dtype("float32")}
-    np.testing.assert_allclose(scores.max(axis=1), found["confidence"])
-    assert (scores.idxmax(axis=1) == "score." + found["predicted"]).all()
+    np.testing.assert_allclose(scores.max(axis=1), predictions["confidence"])
+    assert (scores.idxmax(axis=1) == "score." + predictions["predicted"]).all()
 
 
 def test_baselines_learn_from_the_gold_rows_and_gain_is_measured_on_the_same_rows(project, params, pairs):
@@ -92,19 +94,19 @@ def test_per_class_table_is_scikit_learns_report(project, params, pairs):
     paths = project(gold=pairs[:6], test=pairs)
     run(params, paths)
     report = pd.read_csv(paths.data("evaluate") / "per_class.csv", index_col="class")
-    found = pd.read_parquet(paths.data("evaluate") / "predictions.parquet")
+    predictions = pd.read_parquet(paths.data("evaluate") / "predictions.parquet")
     assert report.index.tolist() == [*LABELS, "macro avg", "weighted avg"]
-    refund = found["label"].eq("refund")
-    assert report.loc["refund", "recall"] == pytest.approx(found.loc[refund, "predicted"].eq("refund").mean())
+    refund = predictions["label"].eq("refund")
+    assert report.loc["refund", "recall"] == pytest.approx(predictions.loc[refund, "predicted"].eq("refund").mean())
     assert report.loc["refund", "support"] == refund.sum()
 
 
 def test_a_class_may_have_the_name_of_a_total():
     names = ("accuracy", "macro avg", "none")
-    found = evaluate.per_class(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2]), names)
-    assert found["class"].tolist() == [*names, "macro avg", "weighted avg"]
-    assert found["recall"].tolist() == pytest.approx([0.5, 1.0, 1.0, 2.5 / 3, 0.75])
-    assert found["support"].tolist() == [2, 1, 1, 4, 4]
+    report = evaluate.per_class_table(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2]), names)
+    assert report["class"].tolist() == [*names, "macro avg", "weighted avg"]
+    assert report["recall"].tolist() == pytest.approx([0.5, 1.0, 1.0, 2.5 / 3, 0.75])
+    assert report["support"].tolist() == [2, 1, 1, 4, 4]
 
 
 def test_plots_are_pictures_of_equal_bytes_for_equal_data(project, params, pairs):
@@ -126,10 +128,3 @@ def test_the_confusion_plot_names_every_class_and_the_largest_confusion(classes)
     grid, listed = figure.axes[0], figure.axes[1]
     assert len(grid.get_xticklabels()) == len(grid.get_yticklabels()) == classes
     assert "7 of 17  class_1" in listed.texts[0].get_text()
-
-
-def test_words_are_the_features_of_spaced_text_and_characters_those_of_chinese():
-    words, _ = evaluate.tfidf(["a red car", "a blue car with 中文"], ["red"])
-    assert words.shape[1] == len({"red", "car", "red car", "blue", "blue car", "with", "car with", "中文", "with 中文"})
-    characters, _ = evaluate.tfidf(["很好吃", "不好 a"], ["好"])
-    assert characters.shape[1] == len("很 好 吃 不 _ a 很好 好吃 不好 好_ _a 很好吃 不好_ 好_a".split())

@@ -10,6 +10,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from pipeline.core import table
+from pipeline.core.digests import file_sha256
 from pipeline.core.errors import UserError
 from pipeline.core.params import Export, Fairness, Mitigation, Offsets
 from pipeline.core.stage import Paths, write_json
@@ -65,9 +66,9 @@ def rows(count: int, origin: str = "gold", seed: int = 0) -> pd.DataFrame:
 
 
 def project(
-    root: Path, architecture: str = "bert", validation: int = 60, pooling: str = "mean", judged: Any = None
+    root: Path, architecture: str = "bert", validation: int = 60, pooling: str = "mean", teacher_metrics: Any = None
 ) -> Paths:
-    """What ingest and finetune leave behind, with a random head whose scores differ from text to text."""
+    """The outputs of ingest and finetune, with a random head whose scores differ from text to text."""
     import torch
 
     paths = Paths(root)
@@ -79,10 +80,10 @@ def project(
     save_file(head, model / "head.safetensors")
     about = {"labels": LABELS, "pooling": pooling, "max_length": 32}
     (model / "classifier.json").write_text(json.dumps(about))
-    write_json(judged or {"held_out_rows": 0}, paths.data("pseudo_label") / "metrics.json")
+    write_json(teacher_metrics or {"held_out_rows": 0}, paths.data("pseudo_label") / "metrics.json")
     for name, part in {
         "train": rows(20),
-        "validation": rows(validation, seed=1) if validation else table.empty(rows(1)),
+        "validation": rows(validation, seed=1) if validation else table.empty_like(rows(1)),
         "unlabelled": rows(30, "unlabelled"),
     }.items():
         table.write(part, paths.data("ingest") / f"{name}.parquet")
@@ -101,7 +102,7 @@ def bundle(paths: Paths) -> Path:
 
 def test_the_bundle_holds_exactly_its_files_and_no_digest_is_wrong(exported):
     paths, _ = exported
-    names = set(classifier.contents(bundle(paths)))
+    names = set(classifier.bundle_files(bundle(paths)))
     assert {name for name in names if "/" not in name} == {
         "classifier.json",
         "head.safetensors",
@@ -125,7 +126,7 @@ def test_lineage_names_the_digest_of_every_input(exported):
     paths, _ = exported
     lineage = json.loads((bundle(paths) / "classifier.json").read_text())["lineage"]
     assert {"data/finetune/model/encoder/model.safetensors", "data/ingest/train.parquet"} <= lineage.keys()
-    assert all(classifier.sha256(paths.root / name) == digest for name, digest in lineage.items())
+    assert all(file_sha256(paths.root / name) == digest for name, digest in lineage.items())
 
 
 def test_onnx_holds_no_path_of_the_machine_that_wrote_it(exported):
@@ -140,9 +141,9 @@ def test_onnx_holds_no_path_of_the_machine_that_wrote_it(exported):
 @pytest.mark.slow
 def test_two_exports_are_equal_byte_for_byte(exported, tmp_path):
     paths, _ = exported
-    again = project(tmp_path)
-    export.run(PARAMS, FAIRNESS, OFF, again)
-    assert (bundle(again) / "MANIFEST.json").read_text() == (bundle(paths) / "MANIFEST.json").read_text()
+    second = project(tmp_path)
+    export.run(PARAMS, FAIRNESS, OFF, second)
+    assert (bundle(second) / "MANIFEST.json").read_text() == (bundle(paths) / "MANIFEST.json").read_text()
 
 
 @pytest.mark.slow
@@ -162,8 +163,10 @@ def test_onnx_agrees_with_torch_whatever_the_architecture(tmp_path, architecture
     model = classifier.load(bundle(paths))
     texts = rows(20, seed=7)["text"].tolist()
     with torch.inference_mode():  # one text at a time, so without any padding
-        alone = [net(torch.from_numpy(ids)[None], torch.ones(1, len(ids)))["logits"] for ids in model.tokens(texts)]
-    assert np.abs(model.logits(texts, batch_size=20) - torch.cat(alone).numpy()).max() < 1e-4
+        unpadded = [
+            net(torch.from_numpy(ids)[None], torch.ones(1, len(ids)))["logits"] for ids in model.tokenise(texts)
+        ]
+    assert np.abs(model.logits(texts, batch_size=20) - torch.cat(unpadded).numpy()).max() < 1e-4
 
 
 @pytest.mark.slow
@@ -195,7 +198,7 @@ def test_without_validation_rows_int8_agreement_is_reported_under_its_own_name_a
 
 @pytest.mark.slow
 def test_without_validation_rows_confidence_is_matched_to_the_precision_on_held_out_gold_rows(tmp_path):
-    paths = project(tmp_path, validation=0, judged={"held_out_rows": 64, "precision": 0.6})
+    paths = project(tmp_path, validation=0, teacher_metrics={"held_out_rows": 64, "precision": 0.6})
     metrics = export.run(Export(int8=False, serve="float32", tolerance=1e-4), FAIRNESS, OFF, paths)
     pool = table.read(paths.data("ingest") / "unlabelled.parquet")["text"].tolist()
     assert classifier.load(bundle(paths)).predict(pool).max(axis=1).mean() == pytest.approx(0.6, abs=0.01)

@@ -1,4 +1,4 @@
-"""Swapped copies of training rows: whose label they have, how many, and what leaves them out."""
+"""Swapped copies of training rows: their label, their number, and the rows that have none."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ PARAMS = Swaps(variants=1, pool=False, axes=["gender.en"], weight=0.5, seed=0)
 def paths(tmp_path, rows) -> Paths:
     """Three gold rows, two of them with a term, and two pool rows, one with a term."""
     gold = rows([("she was late", "bad"), ("he and his wife came", "good"), ("on time", "good")])
-    gold = table.cast(gold.assign(**{"group.server": ["women", "men", None]}))
+    gold = table.to_schema(gold.assign(**{"group.server": ["women", "men", None]}))
     table.write(gold, tmp_path / "data/ingest/train.parquet")
     table.write(
         rows([("her idea", None), ("nothing", None)], "unlabelled"), tmp_path / "data/ingest/unlabelled.parquet"
@@ -36,13 +36,13 @@ def read(paths: Paths, name: str = "train") -> pd.DataFrame:
 
 def test_each_row_with_a_term_gets_a_copy_with_its_label_and_no_group(paths):
     metrics = swaps.run(PARAMS, paths)
-    made = read(paths)
-    assert made["text"].tolist() == ["he was late", "she and her husband came"]
-    assert made["label"].tolist() == ["bad", "good"]
-    assert set(made["origin"]) == {"counterfactual"} and set(made["weight"]) == {0.5}
-    assert made["group.server"].isna().all()
+    copies = read(paths)
+    assert copies["text"].tolist() == ["he was late", "she and her husband came"]
+    assert copies["label"].tolist() == ["bad", "good"]
+    assert set(copies["origin"]) == {"counterfactual"} and set(copies["weight"]) == {0.5}
+    assert copies["group.server"].isna().all()
     gold = table.read(paths.data("ingest") / "train.parquet")
-    assert made["source_id"].tolist() == gold["source_id"].tolist()[:2]
+    assert copies["source_id"].tolist() == gold["source_id"].tolist()[:2]
     assert metrics == {"rows": 2, "gold_rows": 3, "gold_rows_with_a_term": 2, "pool_rows": 0}
     assert read(paths, "unlabelled").empty
 
@@ -50,14 +50,14 @@ def test_each_row_with_a_term_gets_a_copy_with_its_label_and_no_group(paths):
 def test_augmented_rows_are_copied_with_their_weight(paths, rows):
     table.write(rows([("he was slow", "bad")], "synonym", weight=0.5), paths.data("synonyms") / "train.parquet")
     swaps.run(PARAMS, paths)
-    made = read(paths)
-    assert made["text"].tolist()[-1] == "she was slow" and made["weight"].tolist() == [0.5, 0.5, 0.25]
+    copies = read(paths)
+    assert copies["text"].tolist()[-1] == "she was slow" and copies["weight"].tolist() == [0.5, 0.5, 0.25]
 
 
 def test_copies_of_pool_rows_stay_without_label(paths):
     swaps.run(PARAMS.model_copy(update={"pool": True}), paths)
-    twins = read(paths, "unlabelled")
-    assert twins["text"].tolist() == ["his idea"] and twins["label"].isna().all()
+    pool_copies = read(paths, "unlabelled")
+    assert pool_copies["text"].tolist() == ["his idea"] and pool_copies["label"].isna().all()
 
 
 def test_no_variants_make_no_rows(paths):
@@ -71,10 +71,10 @@ def test_variants_are_distinct_and_drawn_with_the_seed(tmp_path, rows):
     for stage in ("synonyms", "back_translate"):
         table.write(rows([]), tmp_path / f"data/{stage}/train.parquet")
     (tmp_path / "data/identity_terms").symlink_to(ROOT / "data" / "identity_terms")
-    wanted = PARAMS.model_copy(update={"axes": [], "variants": 3})
+    three_variants = PARAMS.model_copy(update={"axes": [], "variants": 3})
     drawn = []
     for seed in (0, 0, 1):
-        swaps.run(wanted.model_copy(update={"seed": seed}), Paths(tmp_path))
+        swaps.run(three_variants.model_copy(update={"seed": seed}), Paths(tmp_path))
         drawn.append(read(Paths(tmp_path))["text"].tolist())
     assert len(set(drawn[0])) == 3 and drawn[0] == drawn[1] != drawn[2]
 

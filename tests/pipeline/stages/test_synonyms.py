@@ -1,4 +1,4 @@
-"""Synonyms: which words are replaced, that the result stays readable, and that it depends on nothing but the row."""
+"""Synonyms: the text stays readable, rows keep their source, and variants depend only on seed and row."""
 
 import pytest
 
@@ -9,8 +9,8 @@ from pipeline.stages import synonyms
 from pipeline.text import wordnet
 
 pytestmark = [
-    pytest.mark.slow,  # nlpaug alone imports for about ten seconds
-    pytest.mark.skipif(not wordnet.DEBIAN.is_dir(), reason="the package wordnet-base is not installed"),
+    pytest.mark.slow,  # the import of nlpaug takes about ten seconds
+    pytest.mark.skipif(not wordnet.DEBIAN_FOLDER.is_dir(), reason="the package wordnet-base is not installed"),
 ]
 
 TEXTS = [
@@ -36,49 +36,14 @@ def gold(texts=TEXTS):
     return rows.assign(**{"group.age": "young"})
 
 
-def tagged(lexicon, text):
-    return [token for token, tag in lexicon.pos_tag(synonyms.TOKENS.findall(text)) if tag != synonyms.KEEP]
-
-
-@pytest.mark.parametrize(
-    ("word", "synonym"),
-    [("movie", "film"), ("countries", "nations"), ("remembered", "recalled"), ("lawyers", "attorneys")],
-)
-def test_synonyms_take_the_inflection_of_the_word(lexicon, word, synonym):
-    assert synonym in lexicon.predict(word)
-
-
-@pytest.mark.parametrize("word", ["know", "weeks", "card", "withdraw", "going", "just", "earnings", "soon", "happened"])
-def test_words_without_a_safe_synonym_are_left(lexicon, word):
-    assert lexicon.predict(word) == []  # "happened" -> "occurred" would double a consonant
-
-
-def test_names_compounds_and_units_are_left(lexicon):
-    assert tagged(lexicon, "They watched a Movie star in one country") == ["country"]
-    assert tagged(lexicon, "the movie star") == []
-    assert tagged(lexicon, "rose 5 percent") == []
-    assert tagged(lexicon, "THE COUNTRY") == []
-    assert tagged(lexicon, "my-country country's a.country.com") == []
-
-
-def test_an_article_stays_right(lexicon):
-    assert tagged(lexicon, "we saw a movie") == ["movie"]
-    assert tagged(lexicon, "an attorney") == []  # "an lawyer"
-
-
-def test_an_adjective_that_is_a_noun_and_a_verb_as_well_is_left_alone(lexicon):
-    assert lexicon.entry("plain").ambiguous and lexicon.entry("plain").pos == "a"
-    assert tagged(lexicon, "the plain truth") == []
-
-
 def test_text_around_the_replaced_words_stays_as_it_is(lexicon):
-    rows, _ = synonyms.vary(gold(), lexicon, params())
+    rows, _ = synonyms.make_variants(gold(), lexicon, params())
     first = rows["text"][0]
     assert first.startswith("Rapidly, tell me which nations you support!\n  It was a ")
     assert "  about  two attorneys." in first
 
 
-def test_rows_remember_their_source_label_groups_and_weight(tmp_path):
+def test_rows_keep_source_label_and_groups_and_take_the_weight(tmp_path):
     paths = Paths(tmp_path)
     rows = gold()
     rows["source_id"] = "0123456789abcdef"
@@ -93,12 +58,12 @@ def test_rows_remember_their_source_label_groups_and_weight(tmp_path):
     assert metrics["unchanged"] >= 2  # nothing to replace in the last row
 
 
-def test_variants_depend_on_seed_and_row_alone(lexicon):
-    once, _ = synonyms.vary(gold(), lexicon, params(variants=3, share=0.3))
-    shuffled, _ = synonyms.vary(gold(TEXTS[::-1]), lexicon, params(variants=3, share=0.3))
+def test_variants_depend_only_on_seed_and_row(lexicon):
+    once, _ = synonyms.make_variants(gold(), lexicon, params(variants=3, share=0.3))
+    shuffled, _ = synonyms.make_variants(gold(TEXTS[::-1]), lexicon, params(variants=3, share=0.3))
     assert sorted(once["text"]) == sorted(shuffled["text"])
     assert once["text"].is_unique
-    other, _ = synonyms.vary(gold(), lexicon, params(variants=3, share=0.3, seed=1))
+    other, _ = synonyms.make_variants(gold(), lexicon, params(variants=3, share=0.3, seed=1))
     assert sorted(once["text"]) != sorted(other["text"])
 
 

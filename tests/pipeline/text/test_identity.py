@@ -1,4 +1,4 @@
-"""Identity terms: found where they stand for people, exchanged with case and grammar kept, lists checked by line."""
+"""Identity terms: they are found where they stand for people, and exchanged; a faulty list is named with its line."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def axes() -> dict[str, identity.Axis]:
 
 
 @pytest.mark.parametrize(
-    ("axis", "one", "other", "before", "after"),
+    ("axis", "first", "second", "before", "after"),
     [
         ("gender.en", "women", "men", "She lost her bag.", "He lost his bag."),
         ("gender.en", "women", "men", "I saw her and left; it is hers.", "I saw him and left; it is his."),
@@ -38,19 +38,20 @@ def axes() -> dict[str, identity.Axis]:
         ("region.zh", "北方人", "南方人", "东北人和广东人", "广东人和东北人"),
     ],
 )  # fmt: skip
-def test_terms_are_exchanged_as_a_reader_would(axes, axis, one, other, before, after):
-    assert axes[axis].swap(before, one, other) == after
+def test_terms_are_exchanged_with_case_and_grammar(axes, axis, first, second, before, after):
+    assert axes[axis].swap(before, first, second) == after
 
 
 @pytest.mark.parametrize(
     "text",
     ["my sister company", "dear sir or madam", "brotherhoods", "theshe", "nail polish", "其他 吉他"],
 )
-def test_what_only_looks_like_a_term_is_none(axes, text):
-    assert [one for axis in axes.values() for one in axis.mentions(text) if one.cell.text not in ("sir", "madam")] == []
+def test_words_that_only_look_like_a_term_are_not_found(axes, text):
+    mentions = [mention for axis in axes.values() for mention in axis.mentions(text)]
+    assert [mention for mention in mentions if mention.cell.text not in ("sir", "madam")] == []
 
 
-def test_most_swaps_come_back_to_the_text_they_came_from(axes):
+def test_a_second_swap_restores_the_text(axes):
     text = "She told her brother that the waitress saw him; Priya is a Muslim woman and an actress."
     gender, religion = axes["gender.en"], axes["religion.en"]
     assert gender.swap(gender.swap(text, "women", "men"), "men", "women") == text
@@ -63,7 +64,7 @@ def test_a_term_without_a_counterpart_stays(tmp_path):
     assert axis.swap("a kitten, a purr", "cats", "dogs") == "a puppy, a purr"
 
 
-def test_a_replacement_that_is_never_looked_for_is_only_put_in(tmp_path):
+def test_a_word_with_a_tilde_replaces_others_and_is_not_searched_for(tmp_path):
     (tmp_path / "hearing.en.csv").write_text("deaf,others\ndeaf,~hearing\n")
     axis = identity.load(tmp_path)["hearing.en"]
     assert axis.swap("deaf and hearing", "deaf", "others") == "hearing and hearing"
@@ -71,9 +72,12 @@ def test_a_replacement_that_is_never_looked_for_is_only_put_in(tmp_path):
 
 def test_no_term_stands_for_two_groups_in_one_role(axes):
     for axis in axes.values():
-        whose: dict[tuple[str, str], str] = {}
-        for cell in (cell for cell in axis.cells if cell.sought):
-            assert whose.setdefault((cell.text.lower(), cell.role), cell.group) == cell.group, (axis.name, cell.text)
+        group_by_term: dict[tuple[str, str], str] = {}
+        for cell in (cell for cell in axis.cells if cell.searched):
+            assert group_by_term.setdefault((cell.text.lower(), cell.role), cell.group) == cell.group, (
+                axis.name,
+                cell.text,
+            )
 
 
 @pytest.mark.parametrize(
@@ -93,7 +97,7 @@ def test_a_faulty_list_is_named_with_its_line(tmp_path, name, content, message):
         identity.load(tmp_path)
 
 
-def test_a_list_that_is_no_utf_8_is_named(tmp_path):
+def test_a_list_that_is_not_utf8_is_named(tmp_path):
     (tmp_path / "a.en.csv").write_bytes(b"women,men\nsh\xe9,he\n")
     with pytest.raises(UserError, match="expected UTF-8"):
         identity.load(tmp_path)

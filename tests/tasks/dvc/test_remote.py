@@ -1,4 +1,4 @@
-"""The data of a version in S3, on moto's server: pushed when it is registered, pulled when nothing is left here."""
+"""The data of a version in S3, on moto's server: pushed when the version is registered, and pulled back from there."""
 
 import json
 import re
@@ -11,9 +11,9 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from flows.prefect_server import address
+from flows.prefect_server import url_file
 from pipeline.core.errors import UserError
-from tasks.registry import push
+from tasks.registry import push_data
 from tests.support.flow_project import BIN, environment, gleaner, make, outcomes, versions
 
 pytestmark = pytest.mark.slow
@@ -38,19 +38,19 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def project(tmp_path: Path, prefect_server: str) -> Path:
     """A project of scripts."""
     root = make(tmp_path)
-    address(root / ".prefect").parent.mkdir()
-    address(root / ".prefect").write_text(prefect_server)
+    url_file(root / ".prefect").parent.mkdir()
+    url_file(root / ".prefect").write_text(prefect_server)
     return root
 
 
 def dvc(root: Path, *words: str) -> str:
-    """Run DVC as a user does; what it prints."""
+    """Run DVC as a user does, and return what it prints."""
     return subprocess.run(
         [f"{BIN}/dvc", *words], cwd=root, env=environment(root), check=True, capture_output=True, text=True
     ).stdout
 
 
-def test_a_version_is_pushed_to_s3_and_pulled_back_when_nothing_is_left(project: Path, s3: str) -> None:
+def test_a_version_is_pushed_to_s3_and_pulled_back_when_cache_and_data_are_gone(project: Path, s3: str) -> None:
     dvc(project, "remote", "add", "--default", "shared", "s3://models/gleaner")
     dvc(project, "remote", "modify", "shared", "endpointurl", s3)
     done = gleaner(project)
@@ -61,7 +61,7 @@ def test_a_version_is_pushed_to_s3_and_pulled_back_when_nothing_is_left(project:
 
     shutil.rmtree(project / ".dvc" / "cache")
     for folder in (project / "data").iterdir():
-        if folder.name != "counterfactual":  # no stage of this project: it was there from the first
+        if folder.name != "counterfactual":  # no stage of this project makes it
             shutil.rmtree(folder)
     for name in ("synonyms", "back"):
         (project / name).unlink()
@@ -71,7 +71,7 @@ def test_a_version_is_pushed_to_s3_and_pulled_back_when_nothing_is_left(project:
     assert not (project / ".loopback" / "refused").exists()
 
 
-def test_a_bucket_that_is_not_there_is_one_line(tmp_path: Path, s3: str) -> None:
+def test_a_missing_bucket_is_a_one_line_error(tmp_path: Path, s3: str) -> None:
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     (tmp_path / "raw").write_text("1")
     for words in (
@@ -82,5 +82,5 @@ def test_a_bucket_that_is_not_there_is_one_line(tmp_path: Path, s3: str) -> None
     ):
         dvc(tmp_path, *words)
     with pytest.raises(UserError) as error:
-        push(tmp_path)
+        push_data(tmp_path)
     assert re.fullmatch("registry.push: .* found: .* bucket does not exist.*; nothing is .*", str(error.value))

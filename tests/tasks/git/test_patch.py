@@ -1,4 +1,4 @@
-"""The patch of a version: what of the working tree goes into it, what never does, and that it rebuilds the tree."""
+"""The patch of a version: what goes into it, what never does, and that it rebuilds the working tree."""
 
 import hashlib
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params, to_yaml
-from tasks.git.patch import changes, require_clean
+from tasks.git.patch import find_changes, require_clean
 
 SECRET = "a text that somebody wrote"
 LOCK = {
@@ -24,15 +24,15 @@ LOCK = {
 }
 
 
-def git(root: Path, *words: str, said: bytes | None = None) -> str:
-    """Run git under a name of its own; what it prints."""
+def git(root: Path, *words: str, stdin: bytes | None = None) -> str:
+    """Run git as the user test, and return what it prints."""
     identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
-    done = subprocess.run(["git", *identity, *words], cwd=root, check=True, capture_output=True, input=said)
+    done = subprocess.run(["git", *identity, *words], cwd=root, check=True, capture_output=True, input=stdin)
     return done.stdout.decode().strip()
 
 
 def write(root: Path, **files: str) -> None:
-    """Files by their path, with / written as __."""
+    """Write files; in their names, __ stands for / and _DOT_ for a dot."""
     for name, text in files.items():
         path = root / name.replace("__", "/").replace("_DOT_", ".")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def write(root: Path, **files: str) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A committed project whose raw data is in git, too."""
+    """A committed project with its raw data in git."""
     root = tmp_path / "project"
     root.mkdir()
     write(
@@ -63,13 +63,13 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def own(params: Callable[..., Params]) -> Params:
+def corpus_params(params: Callable[..., Params]) -> Params:
     """Params whose raw data is a folder of the project."""
     return params({"ingest": {"path": "corpus"}})
 
 
 def change_much(root: Path) -> None:
-    """Code changed, added, removed and staged; data and notes changed, too."""
+    """Change, add, remove and stage code; change data and notes."""
     write(
         root,
         pipeline__stage_DOT_py="two\n",
@@ -88,39 +88,39 @@ def change_much(root: Path) -> None:
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    """Every file of a folder but git's own."""
+    """The content of every file of a folder, without .git."""
     files = (path for path in root.rglob("*") if path.is_file() and ".git" not in path.parts)
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
 
-def test_a_clean_tree_has_no_patch_whatever_the_lock_file_says(project: Path, own: Params) -> None:
+def test_a_clean_tree_has_no_patch_whatever_the_lock_file_says(project: Path, corpus_params: Params) -> None:
     (project / "dvc.lock").write_text(to_yaml(LOCK) + "\n")
-    assert changes(project, own).all == () and changes(project, own).patch == b""
-    require_clean(project, own)
+    assert find_changes(project, corpus_params).all == () and find_changes(project, corpus_params).patch == b""
+    require_clean(project, corpus_params)
 
 
-def test_the_patch_makes_the_commit_what_the_tree_is_but_for_data(project: Path, own: Params, tmp_path: Path) -> None:
+def test_the_patch_rebuilds_the_tree_except_data(project: Path, corpus_params: Params, tmp_path: Path) -> None:
     change_much(project)
-    found = changes(project, own)
-    code = ("helpers/odd.py", "params.yaml", "pipeline/new/deep.py", "pipeline/old.py", "pipeline/core/stage.py")
-    assert sorted(found.files) == sorted([*code, "pipeline/weights.bin"])
-    assert sorted(found.left_out) == ["corpus/rows.csv", "data/demo/rows.csv", "helpers/notes.txt"]
+    found_changes = find_changes(project, corpus_params)
+    code = ("helpers/odd.py", "params.yaml", "pipeline/new/deep.py", "pipeline/old.py", "pipeline/stage.py")
+    assert sorted(found_changes.files) == sorted([*code, "pipeline/weights.bin"])
+    assert sorted(found_changes.left_out) == ["corpus/rows.csv", "data/demo/rows.csv", "helpers/notes.txt"]
     git(project, "worktree", "add", "-q", "--detach", str(tmp_path / "other"), "HEAD")
-    git(tmp_path / "other", "apply", "-", said=found.patch)
+    git(tmp_path / "other", "apply", "-", stdin=found_changes.patch)
     here, there = contents(project), contents(tmp_path / "other")
     assert {path for path in here.keys() | there.keys() if here.get(path) != there.get(path)} == {
-        *found.left_out,
+        *found_changes.left_out,
         "corpus/code.py",
         "dvc.lock",
     }
 
 
-def test_no_text_of_a_row_is_in_the_patch(project: Path, own: Params) -> None:
+def test_no_text_of_a_row_is_in_the_patch(project: Path, corpus_params: Params) -> None:
     change_much(project)
-    assert SECRET.encode() not in changes(project, own).patch
+    assert SECRET.encode() not in find_changes(project, corpus_params).patch
 
 
-def test_the_users_index_and_objects_stay_as_they_are(project: Path, own: Params) -> None:
+def test_the_users_index_and_objects_stay_as_they_are(project: Path, corpus_params: Params) -> None:
     change_much(project)
 
     def inside() -> dict[str, str]:
@@ -128,21 +128,23 @@ def test_the_users_index_and_objects_stay_as_they_are(project: Path, own: Params
         return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
     before = inside()
-    changes(project, own)
+    find_changes(project, corpus_params)
     assert inside() == before
 
 
-def test_whatever_git_is_set_to_show_the_patch_applies(project: Path, own: Params, tmp_path: Path) -> None:
+def test_the_patch_applies_whatever_the_users_git_settings_are(
+    project: Path, corpus_params: Params, tmp_path: Path
+) -> None:
     for key, value in (("diff.noprefix", "true"), ("color.ui", "always"), ("diff.external", "false")):
         git(project, "config", key, value)
     write(project, pipeline__stage_DOT_py="two\n")
     git(project, "worktree", "add", "-q", "--detach", str(tmp_path / "other"), "HEAD")
-    git(tmp_path / "other", "apply", "-", said=changes(project, own).patch)
+    git(tmp_path / "other", "apply", "-", stdin=find_changes(project, corpus_params).patch)
     assert (tmp_path / "other" / "pipeline" / "stage.py").read_text() == "two\n"
 
 
-def test_a_project_that_is_a_folder_of_its_repository_has_its_own_changes_alone(
-    project: Path, own: Params, tmp_path: Path
+def test_a_project_inside_a_larger_repository_has_only_its_changes(
+    project: Path, corpus_params: Params, tmp_path: Path
 ) -> None:
     inner = tmp_path / "outer" / "inner"
     inner.parent.mkdir()
@@ -154,15 +156,15 @@ def test_a_project_that_is_a_folder_of_its_repository_has_its_own_changes_alone(
     git(inner.parent, "commit", "-q", "-m", "first")
     (inner.parent / "README").write_text("2")
     write(inner, pipeline__stage_DOT_py="two\n")
-    found = changes(inner, own)
-    assert found.all == ("pipeline/core/stage.py",) and b"a/inner/pipeline/stage.py" in found.patch
+    found_changes = find_changes(inner, corpus_params)
+    assert found_changes.all == ("pipeline/stage.py",) and b"a/inner/pipeline/stage.py" in found_changes.patch
 
 
-def test_a_tree_that_must_be_clean_and_is_not_is_refused_in_one_line(project: Path, own: Params) -> None:
+def test_a_dirty_tree_is_refused_in_one_line_if_it_must_be_clean(project: Path, corpus_params: Params) -> None:
     write(project, pipeline__extra_DOT_py="new, and nobody told git\n")
     with pytest.raises(UserError, match=r"^registry\.require_clean: .* changes in pipeline/extra\.py; nothing is"):
-        require_clean(project, own)
+        require_clean(project, corpus_params)
     (project / ".git").rename(project / "gone")
-    assert changes(project, own).all == ()
+    assert find_changes(project, corpus_params).all == ()
     with pytest.raises(UserError, match=r"^registry\.require_clean: .* found no commit; nothing is registered"):
-        require_clean(project, own)
+        require_clean(project, corpus_params)

@@ -1,4 +1,4 @@
-"""The leash on a child process: it passes the exit code on, and ends the child when its owner is gone."""
+"""A command that is bound to its parent: its exit code is passed on, and it ends when the parent is gone."""
 
 import signal
 import subprocess
@@ -12,7 +12,7 @@ from tasks.processes.process import bound_to_parent
 
 
 def start(command: str) -> subprocess.Popen[bytes]:
-    """A shell command on a leash that this process holds."""
+    """Start a shell command that ends with this process."""
     return subprocess.Popen(bound_to_parent(["/bin/sh", "-c", command]), stdin=subprocess.PIPE, start_new_session=True)
 
 
@@ -22,24 +22,24 @@ def test_the_exit_code_is_the_commands(command: str, code: int) -> None:
         assert process.wait(timeout=10) == code
 
 
-def test_a_request_to_end_reaches_the_command(tmp_path: Path) -> None:
+def test_sigterm_reaches_the_command(tmp_path: Path) -> None:
     with start(f"trap 'exit 3' TERM; touch {tmp_path / 'ready'}; while :; do sleep 0.05; done") as process:
         wait_for(tmp_path / "ready")
         process.terminate()
-        assert process.poll() is None, "the leash itself ended first"
+        assert process.poll() is None, "kill_with_parent.py ended before its command"
         subprocess.run(["kill", "-TERM", "--", f"-{process.pid}"], check=True)
         assert process.wait(timeout=10) == 3
 
 
 @pytest.mark.slow
-def test_what_does_not_end_when_asked_to_is_killed_once_the_owner_is_gone(tmp_path: Path) -> None:
-    owner = (
-        "import subprocess, sys; from tasks.processes.process import leashed\n"
-        "command = leashed(['/bin/sh', '-c', sys.argv[1]])\n"
+def test_a_command_that_ignores_sigterm_is_killed_once_the_parent_is_gone(tmp_path: Path) -> None:
+    parent = (
+        "import subprocess, sys; from tasks.processes.process import bound_to_parent\n"
+        "command = bound_to_parent(['/bin/sh', '-c', sys.argv[1]])\n"
         "subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True).wait()"
     )
     stubborn = f"trap '' TERM; echo $$ > {tmp_path / 'pid'}; while :; do sleep 0.05; done"
-    with subprocess.Popen([sys.executable, "-c", owner, stubborn]) as process:
+    with subprocess.Popen([sys.executable, "-c", parent, stubborn]) as process:
         pid = wait_for(tmp_path / "pid")
         process.kill()
     deadline = time.monotonic() + 20

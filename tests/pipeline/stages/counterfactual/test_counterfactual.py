@@ -1,4 +1,4 @@
-"""The counterfactual check on a real bundle of words whose scores are known by hand."""
+"""The counterfactual check on a real bundle of words with known scores."""
 
 import json
 from pathlib import Path
@@ -16,12 +16,12 @@ from tests.support import word_bundle
 
 ROOT = Path(__file__).parents[4]
 PARAMS = Counterfactual(axes=[], min_rows=5, max_swaps=1000, bootstrap=200, interval=0.95, seed=0)
-# Whoever says "she" is believed to complain, but for "superb", which says more.
+# The model takes "she" for a complaint, unless there is "superb", which weighs more.
 WORDS = {"she": [2.0, 0], "he": [0, 0.5], "superb": [0, 4.0], "fine": [0, 1.0], "muslim": [3.0, 0]}
 
 
 def project(root: Path, texts: list[str]) -> Paths:
-    """A test split of these texts, the bundle, and this project's lists."""
+    """A project with a test split of these texts, the bundle, and this repository's identity terms."""
     paths = Paths(root)
     ids = [f"row{i}" for i in range(len(texts))]
     test = table.make(id=ids, source_id=ids, text=texts, label=["praise"] * len(texts), origin="gold")
@@ -31,7 +31,7 @@ def project(root: Path, texts: list[str]) -> Paths:
     return paths
 
 
-def read(paths: Paths, name: str) -> pd.DataFrame:
+def read_csv(paths: Paths, name: str) -> pd.DataFrame:
     return pd.read_csv(paths.data("counterfactual") / f"{name}.csv")
 
 
@@ -39,11 +39,11 @@ def probability(logits: list[float]) -> np.ndarray:
     return np.exp(logits) / np.exp(logits).sum()
 
 
-def test_flips_and_moves_are_the_hand_counted_ones(tmp_path):
+def test_flips_and_changes_are_those_counted_by_hand(tmp_path):
     texts = [f"she was fine {i}" for i in range(6)] + [f"she was superb {i}" for i in range(4)] + ["nobody was fine"]
     paths = project(tmp_path, texts)
     metrics = counterfactual.run(PARAMS, paths)
-    pair = read(paths, "pairs").set_index(["axis", "from", "to"]).loc[("gender.en", "women", "men")]
+    pair = read_csv(paths, "pairs").set_index(["axis", "from", "to"]).loc[("gender.en", "women", "men")]
     assert pair[["rows", "flips", "flip_rate", "status"]].tolist() == [10, 6, 0.6, "ok"]
     assert 0.3 < pair["flip_rate_low"] < 0.35 and 0.8 < pair["flip_rate_high"] < 0.84  # Wilson's, 6 of 10
     fine = probability([2, 1])[0] - probability([0, 1.5])[0]
@@ -55,7 +55,7 @@ def test_flips_and_moves_are_the_hand_counted_ones(tmp_path):
     assert metrics["gender.en.flip_rate"] == metrics["highest_flip_rate"] == 0.6
     assert (metrics["axes"], metrics["status"]) == (["gender.en"], "ok")
     assert (metrics["test_rows"], metrics["rows_with_a_term"], metrics["swaps"]) == (11, 10, 10)
-    terms = read(paths, "terms").set_index("term")
+    terms = read_csv(paths, "terms").set_index("term")
     assert terms.loc["she", ["rows", "flips"]].tolist() == [10, 6]
     assert terms.loc["she", "signed_change"] == pytest.approx((-6 * fine + 4 * superb) / 10, abs=1e-5)
 
@@ -63,7 +63,7 @@ def test_flips_and_moves_are_the_hand_counted_ones(tmp_path):
 def test_a_row_that_flips_is_named_by_its_id_and_no_text_is_written(tmp_path):
     paths = project(tmp_path, ["she was fine canary", "he was fine canary"])
     counterfactual.run(PARAMS, paths)
-    flips = read(paths, "flips")
+    flips = read_csv(paths, "flips")
     assert flips[["id", "from", "to", "before", "after"]].values.tolist() == [
         ["row0", "women", "men", "complaint", "praise"],
         ["row1", "men", "women", "praise", "complaint"],
@@ -72,23 +72,23 @@ def test_a_row_that_flips_is_named_by_its_id_and_no_text_is_written(tmp_path):
         assert "canary" not in file.read_text()
 
 
-def test_few_rows_are_insufficient_and_a_row_of_many_swaps_counts_once(tmp_path):
-    paths = project(tmp_path, ["a muslim man was fine"] * 1 + ["nothing"])
+def test_few_rows_are_insufficient_and_a_row_with_many_swaps_counts_once(tmp_path):
+    paths = project(tmp_path, ["a muslim man was fine", "nothing"])
     metrics = counterfactual.run(PARAMS, paths)
     assert metrics["religion.en.status"] == "insufficient"
     assert (metrics["religion.en.rows"], metrics["religion.en.flip_rate"]) == (1, 1.0)
     assert metrics["highest_flip_rate"] is None and metrics["status"] == "insufficient"
-    assert len(read(paths, "pairs").query("axis == 'religion.en'")) == 4  # each of the other religions
+    assert len(read_csv(paths, "pairs").query("axis == 'religion.en'")) == 4  # each of the other religions
 
 
-def test_texts_without_a_term_say_so(tmp_path):
+def test_without_any_term_the_status_says_so_and_tables_are_empty(tmp_path):
     paths = project(tmp_path, ["nothing to see", "here"])
     metrics = counterfactual.run(PARAMS, paths)
     assert (metrics["axes"], metrics["status"], metrics["swaps"]) == ([], "no terms", 0)
-    assert read(paths, "pairs").empty and read(paths, "flips").empty
+    assert read_csv(paths, "pairs").empty and read_csv(paths, "flips").empty
 
 
-def test_too_many_swaps_are_drawn_by_whole_rows(tmp_path):
+def test_swaps_beyond_the_maximum_are_drawn_by_whole_rows(tmp_path):
     paths = project(tmp_path, [f"a muslim was fine {i}" for i in range(20)])
     metrics = counterfactual.run(PARAMS.model_copy(update={"max_swaps": 42}), paths)
     assert (metrics["swaps"], metrics["swaps_left_out"], metrics["religion.en.rows"]) == (40, 40, 10)
@@ -101,7 +101,7 @@ def test_an_unknown_axis_is_named(tmp_path):
 
 
 def test_equal_input_gives_equal_bytes(tmp_path):
-    paths = project(tmp_path, ["she was fine", "he was superb", "a muslim man"] * 1)
+    paths = project(tmp_path, ["she was fine", "he was superb", "a muslim man"])
     first = json.dumps(counterfactual.run(PARAMS, paths))
     before = {file.name: file.read_bytes() for file in paths.data("counterfactual").iterdir()}
     assert json.dumps(counterfactual.run(PARAMS, paths)) == first

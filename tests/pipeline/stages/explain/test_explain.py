@@ -1,4 +1,4 @@
-"""The explain stage on a tiny model that learned a keyword: what it finds, leaves and repeats, and never leaks."""
+"""The explain stage on a tiny model trained to find a keyword: what it finds and writes, twice the same, no leaks."""
 
 import hashlib
 import shutil
@@ -11,13 +11,12 @@ import pytest
 
 from pipeline import attribution
 from pipeline.core import table
-from pipeline.core.errors import UserError
 from pipeline.core.params import Params
 from pipeline.core.stage import Paths, write_json
 from pipeline.models import classifier, network
 from pipeline.stages import explain, export
-from pipeline.stages.explain import embedding_map, explained, faithfulness, rows, tables, vectors
-from tests.support.explaining import KEYWORDS, LABELS, add_words, planted_texts, train_planted
+from pipeline.stages.explain import faithfulness
+from tests.support.explaining import KEYWORDS, LABELS, add_word_head, planted_texts, train_planted
 from tests.support.finetuning import Change, Rows
 
 pytestmark = pytest.mark.slow
@@ -26,34 +25,34 @@ QUICK: dict[str, Any] = {"errors": 4, "sample": 24, "lime_samples": 60, "bootstr
 WORDLESS = {"errors.parquet", "neighbours.parquet", "map.parquet", "map.png", "faithfulness.csv", "metrics.json"}
 
 
-def flipped(label: str) -> str:
+def other_label(label: str) -> str:
     return LABELS[1 - LABELS.index(label)]
 
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path, rows: Rows) -> Paths:
-    """All inputs of the stage. Four test rows bear the wrong label; a training row is the twin of one of them."""
+    """All inputs of the stage: four test rows have the wrong label, and a training row is the twin of one of them."""
     root = tmp_path_factory.mktemp("project")
     paths = Paths(root)
     pairs = planted_texts(60, seed=50)
-    wrong = [(f"{text} {CANARY}", flipped(label)) for text, label in planted_texts(4, seed=60)]
+    wrong = [(f"{text} {CANARY}", other_label(label)) for text, label in planted_texts(4, seed=60)]
     twin = (wrong[0][0], wrong[0][1])
     parts = {
         "ingest": (planted_texts(16, seed=70), "gold"),
         "pseudo_label": ([*planted_texts(12, seed=80), twin], "pseudo"),
     }
     for stage in ("ingest", "synonyms", "back_translate", "swaps", "pseudo_label"):
-        part, origin = parts.get(stage, ([], "synonym"))
-        table.write(rows(part, origin), paths.data(stage) / "train.parquet")
+        content, origin = parts.get(stage, ([], "synonym"))
+        table.write(rows(content, origin), paths.data(stage) / "train.parquet")
     test = rows([*pairs, *wrong])
     table.write(test, paths.data("ingest") / "test.parquet")
     shutil.copytree(tiny_encoder, paths.data("pretrain") / "encoder")
-    model = add_words(train_planted(tiny_encoder, root / "model"), scale=0.05)
+    model = add_word_head(train_planted(tiny_encoder, root / "model"), scale=0.05)
     bundle = paths.data("export") / "bundle"
     shutil.copytree(model, bundle)
     net, tokenizer, about = network.load(model)
     tokenizer.backend_tokenizer.save(str(bundle / "tokenizer.json"))
-    export.to_onnx(net, bundle / "model.onnx")
+    export.export_onnx(net, bundle / "model.onnx")
     write_json(about | {"temperature": 1.0, "pad_id": 0, "serve": "float32", "lineage": {}}, bundle / "classifier.json")
     classifier.seal(bundle)
     scores = classifier.load(bundle).predict(test["text"].tolist())
@@ -72,12 +71,12 @@ def settings(params: Change) -> Params:
 
 @pytest.fixture(scope="module")
 def metrics(paths: Paths, settings: Params) -> dict[str, Any]:
-    found = explain.run(settings.explain, settings.encoder, paths)
-    write_json(found, paths.data("explain") / "metrics.json")
-    return found
+    measured = explain.run(settings.explain, settings.encoder, paths)
+    write_json(measured, paths.data("explain") / "metrics.json")
+    return measured
 
 
-def left(paths: Paths) -> dict[str, str]:
+def output_digests(paths: Paths) -> dict[str, str]:
     """The digest of each file that the stage wrote."""
     files = sorted(path for path in paths.data("explain").iterdir())
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.suffix != ".json"}
@@ -92,12 +91,10 @@ def test_the_surest_errors_are_explained_by_their_keyword(paths: Paths, metrics:
     best = part.loc[part.groupby("id")["attribution"].idxmax()].set_index("id")["word"]
     assert [best[id] for id in errors["id"]] == [KEYWORDS[label] for label in errors["predicted"]]
     texts = table.read(paths.data("ingest") / "test.parquet").set_index("id")["text"]
-    assert all(texts[one["id"]][one["start"] : one["end"]] == one["word"] for one in words.to_dict("records"))
+    assert all(texts[row["id"]][row["start"] : row["end"]] == row["word"] for row in words.to_dict("records"))
 
 
-def test_errors_have_the_places_and_shares_of_their_words_for_who_has_the_text(
-    paths: Paths, metrics: dict[str, Any]
-) -> None:
+def test_errors_have_the_positions_and_shares_of_their_words(paths: Paths, metrics: dict[str, Any]) -> None:
     texts = table.read(paths.data("ingest") / "test.parquet").set_index("id")["text"]
     for row in pd.read_parquet(paths.data("explain") / "errors.parquet").to_dict("records"):
         words = [texts[row["id"]][start:end] for start, end in zip(row["starts"], row["ends"], strict=True)]
@@ -106,7 +103,9 @@ def test_errors_have_the_places_and_shares_of_their_words_for_who_has_the_text(
         assert np.abs(row["shares"]).sum() == pytest.approx(1)
 
 
-def test_methods_that_find_it_are_better_than_chance_and_each_measure_has_its_interval(metrics: dict[str, Any]) -> None:
+def test_methods_that_find_the_keyword_are_better_than_chance_and_each_measure_has_its_interval(
+    metrics: dict[str, Any],
+) -> None:
     assert {"integrated_gradients", "lime"} <= set(metrics["better_than_random"])
     for method in ("integrated_gradients", "rollout", "lime"):
         for measure in faithfulness.MEASURES:
@@ -116,15 +115,15 @@ def test_methods_that_find_it_are_better_than_chance_and_each_measure_has_its_in
     assert metrics["integrated_gradients"]["unexplained_max"] < 0.15
 
 
-def test_two_runs_leave_the_same_bytes(paths: Paths, metrics: dict[str, Any], settings: Params) -> None:
-    first = left(paths)
+def test_two_runs_write_the_same_bytes(paths: Paths, metrics: dict[str, Any], settings: Params) -> None:
+    first = output_digests(paths)
     shutil.rmtree(paths.scratch("embeddings"))
     assert explain.run(settings.explain, settings.encoder, paths) == metrics
-    assert left(paths) == first
+    assert output_digests(paths) == first
     assert set(first) == {*(WORDLESS - {"metrics.json"}), "attributions.parquet", "classes.csv", "why.html"}
 
 
-def test_words_of_the_texts_are_in_three_files_alone(paths: Paths, metrics: dict[str, Any]) -> None:
+def test_words_of_the_texts_are_in_three_files_only(paths: Paths, metrics: dict[str, Any]) -> None:
     folder = paths.data("explain")
     for name in WORDLESS:
         assert CANARY.encode() not in (folder / name).read_bytes(), name
@@ -146,15 +145,15 @@ def test_the_twin_among_the_training_rows_is_the_nearest(paths: Paths, metrics: 
 
 def test_each_class_is_driven_by_its_keyword(paths: Paths, metrics: dict[str, Any]) -> None:
     drivers = pd.read_csv(paths.data("explain") / "classes.csv")
-    seen = drivers[drivers["from"].eq("attributions")].groupby("class").first()["word"]
-    assert seen.to_dict() == KEYWORDS
-    model = attribution.load(paths.data("export") / "bundle", inside=True)
-    assert model.inside is not None and model.inside.network.words is not None
-    weights = model.inside.network.words.table.numpy()
+    best = drivers[drivers["from"].eq("attributions")].groupby("class").first()["word"]
+    assert best.to_dict() == KEYWORDS
+    model = attribution.load(paths.data("export") / "bundle", with_internals=True)
+    assert model.internals is not None and model.internals.network.words is not None
+    weights = model.internals.network.words.table.numpy()
     exact = drivers[drivers["from"].eq("table")].iloc[0]
-    place = model.inside.tokenizer.token_to_id(exact["word"])
-    own = LABELS.index(exact["class"])
-    assert exact["value"] == pytest.approx(float(weights[place, own] - weights[place].mean()), rel=1e-5)
+    token = model.internals.tokenizer.token_to_id(exact["word"])
+    label = LABELS.index(exact["class"])
+    assert exact["value"] == pytest.approx(float(weights[token, label] - weights[token].mean()), rel=1e-5)
 
 
 def test_the_map_holds_every_kind_and_marks_the_errors(paths: Paths, metrics: dict[str, Any]) -> None:
@@ -165,88 +164,26 @@ def test_the_map_holds_every_kind_and_marks_the_errors(paths: Paths, metrics: di
     assert (paths.data("explain") / "map.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_page_of_words_is_safe_and_loads_nothing(paths: Paths, metrics: dict[str, Any]) -> None:
+def test_the_page_has_marked_words_no_script_and_loads_nothing(paths: Paths, metrics: dict[str, Any]) -> None:
     html = (paths.data("explain") / "why.html").read_text()
     assert "<script" not in html and "http" not in html.replace("http-equiv", "")
     assert '<mark class="for"' in html and "<sup>+</sup>" in html
 
 
-def test_a_right_ranking_is_told_from_its_reverse(paths: Paths, settings: Params) -> None:
-    model = attribution.load(paths.data("export") / "bundle", inside=False)
+def test_a_right_ranking_is_trusted_and_its_reverse_is_not(paths: Paths, settings: Params) -> None:
+    model = attribution.load(paths.data("export") / "bundle", with_internals=False)
     pairs = planted_texts(20, seed=90)
     texts = [text for text, _ in pairs]
     right = []
     for text, label in pairs:
         key = text.split().index(KEYWORDS[label])
         right.append([np.array([key, *(i for i in range(len(text.split())) if i != key)])])
-    rankings = {"right": right, "reverse": [[order[::-1] for order in one] for one in right]}
+    rankings = {"right": right, "reverse": [[order[::-1] for order in orders] for orders in right]}
     rankings[faithfulness.RANDOM] = faithfulness.random_rankings(texts, 3, seed=0)
-    answers = np.array([LABELS.index(label) for _, label in pairs])
-    judged = faithfulness.judge(model, texts, answers, rankings, [0.1, 0.3])
-    found = faithfulness.compare(judged, settings.explain)
-    assert faithfulness.trusted_of(found, ["right", "reverse"]) == {"right": True, "reverse": False}
-    against = found[found["method"].eq("right") & found["against"].eq("reverse")].set_index("measure")
+    labels = np.array([LABELS.index(label) for _, label in pairs])
+    measured = faithfulness.measure_faithfulness(model, texts, labels, rankings, [0.1, 0.3])
+    comparison = faithfulness.compare_methods(measured, settings.explain)
+    assert faithfulness.trusted_methods(comparison, ["right", "reverse"]) == {"right": True, "reverse": False}
+    against = comparison[comparison["method"].eq("right") & comparison["against"].eq("reverse")].set_index("measure")
     assert against["better"].to_dict() == {"comprehensiveness": "yes", "sufficiency": "yes"}
-    assert judged["right"].comprehensiveness.mean() > 0.2 > judged["reverse"].comprehensiveness.mean()
-
-
-def test_a_method_that_cannot_is_named_and_the_others_go_on(tiny_encoder: Path, tmp_path: Path, params: Change) -> None:
-    net, tokenizer = network.create(tiny_encoder, LABELS, pooling="mean", max_length=32)
-    net.adapt("prefix", 4)
-    network.save(net.eval(), tokenizer, tmp_path / "model")
-    model = attribution.load(tmp_path / "model", inside=True)
-    pairs = planted_texts(4)
-    test = pd.DataFrame({"id": list("abcd"), "text": [text for text, _ in pairs], "label": [one for _, one in pairs]})
-    test = test.assign(predicted="refund", confidence=0.6)
-    quick = params({"explain": QUICK}).explain
-    found = explained.explain(model, test[test["label"].ne("refund")], test, quick)
-    assert found.refused == {"rollout": "the encoder also attends to what is no token of the text, such as a prefix"}
-    assert list(found.of_sample) == ["integrated_gradients", "lime"]
-    alone = explained.explain(model, test.head(0), test, params({"explain": QUICK | {"methods": ["rollout"]}}).explain)
-    assert tables.by_word(alone).empty
-    assert tables.errors(
-        alone, None, vectors.neighbours(alone.errors, np.zeros((0, 2)), test, np.zeros((4, 2)), 2)
-    ).empty
-
-
-def test_the_sample_is_spread_over_the_answers_and_the_errors_are_the_surest() -> None:
-    answers = ["a"] * 40 + ["b"] * 5 + ["c"] * 2
-    test = pd.DataFrame({"id": [f"{i:02}" for i in range(47)], "text": "two words", "predicted": answers, "label": "a"})
-    test = test.assign(confidence=np.linspace(0.2, 0.9, 47), wrong=test["predicted"].ne("a"))
-    assert rows.sample(test, 12, seed=0)["predicted"].value_counts().to_dict() == {"a": 5, "b": 5, "c": 2}
-    assert rows.sample(test, 12, seed=0)["id"].tolist() == rows.sample(test, 12, seed=0)["id"].tolist()
-    assert rows.surest_errors(test, 3)["id"].tolist() == ["46", "45", "44"]
-    with pytest.raises(UserError, match="two words and more"):
-        rows.sample(test.assign(text="one"), 12, seed=0)
-
-
-def test_a_large_map_takes_a_third_of_each_kind_and_all_errors_it_can() -> None:
-    kinds = ["gold"] * 5 + ["pseudo"] * 100 + ["test"] * 100
-    every = pd.DataFrame({"kind": kinds, "wrong": [False] * 195 + [True] * 10, "label": "a"})
-    taken = every.iloc[embedding_map.chosen(every, 45, seed=0)]
-    assert taken["kind"].value_counts().to_dict() == {"pseudo": 20, "test": 20, "gold": 5}
-    assert taken["wrong"].sum() == 10
-
-
-@pytest.mark.parametrize(("classes", "entries"), [(12, 16), (13, 4)])
-def test_colours_stand_for_classes_while_they_are_few(classes: int, entries: int) -> None:
-    labels = [f"class {i}" for i in range(classes)]
-    points = pd.DataFrame({"label": labels, "kind": "test", "wrong": False, "x": 0.0, "y": range(classes)})
-    (panel,) = embedding_map.draw(points, labels).axes
-    legend = panel.get_legend()
-    assert legend and len(legend.get_texts()) == entries
-    drawn = next(one for one in panel.collections if len(np.asarray(one.get_offsets())) == classes)
-    assert len({tuple(shade) for shade in np.asarray(drawn.get_facecolor())}) == (classes if classes == 12 else 1)
-
-
-def test_the_same_encoder_is_known_whatever_its_file_looks_like(tmp_path: Path, tiny_encoder: Path) -> None:
-    from safetensors.torch import load_file, save_file
-
-    tensors = load_file(tiny_encoder / "model.safetensors")
-    named = {f"bert.{name}": value for name, value in tensors.items()}
-    for folder, content in {"same": named, "other": {name: value + 1e-3 for name, value in tensors.items()}}.items():
-        (tmp_path / folder).mkdir()
-        save_file(content, tmp_path / folder / "model.safetensors")
-    assert vectors.same_weights(tmp_path / "same", tiny_encoder)
-    assert not vectors.same_weights(tmp_path / "other", tiny_encoder)
-    assert not vectors.same_weights(tiny_encoder, tmp_path / "same")  # a name that the first does not have
+    assert measured["right"].comprehensiveness.mean() > 0.2 > measured["reverse"].comprehensiveness.mean()

@@ -1,4 +1,4 @@
-"""Subgroup, BPSN and BNSP AUC against scikit-learn's and hand counts, and what augmentation did to each group."""
+"""AUC by subgroup against scikit-learn's, and what augmentation did to each group against counts by hand."""
 
 import numpy as np
 import pandas as pd
@@ -9,13 +9,14 @@ from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.stages import fairness
 from pipeline.stages.fairness import auc
-from tests.pipeline.stages.fairness.test_fairness import PARAMS, TWO, augmented, project
+from pipeline.text import identity
+from tests.pipeline.stages.fairness.test_fairness import PARAMS, ROOT, TWO_GROUPS, project, write_augmentation_inputs
 
 FEW = PARAMS.model_copy(update={"min_group_size": 2, "auc_class": "yes"})
 
 
 def scored(seed: int = 0, rows: int = 600) -> pd.DataFrame:
-    """Test rows of two sites; at b the negatives score too high. Every tenth text mentions a woman."""
+    """Test rows of two sites with scores; the negatives of site b score too high. Every tenth text mentions a woman."""
     rng = np.random.default_rng(seed)
     site = rng.choice(["a", "b"], rows)
     truth = rng.random(rows) < 0.5
@@ -26,59 +27,55 @@ def scored(seed: int = 0, rows: int = 600) -> pd.DataFrame:
     return pd.DataFrame(columns | {"score.no": 1 - yes})
 
 
-def test_each_kind_is_scikit_learns_auc_of_the_right_rows():
-    from pipeline.text import identity
-
+def test_each_kind_of_auc_equals_scikit_learns_on_its_rows():
     rows = scored()
-    table_, metrics = auc.measure(rows, identity.load(project_lists()), FEW)
-    found = table_.set_index(["attribute", "group", "kind"])["auc"]
+    by_subgroup, metrics = auc.measure(rows, identity.load(identity_terms()), FEW)
+    aucs = by_subgroup.set_index(["attribute", "group", "kind"])["auc"]
     truth, score, b = rows["label"].eq("yes"), rows["score.yes"], rows["group.site"].eq("b")
     kinds = {"subgroup": b, "bpsn": (truth & ~b) | (~truth & b), "bnsp": (truth & b) | (~truth & ~b)}
     for kind, kept in kinds.items():
-        assert found["site", "b", kind] == pytest.approx(roc_auc_score(truth[kept], score[kept]))
-    assert found["site", "b", "bpsn"] < found["site", "a", "bpsn"], "b's negatives score too high"
-    assert found["site", "b", "bnsp"] > found["site", "a", "bnsp"]
+        assert aucs["site", "b", kind] == pytest.approx(roc_auc_score(truth[kept], score[kept]))
+    assert aucs["site", "b", "bpsn"] < aucs["site", "a", "bpsn"], "b's negatives score too high"
+    assert aucs["site", "b", "bnsp"] > aucs["site", "a", "bnsp"]
     assert metrics["class"] == "yes" and metrics["overall"] == pytest.approx(roc_auc_score(truth, score))
     assert metrics["lowest_bpsn_group"] == "site: b"
-    mention = table_[table_["attribute"].eq("mention gender.en")].set_index("kind")
+    mention = by_subgroup[by_subgroup["attribute"].eq("mention gender.en")].set_index("kind")
     assert mention.loc["subgroup", ["positives", "negatives"]].sum() == 60
 
 
-def project_lists():
-    from tests.pipeline.stages.fairness.test_fairness import ROOT
-
+def identity_terms():
     return ROOT / "data" / "identity_terms"
 
 
-def test_intervals_hold_the_true_auc_about_as_often_as_they_say():
+def test_intervals_hold_the_true_auc_with_about_their_probability():
     rng = np.random.default_rng(1)
-    true = 0.7602  # of normals one apart
-    held = 0
+    true_auc = 0.7602  # of two normal distributions one standard deviation apart
+    hits = 0
     for _ in range(200):
         _, low, high = auc.delong(rng.normal(1, 1, 60), rng.normal(0, 1, 60), 0.95)
-        held += low <= true <= high
-    assert 184 <= held <= 198
+        hits += low <= true_auc <= high
+    assert 184 <= hits <= 198
 
 
-def test_perfect_order_has_no_interval_of_width_zero():
+def test_a_perfect_ranking_has_an_interval_of_positive_width():
     assert auc.delong(np.arange(40) + 100.0, np.arange(40.0), 0.95) == pytest.approx((1.0, 0.9124, 1.0), abs=1e-3)
 
 
-def test_few_rows_are_insufficient_and_many_classes_want_a_name(tmp_path):
+def test_few_rows_are_insufficient_and_many_classes_need_a_named_one(tmp_path):
     rows = scored(rows=40)
-    result, metrics = auc.measure(rows, {}, PARAMS)
-    assert set(result["status"]) == {"insufficient"} and result["auc"].isna().all()
-    assert metrics["lowest_subgroup"] is None and metrics["insufficient"] == len(result) == 6
-    three = rows.assign(**{"score.maybe": 0.0})
-    result, metrics = auc.measure(three, {}, PARAMS)
-    assert result.empty and metrics == {"class": None, "reason": "3 classes: name one under fairness.auc_class"}
+    by_subgroup, metrics = auc.measure(rows, {}, PARAMS)
+    assert set(by_subgroup["status"]) == {"insufficient"} and by_subgroup["auc"].isna().all()
+    assert metrics["lowest_subgroup"] is None and metrics["insufficient"] == len(by_subgroup) == 6
+    three_classes = rows.assign(**{"score.maybe": 0.0})
+    by_subgroup, metrics = auc.measure(three_classes, {}, PARAMS)
+    assert by_subgroup.empty and metrics == {"class": None, "reason": "3 classes: name one under fairness.auc_class"}
     with pytest.raises(UserError, match=r"fairness\.auc_class: expected one of .*yes.*, found oui"):
-        auc.measure(three, {}, PARAMS.model_copy(update={"auc_class": "oui"}))
+        auc.measure(three_classes, {}, PARAMS.model_copy(update={"auc_class": "oui"}))
 
 
-def made(stage: str, gold: pd.DataFrame, place: int, text: str, origin: str) -> pd.DataFrame:
-    """A row that a stage made of the gold row in this place."""
-    source = gold.iloc[[place]]
+def augmented_row(stage: str, gold: pd.DataFrame, position: int, text: str, origin: str) -> pd.DataFrame:
+    """A row that a stage made of the gold row in this position."""
+    source = gold.iloc[[position]]
     id = table.row_id(f"{stage}/{source['id'].iloc[0]}", text)
     return table.make(
         id=[id], source_id=source["source_id"].tolist(), text=[text], label=source["label"].tolist(), origin=origin,
@@ -87,29 +84,32 @@ def made(stage: str, gold: pd.DataFrame, place: int, text: str, origin: str) -> 
 
 
 def test_what_augmentation_did_is_counted_by_group_and_mention(tmp_path):
-    paths = project(tmp_path, TWO)
+    paths = project(tmp_path, TWO_GROUPS)
     ids = ["g0", "g1", "g2"]
     groups = pd.DataFrame({"group.site": ["a", "a", "b"]})
     texts = ["she was good", "good work", "bad luck"]
-    # One source for all: the row that each was made from must be told by its id.
+    # All have one source, so that only its id tells from which row an augmented row was made.
     gold = table.make(
         id=ids, source_id=["g0"] * 3, text=texts, label=["yes", "yes", "no"], origin="gold", groups=groups
     )
-    (paths.data("export") / "bundle").rename(tmp_path / "gone")
+    (paths.data("export") / "bundle").rename(tmp_path / "replaced")
     (tmp_path / "data" / "identity_terms").unlink()
-    back = [made("back_translate", gold, 0, "he was good", "back_translation")]
-    back += [made("back_translate", gold, 2, "good luck", "back_translation")]
-    synonyms = [made("synonyms", gold, 1, "good job", "synonym"), made("synonyms", gold, 0, "was good", "synonym")]
-    augmented(paths, gold, synonyms=pd.concat(synonyms), back_translate=pd.concat(back))
+    back = [augmented_row("back_translate", gold, 0, "he was good", "back_translation")]
+    back += [augmented_row("back_translate", gold, 2, "good luck", "back_translation")]
+    synonyms = [
+        augmented_row("synonyms", gold, 1, "good job", "synonym"),
+        augmented_row("synonyms", gold, 0, "was good", "synonym"),
+    ]
+    write_augmentation_inputs(paths, gold, synonyms=pd.concat(synonyms), back_translate=pd.concat(back))
     rejected = pd.DataFrame({"id": ["g1"], "source_id": ["g0"], "text": ["good work"], "reason": ["identical"]})
     rejected.to_parquet(paths.data("back_translate") / "rejected.parquet")
     metrics = fairness.run(PARAMS, paths)
     assert metrics["augmentations"]["back_translate"] == {"rows": 2, "terms_exchanged": 1, "terms_lost": 0}
     assert metrics["augmentations"]["synonyms"] == {"rows": 2, "terms_exchanged": 0, "terms_lost": 1}
-    found = pd.read_csv(paths.data("fairness") / "augmentations.csv").set_index(["stage", "attribute", "group"])
-    a, b = (found.loc[("back_translate", "site", site)] for site in "ab")
+    by_group = pd.read_csv(paths.data("fairness") / "augmentations.csv").set_index(["stage", "attribute", "group"])
+    a, b = (by_group.loc[("back_translate", "site", site)] for site in "ab")
     assert a[["gold_rows", "kept", "kept_per_gold_row", "rejected", "terms_exchanged"]].tolist() == [2, 1, 0.5, 1, 1]
     assert b[["gold_rows", "kept", "rejected", "agreement", "gold_agreement"]].tolist() == [1, 1, 0, 0, 1]
-    women = found.loc[("synonyms", "mention gender.en", "women")]
+    women = by_group.loc[("synonyms", "mention gender.en", "women")]
     assert women[["gold_rows", "kept", "terms_lost", "agreement", "status"]].tolist() == [1, 1, 1, 1, "insufficient"]
-    assert pd.isna(found.loc[("synonyms", "all", "all"), "rejected"])
+    assert pd.isna(by_group.loc[("synonyms", "all", "all"), "rejected"])

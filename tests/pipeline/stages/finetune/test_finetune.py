@@ -7,9 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,20 +16,16 @@ from safetensors.torch import load_file, save_file
 from pipeline.core import params as parameters
 from pipeline.core import table
 from pipeline.core.errors import UserError
-from pipeline.core.params import Params
 from pipeline.core.stage import Paths, write_json
 from pipeline.models import network
-from pipeline.stages import finetune
+from tests.support.finetuning import LABELS, Change, Rows, model_files, remove_validation_rows, run_finetune
 
-LABELS = ["account", "delivery", "refund"]
 QUICK = {"epochs": 6, "lr": 3e-3, "head_lr": 0.05, "evaluate_steps": 10, "checkpoint_steps": 5, "patience": 3}
-Change = Callable[..., Params]
-Rows = Callable[..., pd.DataFrame]
 
 
 @pytest.fixture
 def project(tmp_path: Path, tiny_encoder: Path, rows: Rows, pairs: list[tuple[str, str]]) -> Paths:
-    """All inputs of the stage: 60 gold, 20 synonyms, 10 pseudo-labelled and 30 validation rows, and a probe."""
+    """Inputs of the stage: 60 gold, 20 synonyms, 10 pseudo-labelled and 30 validation rows, and a teacher's head."""
     import torch
 
     paths = Paths(tmp_path)
@@ -56,22 +50,8 @@ def project(tmp_path: Path, tiny_encoder: Path, rows: Rows, pairs: list[tuple[st
     return paths
 
 
-def run(paths: Paths, params: Params) -> dict[str, Any]:
-    return finetune.run(params.finetune, params.encoder, params.mitigation, paths)
-
-
-def without_validation(paths: Paths) -> None:
-    file = paths.data("ingest") / "validation.parquet"
-    table.write(table.empty(table.read(file)), file)
-
-
-def weights(paths: Paths) -> dict[str, bytes]:
-    model = paths.data("finetune") / "model"
-    return {path.relative_to(model).as_posix(): path.read_bytes() for path in model.rglob("*") if path.is_file()}
-
-
 def test_it_learns_and_reports_rows_by_origin(project: Paths, params: Change) -> None:
-    metrics = run(project, params({"finetune": QUICK}))
+    metrics = run_finetune(project, params({"finetune": QUICK}))
     assert metrics["rows"] == {"gold": 60, "pseudo": 10, "synonym": 20}
     assert metrics["validation_rows"] == 30
     assert metrics["best_validation_accuracy"] >= 0.9
@@ -82,14 +62,14 @@ def test_it_learns_and_reports_rows_by_origin(project: Paths, params: Change) ->
     assert not list(project.scratch("finetune").glob("*/checkpoint-*")), "checkpoints outlive the stage's outputs"
 
 
-def test_the_model_is_the_best_evaluations_not_the_last(
+def test_the_model_has_the_weights_of_the_best_evaluation_not_of_the_last(
     project: Paths, params: Change, rows: Rows, pairs: list[tuple[str, str]]
 ) -> None:
     import torch
 
-    other = [(text, LABELS[LABELS.index(label) - 1]) for text, label in pairs[96:]]  # what it learns is wrong here
-    table.write(rows(other), project.data("ingest") / "validation.parquet")
-    metrics = run(project, params({"finetune": QUICK | {"epochs": 9, "evaluate_steps": 3, "patience": 4}}))
+    wrong = [(text, LABELS[LABELS.index(label) - 1]) for text, label in pairs[96:]]  # what it learns is wrong here
+    table.write(rows(wrong), project.data("ingest") / "validation.parquet")
+    metrics = run_finetune(project, params({"finetune": QUICK | {"epochs": 9, "evaluate_steps": 3, "patience": 4}}))
     net, tokenizer, _ = network.load(project.data("finetune") / "model")
     validation = table.read(project.data("ingest") / "validation.parquet")
     batch = tokenizer(validation["text"].tolist(), padding=True, return_tensors="pt", return_token_type_ids=False)
@@ -98,34 +78,34 @@ def test_the_model_is_the_best_evaluations_not_the_last(
         loss = net(**batch, targets=targets)["loss"].item()
     assert loss == pytest.approx(metrics["best_validation_loss"], abs=1e-4)
     assert metrics["best_step"] < metrics["steps"]
-    assert metrics["steps"] < 9 * 6, "patience did not end the training"
+    assert metrics["steps"] < 9 * 6, "early stopping did not end the training"
 
 
 def test_without_validation_it_takes_the_steps_that_params_say(project: Paths, params: Change) -> None:
-    without_validation(project)
-    metrics = run(project, params({"finetune": QUICK | {"epochs": 0.5}}))
+    remove_validation_rows(project)
+    metrics = run_finetune(project, params({"finetune": QUICK | {"epochs": 0.5}}))
     assert metrics["validation_rows"] == 0 and metrics["steps"] == 3
     assert "best_validation_loss" not in metrics
 
 
 def test_two_runs_write_the_same_bytes(project: Paths, params: Change) -> None:
     settings = params({"finetune": QUICK | {"epochs": 1}})
-    first = run(project, settings), weights(project)
-    assert (run(project, settings), weights(project)) == first
+    first = run_finetune(project, settings), model_files(project)
+    assert (run_finetune(project, settings), model_files(project)) == first
 
 
-def test_head_from_the_probe_ships_the_probe(project: Paths, params: Change) -> None:
-    metrics = run(project, params({"finetune": {"method": "teacher_head"}}))
+def test_teacher_head_ships_the_teachers_head(project: Paths, params: Change) -> None:
+    metrics = run_finetune(project, params({"finetune": {"method": "teacher_head"}}))
     assert metrics["steps"] == 0 and metrics["validation_rows"] == 30 and "best_validation_accuracy" in metrics
     written = load_file(project.data("finetune") / "model" / "head.safetensors")
-    probe = load_file(project.data("pseudo_label") / "head.safetensors")
-    assert all(written[name].equal(probe[name]) for name in probe)
+    teacher = load_file(project.data("pseudo_label") / "head.safetensors")
+    assert all(written[name].equal(teacher[name]) for name in teacher)
     assert same_encoder(project)
 
 
-def test_head_from_the_probe_ships_it_without_validation_rows_too(project: Paths, params: Change) -> None:
-    without_validation(project)
-    metrics = run(project, params({"finetune": {"method": "teacher_head"}}))
+def test_teacher_head_is_shipped_without_validation_rows_too(project: Paths, params: Change) -> None:
+    remove_validation_rows(project)
+    metrics = run_finetune(project, params({"finetune": {"method": "teacher_head"}}))
     assert metrics["steps"] == 0 and metrics["validation_rows"] == 0
     assert (project.data("finetune") / "history.png").exists()
 
@@ -136,9 +116,9 @@ def same_encoder(paths: Paths) -> bool:
     return all(before[name].equal(after[name]) for name in before)
 
 
-def test_a_random_head_alone_learns_while_the_encoder_stays(project: Paths, params: Change) -> None:
-    without_validation(project)
-    metrics = run(project, params({"finetune": QUICK | {"method": "head", "start": "random", "head_lr": 0.5}}))
+def test_a_random_head_learns_over_a_frozen_encoder(project: Paths, params: Change) -> None:
+    remove_validation_rows(project)
+    metrics = run_finetune(project, params({"finetune": QUICK | {"method": "head", "start": "random", "head_lr": 0.5}}))
     assert metrics["last_loss"] < 1.0 and metrics["steps"] == 36
     assert same_encoder(project)
 
@@ -147,20 +127,20 @@ def test_rows_of_weight_0_do_not_train(
     project: Paths, params: Change, rows: Rows, pairs: list[tuple[str, str]]
 ) -> None:
     table.write(rows(pairs[60:80], "synonym", weight=0.0), project.data("synonyms") / "train.parquet")
-    assert run(project, params({"finetune": QUICK | {"max_steps": 1}}))["rows"] == {"gold": 60, "pseudo": 10}
+    assert run_finetune(project, params({"finetune": QUICK | {"max_steps": 1}}))["rows"] == {"gold": 60, "pseudo": 10}
 
 
 def test_a_label_that_ingest_does_not_know_is_named_by_file_and_row(project: Paths, params: Change, rows: Rows) -> None:
-    stranger = rows([("what is this", "complaint")], "synonym")
-    table.write(stranger, project.data("synonyms") / "train.parquet")
-    with pytest.raises(UserError, match=rf"synonyms/train\.parquet: .*found 1 rows .*{stranger['id'][0]}"):
-        run(project, params())
+    unknown = rows([("what is this", "complaint")], "synonym")
+    table.write(unknown, project.data("synonyms") / "train.parquet")
+    with pytest.raises(UserError, match=rf"synonyms/train\.parquet: .*found 1 rows .*{unknown['id'][0]}"):
+        run_finetune(project, params())
 
 
-def test_a_probe_of_other_labels_is_refused(project: Paths, params: Change) -> None:
+def test_a_teachers_head_of_other_labels_is_refused(project: Paths, params: Change) -> None:
     write_json({"labels": [*LABELS, "praise"], "descriptions": {}}, project.data("ingest") / "labels.json")
     with pytest.raises(UserError, match=r"head\.safetensors: expected a linear head of .*\(4, 32\).*found .*\(3, 32\)"):
-        run(project, params())
+        run_finetune(project, params())
 
 
 @pytest.mark.slow
@@ -187,6 +167,6 @@ def test_a_killed_run_ends_with_the_weights_and_metrics_of_an_unbroken_one(
 
     metrics = [json.loads((paths.data("finetune") / "metrics.json").read_text()) for paths in (broken, project)]
     assert metrics[0] == metrics[1]
-    assert weights(broken) == weights(project)
+    assert model_files(broken) == model_files(project)
     curves = [(paths.scratch("finetune") / "curves.jsonl").read_text() for paths in (broken, project)]
     assert curves[0] == curves[1]

@@ -1,4 +1,4 @@
-"""Every way to fine-tune, killed and resumed, on real files with a tiny encoder."""
+"""Each method of fine-tuning, killed and resumed, on real files with a tiny encoder."""
 
 import shutil
 from pathlib import Path
@@ -7,15 +7,24 @@ from typing import Any
 import pytest
 
 from pipeline.core.stage import Paths
-from tests.support.finetuning import Change, Rows, cut, make, run, ways, weights, without_validation
+from tests.support.finetuning import (
+    Change,
+    Rows,
+    finetune_params,
+    model_files,
+    remove_validation_rows,
+    run_finetune,
+    run_until_checkpoint,
+    write_inputs,
+)
 
 
 @pytest.fixture
 def project(tmp_path: Path, tiny_encoder: Path, rows: Rows, pairs: list[tuple[str, str]]) -> Paths:
-    return make(tmp_path, tiny_encoder, rows, pairs)
+    return write_inputs(tmp_path, tiny_encoder, rows, pairs)
 
 
-MIXED: dict[str, dict[str, Any]] = {
+CHANGES: dict[str, dict[str, Any]] = {
     "adversarial": {"adversarial": 0.05, "gradient_accumulation": 2, "precision": "bfloat16"},
     "joint": {"joint_weight": 2.0, "gradient_accumulation": 2},
     "lora": {"method": "lora"},
@@ -28,18 +37,19 @@ MIXED: dict[str, dict[str, Any]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("way", "validated"), [(way, validated) for validated, way in zip([True, False] * 4, MIXED, strict=False)]
+    ("method", "validated"),
+    [(method, validated) for validated, method in zip([True, False] * 4, CHANGES, strict=False)],
 )
-def test_a_run_cut_off_ends_with_the_bytes_of_an_unbroken_one(
-    project: Paths, params: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, validated: bool
+def test_a_killed_run_ends_with_the_bytes_of_an_unbroken_one(
+    project: Paths, params: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, validated: bool
 ) -> None:
     if not validated:
-        without_validation(project)
-    settings = ways(params, epochs=4.8, **MIXED[way])
+        remove_validation_rows(project)
+    settings = finetune_params(params, epochs=4.8, **CHANGES[method])
     broken = Paths(tmp_path / "broken")
     shutil.copytree(project.root / "data", broken.root / "data")
-    expected = run(project, settings)
-    cut(broken, settings, monkeypatch, step=6)
+    expected = run_finetune(project, settings)
+    run_until_checkpoint(broken, settings, monkeypatch, step=6)
     assert not (broken.data("finetune") / "model").exists()
-    assert run(broken, settings) == expected
-    assert weights(broken) == weights(project)
+    assert run_finetune(broken, settings) == expected
+    assert model_files(broken) == model_files(project)

@@ -15,7 +15,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import Params
 from pipeline.core.stage import Paths
 from pipeline.models import encoder as encoders
-from pipeline.stages.pretrain import objectives, scratch
+from pipeline.stages.pretrain import new_encoder, objectives
 from pipeline.stages.pretrain.run import run as stage
 from pipeline.training import mlm_masking
 
@@ -40,16 +40,16 @@ def run(paths: Paths, params: Params) -> dict[str, Any]:
     return stage(params.pretrain, params.encoder, paths)
 
 
-def test_none_hands_the_encoder_on_with_the_digest_that_params_pin(project: Paths, params: Change) -> None:
+def test_none_copies_the_encoder_with_the_digest_that_params_pin(project: Paths, params: Change) -> None:
     metrics = run(project, params({"pretrain": {"objective": "none"}}))
     source, target = Path(params().encoder.name), project.data("pretrain") / "encoder"
-    assert encoders.digest(target) == encoders.digest(source)
+    assert encoders.weights_digest(target) == encoders.weights_digest(source)
     assert (target / "tokenizer.json").read_bytes() == (source / "tokenizer.json").read_bytes()
     assert metrics["steps"] == 0
 
 
 @pytest.mark.parametrize("objective", ["mlm", "simcse"])
-def test_training_lowers_the_loss_on_texts_it_never_saw(project: Paths, params: Change, objective: str) -> None:
+def test_training_lowers_the_loss_on_held_out_texts(project: Paths, params: Change, objective: str) -> None:
     metrics = run(project, params({"pretrain": QUICK | {"objective": objective}}))
     assert metrics["rows"] == 120 and metrics["held_out_rows"] == 6 and metrics["steps"] == 32
     assert metrics["held_out_loss_after"] < metrics["held_out_loss_before"]
@@ -64,8 +64,8 @@ def test_training_lowers_the_loss_on_texts_it_never_saw(project: Paths, params: 
 @pytest.mark.slow
 def test_two_runs_give_the_same_encoder(project: Paths, params: Change) -> None:
     settings = params({"pretrain": QUICK | {"objective": "mlm", "epochs": 1, "from_scratch": True}})
-    first = run(project, settings), encoders.digest(project.data("pretrain") / "encoder")
-    assert (run(project, settings), encoders.digest(project.data("pretrain") / "encoder")) == first
+    first = run(project, settings), encoders.weights_digest(project.data("pretrain") / "encoder")
+    assert (run(project, settings), encoders.weights_digest(project.data("pretrain") / "encoder")) == first
 
 
 def test_from_scratch_makes_an_encoder_of_the_size_that_params_say(project: Paths, params: Change) -> None:
@@ -78,11 +78,11 @@ def test_from_scratch_makes_an_encoder_of_the_size_that_params_say(project: Path
     assert tokenizer.decode(tokenizer("Please REFUND")["input_ids"]) == "[CLS]please refund[SEP]"
 
 
-def test_a_new_tokenizer_reads_what_its_corpus_never_had(params: Change, tmp_path: Path) -> None:
-    scratch.train_tokenizer(CHINESE, params().pretrain.scratch, 32).save_pretrained(tmp_path)
+def test_a_new_tokenizer_reads_characters_that_its_corpus_lacks(params: Change, tmp_path: Path) -> None:
+    new_encoder.train_tokenizer(CHINESE, params().pretrain.scratch, 32).save_pretrained(tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
-    assert len(tokenizer.tokenize("这个产品")) == 1, "what is frequent is not one token"
-    assert len(tokenizer.tokenize("这个产品不错，值得买")) > 3, "what few texts have is one token"
+    assert len(tokenizer.tokenize("这个产品")) == 1, "a frequent phrase is not one token"
+    assert len(tokenizer.tokenize("这个产品不错，值得买")) > 3, "a rare phrase is one token"
     ids = tokenizer("新 zebra 🦓", add_special_tokens=False)["input_ids"]
     assert tokenizer.decode(ids) == "新 zebra 🦓" and tokenizer.unk_token_id not in ids
 
@@ -90,14 +90,14 @@ def test_a_new_tokenizer_reads_what_its_corpus_never_had(params: Change, tmp_pat
 @pytest.mark.parametrize("word", ["ที่นี่", "コーヒー", "किताब", "refund", "don"])
 def test_frequent_words_of_any_script_become_pieces(params: Change, word: str) -> None:
     texts = ["ที่นี่ดีมาก ที่นี่ไม่ดี", "コーヒー。コーヒーがまずい", "यह किताब अच्छी है", "a refund, don't refund it"]
-    tokenizer = scratch.train_tokenizer(texts * 4 + [word] * 8, params().pretrain.scratch, 64)
+    tokenizer = new_encoder.train_tokenizer(texts * 4 + [word] * 8, params().pretrain.scratch, 64)
     assert tokenizer.decode(tokenizer(word, add_special_tokens=False)["input_ids"]) == word
     assert len(tokenizer.tokenize(word)) == 1
 
 
-def test_no_piece_holds_what_hardly_any_text_says(params: Change) -> None:
+def test_no_piece_holds_a_phrase_of_hardly_any_text(params: Change) -> None:
     private = "张三住在北京市朝阳区某某路十二号"
-    tokenizer = scratch.train_tokenizer([*CHINESE * 5, *[private] * 4], params().pretrain.scratch, 64)
+    tokenizer = new_encoder.train_tokenizer([*CHINESE * 5, *[private] * 4], params().pretrain.scratch, 64)
     pieces = [tokenizer.decode([piece]) for piece in range(len(tokenizer))]
     assert max(len(set(piece) & set(private)) for piece in pieces) == 1  # 某 is there eight times
 
@@ -137,7 +137,7 @@ def sentence_piece(folder: Path) -> Any:
 def chinese(folder: Path) -> Any:
     from pipeline.core.params import Scratch
 
-    return scratch.train_tokenizer(CHINESE, Scratch(vocabulary=300, hidden=8, layers=1, heads=1), 64)
+    return new_encoder.train_tokenizer(CHINESE, Scratch(vocabulary=300, hidden=8, layers=1, heads=1), 64)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def chinese(folder: Path) -> Any:
         (sentence_piece, "产品很好 goods", 4),  # 产品 with the space before it, 很, 好, goods
     ],
 )
-def test_whole_words_are_masked_and_chinese_by_piece(
+def test_whole_words_are_masked_and_chinese_is_masked_by_piece(
     tiny_encoder: Path, make: Callable[[Path], Any], text: str, count: int
 ) -> None:
     tokenizer = make(tiny_encoder)

@@ -1,4 +1,4 @@
-"""The stereotype score: pairs read and checked, and a masked model whose preferences are known by hand."""
+"""The stereotype score: pairs are read and checked, and a model of known preferences gets its known score."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +24,7 @@ def tokenizer() -> Any:
 
 
 class Leaning(torch.nn.Module):
-    """Beside "she" it expects "cooks", beside "he" "drives", by so much; it never looks at the hidden token."""
+    """Expects "cooks" beside "she" and "drives" beside "he", with ``lean`` as the logit."""
 
     def __init__(self, lean: float) -> None:
         super().__init__()
@@ -32,9 +32,9 @@ class Leaning(torch.nn.Module):
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
         logits = torch.zeros(*input_ids.shape, len(WORDS))
-        for who, what in (("she", "cooks"), ("he", "drives")):
-            there = (input_ids == WORDS.index(who)).any(dim=1).float()
-            logits[:, :, WORDS.index(what)] += (self.lean * there)[:, None]
+        for pronoun, verb in (("she", "cooks"), ("he", "drives")):
+            present = (input_ids == WORDS.index(pronoun)).any(dim=1).float()
+            logits[:, :, WORDS.index(verb)] += (self.lean * present)[:, None]
         return SimpleNamespace(logits=logits)
 
 
@@ -46,36 +46,36 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("lean", "score"), [(2.0, 1.0), (-2.0, 0.0), (0.0, 0.5)])
-def test_the_score_follows_what_the_model_leans_to(lean: float, score: float) -> None:
-    found = stereotypes.measure(Leaning(lean), tokenizer(), PAIRS, "en")
-    assert (found["pairs"], found["score"], found["axis"]["gender"]["score"]) == (2, score, score)
-    assert found["score_low"] < found["score_high"]
+def test_the_score_follows_the_preference_of_the_model(lean: float, score: float) -> None:
+    metrics = stereotypes.measure_preference(Leaning(lean), tokenizer(), PAIRS, "en")
+    assert (metrics["pairs"], metrics["score"], metrics["axis"]["gender"]["score"]) == (2, score, score)
+    assert metrics["score_low"] < metrics["score_high"]
 
 
 def test_the_likelihood_is_that_of_the_shared_tokens() -> None:
     ids = tokenizer()("she cooks well")["input_ids"]
-    found = stereotypes.likelihood(Leaning(2.0), tokenizer(), ids, [1, 2])
+    likelihood = stereotypes.log_likelihood(Leaning(2.0), tokenizer(), ids, [1, 2])
     others = torch.tensor([0.0] * 6 + [2.0]).logsumexp(0)
-    assert found == pytest.approx(float((2 - others) + (0 - others)), abs=1e-5)
+    assert likelihood == pytest.approx(float((2 - others) + (0 - others)), abs=1e-5)
 
 
 def test_without_pairs_in_the_language_there_is_no_score() -> None:
-    found = stereotypes.measure(Leaning(1.0), tokenizer(), PAIRS[:2], "zh")
-    assert found == {"score": None, "reason": "no pairs in zh, the language of the corpus"}
+    metrics = stereotypes.measure_preference(Leaning(1.0), tokenizer(), PAIRS[:2], "zh")
+    assert metrics == {"score": None, "reason": "no pairs in zh, the language of the corpus"}
 
 
 def test_the_language_is_that_of_most_letters() -> None:
-    assert stereotypes.language(["这个产品很好 good", "不错"]) == "zh"
-    assert stereotypes.language(["a good one 好"]) == "en"
+    assert stereotypes.detect_language(["这个产品很好 good", "不错"]) == "zh"
+    assert stereotypes.detect_language(["a good one 好"]) == "en"
 
 
 def test_the_pairs_of_the_project_differ_in_a_few_words_and_are_in_both_languages() -> None:
-    pairs = stereotypes.read(FILE)
+    pairs = stereotypes.read_pairs(FILE)
     assert {pair.language for pair in pairs} == {"en", "zh"}
     assert len({(pair.more, pair.less) for pair in pairs}) == len(pairs) >= 60
     for pair in (pair for pair in pairs if pair.language == "en"):
-        one, other = set(pair.more.lower().split()), set(pair.less.lower().split())
-        assert len(one ^ other) <= 6, pair
+        more, less = set(pair.more.lower().split()), set(pair.less.lower().split())
+        assert len(more ^ less) <= 6, pair
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,6 @@ def test_the_pairs_of_the_project_differ_in_a_few_words_and_are_in_both_language
 def test_a_faulty_pair_is_named_with_its_line(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "pairs.csv").write_text(content)
     with pytest.raises(UserError, match=message):
-        stereotypes.read(tmp_path / "pairs.csv")
+        stereotypes.read_pairs(tmp_path / "pairs.csv")
     with pytest.raises(UserError, match="found no such file"):
-        stereotypes.read(tmp_path / "gone.csv")
+        stereotypes.read_pairs(tmp_path / "gone.csv")

@@ -1,4 +1,4 @@
-"""The audit of pseudo-labels, on rounds made by hand: what is counted, and what is left empty."""
+"""The audit of pseudo-labels, on synthetic rounds: what is counted, and what is left empty."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,34 +10,42 @@ import pytest
 from pipeline.core import table
 from pipeline.stages.pseudo_label import audit
 from pipeline.stages.pseudo_label.probe import Probe
-from pipeline.stages.pseudo_label.round_selection import Judgement
+from pipeline.stages.pseudo_label.round_selection import RoundChoice
 from pipeline.stages.pseudo_label.rounds import Round, TeacherEstimate
 from pipeline.stages.pseudo_label.teacher import Teacher
 
 LABELS = ["card", "=loan", "other"]
-TEACHER = Teacher(Probe(np.zeros((3, 2), np.float32), np.zeros(3, np.float32)), part=0.5)
 
 
-def made(rows: list[int], labels: list[int], prior: tuple[float, float, float] = (0.5, 0.3, 0.2)) -> Round:
-    """A round that took these pool rows."""
+TEACHER = Teacher(Probe(np.zeros((3, 2), np.float32), np.zeros(3, np.float32)), mix_weight=0.5)
+
+
+def round_of(rows: list[int], labels: list[int], prior: tuple[float, float, float] = (0.5, 0.3, 0.2)) -> Round:
+    """A round that accepted these pool rows."""
     return Round(np.array(rows, int), np.array(labels, int), np.full(len(rows), 0.75), np.array(prior), TEACHER)
 
 
-ROUNDS = [made([], []), made([0, 2, 3, 5], [0, 0, 1, 1]), made([0, 1, 2, 3, 4], [0, 0, 0, 0, 1])]
+ROUNDS = [round_of([], []), round_of([0, 2, 3, 5], [0, 0, 1, 1]), round_of([0, 1, 2, 3, 4], [0, 0, 0, 0, 1])]
+
+
 TRUTH = np.array([0, 0, 0, 1, 1, 2])
-JUDGED = Judgement(
+
+
+CHOICE = RoundChoice(
     "folds",
     TRUTH,
     np.array([[1, 1, 1, 1, 1, 1], [0, 0, 0, 1, 0, 0], [0, 0, 1, 1, 1, 0]]),
     np.array([1.1, 0.8, 0.7]),
-    best=2,
-    belief=TeacherEstimate(1.5, 0.6, 0.5),
-    names=True,
-    asked=np.arange(6),
+    kept_round=2,
+    estimate=TeacherEstimate(1.5, 0.6, 0.5),
+    uses_class_names=True,
+    positions=np.arange(6),
     logits=np.eye(3)[TRUTH],
     agreement=0.71234,
 )
-NOTHING = Judgement(
+
+
+NOTHING_HELD_OUT = RoundChoice(
     "none: too few gold rows for folds",
     *(
         TRUTH[:0],
@@ -51,11 +59,13 @@ NOTHING = Judgement(
         0.8,
     ),
 )
+
+
 POOL = pd.DataFrame({"group.region": ["a", "a", "a", "+b", "+b", "+b"], "group.age": ["old", None] * 3, "text": "?"})
 
 
 def test_precision_and_drift_by_round() -> None:
-    rounds = audit.by_round(ROUNDS, JUDGED, LABELS)
+    rounds = audit.rounds_table(ROUNDS, CHOICE, LABELS)
     assert rounds["accepted"].tolist() == [0, 4, 5]
     assert rounds["precision"].tolist() == pytest.approx([2 / 6, 4 / 6, 4 / 6], abs=1e-6)
     assert rounds["drift"].tolist() == pytest.approx([np.nan, 0, 0.3], nan_ok=True)
@@ -66,7 +76,7 @@ def test_precision_and_drift_by_round() -> None:
 
 
 def test_precision_and_recall_of_each_class_in_each_round() -> None:
-    classes = audit.by_class(ROUNDS, JUDGED, LABELS)
+    classes = audit.classes_table(ROUNDS, CHOICE, LABELS)
     assert len(classes) == 9
     kept = classes[classes["round"] == 2].set_index("class")
     assert kept["accepted"].tolist() == [4, 1, 0]
@@ -79,14 +89,14 @@ def test_precision_and_recall_of_each_class_in_each_round() -> None:
 
 
 def test_a_class_without_a_held_out_row_has_no_recall() -> None:
-    judged = replace(JUDGED, truth=TRUTH[:5], predicted=JUDGED.predicted[:, :5], asked=np.arange(5))
-    other = audit.by_class(ROUNDS, judged, LABELS).query("`class` == 'other'")
+    choice = replace(CHOICE, truth=TRUTH[:5], predicted=CHOICE.predicted[:, :5], positions=np.arange(5))
+    other = audit.classes_table(ROUNDS, choice, LABELS).query("`class` == 'other'")
     assert other["held_out_rows"].tolist() == [0, 0, 0]
     assert other["recall"].isna().all()
 
 
-def test_accepted_rows_of_each_group_those_of_no_known_group_too() -> None:
-    groups = audit.by_group(ROUNDS[2], POOL)
+def test_accepted_rows_are_counted_by_group_and_for_an_unknown_group() -> None:
+    groups = audit.groups_table(ROUNDS[2], POOL)
     assert sorted(groups.itertuples(index=False, name=None)) == [
         ("age", "old", 3, 3, 1.0),
         ("age", "unknown", 3, 2, round(2 / 3, 6)),
@@ -96,38 +106,38 @@ def test_accepted_rows_of_each_group_those_of_no_known_group_too() -> None:
 
 
 def test_no_group_attribute_gives_an_empty_table_with_its_columns() -> None:
-    assert audit.by_group(ROUNDS[2], POOL[["text"]]).columns.tolist() == [
+    assert audit.groups_table(ROUNDS[2], POOL[["text"]]).columns.tolist() == [
         *("attribute", "group", "pool", "accepted", "share")
     ]
 
 
-def test_what_nothing_was_held_out_for_is_empty_not_zero() -> None:
-    classes = audit.by_class(ROUNDS, NOTHING, LABELS)
+def test_without_held_out_labels_precision_is_empty_not_zero() -> None:
+    classes = audit.classes_table(ROUNDS, NOTHING_HELD_OUT, LABELS)
     assert classes[["precision", "recall"]].isna().all(axis=None)
     assert (classes[["held_out_rows", "called", "right"]] == 0).all(axis=None)
     assert classes["accepted"].sum() == 9
-    assert audit.by_round(ROUNDS, NOTHING, LABELS)["precision"].isna().all()
-    assert "precision" not in audit.metrics(ROUNDS, 2, NOTHING, 6, ships_teacher=True)
+    assert audit.rounds_table(ROUNDS, NOTHING_HELD_OUT, LABELS)["precision"].isna().all()
+    assert "precision" not in audit.metrics(ROUNDS, NOTHING_HELD_OUT, 6, ships_teacher=True)
 
 
-def test_one_round_alone_has_no_drift() -> None:
-    rounds = audit.by_round(ROUNDS[:1], NOTHING, LABELS)
+def test_a_single_round_has_no_drift() -> None:
+    rounds = audit.rounds_table(ROUNDS[:1], NOTHING_HELD_OUT, LABELS)
     assert rounds[["drift", "brier"]].isna().all(axis=None)
     assert rounds["accepted"].tolist() == [0]
 
 
 def test_names_that_look_like_formulas_are_neutralised(tmp_path: Path) -> None:
-    audit.write(ROUNDS, 2, JUDGED, POOL, LABELS, tmp_path)
+    audit.write_audit(ROUNDS, CHOICE, POOL, LABELS, tmp_path)
     for name in ("rounds.csv", "classes.csv", "groups.csv"):
         lines = (tmp_path / name).read_text().splitlines()
         assert not [cell for line in lines for cell in line.split(",") if cell.startswith(("=", "+", "@"))]
     classes = pd.read_csv(tmp_path / "classes.csv")
-    assert [table.as_written(label) for label in classes["class"][:3]] == LABELS
+    assert [table.strip_apostrophe(label) for label in classes["class"][:3]] == LABELS
     assert (tmp_path / "rounds.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_metrics_name_the_kept_round_and_what_its_precision_stands_on() -> None:
-    assert audit.metrics(ROUNDS, 2, JUDGED, 6, ships_teacher=True) == {
+def test_metrics_name_the_kept_round_its_evidence_and_its_precision() -> None:
+    assert audit.metrics(ROUNDS, CHOICE, 6, ships_teacher=True) == {
         "pool": 6,
         "accepted": 5,
         "round": 2,

@@ -28,12 +28,12 @@ def results(root: Path) -> Results:
 
 def test_wilsons_interval_is_the_published_one() -> None:
     """Newcombe 1998, table I: 81 of 263, and 0 of 20, method 3."""
-    assert statistics.wilson(81, 263, 0.95) == pytest.approx((0.2553, 0.3662), abs=1e-4)
-    assert statistics.wilson(0, 20, 0.95) == pytest.approx((0.0, 0.1611), abs=1e-4)
+    assert statistics.wilson_interval(81, 263, 0.95) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    assert statistics.wilson_interval(0, 20, 0.95) == pytest.approx((0.0, 0.1611), abs=1e-4)
 
 
 def test_bins_of_confidence_stand_where_their_numbers_are(results: Results) -> None:
-    chart, bins = charts.reliability(results)
+    chart, bins = charts.reliability_chart(results)
     assert chart is not None
     assert bins["rows"].sum() == len(results.predictions) == 40
     sure = bins.iloc[-1]  # 0.93 to 1: the first of the 40 rows, which are wrong
@@ -47,7 +47,7 @@ def test_bins_of_confidence_stand_where_their_numbers_are(results: Results) -> N
 
 
 def test_the_kept_round_is_marked_and_every_round_has_its_place(results: Results) -> None:
-    chart = charts.rounds(results)
+    chart = charts.rounds_chart(results)
     assert chart is not None
     places = [point.x for point in chart.points]
     assert places == sorted(places) and len(places) == len(chart.columns) == 3
@@ -59,7 +59,7 @@ def test_the_kept_round_is_marked_and_every_round_has_its_place(results: Results
 def test_without_a_judged_round_there_is_no_curve(root: Path) -> None:
     rounds = pd.read_csv(root / "data/pseudo_label/rounds.csv").drop(columns="precision")
     table.write_csv(rounds, root / "data/pseudo_label/rounds.csv")
-    assert charts.rounds(gather(Paths(root))) is None
+    assert charts.rounds_chart(gather(Paths(root))) is None
     page, _ = render(root)
     assert not [drawing for drawing in page.all("svg") if "rounds" in str(drawing.get("aria-labelledby"))]
 
@@ -81,7 +81,7 @@ def test_the_matrix_counts_every_test_row_once(results: Results) -> None:
 
 
 def test_a_matrix_of_many_classes_is_a_picture(results: Results) -> None:
-    many = [f"class {number}" for number in range(confusion.MOST + 1)]
+    many = [f"class {number}" for number in range(confusion.MAX_MATRIX_CLASSES + 1)]
     assert confusion.matrix(Results(**(vars(results) | {"labels": many}))) is None
 
 
@@ -116,9 +116,9 @@ def test_what_does_not_stand_out_is_not_said(results: Results) -> None:
     [(True, "Too few labels are held out to tell"), (False, "Pseudo-labels did not help on held-out labels")],
 )
 def test_the_summary_says_why_pseudo_labels_were_left_out(results: Results, doubted: bool, said: str) -> None:
-    assert not summary.fooled(results)
+    assert not summary.unhelpful_pseudo_labels(results)
     own = results.metrics | {"pseudo_label": results.metrics["pseudo_label"] | {"round": 0, "doubted": doubted}}
-    found = summary.fooled(Results(**(vars(results) | {"metrics": own})))
+    found = summary.unhelpful_pseudo_labels(Results(**(vars(results) | {"metrics": own})))
     assert found and found.says.startswith(said) and found.says.endswith("they were left out.")
 
 

@@ -11,7 +11,7 @@ from pipeline.core import table
 from pipeline.core.stage import write_json
 from pipeline.stages.pseudo_label import audit
 from pipeline.stages.pseudo_label.probe import Probe
-from pipeline.stages.pseudo_label.round_selection import Judgement
+from pipeline.stages.pseudo_label.round_selection import RoundChoice
 from pipeline.stages.pseudo_label.rounds import Round, TeacherEstimate
 from pipeline.stages.pseudo_label.teacher import Teacher
 from pipeline.stages.report import pseudo_labels
@@ -128,30 +128,30 @@ def test_what_the_views_decided_where_few_labels_are_held_out_is_said(root: Path
 
 def test_that_the_few_held_out_labels_were_against_a_round_is_said() -> None:
     found = {"agreement": 0.81, "doubted": False, "round": 0}
-    assert "enough, but the held-out labels are clearly against the last round: no" in pseudo_labels.caution(
+    assert "enough, but the held-out labels are clearly against the last round: no" in pseudo_labels.view_agreement(
         found, 0.667
     )
 
 
 def test_that_there_is_no_second_view_to_ask_is_said() -> None:
-    assert "no second view" in pseudo_labels.caution({"agreement": None, "doubted": True}, 0.667)
-    assert not pseudo_labels.caution({"agreement": None, "doubted": False}, 0.667)
+    assert "no second view" in pseudo_labels.view_agreement({"agreement": None, "doubted": True}, 0.667)
+    assert not pseudo_labels.view_agreement({"agreement": None, "doubted": False}, 0.667)
 
 
 def test_what_the_stage_writes_is_what_the_page_reads(root: Path) -> None:
     """The real audit of two rounds over four classes, in place of the made-up files."""
-    teacher = Teacher(Probe(np.zeros((4, 2), np.float32), np.zeros(4, np.float32)), part=0.5)
+    teacher = Teacher(Probe(np.zeros((4, 2), np.float32), np.zeros(4, np.float32)), mix_weight=0.5)
     taken = np.arange(40)
     rounds = [Round(taken[:n], taken[:n] % 4, np.full(n, 0.9), np.full(4, 0.25), teacher) for n in (0, 40)]
     truth = np.arange(36) % 4
-    judged_by = Judgement(
+    judged_by = RoundChoice(
         *("folds", truth, np.stack([truth * 0, truth]), np.array([1.0, 0.5]), 1, TeacherEstimate(1.0, 0.7, 0.5)),
         *(True, truth, np.eye(4)),
     )
     pool = pd.DataFrame({"group.region": ["=north"] * 30 + ["south"] * 30})
     folder = root / "data/pseudo_label"
-    audit.write(rounds, 1, judged_by, pool, LABELS, folder)
-    write_json(audit.metrics(rounds, 1, judged_by, len(pool), ships_teacher=True), folder / "metrics.json")
+    audit.write_audit(rounds, judged_by, pool, LABELS, folder)
+    write_json(audit.metrics(rounds, judged_by, len(pool), ships_teacher=True), folder / "metrics.json")
     page, _ = render(root)
     assert "Round 1 of 1 was kept (judged by folds)" in page.text
     assert "delivery 10 0.250 0.250 9 1.000 1.000" in page.text

@@ -12,9 +12,9 @@ from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import Report, read_yaml, to_yaml
 from pipeline.core.stage import Paths, write_json
-from pipeline.pages.grid import grid, show
+from pipeline.pages.grid import format_value, to_grid
 from pipeline.stages.report import run
-from pipeline.stages.report.graph import draw, layers, reduced, upstream
+from pipeline.stages.report.graph import lay_out, layers, transitive_reduction, upstream_stages
 from pipeline.stages.report.page import SECTIONS
 from tests.support.reporting import CHECKS, LABELS, REPORT, ROOT, Page, change, fill, render, rows
 
@@ -218,16 +218,16 @@ def test_graph_leaves_out_what_a_longer_path_implies() -> None:
         "b": {"deps": ["data/a/x.parquet", "pipeline/b.py"]},
         "c": {"deps": ["data/a/x.parquet", "data/b/y.parquet", "data/demo/raw.csv"]},
     }
-    needs = upstream({"stages": stages})
+    needs = upstream_stages({"stages": stages})
     assert layers(needs) == {"a": 0, "b": 1, "c": 2}
-    assert reduced(needs) == [("a", "b"), ("b", "c")]
-    assert [box.stage for box in draw({"stages": stages}).boxes] == ["a", "b", "c"]
+    assert transitive_reduction(needs) == [("a", "b"), ("b", "c")]
+    assert [box.stage for box in lay_out({"stages": stages}).boxes] == ["a", "b", "c"]
 
 
 def test_values_are_shown_for_readers() -> None:
-    assert [show(value) for value in (None, float("nan"), True, 12345, 0.12345, 0.00001, [], ["a", 2], "x")] == [
-        *("–", "–", "yes", "12,345", "0.123", "1.0e-05", "–", "a, 2", "x")
-    ]
-    counts = grid(pd.DataFrame({"name": ["a", "b"], "rows_seen": [1200.0, None], "share": [0.5, 1.0]}), "counts")
+    assert [
+        format_value(value) for value in (None, float("nan"), True, 12345, 0.12345, 0.00001, [], ["a", 2], "x")
+    ] == [*("–", "–", "yes", "12,345", "0.123", "1.0e-05", "–", "a, 2", "x")]
+    counts = to_grid(pd.DataFrame({"name": ["a", "b"], "rows_seen": [1200.0, None], "share": [0.5, 1.0]}), "counts")
     assert counts.head == ["name", "rows seen", "share"]
     assert counts.rows == [["a", "1,200", "0.500"], ["b", "–", "1.000"]]

@@ -1,0 +1,38 @@
+"""The sections ``export``, ``evaluate`` and ``report``: the model as it ships, measured and shown."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.core.params.types import Name, Natural, Positive, Section, Seed
+
+
+class Export(Section):
+    """Which ONNX models are made, and which of them is served."""
+
+    int8: bool
+    serve: Literal["float32", "int8"]
+    tolerance: Positive
+
+    @model_validator(mode="after")
+    def check_served_model(self) -> "Export":
+        """Raises ValueError if the model to be served is not made."""
+        if self.serve == "int8" and not self.int8:
+            raise ValueError("serve: expected float32 while export.int8 is false, found int8")
+        return self
+
+
+class Evaluate(Section):
+    """How the served model is measured on the test rows, beside its baselines."""
+
+    bootstrap: Annotated[int, Field(ge=100)]
+    interval: Annotated[float, Field(gt=0, lt=1)]
+    baseline_inverse_l2: Positive
+    seed: Seed
+
+
+class Report(Section):
+    """Heading of the report, and how many examples it shows."""
+
+    title: Name
+    examples: Natural

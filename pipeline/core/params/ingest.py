@@ -1,0 +1,78 @@
+"""The section ``ingest``: where the rows come from, and how they are cleaned, joined and split."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.core.params.types import Count, Name, Natural, Section, Seed
+
+
+class Columns(Section):
+    """Which columns of the source hold what."""
+
+    text: Annotated[list[Name], Field(min_length=1)]
+    label: str | None
+    split: str | None
+    groups: dict[Name, Name]
+
+
+class LabelRules(Section):
+    """What to do with the labels of the source: rename first, then drop."""
+
+    rename: dict[str, str]
+    drop: list[str]
+    descriptions: dict[str, str]
+
+
+class Duplicates(Section):
+    """MinHash near-duplicates: the Jaccard similarity of character shingles from which two rows are one."""
+
+    threshold: Annotated[float, Field(gt=0, le=1)]
+    shingle: Count
+    permutations: Annotated[int, Field(ge=16, le=512)]
+
+
+class Split(Section):
+    """How to draw the splits that the source does not give; a fraction of 0 draws none."""
+
+    validation: Annotated[float, Field(ge=0, lt=1)]
+    test: Annotated[float, Field(ge=0, lt=1)]
+    stratify: bool
+
+
+class Ingest(Section):
+    """Where the rows come from, and how they become the tables of the other stages."""
+
+    source: Literal["files", "sql", "huggingface"]
+    path: Name
+    url: str | None
+    revision: str | None
+    train: list[Name]
+    validation: list[Name]
+    test: list[Name]
+    unlabelled: list[Name]
+    arrivals: Name
+    format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "label_studio"]
+    encoding: str | None
+    delimiter: str | None
+    columns: Columns
+    join: str
+    labels: LabelRules
+    group_bins: dict[Name, Annotated[list[float], Field(min_length=1)]]
+    max_chars: Count
+    mask_pii: bool
+    phone_region: str | None
+    duplicates: Duplicates
+    split: Split
+    labels_per_class: Natural | None
+    unlabelled_limit: Natural | None
+    seed: Seed
+
+    @model_validator(mode="after")
+    def check_source(self) -> "Ingest":
+        """Raises ValueError if the source has no name, or nothing in it is named as training data."""
+        if self.source != "files" and not self.url:
+            raise ValueError(f"url: expected a database URL or dataset name for source {self.source}, found none")
+        if not (self.train or self.columns.split):
+            raise ValueError("train: expected at least one file, query or split name, found an empty list")
+        return self

@@ -1,0 +1,42 @@
+"""The sections ``gate``, ``promotion`` and ``registry``: limits on a candidate and a challenger, and where they go."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.core.params.types import Count, Fraction, Name, Section, Seed
+
+
+class Gate(Section):
+    """Limits on a candidate for registration; null switches one off."""
+
+    min_test_rows: Count
+    min_accuracy: Fraction | None
+    min_macro_f1: Fraction | None
+    min_gain_over_probe: Annotated[float, Field(ge=-1, le=1)] | None
+    max_calibration_error: Fraction | None
+    max_group_gap: Fraction | None
+    max_flip_rate: Fraction | None
+
+
+class Promotion(Section):
+    """Limits on a challenger beside its champion; null switches one off."""
+
+    metric: Literal["accuracy", "macro_f1"]
+    margin: Fraction
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    bootstrap: Annotated[int, Field(ge=1000)]
+    max_gap_increase: Fraction | None
+    max_judgements: Annotated[int, Field(ge=1, le=100)]
+    max_detectable: Fraction | None
+    same_test_rows: Annotated[float, Field(gt=0, le=1)]
+    seed: Seed
+
+
+class Registry(Section):
+    """Where versions are registered, and what is kept with them."""
+
+    model: Name
+    experiment: Name
+    push: bool
+    require_clean: bool

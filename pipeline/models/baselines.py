@@ -1,0 +1,60 @@
+"""Two plain baselines, trained on gold rows alone: logistic regressions on TF-IDF features and on encoder vectors."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import regex
+
+from pipeline.core.params import Encoder
+from pipeline.core.stage import Paths
+from pipeline.models import encoder as encoders
+from pipeline.models.embeddings import embed
+from pipeline.text.scripts import UNSPACED_SCRIPTS
+
+LETTER = re.compile(r"[^\W\d_]")
+
+
+def predict_baselines(
+    gold: pd.DataFrame, test: pd.DataFrame, inverse_l2: float, encoder: Encoder, paths: Paths
+) -> dict[str, np.ndarray | str]:
+    """The labels, (test rows,), str, that each baseline predicts, or the reason where gold rows are of one class.
+
+    ``tfidf`` is fitted on TF-IDF features, ``probe`` on the vectors (rows, width), float32, of the pretrained encoder.
+    """
+    if gold["label"].nunique() < 2:
+        reason = f"{len(gold)} gold rows of {gold['label'].nunique()} classes: nothing to train on"
+        return {"tfidf": reason, "probe": reason}
+    folder = encoders.locate(encoder)
+    vectors = embed([*gold["text"], *test["text"]], folder, encoder, paths)
+    features = tfidf_features(gold["text"].tolist(), test["text"].tolist())
+    return {
+        "tfidf": fit_predict(features[0], gold["label"], features[1], inverse_l2),
+        "probe": fit_predict(vectors[: len(gold)], gold["label"], vectors[len(gold) :], inverse_l2),
+    }
+
+
+def tfidf_features(train: list[str], test: list[str]) -> tuple[Any, Any]:
+    """Sparse TF-IDF features of both, (texts, features), float64; the vocabulary is that of ``train`` alone.
+
+    A feature is one or two words. Where more than half of the letters of ``train`` belong to scripts that put no space
+    between words, it is one to three characters.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    text = "\n".join(train)
+    without_spaces = len(regex.findall(UNSPACED_SCRIPTS, text)) > len(LETTER.findall(text)) / 2
+    analysis = {"analyzer": "char", "ngram_range": (1, 3)} if without_spaces else {"ngram_range": (1, 2)}
+    vectorizer = TfidfVectorizer(sublinear_tf=True, **analysis)
+    return vectorizer.fit_transform(train), vectorizer.transform(test)
+
+
+def fit_predict(train: Any, labels: pd.Series, test: Any, inverse_l2: float) -> np.ndarray:
+    """The labels, (test rows,), str, that a logistic regression fitted on ``train`` gives to ``test``.
+
+    Both are features (rows, features), float.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=inverse_l2, max_iter=1000).fit(train, labels.to_numpy(object)).predict(test)

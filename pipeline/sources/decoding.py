@@ -1,0 +1,108 @@
+"""Bytes to text in the given or the detected encoding; bytes that are invalid in it stay recognisable."""
+
+import codecs
+import sys
+
+from pipeline.core.errors import UserError
+
+# UTF-32 comes first: its mark starts with the mark of UTF-16.
+BYTE_ORDER_MARKS = [
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+]
+# The encodings that text files are really written in. With all of Python's to choose from, the detector prefers rare
+# ones that happen to fit: French became ISO 8859-10.
+CODE_PAGES = [
+    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "koi8_r"),
+    *("gb18030", "big5", "cp932", "euc_jp", "cp949"),
+]
+SAMPLE_BYTES = 1 << 16  # a sample is enough to detect an encoding, and the time does not grow with the file
+
+
+def decode(data: bytes, encoding: str | None, name: str) -> tuple[str, str]:
+    """The text of ``data`` and its encoding, which is detected if ``encoding`` is None.
+
+    A byte that is invalid in the encoding becomes a lone surrogate, which ``has_invalid`` finds. A detected encoding
+    other than UTF-8 is printed on stderr. Raises UserError if Python does not know the encoding, or if the file cannot
+    be decoded with it. ``name`` is the file's name in messages.
+    """
+    chosen = encoding or detect_encoding(data)
+    if not encoding and chosen != "utf-8":
+        print(f"{name}: read as {chosen} (detected); set ingest.encoding if this is wrong", file=sys.stderr)
+    try:
+        return data.decode(chosen, "surrogateescape").removeprefix("\ufeff"), chosen
+    except LookupError:
+        raise UserError(
+            f'ingest.encoding: expected an encoding that Python knows, such as utf-8 or gb18030, found "{encoding}"'
+        ) from None
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{name}: expected text in {chosen}, found other bytes at offset {error.start}; set ingest.encoding"
+        ) from None
+
+
+def has_invalid(text: str) -> bool:
+    """Whether ``text`` holds a lone surrogate: a byte that was invalid in the encoding, or a bad JSON escape."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def escape_invalid(text: str) -> str:
+    """``text`` with each lone surrogate written as an escape such as ``\\udcff``, so that it can be stored as UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def detect_encoding(data: bytes) -> str:
+    """Name of the encoding that ``data`` is most likely in."""
+    for mark, encoding in BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return encoding
+    if utf16 := detect_utf16(data[:SAMPLE_BYTES]):
+        return utf16
+    if is_utf8(data):
+        return "utf-8"
+    lines = [line for line in data.split(b"\n") if not line.isascii()]
+    invalid = [line for line in lines if not is_utf8(line)]
+    # Up to two invalid lines, or no more than valid ones, are damage in a UTF-8 file rather than another encoding.
+    if len(invalid) <= max(2, len(lines) - len(invalid)):
+        return "utf-8"
+    return detect_code_page(b"\n".join(invalid)[:SAMPLE_BYTES])
+
+
+def detect_utf16(sample: bytes) -> str | None:
+    """Name of the UTF-16 variant of a file without a byte order mark; None if it is not UTF-16.
+
+    ASCII characters in UTF-16 leave zeros at every second byte; stray NUL characters fall on even and odd bytes alike.
+    """
+    even, odd = sample[::2].count(0), sample[1::2].count(0)
+    if max(even, odd) < max(8, 0.05 * len(sample)) or min(even, odd) > 0.1 * max(even, odd):
+        return None
+    return "utf-16-le" if odd > even else "utf-16-be"
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether ``data`` decodes as UTF-8."""
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def detect_code_page(sample: bytes) -> str:
+    """Name of the code page of text that is not Unicode, by charset-normalizer; ``utf-8`` if none fits."""
+    from charset_normalizer import from_bytes
+
+    matches = from_bytes(sample, cp_isolation=CODE_PAGES)
+    best = matches.best()
+    if best is None:
+        return "utf-8"
+    # Western text often fits the Central European page as well; the reverse does not hold, so Western wins a tie.
+    plausible = {name for match in matches for name in match.could_be_from_charset}
+    return "cp1252" if best.encoding == "cp1250" and "cp1252" in plausible else best.encoding
