@@ -78,7 +78,10 @@ class SharedSetup:
 
 
 def parse_method(name: str) -> Method:
-    """``gleaner:finetune.method=head`` is gleaner with that change; Raises UserError for an unknown method."""
+    """The method of this name; ``gleaner:finetune.method=full`` is gleaner with that change.
+
+    Raises UserError for an unknown method.
+    """
     kind, _, changes = name.partition(":")
     if kind not in METHODS:
         raise UserError(f'--methods: expected {", ".join(METHODS)}, maybe with changes after a colon, found "{kind}"')

@@ -1,6 +1,6 @@
 """Label efficiency: what each method makes of a few labels, on the same labels, pool and encoder.
 
-    make bench ARGS="--datasets banking77 --k 1 8 --seeds 0 1 2 --methods probe gleaner gleaner:finetune.method=head"
+    make bench ARGS="--datasets banking77 --k 1 8 --seeds 0 1 2 --methods probe gleaner gleaner:finetune.method=full"
     python -m benchmarks.label_efficiency --datasets banking77 --k 1 --seeds 0 --methods tfidf   # the same without make
 
 Each cell (data set, k, seed, method) is a separate process. Its record goes to results/<dataset>.jsonl as soon as it
@@ -48,9 +48,7 @@ def main(
     keep_stale: Annotated[
         bool, typer.Option("--keep-stale", help="Skip finished cells of older code or params, too.")
     ] = False,
-    report_only: Annotated[
-        bool, typer.Option("--print_report-only", help="Run nothing: tables and picture alone.")
-    ] = False,
+    report_only: Annotated[bool, typer.Option("--report-only", help="Run nothing: tables and picture alone.")] = False,
 ) -> None:
     """Run the missing cells of the selection, then print the tables and draw results/label_efficiency.png."""
     chosen = [cells.parse_method(name) for name in methods or DEFAULT]

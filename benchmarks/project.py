@@ -98,10 +98,10 @@ def pretrain_once(task: Task, plain: dict[str, Any], paths: BenchmarkPaths) -> t
     root = paths.scratch / "pretrain" / hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:16]
     finished = root / "finished.json"
     if not finished.exists():
-        paths, ids = Paths(root), [table.row_id(f"raw {i}", text) for i, text in enumerate(texts)]
+        stage_paths, ids = Paths(root), [table.row_id(f"raw {i}", text) for i, text in enumerate(texts)]
         pool = table.make(id=ids, source_id=ids, text=texts, origin="unlabelled")
-        table.write(pool, paths.data("ingest") / "unlabelled.parquet")
-        table.write(table.empty_like(pool), paths.data("ingest") / "train.parquet")
+        table.write(pool, stage_paths.data("ingest") / "unlabelled.parquet")
+        table.write(table.empty_like(pool), stage_paths.data("ingest") / "train.parquet")
         (root / "params.yaml").write_text(to_yaml(plain), encoding="utf-8")
         share_terms(root)
         write_json({"seconds": run_stage("pretrain", root).seconds}, finished)

@@ -1,4 +1,4 @@
-"""The command `gleaner ablate`: train without one thing at a time, and print what each of them earned.
+"""The command `gleaner ablate`: train without one thing at a time, and print the effect of each.
 
 Everything is kept in data/scratch/ablate/: a killed run resumes where it stopped.
 """
@@ -39,7 +39,7 @@ COLUMNS = (
 class Trial:
     """The predictions of one variant on the held-out rows of one seed.
 
-    ``seconds`` are what its stages take with no vector known beforehand.
+    ``seconds`` is the time that its stages take with an empty store of text vectors.
     """
 
     answers: list[str]
@@ -50,9 +50,9 @@ class Trial:
 class Trials:
     """The held-out rows of each seed, the trials of each variant in the order of the seeds, and why variants failed."""
 
-    held: list["pd.DataFrame"]
-    of: dict[str, list[Trial]]
-    failed: dict[str, str]
+    held_out: list["pd.DataFrame"]
+    by_variant: dict[str, list[Trial]]
+    failed: dict[str, str]  # variant: its error
 
 
 def main(root: Path, seeds: int, share: float, with_: Sequence[str], only: Sequence[str]) -> int:
@@ -84,13 +84,13 @@ def run_variants(
     trials = Trials([], {variant.name: [] for variant in variants}, {})
     for seed in seeds:
         rest, rows = ablation.hold_out(tables, share, seed)
-        place = paths.scratch("ablate") / f"seed-{seed}"
-        ablation.write_tables(rest, paths.data("ingest") / "labels.json", place / "ingest")
-        trials.held.append(rows)
-        for variant in (one for one in variants if one.name not in trials.failed):
+        seed_folder = paths.scratch("ablate") / f"seed-{seed}"
+        ablation.write_tables(rest, paths.data("ingest") / "labels.json", seed_folder / "ingest")
+        trials.held_out.append(rows)
+        for variant in [variant for variant in variants if variant.name not in trials.failed]:
             content = variant.content if tables["validation"].empty else ablation.shift_seeds(variant.content, seed)
             try:
-                trials.of[variant.name].append(run_variant(variant.name, content, place, rows, paths))
+                trials.by_variant[variant.name].append(run_variant(variant.name, content, seed_folder, rows, paths))
             except (UserError, StageFailed) as error:
                 if variant.name == EVERYTHING:
                     raise UserError(f"ablate: expected params.yaml to train, found: {error}") from None
@@ -98,44 +98,44 @@ def run_variants(
     return trials
 
 
-def run_variant(name: str, content: dict[str, Any], place: Path, held: "pd.DataFrame", paths: Paths) -> Trial:
-    """Train by these params on all rows but the held-out ones, and let the network predict those."""
+def run_variant(name: str, content: dict[str, Any], seed_folder: Path, held_out: "pd.DataFrame", paths: Paths) -> Trial:
+    """Train with these params on all rows but the held-out ones, and predict the labels of those."""
     params = validate_params(content)
-    kept = paths.scratch("ablate") / "stages"
+    cache = paths.scratch("ablate") / "stages"
     slug = hashlib.sha256(name.encode()).hexdigest()[:8]
-    root = stage_cache.make_root(place / slug, place / "ingest", content, paths.scratch("embeddings"))
-    moving = repr((params.mitigation, params.fairness)) if params.mitigation.offsets.budget is not None else ""
-    asked = hashlib.sha256("".join([moving, *held["id"], *held["text"]]).encode()).hexdigest()[:16]
-    ran: list[StageCost] = []
+    root = stage_cache.make_root(seed_folder / slug, seed_folder / "ingest", content, paths.scratch("embeddings"))
+    offset_params = repr((params.mitigation, params.fairness)) if params.mitigation.offsets.budget is not None else ""
+    questions = hashlib.sha256("".join([offset_params, *held_out["id"], *held_out["text"]]).encode()).hexdigest()[:16]
+    costs: list[StageCost] = []
     for stage in stage_names(LAST, FIRST):
-        print(f"{place.name}, {'with everything' if name == EVERYTHING else name}: {stage}", flush=True)
-        folder, one = stage_cache.run_cached(stage, root, kept)
-        ran.append(one)
-    file = folder / f"answers-{asked}.json"
+        print(f"{seed_folder.name}, {'with everything' if name == EVERYTHING else name}: {stage}", flush=True)
+        folder, cost = stage_cache.run_cached(stage, root, cache)
+        costs.append(cost)
+    file = folder / f"answers-{questions}.json"
     if not file.exists():
-        if not (folder / "model").exists():  # it answered other rows before, and was not kept
+        if not (folder / "model").exists():  # an earlier run removed it after it had labelled other rows
             stage_cache.remove_folder(folder)
-            folder, ran[-1] = stage_cache.run_cached(LAST, root, kept)
-        moved = offset_selection.select_offsets(
+            folder, costs[-1] = stage_cache.run_cached(LAST, root, cache)
+        offsets = offset_selection.select_offsets(
             folder / "model", ablation.read_tables(Paths(root)), params.fairness, params.mitigation, Paths(root)
         )
-        found = stage_cache.predict_labels(folder / "model", held["text"].tolist(), params.encoder.batch_size, moved)
-        write_json(found, file)
+        texts = held_out["text"].tolist()
+        write_json(stage_cache.predict_labels(folder / "model", texts, params.encoder.batch_size, offsets), file)
         shutil.rmtree(folder / "model")  # as large as the encoder, once for each variant and seed
-    speed = embedding_speed(root, params, kept)
-    return Trial(read_json(file), sum(one.cold_seconds(speed) for one in ran))
+    seconds_per_text = embedding_speed(root, params, cache)
+    return Trial(read_json(file), sum(cost.cold_seconds(seconds_per_text) for cost in costs))
 
 
-def embedding_speed(root: Path, params: Params, kept: Path) -> float:
-    """Seconds that the vector of one text takes, measured once and kept.
+def embedding_speed(root: Path, params: Params, cache: Path) -> float:
+    """The seconds that the vector of one text takes, measured once and stored in ``cache``.
 
-    A variant that finds its vectors in the cache is charged for them all the same.
+    A variant that reads a vector from the store is charged this time for it, as if it had computed it.
     """
     from pipeline.models import encoder as encoders
 
     folder = Paths(root).data("pretrain") / "encoder"
-    how = hashlib.sha256(f"{encoders.weights_digest(folder)} {params.encoder}".encode()).hexdigest()[:16]
-    file = kept / f"speed-{how}.json"
+    key = hashlib.sha256(f"{encoders.weights_digest(folder)} {params.encoder}".encode()).hexdigest()[:16]
+    file = cache / f"speed-{key}.json"
     if not file.exists():
         texts = [text for rows in ablation.read_tables(Paths(root)).values() for text in rows["text"]]
         write_json(seconds_per_text(texts, folder, params.encoder), file)
@@ -143,48 +143,52 @@ def embedding_speed(root: Path, params: Params, kept: Path) -> float:
 
 
 def evaluate_variant(variant: Variant, trials: Trials, params: Params) -> Effect:
-    """What a variant earned by the thing that it lacks, or adds."""
-    pairs = list(zip(trials.held, trials.of[EVERYTHING], trials.of[variant.name], strict=True))
+    """Measure the effect of the thing that a variant leaves out or adds."""
+    pairs = list(zip(trials.held_out, trials.by_variant[EVERYTHING], trials.by_variant[variant.name], strict=True))
     minutes = sum(full.seconds - other.seconds for _, full, other in pairs) / len(pairs) / 60
-    kept = ["id", "label", *table.group_columns(trials.held[0])]
-    answers = [rows[kept].assign(full=full.answers, other=other.answers) for rows, full, other in pairs]
+    columns = ["id", "label", *table.group_columns(trials.held_out[0])]
+    answers = [rows[columns].assign(full=full.answers, other=other.answers) for rows, full, other in pairs]
     return ablation.measure_effect(variant, answers, minutes, params.evaluate, params.fairness.min_group_size)
 
 
-def summary_line(trials: Trials, from_validation: bool, least: int) -> str:
-    """The rows that were measured on, and what training with everything reached, in one sentence."""
-    pairs = [(rows.assign(full=one.answers), one) for rows, one in zip(trials.held, trials.of[EVERYTHING], strict=True)]
-    accuracy = sum(label_scores.accuracy(rows["label"], rows["full"]) for rows, _ in pairs) / len(pairs)
-    f1 = sum(label_scores.macro_f1(rows["label"], rows["full"]) for rows, _ in pairs) / len(pairs)
-    minutes = sum(one.seconds for _, one in pairs) / len(pairs) / 60
-    rows, distinct = sum(map(len, trials.held)), len({one for part in trials.held for one in part["id"]})
-    drawn = "the validation split, with other training seeds each time" if from_validation else "other gold rows a seed"
+def summary_line(trials: Trials, from_validation: bool, min_group_size: int) -> str:
+    """How many rows were measured on, and the scores of training with everything, in two sentences."""
+    full_trials = trials.by_variant[EVERYTHING]
+    answered = [rows.assign(full=trial.answers) for rows, trial in zip(trials.held_out, full_trials, strict=True)]
+    accuracy = sum(label_scores.accuracy(rows["label"], rows["full"]) for rows in answered) / len(answered)
+    f1 = sum(label_scores.macro_f1(rows["label"], rows["full"]) for rows in answered) / len(answered)
+    minutes = sum(trial.seconds for trial in full_trials) / len(full_trials) / 60
+    ids = [row_id for rows in trials.held_out for row_id in rows["id"]]
+    source = (
+        "the validation split, with other training seeds each time" if from_validation else "other gold rows a seed"
+    )
     return (
-        f"{len(pairs)} seed(s), {rows} held-out answers on {distinct} distinct rows ({drawn}). With everything: "
-        f"accuracy {accuracy:.3f}, macro-F1 {f1:.3f}, {minutes:.1f} minutes{gap_text(pairs, least)}."
+        f"{len(answered)} seed(s), {len(ids)} held-out answers on {len(set(ids))} distinct rows ({source}). "
+        f"With everything: accuracy {accuracy:.3f}, macro-F1 {f1:.3f}, {minutes:.1f} minutes"
+        f"{gap_text(answered, min_group_size)}."
     )
 
 
-def gap_text(pairs: "list[tuple[pd.DataFrame, Trial]]", least: int) -> str:
+def gap_text(answered: "list[pd.DataFrame]", min_group_size: int) -> str:
     """The group gap of training with everything; empty where there is none."""
     import pandas as pd
 
-    found = label_scores.accuracy_gap(pd.concat([rows for rows, _ in pairs]), "full", least)
-    return "" if math.isnan(found) else f", group gap {100 * found:.1f} points"
+    gap = label_scores.accuracy_gap(pd.concat(answered), "full", min_group_size)
+    return "" if math.isnan(gap) else f", group gap {100 * gap:.1f} points"
 
 
-def row_cells(one: Effect) -> list[str]:
+def row_cells(effect: Effect) -> list[str]:
     """The cells of one row of the table."""
-    rate = "-" if math.isnan(one.per_minute) else f"{one.per_minute:+.2f}"
-    interval = f"{one.low:+.1f} to {one.high:+.1f}"
-    gap = "-" if math.isnan(one.gap_points) else f"{one.gap_points:+.1f}"
-    numbers = [f"{one.points:+.1f}", interval, f"{one.macro_f1_points:+.1f}", gap, f"{one.minutes:+.1f}", rate]
-    return [one.name, *numbers, one.verdict]
+    rate = "-" if math.isnan(effect.per_minute) else f"{effect.per_minute:+.2f}"
+    interval = f"{effect.low:+.1f} to {effect.high:+.1f}"
+    gap = "-" if math.isnan(effect.gap_points) else f"{effect.gap_points:+.1f}"
+    macro_f1, minutes = f"{effect.macro_f1_points:+.1f}", f"{effect.minutes:+.1f}"
+    return [effect.name, f"{effect.points:+.1f}", interval, macro_f1, gap, minutes, rate, effect.verdict]
 
 
 def table_rows(effects: list[Effect], failed: dict[str, str]) -> list[list[str]]:
-    """All rows of the table: what earned most first, and what failed last."""
-    ordered = sorted(effects, key=lambda one: -one.points)
+    """All rows of the table: the largest effect first, failed variants last."""
+    ordered = sorted(effects, key=lambda effect: -effect.points)
     blank = [""] * (len(COLUMNS) - 2)
     return [*map(row_cells, ordered), *([name, *blank, "failed"] for name in failed)]
 
@@ -195,14 +199,14 @@ def failure_lines(failed: dict[str, str]) -> list[str]:
 
 
 def print_table(summary: str, effects: list[Effect], failed: dict[str, str]) -> None:
-    """Print the table; what did not pay is red."""
-    drawn = Table(title="What each of these earned on held-out rows", title_justify="left", title_style="bold")
+    """Print the table, with variants that did not pay in red."""
+    printed = Table(title="What each of these earned on held-out rows", title_justify="left", title_style="bold")
     for name in COLUMNS:
-        drawn.add_column(name, justify="left" if name in ("having", "verdict") else "right")
+        printed.add_column(name, justify="left" if name in ("having", "verdict") else "right")
     for row in table_rows(effects, failed):
-        drawn.add_row(*map(escape, row), style={"did not pay": "red", "paid": "green"}.get(row[-1]))
+        printed.add_row(*map(escape, row), style={"did not pay": "red", "paid": "green"}.get(row[-1]))
     console = Console(highlight=False, soft_wrap=True)
-    console.print(drawn)
+    console.print(printed)
     console.print(summary)
     for line in failure_lines(failed):
         console.print(f"[red]{escape(line)}[/red]")
@@ -213,7 +217,7 @@ def write_tables(summary: str, effects: list[Effect], failed: dict[str, str], pa
     import pandas as pd
 
     folder, rows = paths.scratch("ablate"), table_rows(effects, failed)
-    numbers = [asdict(one) | {"points_per_minute": one.per_minute} for one in effects]
+    numbers = [asdict(effect) | {"points_per_minute": effect.per_minute} for effect in effects]
     numbers += [{"name": name, "verdict": "failed"} for name in failed]
     table.write_csv(pd.DataFrame(numbers).rename(columns={"name": "having"}).round(4), folder / "ablation.csv")
     lines = [COLUMNS, ["---"] * len(COLUMNS), *([cell.replace("|", "/") for cell in row] for row in rows)]

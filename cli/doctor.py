@@ -30,7 +30,7 @@ class Finding:
     """The result of one check; ``fault`` is empty if all is well, else it ends with the fix."""
 
     name: str
-    found: str
+    state: str  # what to print if all is well
     fault: str = ""
 
 
@@ -41,7 +41,8 @@ def main(root: Path) -> int:
 
 def diagnose(root: Path) -> list[Finding]:
     """Check everything that a run in ``root`` needs; nothing is downloaded."""
-    findings = [python(), *packages(root), disk(root), memory(), git(root), dvc(root), *databases(root)]
+    findings = [check_python(), *check_packages(root), check_disk(root), check_memory()]
+    findings += [check_git(root), check_dvc(root), *check_databases(root)]
     try:
         params = load_params(root / "params.yaml")
     except UserError as error:
@@ -52,35 +53,32 @@ def diagnose(root: Path) -> list[Finding]:
 def print_findings(findings: list[Finding]) -> int:
     """Print one line for each finding; returns 1 if something is missing, else 0."""
     for finding in findings:
-        print(f"{'MISSING' if finding.fault else 'ok':8}{finding.name}: {finding.fault or finding.found}")
+        print(f"{'MISSING' if finding.fault else 'ok':8}{finding.name}: {finding.fault or finding.state}")
     faults = sum(bool(finding.fault) for finding in findings)
     print(f"\n{faults} to fix" if faults else "\nnothing is missing")
     return 1 if faults else 0
 
 
-def python() -> Finding:
+def check_python() -> Finding:
     """Check the version of the interpreter."""
-    found = ".".join(map(str, sys.version_info[:3]))
-    is_supported = sys.version_info >= PYTHON
-    return Finding(
-        "Python", found, "" if is_supported else f"expected 3.11 or newer, found {found}; install python3.11"
-    )
+    version = ".".join(map(str, sys.version_info[:3]))
+    fault = f"expected 3.11 or newer, found {version}; install python3.11"
+    return Finding("Python", version, "" if sys.version_info >= PYTHON else fault)
 
 
-def packages(root: Path) -> Iterator[Finding]:
+def check_packages(root: Path) -> Iterator[Finding]:
     """Check that every required package is installed, and that installed packages have the pinned versions."""
     lines = (root / "constraints.txt").read_text().split() if (root / "constraints.txt").is_file() else []
-    pins = {canonical(line.split("==")[0]): line.split("==")[1] for line in lines if re.match(r"[\w.-]+==", line)}
+    pins = {canonical_name(line.split("==")[0]): line.split("==")[1] for line in lines if re.match(r"[\w.-]+==", line)}
     if not pins:
         yield Finding("packages", "", f"expected constraints.txt in {root}, found no pins; run this in the project")
         return
-    found = [(canonical(dist.metadata["Name"]), dist.version) for dist in metadata.distributions()]
-    installed = dict(
-        reversed(found)
-    )  # setuptools brings old copies along, last: the first is the one that an import finds
-    # A requirement with a marker belongs to an extra; the plain ones are what every stage needs.
+    distributions = [(canonical_name(dist.metadata["Name"]), dist.version) for dist in metadata.distributions()]
+    # An import finds the first copy of a package; setuptools adds old copies of some at the end.
+    installed = dict(reversed(distributions))
+    # A requirement with a marker belongs to an extra; every stage needs those without one.
     required = [
-        canonical(re.split(r"[^\w.-]", line)[0]) for line in metadata.requires("gleaner") or () if ";" not in line
+        canonical_name(re.split(r"[^\w.-]", line)[0]) for line in metadata.requires("gleaner") or () if ";" not in line
     ]
     faults = [
         f"{name}: expected {pins.get(name, 'any version')}, found none" for name in required if name not in installed
@@ -95,19 +93,19 @@ def packages(root: Path) -> Iterator[Finding]:
         yield Finding("packages", f"{len(required)} required ones present, all versions as pinned")
 
 
-def canonical(name: str) -> str:
+def canonical_name(name: str) -> str:
     """The name of a package in the spelling of PEP 503."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def disk(root: Path) -> Finding:
+def check_disk(root: Path) -> Finding:
     """Check the free space of the project's disk."""
     free = shutil.disk_usage(root).free / 1e9
     fault = f"expected {DISK_GB:.0f} GB free, found {free:.1f}; `make clean`, `dvc gc -w`, or move the project"
     return Finding("disk", f"{free:.1f} GB free", "" if free >= DISK_GB else fault)
 
 
-def memory() -> Finding:
+def check_memory() -> Finding:
     """Check the memory of the machine."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     fault = (
@@ -116,7 +114,7 @@ def memory() -> Finding:
     return Finding("memory", f"{total:.1f} GB", "" if total >= MEMORY_GB else fault)
 
 
-def git(root: Path) -> Finding:
+def check_git(root: Path) -> Finding:
     """Check that git is installed and the project is a repository with a commit, which lineage needs."""
     if shutil.which("git") is None:
         return Finding("git", "", "expected the command git, found none; `apt-get install git`")
@@ -125,7 +123,7 @@ def git(root: Path) -> Finding:
     return Finding("git", f"commit {done.stdout.decode().strip()}", fault if done.returncode else "")
 
 
-def dvc(root: Path) -> Finding:
+def check_dvc(root: Path) -> Finding:
     """Check that the project is a DVC repository with a default remote."""
     from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
@@ -133,31 +131,31 @@ def dvc(root: Path) -> Finding:
     try:
         with Repo(str(root)) as repo:
             remote = repo.config["core"].get("remote")
-            known = remote in repo.config["remote"]
+            is_configured = remote in repo.config["remote"]
     except NotDvcRepoError:
         return Finding(
             "DVC", "", f"expected a DVC repository in {root}, found none; clone the project with its .dvc folder"
         )
-    if not known:
+    if not is_configured:
         fault = f"expected a default remote, found {remote or 'none'}; `dvc remote add -d storage FOLDER-OR-URL`"
         return Finding("DVC", "", fault)
     return Finding("DVC", f"remote {remote}")
 
 
-def databases(root: Path) -> Iterator[Finding]:
+def check_databases(root: Path) -> Iterator[Finding]:
     """Check that the databases of MLflow and Prefect can be written, or created."""
     if "MLFLOW_TRACKING_URI" in os.environ:
         yield Finding("MLflow", "kept at MLFLOW_TRACKING_URI")
     else:
-        yield writable("MLflow", root / "mlflow.db")
-    yield writable("Prefect", Path(os.environ.get("PREFECT_HOME", root / ".prefect")) / "prefect.db")
+        yield check_writable("MLflow", root / "mlflow.db")
+    yield check_writable("Prefect", Path(os.environ.get("PREFECT_HOME", root / ".prefect")) / "prefect.db")
 
 
-def writable(name: str, path: Path) -> Finding:
+def check_writable(name: str, path: Path) -> Finding:
     """Check that a file can be written, or created where it does not exist."""
-    place = next(part for part in (path, *path.parents) if part.exists())
-    fault = f"expected to be able to write {path}, found no permission for {place}; `chown` or `chmod` it"
-    return Finding(name, str(path), "" if os.access(place, os.W_OK) else fault)
+    existing = next(part for part in (path, *path.parents) if part.exists())
+    fault = f"expected to be able to write {path}, found no permission for {existing}; `chown` or `chmod` it"
+    return Finding(name, str(path), "" if os.access(existing, os.W_OK) else fault)
 
 
 def check_params(params: Params, root: Path) -> Iterator[Finding]:
@@ -168,30 +166,31 @@ def check_params(params: Params, root: Path) -> Iterator[Finding]:
         yield Finding("data", str(path), "" if path.exists() else fault)
     if params.pretrain.from_scratch:
         yield Finding("encoder", "trained from scratch")
-    elif params.encoder.source == "hub" and not cached(params):
+    elif params.encoder.source == "hub" and not is_cached(params):
         yield Finding("encoder", f"{params.encoder.name} will be fetched from the hub on the first run")
     else:
-        yield probe("encoder", params.encoder.name, lambda: encoder.locate(params.encoder))
+        yield check_by_trying("encoder", params.encoder.name, lambda: encoder.locate(params.encoder))
     if params.synonyms.variants:
-        yield probe("WordNet", "installed", wordnet.prepare_folder)
-    back = params.back_translate
-    if back.engine == "apertium":
-        yield probe("Apertium", " and ".join(back.apertium), lambda: apertium.check_installed(back.apertium))
-    elif back.engine == "marian" and all(Path(name).is_dir() for name in back.marian):
-        yield probe("Marian", " and ".join(back.marian), lambda: marian.locate_models(back))
+        yield check_by_trying("WordNet", "installed", wordnet.prepare_folder)
+    translation = params.back_translate
+    if translation.engine == "apertium":
+        pairs = translation.apertium
+        yield check_by_trying("Apertium", " and ".join(pairs), lambda: apertium.check_installed(pairs))
+    elif translation.engine == "marian" and all(Path(name).is_dir() for name in translation.marian):
+        yield check_by_trying("Marian", " and ".join(translation.marian), lambda: marian.locate_models(translation))
 
 
-def cached(params: Params) -> bool:
+def is_cached(params: Params) -> bool:
     """Whether the local cache of the hub holds the encoder at its revision."""
     from huggingface_hub import try_to_load_from_cache
 
     return isinstance(try_to_load_from_cache(params.encoder.name, "config.json", revision=params.encoder.revision), str)
 
 
-def probe(name: str, found: str, attempt: Callable[[], object]) -> Finding:
-    """Try what a stage would do: its UserError is the fault."""
+def check_by_trying(name: str, state: str, attempt: Callable[[], object]) -> Finding:
+    """Try what a stage would do; the fault is the UserError that it raises."""
     try:
         attempt()
     except UserError as error:
         return Finding(name, "", str(error))
-    return Finding(name, found)
+    return Finding(name, state)

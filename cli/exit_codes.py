@@ -1,4 +1,4 @@
-"""Exit codes of commands: a user's error ends as one line on stderr and 2, Ctrl-C as one line and 130."""
+"""Exit codes of commands: 2 for a user's error, 130 for Ctrl-C, each with one line on stderr."""
 
 import sys
 from collections.abc import Callable
@@ -13,7 +13,7 @@ P = ParamSpec("P")
 def exit_code(stopped: str) -> Callable[[Callable[P, int]], Callable[P, int]]:
     """Decorate a command's work so that it returns 2 on a UserError and 130 on Ctrl-C.
 
-    ``stopped`` tells, after Ctrl-C, how to go on or what is left behind.
+    ``stopped`` is printed after Ctrl-C: how to go on, or what is left behind.
     """
 
     def decorate(work: Callable[P, int]) -> Callable[P, int]:

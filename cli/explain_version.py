@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 Facts = dict[str, Any]
 DIGESTS = {"data": "gleaner.data", "params": "gleaner.params", "dvc.lock": "gleaner.dvc_lock"}
-SHOWN = ("evaluate.", "fairness.")  # metrics that the terminal shows; --json has all
-LIMIT = 20  # metrics shown
-SHORT = 12  # digits shown of a digest
+SHOWN = ("evaluate.", "fairness.")  # prefixes of the metrics that the terminal shows; --json has all
+MAX_METRICS = 20  # more lines would hide the rest; --json has all
+DIGEST_LENGTH = 12  # digits shown, as git shows a short commit
 
 
 def main(root: Path, wanted: str | None, as_json: bool) -> int:
-    """Print everything that is known of the version, and name what its run did not record."""
+    """Print everything that is known of the version, and name what its run did not record; exit code 0."""
     configure_environment(root)
     from tasks import registry
     from tasks.dvc.store import open_dvc_store
 
     params = load_params(root / "params.yaml")
     version = registry.find_version(root, params, wanted)
-    with open_dvc_store(root) as kept:
-        facts = collect_facts(root, version, registry.find_baseline(root, params, version), kept)
+    with open_dvc_store(root) as dvc_store:
+        facts = collect_facts(root, version, registry.find_baseline(root, params, version), dvc_store)
     if as_json:
         print(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
@@ -44,15 +44,15 @@ def main(root: Path, wanted: str | None, as_json: bool) -> int:
 
 
 def collect_facts(
-    root: Path, version: "RegisteredVersion", before: "RegisteredVersion | None", kept: "DvcStore"
+    root: Path, version: "RegisteredVersion", baseline: "RegisteredVersion | None", dvc_store: "DvcStore"
 ) -> Facts:
-    """Everything that is known of the version, and how it differs from ``before``."""
+    """Everything that is known of the version, and how it differs from ``baseline``."""
     from tasks.registry.rebuild_commands import list_commands
     from tasks.registry.version_diff import diff_versions
 
     missing: list[str] = []
 
-    def piece(get: Any) -> Any:
+    def get_or_note(get: Any) -> Any:
         try:
             return get()
         except UserError as error:
@@ -69,21 +69,21 @@ def collect_facts(
         "commit": version.tags.get("gleaner.git_commit"),
         "dirty": version.tags.get("gleaner.git_dirty"),
         "digests": {name: version.tags.get(tag) for name, tag in DIGESTS.items()},
-        "about": piece(version.about),
+        "about": get_or_note(version.about),
         "rows": {
             "training": counts(metrics, "finetune.rows."),
             "splits": counts(metrics, "ingest.rows."),
         },
-        "gate": piece(version.gate),
-        "promotion": promotion_record.read_promotion_record(version, piece),
+        "gate": get_or_note(version.gate),
+        "promotion": promotion_record.read_promotion_record(version, get_or_note),
         "verified": {
             key.removeprefix("gleaner.verified").strip("_") or "verdict": value
             for key, value in sorted(version.tags.items())
             if key.startswith("gleaner.verified")
         },
-        "compared_with": before and before.number,
-        "difference": before and piece(lambda: asdict(diff_versions(before, version, kept))),
-        "rebuild": piece(lambda: list_commands(root, version, kept)),
+        "compared_with": baseline and baseline.number,
+        "difference": baseline and get_or_note(lambda: asdict(diff_versions(baseline, version, dvc_store))),
+        "rebuild": get_or_note(lambda: list_commands(root, version, dvc_store)),
     }
     return facts | {"missing": list(dict.fromkeys(missing))}
 
@@ -97,7 +97,7 @@ def print_facts(facts: Facts, out: Console) -> None:
     """Print the facts."""
     aliases = f" ({', '.join(facts['aliases'])})" if facts["aliases"] else ""
     out.print(f"[bold]{escape(facts['model'])} version {facts['version']}[/bold]{escape(aliases)}")
-    for name, text in made_of(facts):
+    for name, text in describe_making(facts):
         out.print(f"  {name:<11}{escape(text)}")
     if facts["gate"]:
         out.print(f"[bold]Gate: {escape(facts['gate']['status'])}[/bold]")
@@ -115,7 +115,7 @@ def print_facts(facts: Facts, out: Console) -> None:
         out.print(f"[yellow]Missing: {escape(line)}[/yellow]")
 
 
-def made_of(facts: Facts) -> list[tuple[str, str]]:
+def describe_making(facts: Facts) -> list[tuple[str, str]]:
     """What the version was made of: (name, text) line by line."""
     about = facts["about"] or {"changed": [], "left_out": [], "environment": None}
     state = {"true": ", with changes", "false": ", clean"}.get(facts["dirty"], "")
@@ -131,12 +131,8 @@ def made_of(facts: Facts) -> list[tuple[str, str]]:
     lines += [(name, format_counts(rows)) for name, rows in facts["rows"].items() if rows]
     if about["environment"]:
         environment = about["environment"]
-        lines.append(
-            (
-                "made with",
-                f"Python {environment['python']}, {environment['platform']}, {environment['cpus']} CPUs, {environment['processor']}",
-            )
-        )
+        machine = f"{environment['platform']}, {environment['cpus']} CPUs, {environment['processor']}"
+        lines.append(("made with", f"Python {environment['python']}, {machine}"))
     lines.append(("verified", format_verification(facts["verified"])))
     return lines
 
@@ -154,28 +150,33 @@ def format_counts(rows: dict[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in rows.items())
 
 
-def print_difference(number: str, found: Facts, out: Console) -> None:
+def print_difference(number: str, difference: Facts, out: Console) -> None:
     """Print what changed since another version, one table for each kind of change."""
     out.print(f"[bold]Since version {number}[/bold]")
-    metrics = {key: pair for key, pair in found["metrics"].items() if key.startswith(SHOWN)}
+    metrics = {key: pair for key, pair in difference["metrics"].items() if key.startswith(SHOWN)}
     tables: dict[str, list[tuple[str, str, str]]] = {
-        "param": [(key, format_param(was), format_param(now)) for key, (was, now) in found["params"].items()],
-        "code": [(path, short_digest(was), short_digest(now)) for path, (was, now) in found["code"].items()],
-        "raw data": [(path, format_size(was), format_size(now)) for path, (was, now) in found["sources"].items()],
-        "rows": [(path, format_row_count(one["was"]), format_row_change(one)) for path, one in found["tables"].items()],
-        "metric": [(key, format_number(was), format_number(now)) for key, (was, now) in list(metrics.items())[:LIMIT]],
+        "param": [(key, format_param(was), format_param(now)) for key, (was, now) in difference["params"].items()],
+        "code": [(path, short_digest(was), short_digest(now)) for path, (was, now) in difference["code"].items()],
+        "raw data": [(path, format_size(was), format_size(now)) for path, (was, now) in difference["sources"].items()],
+        "rows": [
+            (path, format_row_count(rows["was"]), format_row_change(rows))
+            for path, rows in difference["tables"].items()
+        ],
+        "metric": [
+            (key, format_number(was), format_number(now)) for key, (was, now) in list(metrics.items())[:MAX_METRICS]
+        ],
     }
     for kind, lines in tables.items():
         if not lines:
             out.print(f"  {kind}: no change")
             continue
-        drawn = Table()
+        printed = Table()
         for column in (kind, "was", "is"):
-            drawn.add_column(column)
+            printed.add_column(column)
         for line in lines:
-            drawn.add_row(*map(escape, line))
-        out.print(drawn)
-    if rest := len(found["metrics"]) - len(tables["metric"]):
+            printed.add_row(*map(escape, line))
+        out.print(printed)
+    if rest := len(difference["metrics"]) - len(tables["metric"]):
         out.print(f"  and {rest} more metrics: --json has all")
 
 
@@ -186,7 +187,7 @@ def format_param(value: Any) -> str:
 
 def short_digest(digest: str | None) -> str:
     """The first digits of a digest."""
-    return "" if digest is None else digest[:SHORT]
+    return "" if digest is None else digest[:DIGEST_LENGTH]
 
 
 def format_number(value: float | None) -> str:
@@ -194,9 +195,9 @@ def format_number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
-def format_size(found: Facts | None) -> str:
+def format_size(source: Facts | None) -> str:
     """Files and bytes, as "3 files, 91823 bytes"."""
-    return "" if found is None else f"{found['files']} files, {found['bytes']} bytes"
+    return "" if source is None else f"{source['files']} files, {source['bytes']} bytes"
 
 
 def format_row_change(rows: Facts) -> str:

@@ -22,7 +22,7 @@ def main(root: Path, at: str | None) -> int:
     Exit code 0. Raises UserError where ``at`` is no date or there is no promotion log.
     """
     params = load_params(root / "params.yaml")
-    when = None if at is None else parse_period(at)
+    period = None if at is None else parse_period(at)
     configure_environment(root)
     from tasks.registry import champion_alias, connect
 
@@ -35,14 +35,14 @@ def main(root: Path, at: str | None) -> int:
         console.print(f"[red]{escape(fault)}[/red]")
     if not state.ledger.entries:
         raise UserError(f"{model}: expected a promotion log, found none; `gleaner run` registers the first version")
-    if when is None:
+    if period is None:
         console.print(rich_table(f"Promotions of {model}, UTC", entry_rows(state.ledger)))
         console.print(escape(f"Champion: version {state.ledger.champion}"))
         if state.alias_moved:
             text = f"The alias champion stands at {state.alias or 'no version'}: somebody moved it by hand"
             console.print(f"[red]{escape(text)}[/red]; `gleaner rollback --to N` says which it shall be")
     else:
-        console.print(escape("\n".join(champions_between(state.ledger, *when))))
+        console.print(escape("\n".join(champions_between(state.ledger, *period))))
     return 0
 
 

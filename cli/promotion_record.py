@@ -1,4 +1,4 @@
-"""How a version fared as challenger: the last judgement of it in the promotion log, and the verdict stored with it."""
+"""The promotion record of a version: the last judgement of it in the promotion log, and the verdict stored with it."""
 
 import json
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from flows.outcomes.promotion import NAMES
+from flows.outcomes.training import METRICS
 from pipeline.core.errors import UserError
 from pipeline.policies import promotion
 from pipeline.policies.promotion import PromotionVerdict
@@ -19,10 +19,11 @@ Facts = dict[str, Any]
 NEVER = "never judged"
 
 
-def read_promotion_record(version: "RegisteredVersion", piece: Callable[[Callable[[], Any]], Any]) -> Facts:
-    """The last judgement as plain data; without one, the entry that brought the version into the log, if there is one.
+def read_promotion_record(version: "RegisteredVersion", get_or_note: Callable[[Callable[[], Any]], Any]) -> Facts:
+    """The last judgement as plain data; without one, the first entry of the version in the log, if there is one.
 
-    ``piece`` calls a function and returns None where what it reads was not recorded.
+    ``get_or_note`` calls a function and returns its result; where something was not recorded it notes that and
+    returns None.
     """
     from tasks.registry import promotion_log
 
@@ -41,7 +42,7 @@ def read_promotion_record(version: "RegisteredVersion", piece: Callable[[Callabl
         "intact": last.intact,
         "by": last.by,
         "repeats": last.verdict.again,
-        "verdict": piece(lambda: promotion.to_json(read_verdict(version, artifact))),
+        "verdict": get_or_note(lambda: promotion.to_json(read_verdict(version, artifact))),
     }
 
 
@@ -70,11 +71,11 @@ def record_lines(facts: Facts, number: str) -> list[str]:
     """The record line by line: the decision, then the numbers, then each rule that was not passed."""
     if facts["outcome"] == NEVER:
         return [f"{NEVER} ({facts['reason']})" if facts["reason"] else f"{NEVER}; `gleaner promote --version {number}`"]
-    again = f", which repeats the judgement of entry {facts['repeats']}" if facts["repeats"] else ""
-    changed = "" if facts["intact"] else "; the entry is not as it was written: somebody changed it"
+    repetition = f", which repeats the judgement of entry {facts['repeats']}" if facts["repeats"] else ""
+    warning = "" if facts["intact"] else "; the entry is not as it was written: somebody changed it"
     head = (
         f"{facts['outcome']}, beside champion version {facts['champion']}, {facts['at']}, by entry {facts['entry']} of "
-        f"the promotion log ({facts['by']}){again}{changed}"
+        f"the promotion log ({facts['by']}){repetition}{warning}"
     )
     if facts["verdict"] is None:
         return [head, f"  {facts['reason']}"]
@@ -84,12 +85,12 @@ def record_lines(facts: Facts, number: str) -> list[str]:
 def verdict_lines(verdict: PromotionVerdict) -> list[str]:
     """The lead with its bounds, the gap between groups of each attribute, and the rules that were not passed."""
     lead, reuse, rows = verdict.lead, verdict.test_set_reuse, verdict.rows
-    scores = f"{NAMES[verdict.metric]} {lead.challenger:.4f} against {lead.champion:.4f} on {rows.compared} test rows"
+    scores = f"{METRICS[verdict.metric]} {lead.challenger:.4f} against {lead.champion:.4f} on {rows.compared} test rows"
     bound = (
         f"lead {lead.difference:+.4f}, lower bound {lead.low:+.4f} at {1 - reuse.level:.2%} "
         f"(judgement {reuse.judgement} on these rows), above {verdict.margin:g} wanted"
     )
-    found = [scores, bound]
+    lines = [scores, bound]
     for gap in verdict.gaps:
         text = f"too few rows in {', '.join(gap.small)}" if gap.small else "fewer than two groups"
         if gap.champion is not None and gap.challenger is not None:
@@ -97,5 +98,5 @@ def verdict_lines(verdict: PromotionVerdict) -> list[str]:
                 f"{gap.challenger:.4f} against {gap.champion:.4f}, {gap.increase:+.4f} "
                 f"({gap.increase_low:+.4f} to {gap.increase_high:+.4f})"
             )
-        found.append(f"gap between groups of {gap.attribute} {text}")
-    return found + [reason for reason in verdict.reasons if reason.startswith(("fail: ", "insufficient: "))]
+        lines.append(f"gap between groups of {gap.attribute} {text}")
+    return lines + [reason for reason in verdict.reasons if reason.startswith(("fail: ", "insufficient: "))]

@@ -21,13 +21,13 @@ def main(root: Path) -> int:
     """
     load_params(root / "params.yaml")
     prefect_server.configure_environment(root)
-    pool = pool_of(root)
+    pool = work_pool_name(root)
     try:
         with prefect_server.interruptible(), prefect_pages() as (url, server):
             run_prefect(root, "work-pool", "create", pool, "--type", "process", "--overwrite")
             run_prefect(root, "--no-prompt", "deploy", "--all")
-            if dead := mark_crashed_runs(root, [str(deployment.get("name")) for deployment in deployments(root)]):
-                print(f"{dead} night(s) died with their machine or worker: marked as crashed")
+            if crashed := mark_crashed_runs(root, [str(deployment.get("name")) for deployment in deployments(root)]):
+                print(f"{crashed} night(s) died with their machine or worker: marked as crashed")
             output = Path(os.environ["PREFECT_HOME"]) / "worker.log"
             worker = prefect_server.spawn_module(
                 ["prefect", "worker", "start", "--pool", pool, "--type", "process"], output
@@ -50,7 +50,7 @@ def main(root: Path) -> int:
     return 1
 
 
-def pool_of(root: Path) -> str:
+def work_pool_name(root: Path) -> str:
     """The work pool that prefect.yaml names; raises UserError unless it names exactly one."""
     pools = {deployment.get("work_pool", {}).get("name") for deployment in deployments(root)}
     if len(pools) != 1 or None in pools:
@@ -80,7 +80,5 @@ def run_prefect(root: Path, *words: str) -> None:
         [sys.executable, "-m", "prefect", *words], cwd=root, env=env, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        lines = (done.stdout + done.stderr).strip().splitlines()
-        raise UserError(
-            f"prefect.yaml: expected `prefect {' '.join(words)}` to work, found: {lines[-1] if lines else 'nothing said'}"
-        )
+        lines = (done.stdout + done.stderr).strip().splitlines() or ["nothing said"]
+        raise UserError(f"prefect.yaml: expected `prefect {' '.join(words)}` to work, found: {lines[-1]}")

@@ -34,7 +34,7 @@ STAGE_TIMEOUT = 3600.0  # seconds for a night to reach the stage
 
 @dataclass(frozen=True)
 class Check:
-    """Something that the history must show, and whether it does."""
+    """One thing that the history must show, and whether it does."""
 
     holds: bool
     text: str
@@ -45,12 +45,12 @@ def main(root: Path, days: int, seed: int) -> int:
 
     Exit code 0 if the history shows all that it must, 1 if not, 2 user error, 130 Ctrl-C.
     """
-    place = Paths(root).scratch("simulate") / f"{datetime.now():%Y-%m-%dT%H-%M-%S}"
+    folder = Paths(root).scratch("simulate") / f"{datetime.now():%Y-%m-%dT%H-%M-%S}"
     try:
-        project = copy_demo_project(root, place)
+        project = copy_demo_project(root, folder)
         history = play_nights(project, simulated_month.plan_days(days), seed)
     except KeyboardInterrupt:
-        print(f"stopped; what was simulated so far is in {place}", file=sys.stderr)
+        print(f"stopped; what was simulated so far is in {folder}", file=sys.stderr)
         return 130
     checks = check_history(simulated_month.plan_days(days), history)
     print("\n".join(f"{'holds' if check.holds else 'FAILS'}: {check.text}" for check in checks))
@@ -58,7 +58,7 @@ def main(root: Path, days: int, seed: int) -> int:
     return 0 if all(check.holds for check in checks) else 1
 
 
-def copy_demo_project(root: Path, place: Path) -> Path:
+def copy_demo_project(root: Path, folder: Path) -> Path:
     """Make the project: the files that git lists here, with few labels and a small pool, committed.
 
     Raises UserError where ingest.path is not the demo.
@@ -69,26 +69,26 @@ def copy_demo_project(root: Path, place: Path) -> Path:
             f"simulate: expected ingest.path: data/demo, found {params.ingest.path}; the month is made of the demo's "
             "phrases: `git stash` your params for it"
         )
-    listed = git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
-    for name in filter(None, listed):
+    names = git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    for name in filter(None, names):
         if name != "dvc.lock" and (root / name).is_file() and not name.startswith("arrivals/2"):
-            (place / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(root / name, place / name)
-    simulated_month.shorten_demo(place / "data" / "demo")
-    content = read_yaml(place / "params.yaml")
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(root / name, folder / name)
+    simulated_month.shorten_demo(folder / "data" / "demo")
+    content = read_yaml(folder / "params.yaml")
     content["notify"]["to"] = []  # a simulation notifies nobody
-    content["gate"]["max_calibration_error"] = None  # which no model of two labels a class could keep
-    (place / "params.yaml").write_text(to_yaml(content), encoding="utf-8")
-    git(place, "init", "--quiet")
-    git(place, "config", "user.name", "gleaner")
-    git(place, "config", "user.email", "gleaner@localhost")
-    git(place, "add", "-A")
-    git(place, "commit", "--quiet", "-m", "The demo with few labels")
+    content["gate"]["max_calibration_error"] = None  # a model of two labels a class cannot keep it
+    (folder / "params.yaml").write_text(to_yaml(content), encoding="utf-8")
+    git(folder, "init", "--quiet")
+    git(folder, "config", "user.name", "gleaner")
+    git(folder, "config", "user.email", "gleaner@localhost")
+    git(folder, "add", "-A")
+    git(folder, "commit", "--quiet", "-m", "The demo with few labels")
     vectors = Paths(root).scratch("embeddings")
     vectors.mkdir(parents=True, exist_ok=True)
-    Paths(place).scratch("embeddings").parent.mkdir(parents=True, exist_ok=True)
-    Paths(place).scratch("embeddings").symlink_to(vectors)
-    return place
+    Paths(folder).scratch("embeddings").parent.mkdir(parents=True, exist_ok=True)
+    Paths(folder).scratch("embeddings").symlink_to(vectors)
+    return folder
 
 
 def git(root: Path, *words: str) -> str:
@@ -105,12 +105,12 @@ def play_nights(
     """Run every night of the month on one server, one after the other; prints and returns the history."""
     for name in STORES:
         os.environ.pop(name, None)
-    with prefect_server.interruptible(), prefect_server.running_server(project) as ready:
+    with prefect_server.interruptible(), prefect_server.running_server(project) as wait_for_server:
         from tasks import registry
 
         import_prefect()
         registry.connect(project)
-        ready()
+        wait_for_server()
         for number, day in enumerate(simulated_month.generate_days(kinds, project / "data" / "demo", seed)):
             now = FIRST + timedelta(days=number)
             start = time.monotonic()
@@ -122,7 +122,7 @@ def play_nights(
 
 
 def import_prefect() -> None:
-    """Import Prefect, which reads its settings now, and limit its logs of tasks to warnings."""
+    """Import Prefect, which reads its settings at that moment, and limit its logs of flows and tasks to warnings."""
     import logging
 
     import prefect  # noqa: F401
@@ -133,7 +133,7 @@ def import_prefect() -> None:
 
 
 def add_arrivals(project: Path, day: Day, now: datetime) -> None:
-    """Play one day: put the files into the inboxes, withdraw bad labels if it is that day, then run the night."""
+    """Put the files of a day into the inboxes, withdraw bad labels on the day for it, and run the night."""
     from tasks.registry import nights
 
     champion = nights.current_champion(project, load_params(project / "params.yaml"))

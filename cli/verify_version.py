@@ -1,4 +1,4 @@
-"""The command `gleaner verify-version`: run the verifying flow in a session, print its answer."""
+"""The command `gleaner verify-version`: run the verifying flow in a session, print its outcome, return an exit code."""
 
 import sys
 from pathlib import Path
@@ -30,7 +30,7 @@ def main(root: Path, wanted: str | None, last: str | None) -> int:
         from flows.verify import verify
         from tasks.prefect_states.user_error import result_of
 
-        version = find(root, wanted, last)
+        version = find_version(root, wanted, last)
         differences = environment_differences(root, version)
         print_warnings(differences)
         with flow_run("verify") as name:
@@ -40,7 +40,7 @@ def main(root: Path, wanted: str | None, last: str | None) -> int:
     return verification.exit_code
 
 
-def find(root: Path, wanted: str | None, last: str | None) -> "RegisteredVersion":
+def find_version(root: Path, wanted: str | None, last: str | None) -> "RegisteredVersion":
     """The version to verify.
 
     Raises UserError where the version, its commit or the stage ``last`` does not exist.
@@ -88,7 +88,7 @@ def print_verification(
             console.print(f"[{STYLE[stage.status]}]{escape(stage.stage)}: {escape(line)}[/]")
     console.print(escape(verdict_line(version, verification, last)))
     if verification.verdict == "differs" and differences:
-        console.print(escape(f"Expected where these are differences than they were: {'; '.join(differences)}"))
+        console.print(escape(f"Expected where these are others than they were: {'; '.join(differences)}"))
 
 
 def rebuild_rows(verification: "Verification") -> training.Rows:
@@ -103,12 +103,12 @@ def verdict_line(version: "RegisteredVersion", verification: "Verification", las
     """The verdict in one line."""
     if verification.fault:
         return verification.fault
-    taken = [stage.stage for stage in verification.stages if stage.status == "as recorded"]
-    begins = f"; {', '.join(taken)} as recorded, because raw data is not what it was" if taken else ""
+    restored = [stage.stage for stage in verification.stages if stage.status == "as recorded"]
+    note = f"; {', '.join(restored)} as recorded, because raw data is not what it was" if restored else ""
     if verification.verdict == "match":
-        rebuilt = len(verification.stages) - len(taken) - 1  # the first line is the served bundle
+        rebuilt = len(verification.stages) - len(restored) - 1  # the first of them is the served bundle
         until = f" up to {last}; this is not recorded" if last else ""
-        return f"{version.title} matches bit for bit: {rebuilt} stages rebuilt{until}{begins}"
+        return f"{version.title} matches bit for bit: {rebuilt} stages rebuilt{until}{note}"
     if verification.verdict == "differs":
-        return f"{version.title} differs at {verification.stages[-1].stage}{begins}"
+        return f"{version.title} differs at {verification.stages[-1].stage}{note}"
     return f"{version.title} could not be rebuilt: {verification.stages[-1].stage} failed"

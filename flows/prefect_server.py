@@ -1,4 +1,4 @@
-"""The Prefect server of a command: the one that answers, or one that is started on loopback and stopped afterwards.
+"""The Prefect server of a command: one that runs already, or one that is started on loopback and stopped afterwards.
 
 This module imports no Prefect: Prefect reads its settings once, on import, so the environment must be set before.
 """
@@ -69,11 +69,11 @@ def interruptible() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    previous = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)
 
 
 def start_server(port: int, pages: bool = False) -> subprocess.Popen[bytes]:
@@ -87,8 +87,8 @@ def start_server(port: int, pages: bool = False) -> subprocess.Popen[bytes]:
 def spawn_module(command: list[str], output: Path) -> subprocess.Popen[bytes]:
     """Start a Python module as a server that writes its output to a file.
 
-    The server leads a session of its own: Ctrl-C ends the flow, and the flow must still reach the server to report
-    its state. It ends when this process ends.
+    The server leads a separate session: Ctrl-C ends the flow, and the flow must still reach the server to report its
+    state. The server ends when this process ends.
     """
     with output.open("wb") as file:
         return subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A command's session with Prefect: a server for its flow run, which ends only once every state is stored."""
+"""A command's session with Prefect: a server for its flow run, which is stopped once every state is stored."""
 
 import logging
 import time
@@ -22,12 +22,12 @@ def prefect_session(root: Path) -> Iterator[FlowRun]:
     Import Prefect inside the block: it reads its settings when it is imported. Work that needs no server is best done
     before the flow run, while the server starts. SIGTERM ends the block as Ctrl-C does.
     """
-    with interruptible(), running_server(root) as ready:
-        yield partial(flow_run, ready)
+    with interruptible(), running_server(root) as wait_for_server:
+        yield partial(flow_run, wait_for_server)
 
 
 @contextmanager
-def flow_run(ready: Callable[[], None], kind: str) -> Iterator[str]:
+def flow_run(wait_for_server: Callable[[], None], kind: str) -> Iterator[str]:
     """Run a block with a flow in it, once the server is ready; yields the name of the flow run.
 
     The block's end waits until the server has stored logs and states. Raises KeyboardInterrupt on Ctrl-C and SIGTERM.
@@ -35,7 +35,7 @@ def flow_run(ready: Callable[[], None], kind: str) -> Iterator[str]:
     from prefect.exceptions import TerminationSignal
 
     logging.getLogger("prefect.task_runs").addFilter(is_first_report)
-    ready()
+    wait_for_server()
     name = f"{kind} {datetime.now():%Y-%m-%d %H:%M:%S}"
     try:
         yield name
@@ -46,7 +46,7 @@ def flow_run(ready: Callable[[], None], kind: str) -> Iterator[str]:
 
 
 def is_first_report(record: logging.LogRecord) -> bool:
-    """Whether a log record is not the repetition that Prefect makes of a failed task's state, with an empty traceback."""
+    """Whether a log record is to be shown: Prefect repeats a failed task's state with an empty traceback."""
     message = record.getMessage()
     return not message.startswith("Task run failed with state") or " will start " in message
 

@@ -28,16 +28,16 @@ def promote(
     Inside another flow this runs as a subflow. ``name`` is the name of the flow run; ``drift`` holds the tests of
     pipeline/policies/drift.py as plain data, for the page. Raises UserError when there is nothing to compare.
     """
-    found: Promotion = result_of(
-        promotion_flow.with_options(flow_run_name=name)(root, number, drift, return_state=True)
-    )
-    return found
+    flow_ = promotion_flow.with_options(flow_run_name=name)
+    promotion: Promotion = result_of(flow_(root, number, drift, return_state=True))
+    return promotion
 
 
 def rollback(root: Path, to: str | None = None, reason: str = "", name: str | None = None) -> Rollback:
     """Make an earlier champion (by default the previous one) champion again; raises UserError when there is none."""
-    found: Rollback = result_of(rollback_flow.with_options(flow_run_name=name)(root, to, reason, return_state=True))
-    return found
+    flow_ = rollback_flow.with_options(flow_run_name=name)
+    outcome: Rollback = result_of(flow_(root, to, reason, return_state=True))
+    return outcome
 
 
 @flow(name="promote", persist_result=False)
@@ -47,14 +47,14 @@ def promotion_flow(root: Path, number: str | None, drift: list[dict[str, Any]] |
     params = load_params(root / "params.yaml")
     pair = result_of(choose_versions(root, params, number, return_state=True))
     case = result_of(compare(root, params, pair, return_state=True))
-    found: Promotion = result_of(
-        decide_promotion(root, params, pair, case, str(runtime.flow_run.id), return_state=True)
-    )
-    set_champion_alias(root, found.model)
-    tag_version(root, found)
-    found = replace(found, page=store_page(root, pair, found, drift))
-    create_markdown_artifact(summary.as_markdown(found), key="promotion", description="The verdict on the challenger")
-    return Completed(name=found.outcome.capitalize(), message=found.message, data=found)
+    flow_run = str(runtime.flow_run.id)
+    decided: Promotion = result_of(decide_promotion(root, params, pair, case, flow_run, return_state=True))
+    set_champion_alias(root, decided.model)
+    tag_version(root, decided)
+    promotion = replace(decided, page=store_page(root, pair, decided, drift))
+    page = summary.as_markdown(promotion)
+    create_markdown_artifact(page, key="promotion", description="The verdict on the challenger")
+    return Completed(name=promotion.outcome.capitalize(), message=promotion.message, data=promotion)
 
 
 @flow(name="rollback", persist_result=False)

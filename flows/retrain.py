@@ -49,8 +49,8 @@ def retrain(root: Path, force: bool = False, now: datetime | None = None) -> Sta
             night.fault = night.fault or str(error)
             notify.send_failure_message(root, f"{root.name}: {nightly.headline(night)}", reason(night))
         raise
-    done = Completed if night.exit_code == 0 else Failed
-    return done(name=night.outcome.capitalize(), message=reason(night), data=night)
+    to_state = Completed if night.exit_code == 0 else Failed
+    return to_state(name=night.outcome.capitalize(), message=reason(night), data=night)
 
 
 def run_recorded(root: Path, params: Params, night: Night, force: bool) -> None:
@@ -74,7 +74,7 @@ def run_recorded(root: Path, params: Params, night: Night, force: bool) -> None:
 
 
 def run_steps(root: Path, params: Params, night: Night, opened: registry.Run, force: bool) -> Result:
-    """The steps of a night, in order; returns its outcome."""
+    """Run the steps of a night in order; returns its outcome."""
     take_in_arrivals(root, params, night, opened)
     champion = nights.current_champion(root, params)
     night.drift = result_of(drift.measure_drift(root, params, champion, return_state=True)) if champion else None

@@ -25,7 +25,7 @@ Verdict = Literal["match", "differs", "not rebuilt"]
 
 @dataclass(frozen=True)
 class Verification:
-    """How the bundle and each stage compare with the record, up to the first that differs.
+    """The comparison of the bundle and of each stage with the record, up to the first that differs.
 
     ``fault`` is a user's error, empty where there is none.
     """
@@ -54,44 +54,47 @@ def verify(root: Path, number: str, last: str | None) -> State:
     try:
         version = registry.find_version(root, load_params(root / "params.yaml"), number)
         with checked_out(root, version.snapshot()) as project, Processes() as processes:
-            found = Verification(tuple(rebuild_stages(version, project, root, last, processes)))
+            verification = Verification(tuple(rebuild_stages(version, project, root, last, processes)))
     except UserError as error:
         return Failed(message=f"error: {error}", data=Verification(fault=f"error: {error}"))
-    if found.verdict == "differs" or (found.verdict == "match" and last is None):
-        version.set_tags(verification_tags(found))
-    if found.verdict == "match":
-        return Completed(name="Match", message=f"{version.title} is what it was", data=found)
-    return Failed(name=found.verdict.capitalize(), message=f"{version.title}: {found.stages[-1].stage}", data=found)
+    verdict = verification.verdict
+    if verdict == "differs" or (verdict == "match" and last is None):
+        version.set_tags(verification_tags(verification))
+    if verdict == "match":
+        return Completed(name="Match", message=f"{version.title} is what it was", data=verification)
+    message = f"{version.title}: {verification.stages[-1].stage}"
+    return Failed(name=verdict.capitalize(), message=message, data=verification)
 
 
 def rebuild_stages(
     version: registry.RegisteredVersion, project: Path, root: Path, last: str | None, processes: Processes
 ) -> Iterator[StageRebuild]:
     """Check the served bundle, then rebuild each stage in graph order, up to ``last`` or the first that differs."""
-    done = rebuilt_of(check_served_bundle(version, root, return_state=True))
-    yield done
+    rebuilt = result_or_raise(check_served_bundle(version, root, return_state=True))
+    yield rebuilt
     for name in stage_graph(project):
-        if not done.good or done.stage == last:
+        if not rebuilt.good or rebuilt.stage == last:
             return
         stage = rebuild_stage.with_options(name=name, task_run_name=name)
-        done = rebuilt_of(stage(name, project, root, processes, return_state=True))
-        yield done
+        rebuilt = result_or_raise(stage(name, project, root, processes, return_state=True))
+        yield rebuilt
 
 
-def rebuilt_of(state: State) -> StageRebuild:
-    """The result of a task; raises again what it raised."""
-    found = state_data(state)
-    if isinstance(found, BaseException):
-        raise found
-    return cast(StageRebuild, found)
+def result_or_raise(state: State) -> StageRebuild:
+    """The result of a task; raises the exception that the task raised."""
+    data = state_data(state)
+    if isinstance(data, BaseException):
+        raise data
+    return cast(StageRebuild, data)
 
 
-def verification_tags(found: Verification) -> dict[str, str]:
+def verification_tags(verification: Verification) -> dict[str, str]:
     """The verdict as tags of the version."""
-    taken = [stage.stage for stage in found.stages if stage.status == "as recorded"]
+    restored = [stage.stage for stage in verification.stages if stage.status == "as recorded"]
+    verdict = verification.verdict
     return {
-        "gleaner.verified": found.verdict,
+        "gleaner.verified": verdict,
         "gleaner.verified_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "gleaner.verified_differs_at": "" if found.verdict == "match" else found.stages[-1].stage,
-        "gleaner.verified_not_rebuilt": " ".join(taken),
+        "gleaner.verified_differs_at": "" if verdict == "match" else verification.stages[-1].stage,
+        "gleaner.verified_not_rebuilt": " ".join(restored),
     }

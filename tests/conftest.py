@@ -3,7 +3,7 @@
 import os
 import signal
 
-# Before torch is imported: the tests' models are so small that threads only get in each other's way.
+# Set before torch is imported. The tests' models are so small that more threads make them slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import dvc  # noqa: F401  its log writes to the stderr of its first import: not to one that ends with a test
+import dvc  # noqa: F401  its log writes to the stderr of its first import, which must not be that of one test
 import pandas as pd
 import pytest
 
@@ -22,7 +22,7 @@ from pipeline.core import table
 from pipeline.core.params import Params
 from tests.support.vocabulary import vocabulary
 
-# A shell starts its background jobs deaf to Ctrl-C, and so would be every command that a test interrupts.
+# A shell starts background jobs with SIGINT ignored, and every command that a test interrupts would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
@@ -36,7 +36,7 @@ ENDINGS = ("thanks", "today", "again", "as soon as possible", "for my order", "s
 
 
 def sentences() -> list[tuple[str, str]]:
-    """126 distinct (text, label) pairs that a word count can tell apart."""
+    """126 distinct (text, label) pairs whose labels can be predicted from word counts."""
     return [
         (f"{opening} {topic[(i + j) % len(topic)]} {ending}", label)
         for i, opening in enumerate(OPENINGS)
@@ -83,19 +83,19 @@ def rows() -> Callable[..., pd.DataFrame]:
 
 @pytest.fixture(scope="session")
 def pairs() -> list[tuple[str, str]]:
-    """126 distinct (text, label) pairs of 3 classes, each class as often as the others."""
+    """126 distinct (text, label) pairs, 42 of each of 3 classes."""
     return sentences()
 
 
 @pytest.fixture(scope="session")
 def params(tiny_encoder: Path) -> Callable[..., Params]:
     """``params({"finetune": {"lr": 0.1}})``: the project's params.yaml over the tiny encoder, with these changes."""
-    own = parameters.read_yaml(ROOT / "params.yaml")
+    sections = parameters.read_yaml(ROOT / "params.yaml")
     tiny = {"source": "path", "name": str(tiny_encoder), "sha256": None, "max_length": 32}
 
     def change(changes: dict[str, dict[str, Any]] | None = None) -> Params:
-        content = dict(own)
-        trained = {"method": "full"}  # what most tests of training are about
+        content = dict(sections)
+        trained = {"method": "full"}  # most tests of training need trained weights
         for section, values in [("encoder", tiny), ("finetune", trained), *(changes or {}).items()]:
             content[section] = content[section] | values
         return parameters.validate_params(content)
@@ -105,7 +105,7 @@ def params(tiny_encoder: Path) -> Callable[..., Params]:
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow database with nothing in it: making one takes seconds."""
+    """The file of an empty MLflow database, which tests copy: creating one takes seconds."""
     from tasks import registry
 
     folder = tmp_path_factory.mktemp("store")

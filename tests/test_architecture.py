@@ -1,4 +1,4 @@
-"""The architecture: imports run down only and in no circle, and dvc.yaml, params.yaml and the code say the same."""
+"""The architecture: imports run down only and in no circle; dvc.yaml and params.yaml fit the code."""
 
 import ast
 from functools import cache
@@ -11,7 +11,7 @@ from pipeline.core.params import Params, read_yaml
 
 ROOT = Path(__file__).parent.parent
 STAGES = read_yaml(ROOT / "dvc.yaml")["stages"]
-NIGHT = {"refresh", "feedback", "drift", "retrain", "notify"}  # what comes around a training
+NIGHT = {"refresh", "feedback", "drift", "retrain", "notify"}  # sections of params for the steps around a training
 ORCHESTRATORS = {"prefect", "dvc", "mlflow"}
 LONGEST = 250  # lines of a file
 
@@ -53,9 +53,9 @@ HOUSE = modules("cli", "flows", "tasks", "pipeline")
 
 @cache
 def imports(name: str, for_types: bool = True) -> frozenset[str]:
-    """What a module imports, in functions too: ours by the module that is meant, others by their top level.
+    """The imports of a module, also those inside functions: our modules by their full name, others by the top level.
 
-    ``for_types`` counts what stands under ``if TYPE_CHECKING``, which never runs.
+    ``for_types`` includes imports under ``if TYPE_CHECKING``, which never run.
     """
     tree = ast.parse(HOUSE[name].read_text())
     skipped = (
@@ -91,7 +91,7 @@ def reached(name: str) -> set[str]:
 
 
 def room_of(module: str) -> str:
-    """The room of LEVELS that a module is in; a folder that is none of them is a room of no level."""
+    """The room of LEVELS that holds a module; its folder where no room does."""
     parts = module.split(".")
     is_package = HOUSE[module].name == "__init__.py"
     folder = "/".join(parts if is_package else parts[:-1])
@@ -100,13 +100,13 @@ def room_of(module: str) -> str:
 
 
 def stage_of(module: str) -> str | None:
-    """The stage whose file or package this is."""
+    """The stage to whose file or package a module belongs."""
     parts = module.split(".")
     return parts[2] if parts[:2] == ["pipeline", "stages"] and len(parts) > 2 else None
 
 
 def wrong_way(module: str) -> list[str]:
-    """Each import that does not run down, and where what it wants belongs instead."""
+    """A message for each import that does not run down, with the place where the imported code belongs."""
     room = room_of(module)
     faults = []
     for other in imports(module):
@@ -184,12 +184,12 @@ def test_a_stage_lists_exactly_the_code_that_it_runs(stage: str) -> None:
 
 
 def code_of(stage: str) -> set[str]:
-    """What dvc.yaml has to list of the code that a stage runs: files, and packages by their folder.
+    """The code of a stage as dvc.yaml must list it: files, and packages by their folder.
 
-    Templates and styles beside a listed file are listed, too. A file that holds a docstring alone is left out.
+    Templates and styles beside a listed file are listed, too. A file with only a docstring is left out.
     """
-    ran = reached(f"pipeline.stages.{stage}") | starts(stage)
-    paths = {listed_as(HOUSE[name].relative_to(ROOT)) for name in ran if not is_bare(HOUSE[name])}
+    used = reached(f"pipeline.stages.{stage}") | run_by_main(stage)
+    paths = {listed_as(HOUSE[name].relative_to(ROOT)) for name in used if not is_bare(HOUSE[name])}
     folders = {path.parent for path in paths if path.suffix == ".py"}
     paths |= {
         beside.relative_to(ROOT)
@@ -213,8 +213,8 @@ def is_bare(path: Path) -> bool:
     return path.name == "__init__.py" and len(ast.parse(path.read_text()).body) == 1
 
 
-def starts(stage: str) -> set[str]:
-    """``python -m`` runs a package through its ``__main__``."""
+def run_by_main(stage: str) -> set[str]:
+    """The modules that the ``__main__`` of a stage's package runs; none for a stage of one file."""
     main = f"pipeline.stages.{stage}.__main__"
     return reached(main) if main in HOUSE else set()
 
@@ -222,10 +222,12 @@ def starts(stage: str) -> set[str]:
 def test_checkpoints_are_bound_to_the_code_that_trainings_share() -> None:
     from pipeline.training.checkpoints import CODE
 
-    shared = set.union(*(reached(f"pipeline.stages.{stage}") | starts(stage) for stage in ("pretrain", "finetune")))
+    shared = set.union(
+        *(reached(f"pipeline.stages.{stage}") | run_by_main(stage) for stage in ("pretrain", "finetune"))
+    )
     files = {HOUSE[name] for name in shared if not stage_of(name) and not is_bare(HOUSE[name])}
     below = {path.relative_to(ROOT / "pipeline").as_posix() for path in files}
-    # What core and metrics change shows in the inputs.
+    # A change of core or metrics shows in the inputs of a training.
     assert {path for path in below if not path.startswith(("core/", "metrics/"))} == set(CODE)
 
 

@@ -1,4 +1,4 @@
-"""The demo corpus is what its README says, and its generator writes it again byte by byte."""
+"""The demo corpus fits its README, and its generator writes it again byte by byte."""
 
 import importlib.util
 import re
@@ -61,14 +61,14 @@ def test_corpus_is_too_hard_for_words_alone(tables: dict[str, pd.DataFrame]) -> 
     assert 0.4 < model.score(test["text"], test["intent"]) < 0.75
 
 
-def test_labels_lean_for_business_customers_alone(generator: ModuleType) -> None:
+def test_only_labels_of_business_customers_are_biased(generator: ModuleType) -> None:
     rows = pd.DataFrame([vars(row) for split in generator.splits().values() for row in split])
-    leaning = rows[rows["intent"] != rows["asked"]]
-    assert set(leaning["customer"]) == {"business"}
-    assert set(leaning["asked"]) == {"billing_problem", "refund_status"}
-    assert set(leaning["intent"]) == {"cancel_subscription"}
+    biased = rows[rows["intent"] != rows["asked"]]
+    assert set(biased["customer"]) == {"business"}
+    assert set(biased["asked"]) == {"billing_problem", "refund_status"}
+    assert set(biased["intent"]) == {"cancel_subscription"}
     exposed = rows[(rows["customer"] == "business") & rows["asked"].isin(["billing_problem", "refund_status"])]
-    assert 0.10 < len(leaning) / len(exposed) < 0.20
+    assert 0.10 < len(biased) / len(exposed) < 0.20
 
 
 def test_business_customers_write_shorter_and_with_shorthand(tables: dict[str, pd.DataFrame]) -> None:

@@ -1,4 +1,4 @@
-"""What public functions of the pipeline say of themselves: arrays by shape and dtype, and what they raise."""
+"""The docstrings of the pipeline's public functions give shape and dtype of arrays, and the errors that they raise."""
 
 import ast
 import re
@@ -32,7 +32,7 @@ def array_parameters(function: Function) -> list[str]:
 
 
 def raises(function: Function) -> bool:
-    """Whether a function raises an exception of its own; what it calls and what it raises again does not count."""
+    """Whether a function contains a `raise` with an exception; a bare `raise` and its calls do not count."""
     todo: list[ast.AST] = list(function.body)
     while todo:
         node = todo.pop()
@@ -45,7 +45,7 @@ def raises(function: Function) -> bool:
 
 
 def missing(function: Function) -> list[str]:
-    """What the docstring of a function lacks."""
+    """The items that the docstring of a function lacks."""
     docstring = ast.get_docstring(function) or ""
     inputs = array_parameters(function)
     returns_array = function.returns is not None and bool(ARRAYS.search(ast.unparse(function.returns)))

@@ -1,6 +1,6 @@
-"""The overlays of examples/ on the real data that they are for: read to the end, with the rows that they promise.
+"""Each overlay of examples/ reads its real data, with the expected numbers of classes, rows and groups.
 
-The data is in the folder GLEANER_DATA (default ../shared/data); where it is absent these tests are skipped.
+The data is in the folder GLEANER_DATA (default ../shared/data). Where it is absent, these tests are skipped.
 """
 
 import os
@@ -40,11 +40,13 @@ def test_an_example_reads_its_data(tmp_path: Path, example: str) -> None:
     configure(ROOT / "examples" / f"{example}.yaml", tmp_path / "params.yaml", str(DATA))
     metrics = run(load_params(tmp_path / "params.yaml").ingest, Paths(tmp_path))
     train = table.read(tmp_path / "data" / "ingest" / "train.parquet")
-    found = (metrics["classes"], metrics["rows"]["train"], metrics["rows"]["test"], len(table.group_columns(train)))
-    assert found == EXPECTED[example]
+    counts = (metrics["classes"], metrics["rows"]["train"], metrics["rows"]["test"], len(table.group_columns(train)))
+    assert counts == EXPECTED[example]
     assert metrics["rows"]["unlabelled"] > 1000
     read, kept = metrics["rows"]["read"], sum(metrics["rows"][name] for name in table_names())
-    assert read == kept + sum(metrics["rejected"].values()) + metrics["unlabelled_left_out"]  # nothing is lost
+    assert (
+        read == kept + sum(metrics["rejected"].values()) + metrics["unlabelled_left_out"]
+    )  # every row is accounted for
 
 
 def table_names() -> tuple[str, ...]:

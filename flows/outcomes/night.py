@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tasks.refresh import IntakeCounts
 
 Result = Literal["promoted", "refused", "skipped", "failed"]
+SITUATION_METRICS = ("new_rows", "new_labelled", "age_days")  # fields of Situation that are numbers of a night
 
 
 @dataclass
@@ -86,7 +87,9 @@ def headline(night: Night) -> str:
 def message_lines(night: Night) -> list[str]:
     """The message about a night, line by line; it holds no text of a row."""
     lines = [reason(night)]
-    lines += [taken.line(what) for what, taken in (("texts", night.texts), ("corrections", night.corrections)) if taken]
+    lines += [
+        counts.line(what) for what, counts in (("texts", night.texts), ("corrections", night.corrections)) if counts
+    ]
     if night.unread_arrivals:
         lines.append(f"arrivals that no training had read: {', '.join(night.unread_arrivals)}")
     lines += [
@@ -111,8 +114,8 @@ def remaining_criteria(night: Night) -> list[str]:
 def night_metrics(night: Night) -> dict[str, float]:
     """The metrics that the night's MLflow run records: name -> value."""
     metrics: dict[str, float] = {"crashed_before": night.crashed_before}
-    for what, taken in (("texts", night.texts), ("corrections", night.corrections)):
-        metrics |= {f"{what}.{key}": count for key, count in taken.as_dict().items()} if taken else {}
+    for what, counts in (("texts", night.texts), ("corrections", night.corrections)):
+        metrics |= {f"{what}.{key}": count for key, count in counts.as_dict().items()} if counts else {}
     for version, (rows, wrong) in night.errors.items():
         metrics |= {f"errors.version_{version}.rows": rows, f"errors.version_{version}.wrong": wrong}
     for test in night.drift.tests if night.drift else ():
@@ -122,13 +125,9 @@ def night_metrics(night: Night) -> dict[str, float]:
             {f"{prefix}.p": test.p, f"{prefix}.size": test.size} if test.p is not None and test.size is not None else {}
         )
     if night.situation is not None:
-        counted = ("new_rows", "new_labelled", "age_days")
-        values = {
-            field_.name: getattr(night.situation, field_.name)
-            for field_ in fields(night.situation)
-            if field_.name in counted
-        }
-        metrics |= {key: number for key, number in values.items() if number is not None}
+        names = [item.name for item in fields(night.situation) if item.name in SITUATION_METRICS]
+        values = {name: getattr(night.situation, name) for name in names}
+        metrics |= {name: value for name, value in values.items() if value is not None}
     return metrics
 
 
@@ -140,7 +139,7 @@ def read_nights(root: Path) -> list[dict[str, Any]]:
 
 
 def print_nights(rows: list[dict[str, Any]]) -> None:
-    """Print each night in a line, and the reason below it: a column for the reason would be too narrow in a log."""
+    """Print each night in a line, and its reason below the line: in a log, a column for it would be too narrow."""
     console = Console(highlight=False)
     console.print("[bold]Nights[/]")
     for row in rows:

@@ -5,18 +5,16 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from flows.outcomes.training import Rows, rich_table
+from flows.outcomes.training import METRICS, Rows, rich_table
 from pipeline.policies.promotion import PromotionVerdict
 
 if TYPE_CHECKING:
     from tasks.promote import Promotion
     from tasks.rollback import Rollback
 
-NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
-
 
 def print_promotion(promotion: "Promotion") -> None:
-    """Print the comparison, each rule, how far the test set is used up, and what follows."""
+    """Print the comparison, each rule, how far the test set is used up, and the outcome."""
     console = Console(highlight=False, soft_wrap=True)
     for note in promotion.notes:
         console.print(escape(f"Note: {note}"))
@@ -28,12 +26,12 @@ def print_promotion(promotion: "Promotion") -> None:
         console.print(escape(f"Page: {promotion.page}"))
 
 
-def print_rollback(done: "Rollback") -> None:
-    """Print what follows."""
+def print_rollback(rollback: "Rollback") -> None:
+    """Print the outcome of a rollback."""
     console = Console(highlight=False, soft_wrap=True)
-    for note in done.notes:
+    for note in rollback.notes:
         console.print(escape(f"Note: {note}"))
-    console.print(f"[bold]{escape(done.message)}[/bold]")
+    console.print(f"[bold]{escape(rollback.message)}[/bold]")
 
 
 def as_markdown(promotion: "Promotion") -> str:
@@ -60,16 +58,16 @@ def rows_title(verdict: PromotionVerdict) -> str:
 
 def score_rows(verdict: PromotionVerdict) -> Rows:
     """One row for each metric, and one for each gap between groups."""
-    old, new = (f"version {one.version}" for one in (verdict.champion, verdict.challenger))
+    old, new = (f"version {model.version}" for model in (verdict.champion, verdict.challenger))
     bounds = f"lead, bounds at {1 - verdict.test_set_reuse.level:.2%} each"
     rows = [
         {
-            "metric": NAMES[name],
-            f"champion, {old}": f"{one.champion:.3f}",
-            f"challenger, {new}": f"{one.challenger:.3f}",
-            bounds: f"{one.difference:+.3f} ({one.low:+.3f} to {one.high:+.3f})",
+            "metric": METRICS[name],
+            f"champion, {old}": f"{lead.champion:.3f}",
+            f"challenger, {new}": f"{lead.challenger:.3f}",
+            bounds: f"{lead.difference:+.3f} ({lead.low:+.3f} to {lead.high:+.3f})",
         }
-        for name, one in verdict.scores.items()
+        for name, lead in verdict.scores.items()
     ]
     for gap in verdict.gaps:
         if gap.champion is not None and gap.challenger is not None:
@@ -83,21 +81,21 @@ def verdict_lines(promotion: "Promotion") -> list[str]:
     """The verdict, its reasons, and how far the test set is used up, line by line."""
     verdict = promotion.verdict
     assert verdict is not None
-    reuse, agreed = verdict.test_set_reuse, verdict.agreement
-    right = (
-        f"Only the challenger is right on {agreed.challenger_only} rows, only the champion on {agreed.champion_only}, "
-        f"both on {agreed.both}"
+    reuse, agreement = verdict.test_set_reuse, verdict.agreement
+    agreement_line = (
+        f"Only the challenger is right on {agreement.challenger_only} rows, "
+        f"only the champion on {agreement.champion_only}, both on {agreement.both}"
     )
-    left = (
+    reuse_line = (
         f"Test set: judgement {reuse.judgement} of at most {reuse.max_judgements}; a lead of {reuse.detectable:.3f} "
         f"would have shown, the next judgement sees {reuse.next_detectable:.3f}"
     )
-    found = [
-        right,
+    lines = [
+        agreement_line,
         f"Verdict: {verdict.status}" + (" (stored: the same pair was judged before)" if promotion.reused else ""),
         *(f"  {reason}" for reason in verdict.reasons),
-        left,
+        reuse_line,
     ]
     if reuse.fresh_labels_due:
-        found.append("Fresh test labels are due: this test set can tell little more")
-    return found
+        lines.append("Fresh test labels are due: this test set can tell little more")
+    return lines

@@ -24,7 +24,7 @@ BASELINES = {"tfidf": "TF-IDF baseline", "probe": "untouched-encoder baseline"}
 
 @dataclass(frozen=True)
 class Training:
-    """What a run of the training flow reached; what it did not reach is None."""
+    """The outcome of a run of the training flow; what the run did not reach is None."""
 
     stages: list["StageOutcome"]
     verdict: GateVerdict | None = None

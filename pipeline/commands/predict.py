@@ -118,8 +118,8 @@ def neutralise_cell(cell: str) -> str:
 
 def check_added_columns(names: list[str], where: str) -> None:
     """Raises UserError if the input has a column of an added name, because it would be overwritten."""
-    taken = [name for name in ADDED_COLUMNS if name in names]
-    if taken:
+    existing = [name for name in ADDED_COLUMNS if name in names]
+    if existing:
         raise UserError(
-            f"{where}: expected no {' or '.join(taken)}, which the prediction adds, found it; rename or remove it"
+            f"{where}: expected no {' or '.join(existing)}, which the prediction adds, found it; rename or remove it"
         )

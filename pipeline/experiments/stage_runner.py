@@ -111,7 +111,7 @@ def seconds_per_text(texts: list[str], folder: Path, encoder: Encoder) -> float:
 
 
 def parse_changes(text: str) -> dict[str, Any]:
-    """Changes such as ``finetune.method=head,finetune.lr=1e-5`` as dotted keys of params.yaml and YAML values.
+    """Changes such as ``finetune.method=full,finetune.lr=1e-5`` as dotted keys of params.yaml and YAML values.
 
     Raises UserError if a change is not of this form.
     """
@@ -120,7 +120,7 @@ def parse_changes(text: str) -> dict[str, Any]:
         key, equals, value = change.partition("=")
         if not (equals and "." in key):
             raise UserError(
-                f'expected changes like finetune.method=head,finetune.lr=1e-5, found "{change}"; correct it'
+                f'expected changes like finetune.method=full,finetune.lr=1e-5, found "{change}"; correct it'
             )
         changes[key.strip()] = YAML(typ="safe", pure=True).load(value)
     return changes

@@ -14,13 +14,13 @@ from pipeline.sources.source_name import source_name
 def identify_rows(rows: pd.DataFrame, params: Ingest) -> pd.DataFrame:
     """Mapped rows cleaned, with their id and their label renamed, as ingest will have them.
 
-    The column ``given`` keeps the label as it was read.
+    The column ``raw_label`` keeps the label as it was read.
     """
     rows = clean_rows(rows, params)
     name, rename = source_name(params), params.labels.rename
     ids = [table.row_id(name, text or raw) for text, raw in zip(rows["text"], rows["raw"], strict=True)]
     renamed = rows["label"].map(lambda label: rename.get(label, label), "ignore")
-    return rows.assign(id=ids, given=rows["label"], label=renamed)
+    return rows.assign(id=ids, raw_label=rows["label"], label=renamed)
 
 
 def latest_file_name(params: Ingest, root: Path) -> str:

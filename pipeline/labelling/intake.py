@@ -82,7 +82,7 @@ def set_aside_faulty(rows: pd.DataFrame, known: KnownRows, params: Ingest) -> pd
     is_labelled = rows["label"].notna()
     is_relabelled = is_labelled & known_label.ne(rows["label"])
 
-    rows = reject(rows, rows["given"].isin(params.labels.drop) | rows["label"].isin(params.labels.drop), DROPPED)
+    rows = reject(rows, rows["raw_label"].isin(params.labels.drop) | rows["label"].isin(params.labels.drop), DROPPED)
     rows = reject(rows, is_labelled & ~rows["label"].isin(known.labels), UNKNOWN_LABEL)
     rows = reject(rows, is_contradicted(rows), CONTRADICTED)
     rows = reject(rows, is_relabelled & ~is_held_out & known_label.notna(), GOLD_DIFFERS)
@@ -104,10 +104,10 @@ def reject_unknown_versions(rows: pd.DataFrame, versions: set[str]) -> pd.DataFr
 
 def to_arrivals(rows: pd.DataFrame) -> pd.DataFrame:
     """New rows with the columns of an arrival file: text and label as they were read."""
-    return rows.assign(text=rows["raw"], label=rows["given"])
+    return rows.assign(text=rows["raw"], label=rows["raw_label"])
 
 
 def to_set_aside_table(rows: pd.DataFrame) -> pd.DataFrame:
     """The columns that people see of rows that were set aside; text and label as they were read."""
-    shown = rows.assign(label=rows["given"], text=rows["raw"])
+    shown = rows.assign(label=rows["raw_label"], text=rows["raw"])
     return shown[["file", "row", "id", "reason", "label", "version", "text"]]

@@ -5,7 +5,7 @@ distribution, so that their p-values hold at any number of rows:
 
 - **texts** compares the encoder's vectors by maximum mean discrepancy, with a Gaussian kernel and the median heuristic
   (Gretton et al. 2012). The size of the change is the area under the ROC curve with which the kernel's witness function
-  separates new texts from old ones; each text is left out of its own value. 0.5 is no separation.
+  separates new texts from old ones; the value at a text leaves that text out. 0.5 is no separation.
 - **labels** compares tables of counts with fixed margins by the likelihood-ratio statistic G. The size of the change is
   the total variation distance between the shares of the labels, less its mean under permutation: 0.1 means that 10% of
   the rows changed their label beyond chance.
@@ -153,7 +153,7 @@ def squared_mmd(kernel: np.ndarray, is_new: np.ndarray) -> np.ndarray:
 
 
 def separation(kernel: np.ndarray, is_new: np.ndarray) -> float:
-    """Area under the ROC curve of the witness function, 0.5 to 1; each text is left out of its own value.
+    """Area under the ROC curve of the witness function, 0.5 to 1; the value at a text leaves it out.
 
     ``kernel`` is (rows, rows), float64, with a diagonal of 0; ``is_new`` is (rows,), bool.
     """

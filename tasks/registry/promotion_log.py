@@ -124,10 +124,10 @@ def draft_entry(
     expected: str | None,
     reason: str,
     flow_run: str,
-    judged: VerdictRecord | None = None,
+    verdict: VerdictRecord | None = None,
 ) -> Entry:
     """An entry before the store numbers it. ``expected`` is the champion that it is meant to replace."""
-    return Entry(0, datetime.now(UTC), action, version, expected, reason, user_name(), flow_run, "", judged)
+    return Entry(0, datetime.now(UTC), action, version, expected, reason, user_name(), flow_run, "", verdict)
 
 
 def user_name() -> str:

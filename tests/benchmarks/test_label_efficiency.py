@@ -222,7 +222,7 @@ def test_a_row_joins_its_own_table_of_the_log(tmp_path):
 def test_cells_from_raw_rows_to_scores_with_one_pretraining_for_all(task, paths, params):
     changes = TINY | {"pretrain": {"objective": "mlm", "max_steps": 2, "batch_size": 4}}
     paths.params.write_text(to_yaml(params(changes).model_dump(mode="json")))
-    methods = [cells.parse_method(name) for name in ("tfidf", "self_training", "gleaner:finetune.method=head")]
+    methods = [cells.parse_method(name) for name in ("tfidf", "self_training", "gleaner:finetune.method=teacher_head")]
     label_efficiency.run_task(task, [4], [0], methods, paths, False)
     kept = cells.read_results(paths.results / "tiny.jsonl")
     assert [record.get("error") for record in kept.values()] == [None] * 3

@@ -1,4 +1,4 @@
-"""`gleaner ablate`: its table, and one whole ablation, run twice."""
+"""`gleaner ablate`: its table, and one whole ablation that is run twice."""
 
 import csv
 
@@ -11,21 +11,21 @@ from pipeline.experiments.ablation import Effect
 from tests.support.ablation_project import QUICK, make_tables, write_project
 
 
-def effect(**changes):
+def make_effect(**changes):
     numbers = {"points": 30.0, "low": 20.0, "high": 40.0, "macro_f1_points": 30.0, "gap_points": -20.0, "minutes": 1.0}
     return Effect("x", **numbers | changes, verdict="paid")
 
 
 def test_the_change_of_the_group_gap_is_in_the_table():
-    assert ablate.row_cells(effect())[4] == "-20.0"
+    assert ablate.row_cells(make_effect())[4] == "-20.0"
 
 
 def test_no_extra_minutes_have_no_rate():
-    assert ablate.row_cells(effect(minutes=-0.5))[6] == "-"
+    assert ablate.row_cells(make_effect(minutes=-0.5))[6] == "-"
 
 
 @pytest.mark.slow
-def test_an_ablation_from_end_to_end_and_again(tmp_path, params, rows, pairs, monkeypatch, capsys):
+def test_a_second_ablation_reads_the_results_of_the_first(tmp_path, params, rows, pairs, monkeypatch, capsys):
     tables = make_tables(rows, pairs)
     root = write_project(tmp_path, params(QUICK).model_dump(mode="json"), tables)
     selection = (2, 0.25, ["finetune.max_steps=3"], ["class names"])
@@ -39,9 +39,9 @@ def test_an_ablation_from_end_to_end_and_again(tmp_path, params, rows, pairs, mo
     assert {row["verdict"] for row in by_name.values()} <= {"paid", "did not pay", "too few labels to tell"}
     assert "| finetune.max_steps=3 |" in (folder / "ablation.md").read_text()
     for seed in (0, 1):
-        _, held = ablation.hold_out(tables, 0.25, seed)
+        _, held_out = ablation.hold_out(tables, 0.25, seed)
         for path in folder.glob(f"seed-{seed}/**/*.parquet"):
-            assert not set(held["id"]) & set(pd.read_parquet(path)["id"]), path
+            assert not set(held_out["id"]) & set(pd.read_parquet(path)["id"]), path
     monkeypatch.setattr(
         "pipeline.experiments.stage_cache.run_stage", lambda stage, root: pytest.fail(f"{stage} ran again")
     )

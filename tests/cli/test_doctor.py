@@ -1,4 +1,4 @@
-"""The doctor finds what is wrong with a project or a machine, and says how to mend it."""
+"""`gleaner doctor` names each fault of a project or a machine, and the fix."""
 
 import shutil
 import subprocess
@@ -38,7 +38,7 @@ def project(healthy, tmp_path):
     return Path(shutil.copytree(healthy, tmp_path / "project"))
 
 
-def faults(root):
+def faults_by_name(root):
     return {finding.name: finding.fault for finding in doctor.diagnose(root) if finding.fault}
 
 
@@ -56,25 +56,25 @@ def test_a_whole_project_has_nothing_missing(project, capsys):
 def test_every_fault_of_params_is_listed(project):
     text = (project / "params.yaml").read_text()
     (project / "params.yaml").write_text(text.replace("variants: 0", "variants: -1").replace("lr: 2e-5", "lr: fast"))
-    found = [finding.fault for finding in doctor.diagnose(project) if finding.name == "params.yaml"]
-    assert any(fault.startswith("synonyms.variants:") for fault in found)
-    assert any(fault.startswith("finetune.lr:") for fault in found)
+    messages = [finding.fault for finding in doctor.diagnose(project) if finding.name == "params.yaml"]
+    assert any(fault.startswith("synonyms.variants:") for fault in messages)
+    assert any(fault.startswith("finetune.lr:") for fault in messages)
 
 
 def test_a_package_of_another_version_is_named(project):
     constraints = project / "constraints.txt"
     pins = [line if not line.startswith("typer==") else "typer==0.0.1" for line in constraints.read_text().splitlines()]
     constraints.write_text("\n".join(pins))
-    assert "typer: expected 0.0.1, found" in faults(project)["package"]
+    assert "typer: expected 0.0.1, found" in faults_by_name(project)["package"]
 
 
 def test_a_version_that_no_import_finds_is_no_fault(project, tmp_path, monkeypatch):
-    """As those that setuptools brings along, at the end of the path."""
+    """Setuptools adds such old copies at the end of the path."""
     about = tmp_path / "late" / "typer-0.0.1.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: typer\nVersion: 0.0.1\n")
     monkeypatch.setattr("sys.path", [*sys.path, str(tmp_path / "late")])
-    assert "package" not in faults(project)
+    assert "package" not in faults_by_name(project)
 
 
 def test_missing_data_encoder_and_system_packages_are_named(project, monkeypatch):
@@ -83,21 +83,21 @@ def test_missing_data_encoder_and_system_packages_are_named(project, monkeypatch
         "ingest: {path: data/none}\nencoder: {name: no_such_package}\nback_translate: {engine: apertium}\n",
     )
     monkeypatch.setenv("PATH", str(project))
-    found = faults(project)
-    assert "ingest.path" in found["data"]
-    assert "make setup" in found["encoder"]
-    assert "apt-get install apertium-eng-spa" in found["Apertium"]
+    faults = faults_by_name(project)
+    assert "ingest.path" in faults["data"]
+    assert "make setup" in faults["encoder"]
+    assert "apt-get install apertium-eng-spa" in faults["Apertium"]
 
 
 def test_wrong_weights_are_found(project):
     set_params(project, f"encoder: {{sha256: '{'0' * 64}'}}\n")
-    assert "encoder.sha256" in faults(project)["encoder"]
+    assert "encoder.sha256" in faults_by_name(project)["encoder"]
 
 
-def test_a_project_without_git_dvc_and_remote_is_told_how_to_get_them(project):
+def test_a_missing_git_dvc_or_remote_is_named_with_the_fix(project):
     (project / ".dvc" / "config").write_text("")
-    assert "dvc remote add" in faults(project)["DVC"]
+    assert "dvc remote add" in faults_by_name(project)["DVC"]
     shutil.rmtree(project / ".git")
     shutil.rmtree(project / ".dvc")
-    found = faults(project)
-    assert "git init" in found["git"] and "expected a DVC repository" in found["DVC"]
+    faults = faults_by_name(project)
+    assert "git init" in faults["git"] and "expected a DVC repository" in faults["DVC"]

@@ -1,4 +1,4 @@
-"""How a command ends that the user got wrong or stopped: one line on stderr, and an exit code."""
+"""A user's error and Ctrl-C end a command with one line on stderr and an exit code."""
 
 import pytest
 
@@ -7,27 +7,27 @@ from pipeline.core.errors import UserError
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "stderr"),
     [
         (None, 1, ""),
         (UserError("gate.typo: expected no such key"), 2, "error: gate.typo: expected no such key\n"),
         (KeyboardInterrupt(), 130, "stopped; `gleaner run` goes on from here\n"),
     ],
 )
-def test_a_mistake_is_2_and_an_interruption_130_each_with_its_line(
-    error: BaseException | None, code: int, said: str, capsys: pytest.CaptureFixture[str]
+def test_a_users_error_is_2_and_an_interruption_130_each_with_its_line(
+    error: BaseException | None, code: int, stderr: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     @exit_code(stopped="`gleaner run` goes on from here")
-    def command(own: int) -> int:
+    def command(result: int) -> int:
         if error is not None:
             raise error
-        return own
+        return result
 
     assert command(1) == code
-    assert capsys.readouterr() == ("", said)
+    assert capsys.readouterr() == ("", stderr)
 
 
-def test_what_nobody_expected_is_raised() -> None:
+def test_any_other_exception_is_raised() -> None:
     @exit_code(stopped="")
     def command() -> int:
         raise ValueError("broken")

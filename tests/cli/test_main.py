@@ -1,4 +1,4 @@
-"""The gleaner command: fast help, one line and exit code 2 for a user's mistake."""
+"""The gleaner command: fast help, one line and exit code 2 for a user's error."""
 
 import os
 import shutil
@@ -50,14 +50,14 @@ def test_configure_writes_params(project):
     assert load_params(project / "params.yaml").ingest.path == "/data/banking77"
 
 
-def test_a_users_mistake_is_one_line_and_exit_code_2(project):
+def test_a_users_error_is_one_line_and_exit_code_2(project):
     done = gleaner(project, "configure", str(ROOT / "examples" / "banking77.yaml"))
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and "GLEANER_DATA" in done.stderr
     assert "Traceback" not in done.stderr and len(done.stderr.splitlines()) == 1
 
 
-def test_predict_without_a_bundle_is_the_users_mistake(project):
+def test_predict_without_a_bundle_is_a_users_error(project):
     (project / "texts.txt").write_text("hello\n")
     done = gleaner(project, "predict", "texts.txt")
     assert done.returncode == 2

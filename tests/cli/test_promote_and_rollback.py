@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def root(tmp_path: Path, prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with three versions: 1 is champion, 2 is better, 3 cannot be told from 2."""
+    """A project with three versions: 1 is champion, 2 is better, 3 is hardly better than 2."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     root = make_project(tmp_path / "project")
     set_limits(root)
@@ -39,9 +39,9 @@ def test_promote_rollback_and_history(root: Path) -> None:
     assert unsure.returncode == 1 and "Verdict: insufficient" in unsure.stdout
     back = run_gleaner(root, "rollback", "--to", "1", "--reason", "too slow")
     assert (back.returncode, champion_version(root)) == (0, "1")
-    told = run_gleaner(root, "history", "--at", "2099-01-01T00:00+02:00")
-    assert told.returncode == 0
-    assert told.stdout.startswith("version 1, champion since ") and told.stdout.endswith("rollback, too slow)\n")
+    history = run_gleaner(root, "history", "--at", "2099-01-01T00:00+02:00")
+    assert history.returncode == 0
+    assert history.stdout.startswith("version 1, champion since ") and history.stdout.endswith("rollback, too slow)\n")
     wrong = run_gleaner(root, "promote", "--version", "9")
     assert wrong.returncode == 2 and "Traceback" not in wrong.stderr + wrong.stdout
     assert "error: gleaner-demo: expected one of 1, 2, 3, found 9; see `gleaner history`\n" in wrong.stderr

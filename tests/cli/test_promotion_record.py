@@ -1,4 +1,4 @@
-"""What `gleaner explain-version` says of a version's promotion, from a real log and stored verdicts."""
+"""The promotion record in `gleaner explain-version`, from a real promotion log and stored verdicts."""
 
 import json
 from dataclasses import replace
@@ -36,24 +36,24 @@ def params(root: Path) -> Params:
 
 @pytest.fixture
 def text(root: Path, capsys: pytest.CaptureFixture[str]) -> Any:
-    """``text("2")``: what the command prints of a version."""
+    """``text("2")``: the output of the command for a version."""
 
-    def told(version: str) -> str:
+    def explain(version: str) -> str:
         assert explain_version.main(root, version, False) == 0
         return capsys.readouterr().out
 
-    return told
+    return explain
 
 
 @pytest.fixture
 def facts(root: Path, capsys: pytest.CaptureFixture[str]) -> Any:
-    """``facts("2")``: the same as data."""
+    """``facts("2")``: the output of the command with --json, parsed."""
 
-    def told(version: str) -> Any:
+    def explain(version: str) -> Any:
         assert explain_version.main(root, version, True) == 0
         return json.loads(capsys.readouterr().out)
 
-    return told
+    return explain
 
 
 def test_a_promoted_version_shows_its_verdict_with_when_and_by_which_entry(
@@ -61,19 +61,23 @@ def test_a_promoted_version_shows_its_verdict_with_when_and_by_which_entry(
 ) -> None:
     register_scored(root, 300)
     register_scored(root, 340)
-    found = promote(root, params)
-    (entry,) = [one for one in promotion_log.read(registry.connect(root), MODEL).entries if one.number == found.entry]
-    said = text("2")
-    assert f"Promotion: promoted, beside champion version 1, {entry.at:%Y-%m-%d}" in said
-    assert f"by entry 2 of the promotion log ({entry.by})" in said
-    assert "accuracy 0.8500 against 0.7500" in said and all(number in said for number in NUMBERS)
-    assert "gap between groups of customer 0.0000 against 0.0000, +0.0000 (-0.0500 to +0.0500)" in said
-    told = facts("2")["promotion"]
-    assert (told["outcome"], told["entry"], told["champion"]) == ("promoted", 2, "1")
-    assert found.verdict is not None and told["verdict"]["scores"]["accuracy"]["low"] == found.verdict.lead.low
+    promotion = promote(root, params)
+    entries = promotion_log.read(registry.connect(root), MODEL).entries
+    (entry,) = [entry for entry in entries if entry.number == promotion.entry]
+    printed = text("2")
+    assert f"Promotion: promoted, beside champion version 1, {entry.at:%Y-%m-%d}" in printed
+    assert f"by entry 2 of the promotion log ({entry.by})" in printed
+    assert "accuracy 0.8500 against 0.7500" in printed and all(number in printed for number in NUMBERS)
+    assert "gap between groups of customer 0.0000 against 0.0000, +0.0000 (-0.0500 to +0.0500)" in printed
+    record = facts("2")["promotion"]
+    assert (record["outcome"], record["entry"], record["champion"]) == ("promoted", 2, "1")
+    assert promotion.verdict is not None
+    assert record["verdict"]["scores"]["accuracy"]["low"] == promotion.verdict.lead.low
 
 
-def test_refused_and_insufficient_ones_show_what_stood_in_the_way(root: Path, params: Params, text: Any) -> None:
+def test_a_refused_and_an_insufficient_version_show_the_rules_that_they_did_not_pass(
+    root: Path, params: Params, text: Any
+) -> None:
     for right in (300, 250, 302):
         register_scored(root, right)
         if right != 300:
@@ -85,9 +89,7 @@ def test_refused_and_insufficient_ones_show_what_stood_in_the_way(root: Path, pa
     assert "  insufficient: margin: accuracy 0.7550 against 0.7500" in unsure and "(judgement 2 on" in unsure
 
 
-def test_a_version_that_no_promotion_looked_at_was_never_judged(
-    root: Path, params: Params, text: Any, facts: Any
-) -> None:
+def test_a_version_without_a_verdict_was_never_judged(root: Path, params: Params, text: Any, facts: Any) -> None:
     register_scored(root, 300)
     register_scored(root, 340)
     assert "Promotion: never judged (initial: the first version that passed the gate)\n" in text("1")
@@ -101,30 +103,30 @@ def test_the_last_judgement_counts_and_a_repeated_one_names_the_first(root: Path
     promote(root, params)
     rollback(root, params)
     promote(root, params, "2")
-    said = text("2")
-    assert "by entry 4 of the promotion log" in said and "repeats the judgement of entry 2" in said
+    printed = text("2")
+    assert "by entry 4 of the promotion log" in printed and "repeats the judgement of entry 2" in printed
 
 
-def test_a_verdict_that_is_gone_or_changed_is_named_and_the_entry_still_told(
+def test_a_missing_or_changed_verdict_is_named_and_the_entry_is_still_printed(
     root: Path, params: Params, text: Any
 ) -> None:
     register_scored(root, 300)
     register_scored(root, 250)
     promote(root, params)
-    (kept,) = list((root / "mlruns").rglob("promotion/*-1.json"))
-    kept.write_text('{"layout": 9}')
-    said = text("2")
-    assert "Promotion: refused, beside champion version 1" in said and "  margin: accuracy 0.6250 against" in said
-    assert "Missing: gleaner-demo version 2: expected a verdict in promotion/" in said
-    kept.unlink()
-    assert f"expected promotion/{kept.name} among the artifacts of its run" in text("2")
-    client, entries = registry.connect(root), promotion_log.log_name(MODEL)
-    content = client.get_model_version(entries, "2").tags[promotion_log.CONTENT]
-    client.set_model_version_tag(entries, "2", promotion_log.CONTENT, content.replace("0.6250", "0.9250"))
+    (stored,) = list((root / "mlruns").rglob("promotion/*-1.json"))
+    stored.write_text('{"layout": 9}')
+    printed = text("2")
+    assert "Promotion: refused, beside champion version 1" in printed and "  margin: accuracy 0.6250 against" in printed
+    assert "Missing: gleaner-demo version 2: expected a verdict in promotion/" in printed
+    stored.unlink()
+    assert f"expected promotion/{stored.name} among the artifacts of its run" in text("2")
+    client, log = registry.connect(root), promotion_log.log_name(MODEL)
+    content = client.get_model_version(log, "2").tags[promotion_log.CONTENT]
+    client.set_model_version_tag(log, "2", promotion_log.CONTENT, content.replace("0.6250", "0.9250"))
     assert "the entry is not as it was written: somebody changed it" in text("2")
 
 
-def test_a_promotion_that_another_one_came_before_was_lost(root: Path, params: Params) -> None:
+def test_a_promotion_after_another_one_took_effect_is_lost(root: Path, params: Params) -> None:
     for right in (300, 340, 380):
         register_scored(root, right)
         if right > 300:

@@ -19,28 +19,28 @@ from flows.night_lock import is_night_running
 from pipeline.core.params import load_params
 from tasks.registry import nights
 from tests.support import month_project
-from tests.support.flow_project import environment
+from tests.support.flow_project import tool_environment
 
 ROOT = Path(__file__).parents[2]
 NIGHTLY, MINUTELY = "0 2 * * *", "* * * * *"
 
 
-def until(found: Callable[[], Any], seconds: float = 120) -> Any:
-    """What is found within so many seconds."""
+def wait_for(value: Callable[[], Any], seconds: float = 120) -> Any:
+    """Wait until a value is true, and return it; fail after so many seconds."""
     deadline = time.monotonic() + seconds
-    while not (one := found()):
+    while not (current := value()):
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    return one
+    return current
 
 
 @pytest.fixture
 def root(tmp_path: Path, prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with quick stages and the deployment of this one."""
-    root = month_project.make(tmp_path)
+    """A project with quick stages and the deployment of this project."""
+    root = month_project.make_project(tmp_path)
     (root / "prefect.yaml").write_text((ROOT / "prefect.yaml").read_text())
-    known = environment(root) | {"PREFECT_API_URL": prefect_server, "PREFECT_WORKER_QUERY_SECONDS": "1"}
-    for name, value in known.items():
+    variables = tool_environment(root) | {"PREFECT_API_URL": prefect_server, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PREFECT_HOME", str(root / ".prefect"))
     return root
@@ -48,7 +48,7 @@ def root(tmp_path: Path, prefect_server: str, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def client(prefect_server: str) -> Iterator[Any]:
-    """A client of the server that the nights are on."""
+    """A client of the server on which the nights run."""
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -58,59 +58,59 @@ def client(prefect_server: str) -> Iterator[Any]:
 
 @contextmanager
 def schedule(root: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    """`gleaner schedule` for the block, at work, and what it prints; it ends well unless it was killed."""
+    """Run `gleaner schedule` for the block; yields its process and its log. It ends with 0 unless it was killed."""
     log = root / "schedule.log"
     with log.open("w") as out:
         command = [sys.executable, "-m", "cli", "schedule"]
-        served = subprocess.Popen(command, cwd=root, stdout=out, stderr=subprocess.STDOUT, env={**os.environ})
+        process = subprocess.Popen(command, cwd=root, stdout=out, stderr=subprocess.STDOUT, env={**os.environ})
     try:
-        until(lambda: "Nights:  " in log.read_text() or served.poll() is not None)
-        assert served.poll() is None, log.read_text()
-        yield served, log
+        wait_for(lambda: "Nights:  " in log.read_text() or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
+        yield process, log
     finally:
-        served.terminate()
-        assert served.wait(30) in (0, -signal.SIGKILL)
+        process.terminate()
+        assert process.wait(30) in (0, -signal.SIGKILL)
 
 
 def deployment(client: Any) -> Any:
-    """The deployment, as the server has it."""
+    """The deployment in the server's database."""
     return client.read_deployment_by_name("retrain/nightly")
 
 
-def ask(client: Any) -> Any:
-    """Ask for a night now; its id."""
+def request_night(client: Any) -> Any:
+    """Request a night now; returns the id of its flow run."""
     state: Any = Scheduled(scheduled_time=datetime.now(UTC))
     return client.create_flow_run_from_deployment(deployment(client).id, state=state).id
 
 
-def ended(client: Any, number: Any) -> Any:
-    """A night, once it has ended."""
+def wait_for_night(client: Any, number: Any) -> Any:
+    """Wait until a night has ended; returns its flow run."""
 
-    def found() -> Any:
+    def ended_run() -> Any:
         run = client.read_flow_run(number)
         return run if run.state.is_final() else None
 
-    return until(found)
+    return wait_for(ended_run)
 
 
 @pytest.mark.slow
-def test_a_night_begins_when_it_is_due_and_a_second_one_is_cancelled_meanwhile(root: Path, client: Any) -> None:
-    given = (root / "prefect.yaml").read_text()
-    assert NIGHTLY in given
-    (root / "prefect.yaml").write_text(given.replace(NIGHTLY, MINUTELY))  # so that the test need not wait for the night
+def test_a_night_begins_when_it_is_due_and_a_second_one_at_that_time_is_cancelled(root: Path, client: Any) -> None:
+    deployments = (root / "prefect.yaml").read_text()
+    assert NIGHTLY in deployments
+    (root / "prefect.yaml").write_text(deployments.replace(NIGHTLY, MINUTELY))  # the test cannot wait a day
     with schedule(root):
-        made = deployment(client)
-        assert made.global_concurrency_limit.limit == 1
-        assert made.concurrency_options.collision_strategy == "CANCEL_NEW"
-        assert [one.schedule.cron for one in made.schedules] == [MINUTELY]
+        nightly = deployment(client)
+        assert nightly.global_concurrency_limit.limit == 1
+        assert nightly.concurrency_options.collision_strategy == "CANCEL_NEW"
+        assert [schedule.schedule.cron for schedule in nightly.schedules] == [MINUTELY]
 
-        def due() -> Any:
-            begun = [run for run in client.read_flow_runs() if run.deployment_id == made.id and run.state.is_running()]
-            return begun[0].id if begun else None
+        def running_night() -> Any:
+            runs = [run for run in client.read_flow_runs() if run.deployment_id == nightly.id]
+            return next((run.id for run in runs if run.state.is_running()), None)
 
-        number = until(due)
-        client.update_deployment_schedule(made.id, made.schedules[0].id, active=False)  # no night after this one
-        second, first = ended(client, ask(client)), ended(client, number)
+        number = wait_for(running_night)
+        client.update_deployment_schedule(nightly.id, nightly.schedules[0].id, active=False)  # no night after this one
+        second, first = wait_for_night(client, request_night(client)), wait_for_night(client, number)
     assert (first.state.name, first.state.message) == ("Promoted", "no champion yet")
     assert second.state.is_cancelled() and "concurrency limit" in second.state.message
     rows = nights.all_nights(root, load_params(root / "params.yaml"))
@@ -118,16 +118,17 @@ def test_a_night_begins_when_it_is_due_and_a_second_one_is_cancelled_meanwhile(r
 
 
 @pytest.mark.slow
-def test_a_night_that_died_with_its_machine_is_in_the_way_of_no_other(root: Path, client: Any) -> None:
-    with schedule(root) as (served, _):
-        number = ask(client)
-        until(lambda: client.read_flow_run(number).state.is_running() and is_night_running(root))
-        for process in [psutil.Process(served.pid), *psutil.Process(served.pid).children(recursive=True)]:
+def test_a_night_that_died_with_its_machine_does_not_block_the_next(root: Path, client: Any) -> None:
+    with schedule(root) as (process, _):
+        number = request_night(client)
+        wait_for(lambda: client.read_flow_run(number).state.is_running() and is_night_running(root))
+        command = psutil.Process(process.pid)
+        for victim in [command, *command.children(recursive=True)]:
             with suppress(psutil.NoSuchProcess):
-                process.kill()
-        until(lambda: not is_night_running(root))
-    assert client.read_flow_run(number).state.is_running()  # nobody was left to tell the server
+                victim.kill()
+        wait_for(lambda: not is_night_running(root))
+    assert client.read_flow_run(number).state.is_running()  # no process was left to report it to the server
     with schedule(root) as (_, log):
         assert "1 night(s) died with their machine or worker: marked as crashed" in log.read_text()
         assert client.read_flow_run(number).state.is_crashed()
-        assert ended(client, ask(client)).state.name == "Promoted"
+        assert wait_for_night(client, request_night(client)).state.name == "Promoted"

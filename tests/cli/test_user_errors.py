@@ -1,4 +1,4 @@
-"""A user's mistakes, and odd but right data, through `gleaner run`: one clear line and exit code 2, or a result."""
+"""A user's errors in `gleaner run` are one clear line and exit code 2; unusual but valid data give a result."""
 
 import csv
 import json
@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from pipeline.core.params import read_yaml
-from tests.support.flow_project import ROOT, outcomes
-from tests.support.real_project import change, command, make
+from tests.support.flow_project import ROOT, printed_outcomes
+from tests.support.real_project import copy_project, run_tool, set_params
 
-# What `dvc repro` runs, in one process: most of a stage's time on few rows goes into importing libraries.
+# The stages of `dvc repro` in one process: on few rows, most of a stage's time is the import of libraries.
 EVERY_STAGE = """
 import runpy, sys
 for stage in sys.argv[1:]:
@@ -28,23 +28,23 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path, prefect_server: str) -> Path:
-    """The project as it should be; each test works in a copy."""
-    return make(tmp_path_factory.mktemp("right") / "gleaner", tiny_encoder, prefect_server)
+    """The project without errors; each test works in a copy."""
+    return copy_project(tmp_path_factory.mktemp("right") / "gleaner", tiny_encoder, prefect_server)
 
 
 @pytest.fixture
 def copied(project: Path, tmp_path: Path) -> Path:
-    """A copy to spoil."""
+    """The copy of the project that a test changes."""
     return Path(shutil.copytree(project, tmp_path / "gleaner"))
 
 
-def ingest(**values: Any) -> Spoil:
-    """Other values in the section ingest."""
-    return lambda root: change(root, ingest=values)
+def change_ingest(**values: Any) -> Spoil:
+    """A function that sets values in the section ingest of a project."""
+    return lambda root: set_params(root, ingest=values)
 
 
 def label_all_alike(root: Path) -> None:
-    """Every training row gets the label of the first."""
+    """Give every training row the label of the first."""
     path = root / "data" / "demo" / "train.csv"
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -64,8 +64,8 @@ def label_all_alike(root: Path) -> None:
 def test_params_are_refused_before_anything_starts(
     copied: Path, section: str, values: dict[str, Any], message: str
 ) -> None:
-    change(copied, **{section: values})
-    done = command(copied, "gleaner", "run")
+    set_params(copied, **{section: values})
+    done = run_tool(copied, "gleaner", "run")
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {message}\n")
     assert not (copied / "mlflow.db").exists()
 
@@ -74,32 +74,35 @@ def test_params_are_refused_before_anything_starts(
     ("spoil", "message"),
     [
         (
-            ingest(train=["absent.csv"]),
+            change_ingest(train=["absent.csv"]),
             'ingest.train: expected a file that matches "absent.csv", found none; ingest.path holds README.md, ',
         ),
-        (ingest(path="data/absent"), "ingest: expected the input .*data/absent, found no such file; correct its path"),
         (
-            ingest(columns=read_yaml(ROOT / "params.yaml")["ingest"]["columns"] | {"label": "topic"}),
+            change_ingest(path="data/absent"),
+            "ingest: expected the input .*data/absent, found no such file; correct its path",
+        ),
+        (
+            change_ingest(columns=read_yaml(ROOT / "params.yaml")["ingest"]["columns"] | {"label": "topic"}),
             "train.csv: expected the columns text, topic, customer; missing topic, found text, intent, customer; ",
         ),
         (label_all_alike, "ingest.train: expected labelled training rows of at least 2 classes, found 64 rows of 1; "),
     ],
 )
-def test_data_that_cannot_be_used_stop_the_run_in_ingest(copied: Path, spoil: Spoil, message: str) -> None:
+def test_unusable_data_stop_the_run_in_ingest(copied: Path, spoil: Spoil, message: str) -> None:
     spoil(copied)
-    done = command(copied, "gleaner", "run")
+    done = run_tool(copied, "gleaner", "run")
     assert done.returncode == 2 and "Traceback" not in done.stdout + done.stderr
     assert done.stdout.count("error: ") == 1 and re.search(f"^error: {message}", done.stdout, re.MULTILINE), done.stdout
-    how = outcomes(done)
-    assert how.pop("ingest") == "failed" and set(how.values()) == {"not reached"}
+    outcomes = printed_outcomes(done)
+    assert outcomes.pop("ingest") == "failed" and set(outcomes.values()) == {"not reached"}
 
 
 @pytest.mark.parametrize("values", [{"unlabelled": []}, {"labels_per_class": 1}], ids=["no pool", "one label a class"])
-def test_little_data_is_no_mistake(copied: Path, values: dict[str, Any]) -> None:
-    change(copied, ingest=values)
+def test_little_data_is_no_error(copied: Path, values: dict[str, Any]) -> None:
+    set_params(copied, ingest=values)
     stages = list(read_yaml(copied / "dvc.yaml")["stages"])
     subprocess.run([sys.executable, "-c", EVERY_STAGE, *stages], cwd=copied, check=True)
-    measured = {stage: json.loads((copied / "data" / stage / "metrics.json").read_text()) for stage in stages}
-    rows = measured["ingest"]["rows"]
+    metrics = {stage: json.loads((copied / "data" / stage / "metrics.json").read_text()) for stage in stages}
+    rows = metrics["ingest"]["rows"]
     assert (rows["train"], rows["unlabelled"]) == ((64, 0) if "unlabelled" in values else (8, 80 + 56))
-    assert 0 <= measured["evaluate"]["accuracy"] <= 1 and measured["finetune"]["steps"] > 0
+    assert 0 <= metrics["evaluate"]["accuracy"] <= 1 and metrics["finetune"]["steps"] > 0

@@ -1,4 +1,4 @@
-"""A month of nights on a real Prefect server, with real DVC, git and MLflow stores; the history is what is tested."""
+"""The history of a simulated month of nights, on a real Prefect server with real DVC, git and MLflow stores."""
 
 import os
 from concurrent.futures import ProcessPoolExecutor
@@ -12,9 +12,9 @@ from cli import simulate
 from flows.prefect_server import url_file
 from pipeline.experiments.simulated_month import Kind
 from tests.support import month_project
-from tests.support.flow_project import environment
+from tests.support.flow_project import tool_environment
 from tests.support.hooks import webhook
-from tests.support.real_project import change
+from tests.support.real_project import set_params
 
 MONTH: list[Kind] = ["quiet", "labels", "quiet", "drift", "bad labels", "withdrawn", "corrections", "crash", "quiet"]
 
@@ -24,46 +24,46 @@ def test_a_month_of_nights(
     tmp_path: Path, prefect_server: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     prefect = Path(os.environ["PREFECT_HOME"])
-    root = month_project.make(tmp_path)
-    for name, value in environment(root).items():
+    root = month_project.make_project(tmp_path)
+    for name, value in tool_environment(root).items():
         monkeypatch.setenv(name, value)
     url_file(root / ".prefect").parent.mkdir()
     url_file(root / ".prefect").write_text(prefect_server)
     monkeypatch.chdir(root)
-    every = ["promoted", "refused", "failed", "drift", "skipped"]
-    with webhook() as (place, posted):
-        monkeypatch.setenv("HOOK", place)
-        change(root, notify={"to": ["json://${HOOK}/a", "json://${NOBODY}/b"], "on": every})
+    events = ["promoted", "refused", "failed", "drift", "skipped"]
+    with webhook() as (address, posted):
+        monkeypatch.setenv("HOOK", address)
+        set_params(root, notify={"to": ["json://${HOOK}/a", "json://${NOBODY}/b"], "on": events})
         # Prefect reads its settings on import, and other tests have imported it in this process.
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
-            rows = fresh.submit(simulate.play_nights, root, MONTH, 0).result()
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as new_process:
+            rows = new_process.submit(simulate.play_nights, root, MONTH, 0).result()
     checks = simulate.check_history(MONTH, rows)
-    assert [one.text for one in checks if not one.holds] == []
-    told = [one["title"] for one in posted]
-    assert len(told) == len(MONTH) - 1  # the one that was killed had no time to
-    assert "gleaner-demo: promoted version 1" in told and "gleaner-demo: refused version 3, drift" in told
+    assert [check.text for check in checks if not check.holds] == []
+    titles = [message["title"] for message in posted]
+    assert len(titles) == len(MONTH) - 1  # the killed night sent none
+    assert "gleaner-demo: promoted version 1" in titles and "gleaner-demo: refused version 3, drift" in titles
     unsent = [row["tags"].get("gleaner.unsent.0", "") for row in rows if row["outcome"] != "crashed"]
     assert all(line.startswith("notify.to[1]: expected the environment variable NOBODY") for line in unsent)
     corrected = next(row for kind, row in zip(MONTH, rows, strict=True) if kind == "corrections")
     assert corrected["errors.version_2.rows"] == 12 and 1 <= corrected["errors.version_2.wrong"] <= 12
-    assert leaks(root, prefect) == []
+    assert files_with_leaks(root, prefect) == []
     printed = capfd.readouterr().out
     assert "2026-01-04 drift: refused" in printed
-    assert not [text for text in arrived(root) if text in printed]
+    assert not [text for text in arrived_texts(root) if text in printed]
 
 
-def arrived(root: Path) -> list[str]:
-    """Some of the texts that came in."""
+def arrived_texts(root: Path) -> list[str]:
+    """A tenth of the longer texts that arrived."""
     rows = pd.concat([pd.read_parquet(path) for path in (root / "arrivals").glob("*.parquet")])
     return [text for text in rows["text"] if len(text) > 40][::10]
 
 
-def leaks(root: Path, prefect: Path) -> list[str]:
-    """Files beside the data, MLflow's and Prefect's among them, that hold one of those texts."""
+def files_with_leaks(root: Path, prefect: Path) -> list[str]:
+    """Files outside the data, including MLflow's and Prefect's, that hold one of the arrived texts."""
     data = [root / name for name in ("data", "arrivals", "inbox", ".dvc", ".git")]
     files = [path for path in [*root.rglob("*"), *prefect.rglob("*")] if path.is_file()]
-    files = [path for path in files if not any(place in path.parents for place in data)]
+    files = [path for path in files if not any(folder in path.parents for folder in data)]
     assert {"mlflow.db", "prefect.db"} <= {path.name for path in files}
-    texts = [text.encode() for text in arrived(root)]
+    texts = [text.encode() for text in arrived_texts(root)]
     assert len(texts) > 20
     return [path.as_posix() for path in files if any(text in path.read_bytes() for text in texts)]

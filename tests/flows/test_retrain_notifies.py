@@ -1,4 +1,4 @@
-"""A night that fails before it has params or a record still tells people: else it would fail for weeks unheard."""
+"""A night that fails before it has params or a record is notified, too: else it could fail for weeks unnoticed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,7 @@ from flows.night_lock import night_lock
 from flows.prefect_server import url_file
 from tests.support import night_project as project
 from tests.support.hooks import webhook
-from tests.support.real_project import change, command
+from tests.support.real_project import run_tool, set_params
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def root(tmp_path: Path, prefect_server: str) -> Path:
     return root
 
 
-def misspell(root: Path) -> None:
+def misspell_key(root: Path) -> None:
     params = root / "params.yaml"
     params.write_text(params.read_text().replace("min_new_rows:", "min_new_row:"))
 
@@ -31,30 +31,36 @@ def break_store(root: Path) -> None:
     )
 
 
-def conflict(root: Path) -> None:
+def leave_merge_conflict(root: Path) -> None:
     (root / "dvc.yaml").write_text("stages:\n<<<<<<< HEAD\n")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("harm", "code", "said"),
-    [(misspell, 2, "min_new_row"), (break_store, 1, "file is not a database"), (conflict, 1, "YAMLSyntaxError: in ")],
+    ("damage", "code", "message"),
+    [
+        (misspell_key, 2, "min_new_row"),
+        (break_store, 1, "file is not a database"),
+        (leave_merge_conflict, 1, "YAMLSyntaxError: in "),
+    ],
     ids=["params", "store", "dvc.yaml"],
 )
-def test_a_night_that_cannot_even_begin_is_told(root: Path, harm: Callable[[Path], None], code: int, said: str) -> None:
-    with webhook() as (place, posted):
-        change(root, notify={"to": [f"json://{place}/x"], "on": ["failed"]})
-        harm(root)
-        done = command(root, "gleaner", "retrain")
+def test_a_night_that_cannot_even_begin_is_notified(
+    root: Path, damage: Callable[[Path], None], code: int, message: str
+) -> None:
+    with webhook() as (address, posted):
+        set_params(root, notify={"to": [f"json://{address}/x"], "on": ["failed"]})
+        damage(root)
+        done = run_tool(root, "gleaner", "retrain")
     assert done.returncode == code, done.stdout + done.stderr
-    assert [(one["title"].split(": ")[1], one["type"]) for one in posted] == [("failed", "failure")]
-    assert said in posted[0]["message"]
+    assert [(post["title"].split(": ")[1], post["type"]) for post in posted] == [("failed", "failure")]
+    assert message in posted[0]["message"]
 
 
 @pytest.mark.slow
-def test_a_night_that_finds_another_one_at_work_is_told(root: Path) -> None:
-    with webhook() as (place, posted), night_lock(root):
-        change(root, notify={"to": [f"json://{place}/x"], "on": ["failed"]})
-        done = command(root, "gleaner", "retrain")
+def test_a_night_that_finds_another_one_at_work_is_notified(root: Path) -> None:
+    with webhook() as (address, posted), night_lock(root):
+        set_params(root, notify={"to": [f"json://{address}/x"], "on": ["failed"]})
+        done = run_tool(root, "gleaner", "retrain")
     assert done.returncode == 2, done.stdout + done.stderr
     assert "expected no other night at work here, found process" in posted[0]["message"]

@@ -1,4 +1,4 @@
-"""A night whose database is out of reach waits for it: as soon as it answers, the night goes on."""
+"""A night whose database is out of reach retries, and goes on as soon as the database answers."""
 
 import sqlite3
 import subprocess
@@ -12,7 +12,7 @@ import pytest
 from flows.prefect_server import url_file
 from pipeline.core.params import load_params
 from tests.support import month_project
-from tests.support.real_project import change, end, git, start
+from tests.support.real_project import git, set_params, start_tool, wait_for_tool
 
 NEW = [("where is the invoice of last month", "invoice"), ("the app shows no invoice at all", "invoice")]
 DOWN = "expected a SQLite file, found no db/tickets.db"
@@ -21,15 +21,15 @@ QUERY = "SELECT * FROM tickets WHERE part = '{}' ORDER BY number"
 
 @pytest.fixture
 def root(tmp_path: Path, prefect_server: str) -> Path:
-    """The demo's rows in a database, which no stage's dependency is: DVC never knows that it changed."""
-    root = month_project.make(tmp_path)
+    """A project with the demo's rows in a database that is no dependency of a stage: DVC does not see its changes."""
+    root = month_project.make_project(tmp_path)
     (root / "db").mkdir()
     with closing(sqlite3.connect(root / "db" / "tickets.db")) as base, base:
         for part in ("train", "test", "unlabelled"):
             rows = pd.read_csv(root / "data" / "demo" / f"{part}.csv").assign(part=part)
             rows.reset_index(names="number").to_sql("tickets", base, if_exists="append", index=False)
     parts = {part: [QUERY.format(part)] for part in ("train", "test", "unlabelled")}
-    change(
+    set_params(
         root,
         ingest={"source": "sql", "url": "sqlite:///db/tickets.db", **parts},
         refresh={"inbox": None},
@@ -42,56 +42,56 @@ def root(tmp_path: Path, prefect_server: str) -> Path:
     return root
 
 
-def night(root: Path, *, down: bool) -> subprocess.CompletedProcess[str]:
-    """`gleaner retrain`; where the database is down, it comes back after the first attempt that failed."""
-    here, away = root / "db", root / "db-away"
+def run_night(root: Path, *, down: bool) -> subprocess.CompletedProcess[str]:
+    """Run `gleaner retrain`; with ``down``, the database comes back after the first failed attempt."""
+    database, away = root / "db", root / "db-away"
     if not down:
-        return end(start(root, "gleaner", "retrain"))
-    here.rename(away)
-    process = start(root, "gleaner", "retrain")
-    seen: list[str] = []
+        return wait_for_tool(start_tool(root, "gleaner", "retrain"))
+    database.rename(away)
+    process = start_tool(root, "gleaner", "retrain")
+    lines: list[str] = []
 
-    def watch() -> None:
+    def restore_at_retry() -> None:
         for line in process.stderr or ():
-            seen.append(line)
+            lines.append(line)
             if "Retry" in line and away.exists():
-                away.rename(here)
+                away.rename(database)
 
-    watcher = threading.Thread(target=watch)
+    watcher = threading.Thread(target=restore_at_retry)
     watcher.start()
     out = process.stdout.read() if process.stdout else ""
     watcher.join(300)
-    return subprocess.CompletedProcess(process.args, process.wait(300), out, "".join(seen))
+    return subprocess.CompletedProcess(process.args, process.wait(300), out, "".join(lines))
 
 
 @pytest.mark.slow
-def test_a_source_that_is_down_is_asked_again(root: Path) -> None:
-    first = night(root, down=False)
+def test_a_source_that_is_down_is_read_again(root: Path) -> None:
+    first = run_night(root, down=False)
     assert first.returncode == 0, first.stdout + first.stderr
     with closing(sqlite3.connect(root / "db" / "tickets.db")) as base, base:
         label = base.execute("SELECT intent FROM tickets WHERE part = 'train'").fetchone()[0]
         rows = [(900 + i, text, label, "train") for i, (text, _) in enumerate(NEW)]
         base.executemany("INSERT INTO tickets (number, text, intent, part) VALUES (?, ?, ?, ?)", rows)
-    second = night(root, down=True)  # ingest is up to date: it is the refresh that asks
+    second = run_night(root, down=True)  # ingest is up to date: the refresh reads the source
     assert second.returncode == 0, second.stdout + second.stderr
     assert "texts: 2 new (2 labelled)" in second.stdout + second.stderr
     assert DOWN in second.stderr
-    third = night(root, down=True)  # what arrived changed the inputs of ingest: it is the stage that asks
+    third = run_night(root, down=True)  # arrivals changed the inputs of ingest: the stage reads it
     assert third.returncode == 0, third.stdout + third.stderr
     assert DOWN in third.stderr
     rows_read = pd.read_parquet(root / "data" / "ingest" / "train.parquet")["text"]
     assert {text for text, _ in NEW} <= set(rows_read)
     from tasks.registry import nights
 
-    told = nights.all_nights(root, load_params(root / "params.yaml"))
-    assert [row["outcome"] for row in told] == ["promoted", "skipped", "skipped"]
+    history = nights.all_nights(root, load_params(root / "params.yaml"))
+    assert [row["outcome"] for row in history] == ["promoted", "skipped", "skipped"]
 
 
 @pytest.mark.slow
 def test_a_source_that_stays_down_ends_the_night_with_its_reason(root: Path) -> None:
-    change(root, retrain={"retries": 1, "retry_seconds": 0.5})
+    set_params(root, retrain={"retries": 1, "retry_seconds": 0.5})
     (root / "db").rename(root / "db-away")
-    done = end(start(root, "gleaner", "retrain"))
+    done = wait_for_tool(start_tool(root, "gleaner", "retrain"))
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert done.stdout.startswith("failed\n  ingest.url: " + DOWN)

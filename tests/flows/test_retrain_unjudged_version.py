@@ -1,4 +1,4 @@
-"""A version that was never judged, a champion that was moved or lost its bundle: what the next night does and says."""
+"""The night after a version was left without a verdict, or after the champion was moved or lost its bundle."""
 
 from itertools import islice
 from pathlib import Path
@@ -12,16 +12,16 @@ from tasks import registry
 from tasks.registry import nights, promotion_log
 from tests.support import month_project
 from tests.support.hooks import webhook
-from tests.support.real_project import change, command, end, start
+from tests.support.real_project import run_tool, set_params, start_tool, wait_for_tool
 
 MODEL = "gleaner-demo"
-# `gleaner retrain`, killed when its new version is registered and its training recorded as done.
+# `gleaner retrain` that is killed after its new version is registered and its training is recorded as done.
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 from flows import prefect_server
-prefect_server.configure(Path.cwd())
-os.environ["PREFECT_API_URL"] = prefect_server.announced()  # before Prefect is imported
+prefect_server.configure_environment(Path.cwd())
+os.environ["PREFECT_API_URL"] = prefect_server.announced_url()  # before Prefect is imported
 from cli import retrain as command
 from flows import retrain
 retrain.promote = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
@@ -32,44 +32,43 @@ sys.exit(command.main(Path.cwd(), force=False))
 @pytest.fixture
 def root(tmp_path: Path, prefect_server: str) -> Path:
     """A project after its first night, on the server that the tests share."""
-    root = month_project.make(tmp_path)
+    root = month_project.make_project(tmp_path)
     url_file(root / ".prefect").parent.mkdir()
     url_file(root / ".prefect").write_text(prefect_server)
-    done = command(root, "gleaner", "retrain")
+    done = run_tool(root, "gleaner", "retrain")
     assert done.returncode == 0, done.stdout + done.stderr
     return root
 
 
-def drop(root: Path) -> None:
-    """Labels enough to train."""
-    new = [
-        simulated_month.labelled_row(one) for one in islice(simulated_month.new_messages(root / "data" / "demo"), 30)
-    ]
+def drop_labels(root: Path) -> None:
+    """Put enough labelled rows for a training into the inbox."""
+    messages = islice(simulated_month.new_messages(root / "data" / "demo"), 30)
+    new = [simulated_month.labelled_row(message) for message in messages]
     (root / "inbox" / "texts" / "labels.csv").write_text(simulated_month.to_csv(new, simulated_month.COLUMNS))
 
 
 @pytest.mark.slow
 def test_a_version_whose_night_was_killed_before_it_was_judged_is_judged_by_the_next(root: Path) -> None:
-    drop(root)
-    assert end(start(root, "python", "-c", KILLED)).returncode == -9
+    drop_labels(root)
+    assert wait_for_tool(start_tool(root, "python", "-c", KILLED)).returncode == -9
     client, params = registry.connect(root), load_params(root / "params.yaml")
     assert nights.undecided_challenger(root, params) == "2"
     (night,) = [row for row in nights.all_nights(root, params) if row["version"] != "1"]
-    assert night["outcome"] == "at work"  # nobody was left to say otherwise
-    done = command(root, "gleaner", "retrain")
+    assert night["outcome"] == "at work"  # no process was left to change it
+    done = run_tool(root, "gleaner", "retrain")
     assert "version 2 was registered, but never judged" in done.stdout, done.stdout + done.stderr
     entry = promotion_log.read(client, MODEL).entries[-1]
     assert entry.version == "2" and entry.verdict is not None
     assert nights.undecided_challenger(root, params) is None
-    after = command(root, "gleaner", "retrain")
+    after = run_tool(root, "gleaner", "retrain")
     assert after.returncode == 0 and after.stdout.startswith("skipped\n")
     assert [row["outcome"] for row in nights.all_nights(root, params)][1::2] == ["crashed", "skipped"]
 
 
 @pytest.mark.slow
-def test_a_night_that_is_stopped_says_so(root: Path) -> None:
-    drop(root)
-    assert end(start(root, "python", "-c", KILLED.replace("SIGKILL", "SIGTERM"))).returncode == 130
+def test_a_stopped_night_is_recorded_as_failed_with_its_reason(root: Path) -> None:
+    drop_labels(root)
+    assert wait_for_tool(start_tool(root, "python", "-c", KILLED.replace("SIGKILL", "SIGTERM"))).returncode == 130
     params = load_params(root / "params.yaml")
     night = nights.all_nights(root, params)[-1]
     assert (night["outcome"], night["version"]) == ("failed", "2")
@@ -78,35 +77,35 @@ def test_a_night_that_is_stopped_says_so(root: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_champion_that_was_moved_by_hand_fails_the_night_until_somebody_says_who_it_is(root: Path) -> None:
+def test_a_champion_that_was_moved_by_hand_fails_the_night_until_a_rollback_names_one(root: Path) -> None:
     registry.connect(root).delete_registered_model_alias(MODEL, "champion")
-    done = command(root, "gleaner", "retrain")
+    done = run_tool(root, "gleaner", "retrain")
     assert done.returncode == 2
     assert done.stdout.startswith(f"failed\n  {MODEL}: expected the alias champion at version 1"), done.stdout
-    back = command(root, "gleaner", "rollback", "--to", "1")
+    back = run_tool(root, "gleaner", "rollback", "--to", "1")
     assert back.returncode == 0, back.stdout + back.stderr
-    assert command(root, "gleaner", "retrain").stdout.startswith("skipped\n")
+    assert run_tool(root, "gleaner", "retrain").stdout.startswith("skipped\n")
 
 
 @pytest.mark.slow
-def test_a_champion_whose_bundle_is_gone_is_told_and_the_night_after_it_is_back_goes_on(root: Path) -> None:
+def test_a_champion_without_its_bundle_is_notified_and_a_later_night_with_it_goes_on(root: Path) -> None:
     (bundle,) = (root / "mlruns").rglob("artifacts/bundle")
-    drop(root)
+    drop_labels(root)
     bundle.rename(root / "away")
-    with webhook() as (place, posted):
-        change(root, notify={"to": [f"json://{place}/x"], "on": ["failed"]})
-        done = command(root, "gleaner", "retrain")
+    with webhook() as (address, posted):
+        set_params(root, notify={"to": [f"json://{address}/x"], "on": ["failed"]})
+        done = run_tool(root, "gleaner", "retrain")
     assert done.returncode == 2, done.stdout + done.stderr
     assert done.stdout.startswith(f"failed\n  {MODEL} version 1: expected its bundle among its artifacts"), done.stdout
     assert "expected its bundle" in posted[0]["message"]
     (root / "away").rename(bundle)
-    assert command(root, "gleaner", "retrain").stdout.splitlines()[0].startswith(("promoted", "refused"))
+    assert run_tool(root, "gleaner", "retrain").stdout.splitlines()[0].startswith(("promoted", "refused"))
 
 
 @pytest.mark.slow
 def test_what_was_registered_by_hand_is_left_to_people(root: Path) -> None:
     (root / "learn.py").write_text((root / "learn.py").read_text() + "# another version\n")
-    done = command(root, "gleaner", "run")
+    done = run_tool(root, "gleaner", "run")
     assert done.returncode == 0, done.stdout + done.stderr
     assert str(registry.connect(root).get_registered_model(MODEL).aliases["challenger"]) == "2"
     assert nights.undecided_challenger(root, load_params(root / "params.yaml")) is None

@@ -16,14 +16,14 @@ from pipeline.core.params import read_yaml, to_yaml
 from tests.support.flow_project import (
     BIN,
     ROOT,
-    environment,
-    gleaner,
+    count_versions,
     last_states,
-    make,
+    make_project,
     mlflow_runs,
-    outcomes,
-    stored,
-    versions,
+    printed_outcomes,
+    query_prefect,
+    run_gleaner,
+    tool_environment,
 )
 
 Interrupt = Callable[[int], tuple[int, str]]
@@ -34,18 +34,18 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project that every test of this file runs in."""
-    return make(tmp_path_factory.mktemp("flow"))
+    return make_project(tmp_path_factory.mktemp("flow"))
 
 
 @pytest.fixture(scope="module")
 def first(project: Path) -> subprocess.CompletedProcess[str]:
     """The first run of the project."""
-    return gleaner(project)
+    return run_gleaner(project, "run")
 
 
 @pytest.fixture(scope="module")
 def records(project: Path, first: subprocess.CompletedProcess[str]) -> dict[str, str]:
-    """What Prefect stored of the first run."""
+    """The state of each task of the first run, as Prefect stored it."""
     assert first.returncode == 0, first.stdout + first.stderr
     return last_states(project)
 
@@ -53,7 +53,7 @@ def records(project: Path, first: subprocess.CompletedProcess[str]) -> dict[str,
 def test_the_flow_runs_every_stage_of_dvc_yaml_and_registers_the_result(
     project: Path, first: subprocess.CompletedProcess[str], records: dict[str, str]
 ) -> None:
-    assert outcomes(first) == dict.fromkeys(STAGES, "ran")
+    assert printed_outcomes(first) == dict.fromkeys(STAGES, "ran")
     assert records == dict.fromkeys(STAGES, "Completed") | {"gate": "Pass", "register": "Completed"}
     assert "Registered: gleaner-demo version 1 (challenger, champion)" in first.stdout
     assert f"Report: {project / 'data/report/report.html'}" in first.stdout
@@ -61,12 +61,17 @@ def test_the_flow_runs_every_stage_of_dvc_yaml_and_registers_the_result(
 
 
 def test_the_records_of_a_run_are_complete_when_it_ends(project: Path, records: dict[str, str]) -> None:
-    assert stored(project, "SELECT state_name FROM flow_run") == [("Completed",)]
-    assert {key for (key,) in stored(project, "SELECT key FROM artifact")} == {"stages", "metrics", "groups", "gate"}
+    assert query_prefect(project, "SELECT state_name FROM flow_run") == [("Completed",)]
+    assert set(query_prefect(project, "SELECT key FROM artifact")) == {
+        ("stages",),
+        ("metrics",),
+        ("groups",),
+        ("gate",),
+    }
     run = mlflow_runs(project)[0]
     assert run.info.status == "FINISHED" and run.data.metrics["evaluate.accuracy"] == 0.9
     assert run.data.tags["gleaner.gate"] == "pass"
-    flow_run = stored(project, "SELECT id, name FROM flow_run")[0]
+    flow_run = query_prefect(project, "SELECT id, name FROM flow_run")[0]
     assert (run.data.tags["gleaner.flow_run"].replace("-", ""), run.info.run_name) == (
         flow_run[0].replace("-", ""),
         flow_run[1],
@@ -78,12 +83,12 @@ def test_independent_stages_overlap_in_the_flow(project: Path, records: dict[str
     assert max(first, second) < min(end, finish)
 
 
-def test_nothing_but_loopback_is_asked_for(project: Path, records: dict[str, str]) -> None:
+def test_the_flow_uses_no_network_beyond_loopback(project: Path, records: dict[str, str]) -> None:
     refused = project / ".loopback" / "refused"
     assert not refused.exists()
     probe = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)"
-    subprocess.run([sys.executable, "-c", probe], env=environment(project), capture_output=True, check=False)
-    assert refused.read_text() == "('192.0.2.1', 80)\n"  # or the line above would prove nothing
+    subprocess.run([sys.executable, "-c", probe], env=tool_environment(project), capture_output=True, check=False)
+    assert refused.read_text() == "('192.0.2.1', 80)\n"  # without this check the assertion above proves nothing
     refused.unlink()
 
 
@@ -94,15 +99,15 @@ def test_the_data_of_a_version_is_in_the_remote(project: Path, records: dict[str
     assert json.loads(missing.stdout) == {}
 
 
-def test_dvc_finds_nothing_to_do_after_a_run(project: Path, records: dict[str, str]) -> None:
+def test_every_stage_is_up_to_date_for_dvc_after_a_run(project: Path, records: dict[str, str]) -> None:
     status = subprocess.run([f"{BIN}/dvc", "status", "--json"], cwd=project, capture_output=True, check=True)
     assert json.loads(status.stdout) == {}
 
 
 def test_a_second_run_finds_all_cached_and_registers_nothing_twice(project: Path, records: dict[str, str]) -> None:
-    done = gleaner(project)
-    assert done.returncode == 0 and outcomes(done) == dict.fromkeys(STAGES, "cached")
-    assert "Already registered: gleaner-demo version 1" in done.stdout and versions(project) == 1
+    done = run_gleaner(project, "run")
+    assert done.returncode == 0 and printed_outcomes(done) == dict.fromkeys(STAGES, "cached")
+    assert "Already registered: gleaner-demo version 1" in done.stdout and count_versions(project) == 1
     assert last_states(project) == dict.fromkeys(STAGES, "Cached") | {"gate": "Pass", "register": "Cached"}
 
 
@@ -111,15 +116,15 @@ def test_a_refusal_of_the_gate_registers_nothing_and_exits_1(project: Path, reco
     strict = read_yaml(project / "params.yaml")
     strict["gate"]["min_accuracy"] = 0.99
     (project / "params.yaml").write_text(to_yaml(strict))
-    done = gleaner(project)
+    done = run_gleaner(project, "run")
     (project / "params.yaml").write_text(before)
-    assert done.returncode == 1 and "Gate: fail" in done.stdout and versions(project) == 1
+    assert done.returncode == 1 and "Gate: fail" in done.stdout and count_versions(project) == 1
     assert "fail: min_accuracy: accuracy 0.9 (0.800 to 0.950), at least 0.99 wanted" in done.stdout
     assert last_states(project)["gate"] == "Fail" and "register" not in last_states(project)
     assert mlflow_runs(project)[0].data.tags["gleaner.gate"] == "fail"
 
 
-def test_a_failed_stage_leaves_independent_ones_running_and_a_users_mistake_exits_2(
+def test_a_failed_stage_leaves_independent_ones_running_and_a_users_error_exits_2(
     project: Path, records: dict[str, str]
 ) -> None:
     before = (project / "dvc.yaml").read_text()
@@ -127,21 +132,21 @@ def test_a_failed_stage_leaves_independent_ones_running_and_a_users_mistake_exit
     graph["stages"] |= {
         "wrong": {"cmd": "echo 'error: wrong.key: expected 1, found 2' >&2; exit 2", "outs": ["w"]},
         "after": {"cmd": "touch a", "deps": ["w"], "outs": ["a"]},
-        "apart": {"cmd": "sleep 3 && touch b", "outs": ["b"]},
+        "independent": {"cmd": "sleep 3 && touch b", "outs": ["b"]},
     }
     (project / "dvc.yaml").write_text(to_yaml(graph))
-    done = gleaner(project)
+    done = run_gleaner(project, "run")
     (project / "dvc.yaml").write_text(before)
     assert done.returncode == 2 and "Traceback" not in done.stdout + done.stderr
-    found = outcomes(done)
-    assert (found["wrong"], found["after"], found["apart"]) == ("failed", "not reached", "ran")
+    outcomes = printed_outcomes(done)
+    assert (outcomes["wrong"], outcomes["after"], outcomes["independent"]) == ("failed", "not reached", "ran")
     assert "error: wrong.key: expected 1, found 2" in done.stdout
     assert last_states(project)["wrong"] == "Failed" and mlflow_runs(project)[0].info.status == "FAILED"
 
 
 @pytest.fixture
 def interrupt(project: Path) -> Iterator[Interrupt]:
-    """``interrupt(signal)`` runs the flow with a long stage, sends it the signal then, and gives what the run said."""
+    """``interrupt(signal)`` runs the flow, sends it the signal in a long stage, and returns exit code and stderr."""
     before = (project / "dvc.yaml").read_text()
 
     def run(number: int) -> tuple[int, str]:
@@ -150,67 +155,65 @@ def interrupt(project: Path) -> Iterator[Interrupt]:
         (project / "dvc.yaml").write_text(to_yaml(graph))
         (project / "pids").unlink(missing_ok=True)
         with subprocess.Popen(
-            [f"{BIN}/gleaner", "run"], cwd=project, env=environment(project), stderr=subprocess.PIPE
+            [f"{BIN}/gleaner", "run"], cwd=project, env=tool_environment(project), stderr=subprocess.PIPE
         ) as run:
             wait_for(lambda: (project / "pids").exists())
             time.sleep(0.5)
             run.send_signal(number)
-            said = str(run.stderr and run.stderr.read())
-        return run.returncode, said
+            stderr = str(run.stderr and run.stderr.read())
+        return run.returncode, stderr
 
     yield run
     (project / "dvc.yaml").write_text(before)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Return once the condition holds, or fail."""
+    """Wait until the condition holds; fail after so many seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.1)
 
 
-def nothing_left(project: Path, said: str) -> bool:
-    """Whether the long stage with its children, and the server that the run named, are gone."""
-    (url,) = set(re.findall(r"http://127\.0\.0\.1:\d+", said))
+def is_all_ended(project: Path, stderr: str) -> bool:
+    """Whether the long stage with its children, and the server that the run named on stderr, have ended."""
+    (url,) = set(re.findall(r"http://127\.0\.0\.1:\d+", stderr))
     stage_left = any(Path(f"/proc/{pid}").exists() for pid in (project / "pids").read_text().split())
     return not stage_left and not is_answering(f"{url}/api")
 
 
-def test_a_run_that_is_ended_takes_its_stages_and_its_server_with_it(
+def test_sigterm_ends_the_stages_and_the_server_of_a_run(
     project: Path, records: dict[str, str], interrupt: Interrupt
 ) -> None:
-    code, said = interrupt(signal.SIGTERM)
-    assert code == 130 and nothing_left(project, said)
+    code, stderr = interrupt(signal.SIGTERM)
+    assert code == 130 and is_all_ended(project, stderr)
     assert mlflow_runs(project)[0].info.status == "KILLED"
-    assert stored(project, "SELECT state_type FROM flow_run ORDER BY start_time DESC LIMIT 1") == [("CRASHED",)]
+    assert query_prefect(project, "SELECT state_type FROM flow_run ORDER BY start_time DESC LIMIT 1") == [("CRASHED",)]
 
 
-def test_a_run_that_is_killed_leaves_no_process_behind_either(
-    project: Path, records: dict[str, str], interrupt: Interrupt
-) -> None:
-    code, said = interrupt(signal.SIGKILL)
+def test_a_killed_run_leaves_no_process_behind(project: Path, records: dict[str, str], interrupt: Interrupt) -> None:
+    code, stderr = interrupt(signal.SIGKILL)
     assert code == -signal.SIGKILL
-    wait_for(lambda: nothing_left(project, said), seconds=20)
+    wait_for(lambda: is_all_ended(project, stderr), seconds=20)
 
 
-def test_faults_in_params_are_told_at_once_and_nothing_starts(tmp_path: Path) -> None:
+def test_all_faults_in_params_are_printed_before_anything_starts(tmp_path: Path) -> None:
     wrong = read_yaml(ROOT / "params.yaml")
     wrong["finetune"]["lr"] = "fast"
     wrong["gate"]["typo"] = 1
     (tmp_path / "params.yaml").write_text(to_yaml(wrong))
-    done = gleaner(tmp_path)
+    done = run_gleaner(tmp_path, "run")
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.count("\n") == 2 and done.stderr.startswith("error: finetune.lr: expected a number")
     assert not (tmp_path / ".prefect").exists() and not (tmp_path / "mlflow.db").exists()
 
 
-def test_the_ui_serves_both_pages_until_it_is_told_to_stop(project: Path, records: dict[str, str]) -> None:
+def test_the_ui_serves_both_pages_until_ctrl_c(project: Path, records: dict[str, str]) -> None:
     with subprocess.Popen(
-        [f"{BIN}/gleaner", "ui"], cwd=project, env=environment(project), stdout=subprocess.PIPE
+        [f"{BIN}/gleaner", "ui"], cwd=project, env=tool_environment(project), stdout=subprocess.PIPE
     ) as ui:
-        said = "".join(ui.stdout.readline().decode() for _ in range(3)) if ui.stdout else ""
-        urls = re.findall(r"http://127\.0\.0\.1:\d+", said)
+        printed = "".join(ui.stdout.readline().decode() for _ in range(3)) if ui.stdout else ""
+        urls = re.findall(r"http://127\.0\.0\.1:\d+", printed)
         assert len(urls) == 2 and is_answering(f"{urls[0]}/api") and is_answering(urls[1])
         ui.send_signal(signal.SIGINT)
     assert ui.returncode == 0 and not is_answering(f"{urls[0]}/api") and not is_answering(urls[1])
@@ -219,9 +222,9 @@ def test_the_ui_serves_both_pages_until_it_is_told_to_stop(project: Path, record
 def test_a_free_port_is_the_wanted_one_unless_it_is_taken() -> None:
     import socket
 
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+    with socket.socket() as other_server:
+        other_server.bind(("127.0.0.1", 0))
+        other_server.listen()
+        port = other_server.getsockname()[1]
         assert free_port(port) != port
     assert free_port(port) == port

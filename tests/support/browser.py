@@ -1,6 +1,6 @@
-"""Headless Chromium for the tests of pages, spoken to over a pipe (the DevTools protocol): no port, no driver.
+"""Headless Chromium for the tests of pages, controlled over a pipe (the DevTools protocol) without a port or a driver.
 
-It can reach nothing: every host name is unknown to it, and each address that a page asks for is written down.
+It has no network, because every host name is unknown to it. Each address that a page requests is recorded.
 """
 
 import base64
@@ -15,12 +15,14 @@ from typing import Any
 
 import pytest
 
-NAMES = ("chromium-headless-shell", "chromium", "google-chrome")
-FOUND = next(filter(None, map(shutil.which, NAMES)), None)
-needs_browser = pytest.mark.skipif(FOUND is None, reason="no Chromium here; ./install-system-packages --tests gets it")
+PROGRAMS = ("chromium-headless-shell", "chromium", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, PROGRAMS)), None)
+needs_browser = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium here; ./install-system-packages --tests gets it"
+)
 FLAGS = (
     "--headless",
-    "--no-sandbox",  # which root may not have; the pages are our own
+    "--no-sandbox",  # Chromium refuses to run as root with one, and the pages are trusted
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--disable-background-networking",
@@ -30,18 +32,18 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND",
     "--remote-debugging-pipe",
 )
-READ, WRITE = 3, 4  # where Chromium expects the ends of its pipes
-MOBILE = 500  # widths below are a phone's
+READ, WRITE = 3, 4  # file descriptors at which Chromium expects its pipes
+PHONE_WIDTH = 500  # CSS pixels; a narrower window is a phone's
 
 
 class Browser:
-    """One page at a time. Raises RuntimeError with what Chromium says when it refuses a command."""
+    """One page at a time. Raises RuntimeError with Chromium's message if it refuses a command or ends."""
 
-    def __init__(self, to: int, back: int) -> None:
-        self.to, self.back = to, os.fdopen(back, "rb")
-        self.rest, self.number = b"", 0
+    def __init__(self, commands: int, answers: int) -> None:
+        self.commands, self.answers = commands, os.fdopen(answers, "rb")
+        self.buffer, self.last_id = b"", 0
         self.session: str | None = None
-        self.asked: list[str] = []  # addresses that the page asked for, its own first
+        self.requests: list[str] = []  # addresses that the page requested, the page itself first
         self.loaded = False
         target = self("Target.createTarget", url="about:blank")["targetId"]
         self.session = self("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -49,51 +51,51 @@ class Browser:
             self(f"{domain}.enable")
 
     def __call__(self, method: str, **params: Any) -> dict[str, Any]:
-        """Give a command and wait for its result; what happens meanwhile is noted."""
-        self.number += 1
-        message = {"id": self.number, "method": method, "params": params}
+        """Send a command and wait for its result. Events that come before it are recorded."""
+        self.last_id += 1
+        message = {"id": self.last_id, "method": method, "params": params}
         message |= {"sessionId": self.session} if self.session else {}
-        os.write(self.to, json.dumps(message).encode() + b"\0")
+        os.write(self.commands, json.dumps(message).encode() + b"\0")
         while True:
-            answer = self.note()
-            if answer.get("id") == self.number:
+            answer = self.receive()
+            if answer.get("id") == self.last_id:
                 if "error" in answer:
                     raise RuntimeError(f"{method}: {answer['error']}")
                 return answer["result"]
 
-    def note(self) -> dict[str, Any]:
-        """The next message, after a look at whether it tells of a request or of the page being there."""
-        while b"\0" not in self.rest:
-            part = os.read(self.back.fileno(), 1 << 16)
-            if not part:
+    def receive(self) -> dict[str, Any]:
+        """The next message. A request and the end of loading are recorded."""
+        while b"\0" not in self.buffer:
+            chunk = os.read(self.answers.fileno(), 1 << 16)
+            if not chunk:
                 raise RuntimeError("Chromium ended")
-            self.rest += part
-        message, _, self.rest = self.rest.partition(b"\0")
-        found: dict[str, Any] = json.loads(message)
-        if found.get("method") == "Network.requestWillBeSent":
-            self.asked.append(found["params"]["request"]["url"])
-        self.loaded |= found.get("method") == "Page.loadEventFired"
-        return found
+            self.buffer += chunk
+        message, _, self.buffer = self.buffer.partition(b"\0")
+        content: dict[str, Any] = json.loads(message)
+        if content.get("method") == "Network.requestWillBeSent":
+            self.requests.append(content["params"]["request"]["url"])
+        self.loaded |= content.get("method") == "Page.loadEventFired"
+        return content
 
     def open(self, page: Path, width: int = 1280, dark: bool = False, media: str = "screen") -> None:
-        """Load a file at this width, in CSS pixels, and wait until all of it is there."""
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < MOBILE}
+        """Load a file at this width, in CSS pixels, and wait until it is loaded."""
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < PHONE_WIDTH}
         self("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self("Emulation.setEmulatedMedia", media=media, features=[scheme])
-        self.asked, self.loaded = [], False
+        self.requests, self.loaded = [], False
         self("Page.navigate", url=page.absolute().as_uri())
         while not self.loaded:
-            self.note()
+            self.receive()
 
-    def tell(self, expression: str) -> Any:
+    def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page."""
         result = self("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
     def screenshot(self, path: Path | None = None) -> bytes:
-        """The whole page as PNG, written to a file where one is named."""
+        """The whole page as PNG, also written to ``path`` if one is given."""
         image = base64.b64decode(self("Page.captureScreenshot", captureBeyondViewport=True)["data"])
         if path:
             path.write_bytes(image)
@@ -107,20 +109,20 @@ class Browser:
 
 @contextmanager
 def browser(home: Path) -> Iterator[Browser]:
-    """A browser for the length of the block, whose profile is below ``home``."""
-    assert FOUND
+    """A browser whose profile is below ``home``; it ends with the block."""
+    assert CHROMIUM
     commands, answers = os.pipe(), os.pipe()
-    theirs = (commands[0], answers[1])
-    pipes = f'exec "$@" {READ}<&{theirs[0]} {WRITE}>&{theirs[1]}'
+    child_ends = (commands[0], answers[1])
+    pipes = f'exec "$@" {READ}<&{child_ends[0]} {WRITE}>&{child_ends[1]}'
     process = subprocess.Popen(
-        ["bash", "-c", pipes, "bash", FOUND, *FLAGS, f"--user-data-dir={home / 'profile'}"],
+        ["bash", "-c", pipes, "bash", CHROMIUM, *FLAGS, f"--user-data-dir={home / 'profile'}"],
         env=os.environ | {"HOME": str(home)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        pass_fds=theirs,
+        pass_fds=child_ends,
     )
-    for end in theirs:
+    for end in child_ends:
         os.close(end)
     try:
         yield Browser(commands[1], answers[0])

@@ -1,6 +1,6 @@
-"""Words that are in no other place, put into rows of every kind, and a search for them in whatever a run leaves.
+"""Canary words, which occur in no other text, for rows of every kind, and a search for them in all that a run leaves.
 
-A word that turns up beside the data is a text that got away: rows belong in the data, its cache and its storage alone.
+Rows belong in the data, its cache and its storage only. A canary word anywhere else shows that a text has leaked.
 """
 
 import gzip
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-ROWS = {  # where: the line put into a file of data/demo; each has a word of its own
+ROWS = {  # file of data/demo: the lines that are added to it
     "train.csv": (
         '"vireotrain says that the kettle it was sent is broken",faulty_item,private',
         '"vireoclash wants to know what these boxes are for",billing_problem,private',
@@ -27,7 +27,7 @@ ROWS = {  # where: the line put into a file of data/demo; each has a word of its
     ),
     "test.csv": ('"vireotest asks where the parcel is, which was due on Monday",delivery_delay,business',),
 }
-FOUND = {  # word: a file below data/ that has it
+FILE_OF_WORD = {  # word: a file below data/ that must hold it
     "vireotrain": "ingest/train.parquet",
     "vireopool": "ingest/unlabelled.parquet",
     "vireotest": "report/report.html",
@@ -35,10 +35,10 @@ FOUND = {  # word: a file below data/ that has it
     "vireobroken": "ingest/rejected.parquet",
     "vireolong": "ingest/rejected.parquet",
 }
-WORDS = tuple(FOUND)
-HEADLESS = "vireohead"  # of a row that is added later
-DATA = ("data", ".dvc/cache", "dvc-storage", ".git", "tests")  # where rows belong; the words are in these tests, too
-SHARED = ("data/report/shared.html", "data/report/MODEL_CARD.md")  # in there, but made to be passed around
+WORDS = tuple(FILE_OF_WORD)
+HEADLESS = "vireohead"  # of the row that `without_header` adds
+FOLDERS_OF_ROWS = ("data", ".dvc/cache", "dvc-storage", ".git", "tests")  # the tests hold the words, too
+SHARED = ("data/report/shared.html", "data/report/MODEL_CARD.md")  # below data/, but made for other people
 CRASH = """def run(params: Synonyms, paths: Paths) -> Metrics:
     return {"first": float(table.read(paths.data("ingest") / "train.parquet")["text"].str.cat(sep=" "))}
 
@@ -46,20 +46,20 @@ CRASH = """def run(params: Synonyms, paths: Paths) -> Metrics:
 if __name__ == "__main__":"""
 
 
-def plant(root: Path) -> None:
-    """Put the rows into the project's data."""
+def add_rows(root: Path) -> None:
+    """Add the rows to the project's data."""
     for name, lines in ROWS.items():
         with (root / "data" / "demo" / name).open("a", encoding="utf-8") as file:
             file.write("".join(f"{line}\n" for line in lines))
 
 
-def headless(content: str) -> str:
-    """A file of two columns without its header."""
+def without_header(content: str) -> str:
+    """The content of a file of two columns, with a row in place of its header."""
     return f"{HEADLESS} would like to change the address of an order,private\n" + content.split("\n", 1)[1]
 
 
-def contents(path: Path) -> Iterator[bytes]:
-    """What a file holds, unpacked: bytes as they are, cells of tables and databases, members of archives."""
+def unpacked_contents(path: Path) -> Iterator[bytes]:
+    """The content of a file: its bytes, then the cells of a table or database, or the members of an archive."""
     data = path.read_bytes()
     yield data
     if data.startswith(b"SQLite format 3"):
@@ -76,29 +76,29 @@ def contents(path: Path) -> Iterator[bytes]:
             yield from (archive.read(member) for member in archive.namelist())
 
 
-def holders(words: Iterable[str], files: Iterable[Path]) -> dict[str, set[str]]:
-    """The files, by name, in which each word was found."""
-    found: dict[str, set[str]] = {word: set() for word in words}
+def find_words(words: Iterable[str], files: Iterable[Path]) -> dict[str, set[str]]:
+    """The files that hold each word: word -> paths."""
+    files_by_word: dict[str, set[str]] = {word: set() for word in words}
     for path in files:
-        for content in contents(path):
+        for content in unpacked_contents(path):
             for word in words:
                 if word.encode() in content.lower():
-                    found[word].add(path.as_posix())
-    return found
+                    files_by_word[word].add(path.as_posix())
+    return files_by_word
 
 
-def beside_the_data(root: Path) -> Iterator[Path]:
-    """Every file of the project that is no place for rows, and Prefect's home."""
-    places = [root / place for place in DATA]
+def files_outside_data(root: Path) -> Iterator[Path]:
+    """Every file that must hold no row: of the project, the shared ones too, and of Prefect's home."""
+    folders = [root / name for name in FOLDERS_OF_ROWS]
     for path in [*root.rglob("*"), *Path(os.environ["PREFECT_HOME"]).rglob("*")]:
-        if path.is_file() and not any(place in path.parents for place in places):
+        if path.is_file() and not any(folder in path.parents for folder in folders):
             yield path
     yield from (root / name for name in SHARED)
 
 
 @contextmanager
-def changed(path: Path) -> Iterator[Path]:
-    """A file that the block changes, and that is as before after it."""
+def restored_afterwards(path: Path) -> Iterator[Path]:
+    """Let the block change a file, and restore the file afterwards."""
     before = path.read_bytes()
     try:
         yield path

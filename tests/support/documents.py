@@ -27,7 +27,7 @@ BEFORE_A_COMMAND = {"do", "then", "else", "!", "time", "exec", "nohup", "{"}
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced code block; ``line`` is that of its first line of code."""
+    """A fenced code block; ``line`` is the number of its first line of code."""
 
     page: Path
     line: int
@@ -47,12 +47,12 @@ def blocks(page: Path) -> list[Block]:
     """The fenced code blocks of a page, in order."""
     text = page.read_text(encoding="utf-8")
     return [
-        Block(page, text.count("\n", 0, match.start("text")) + 1, match["language"], undented(match))
+        Block(page, text.count("\n", 0, match.start("text")) + 1, match["language"], without_indent(match))
         for match in FENCE.finditer(text)
     ]
 
 
-def undented(match: re.Match[str]) -> str:
+def without_indent(match: re.Match[str]) -> str:
     """The code of a fence without the indentation of the fence."""
     return re.sub(rf"^{match['indent']}", "", match["text"], flags=re.MULTILINE)
 
@@ -68,13 +68,13 @@ def inline_code(page: Path) -> list[str]:
 
 
 def links(page: Path) -> list[str]:
-    """The targets of all links and images of a page that lead nowhere on the web."""
+    """The targets of all links and images of a page, except those on the web."""
     targets = LINK.findall(INLINE.sub("`code`", prose(page)))
     return [target for target in targets if not re.match(r"[a-z+]+:", target)]
 
 
 def anchors(page: Path) -> set[str]:
-    """What may stand after the `#` of a link to a page: its headings, as GitHub writes them, and explicit ids."""
+    """The anchors of a page, for after the `#` of a link: its headings in GitHub's spelling, and explicit ids."""
     text = prose(page)
     seen: dict[str, int] = {}
     slugs = set(re.findall(r'<a (?:id|name)="([^"]+)"', text))
@@ -87,23 +87,23 @@ def anchors(page: Path) -> set[str]:
 
 
 def commands(block: Block) -> Iterator[list[str]]:
-    """Every simple command of a bash or console block as words: no output, variables, redirections or comments."""
-    for line in logical_lines(shell(block)):
+    """The words of each simple command of a bash or console block, without output, redirections and comments."""
+    for line in logical_lines(typed_text(block)):
         command: list[str] = []
         words = iter(split(line))
         for word in words:
             if set(word) <= {">", "<", "&"} and word.strip("&"):
                 next(words, None)  # the file of a redirection
             elif set(word) <= set(SEPARATORS):
-                yield from filter(None, [bare(command)])
+                yield from filter(None, [without_prefix(command)])
                 command = []
             else:
                 command.append(word)
-        yield from filter(None, [bare(command)])
+        yield from filter(None, [without_prefix(command)])
 
 
-def shell(block: Block) -> str:
-    """What is typed in a block: all of a bash block, the lines after `$ ` (or `> `) of a console block."""
+def typed_text(block: Block) -> str:
+    """The typed text of a block: all of a bash block, the lines after `$ ` (or `> `) of a console block."""
     if block.language != "console":
         return HERE_DOCUMENT.sub(r"\4", block.text)
     return "\n".join(line[2:] for line in block.text.splitlines() if line.startswith(("$ ", "> ")))
@@ -129,7 +129,7 @@ def logical_lines(text: str) -> Iterator[str]:
 
 
 def split(line: str) -> list[str]:
-    """The words of a line of shell; separators are words of their own. Raises ValueError for an open quote."""
+    """The words of a line of shell; a separator is a word, too. Raises ValueError for an open quote."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars=SEPARATORS)
     lexer.whitespace_split, lexer.commenters = True, ""
     words = []
@@ -140,7 +140,7 @@ def split(line: str) -> list[str]:
     return words
 
 
-def bare(command: list[str]) -> list[str]:
+def without_prefix(command: list[str]) -> list[str]:
     """A command without the keywords and assignments in front of it."""
     while command and (command[0] in BEFORE_A_COMMAND or re.match(r"\w+=", command[0])):
         command = command[1:]

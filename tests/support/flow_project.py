@@ -1,4 +1,4 @@
-"""A project of scripts that stand in for the stages, `gleaner` run in it, and what the run left in each store."""
+"""A project of scripts that stand in for the stages: run `gleaner` in it, and read what the run left in each store."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from tests.support.word_bundle import build
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-MEASURED = {
+METRICS = {
     "accuracy": 0.9,
     "accuracy_low": 0.8,
     "accuracy_high": 0.95,
@@ -43,31 +43,31 @@ socket.socket.connect = refuse
 """
 
 
-def copy(stage: str, *files: str) -> dict[str, Any]:
+def copying_stage(stage: str, *files: str) -> dict[str, Any]:
     """A stage that copies its inputs to its folder in data."""
     outs = [f"data/{stage}/{Path(file).name}" for file in files]
     return {"cmd": f"mkdir -p data/{stage} && cp -r {' '.join(files)} data/{stage}/", "deps": list(files), "outs": outs}
 
 
-def make(root: Path) -> Path:
-    """A git and DVC project whose stages take no time, but for two that could run one after the other."""
+def make_project(root: Path) -> Path:
+    """Make a git and DVC project whose stages take no time, except for two independent ones that take two seconds."""
     build(root / "given" / "bundle", {"money": [5, 0]}, ["refund", "delivery"])
     (root / "given" / "evaluate").mkdir()
     (root / "given" / "fairness").mkdir()
-    (root / "given" / "evaluate" / "metrics.json").write_text(json.dumps(MEASURED))
-    about = {"attributes": 1, "status": "ok", "customer.status": "ok", "customer.accuracy_gap": 0.02}
-    (root / "given" / "fairness" / "metrics.json").write_text(json.dumps(about))
+    (root / "given" / "evaluate" / "metrics.json").write_text(json.dumps(METRICS))
+    fairness = {"attributes": 1, "status": "ok", "customer.status": "ok", "customer.accuracy_gap": 0.02}
+    (root / "given" / "fairness" / "metrics.json").write_text(json.dumps(fairness))
     (root / "given" / "fairness" / "groups.csv").write_text(GROUPS)
-    swapped = root / "data" / "counterfactual"  # no test row holds an identity term
-    swapped.mkdir(parents=True)
-    (swapped / "metrics.json").write_text(json.dumps({"axes": [], "status": "no terms"}))
+    counterfactual = root / "data" / "counterfactual"  # no test row holds an identity term
+    counterfactual.mkdir(parents=True)
+    (counterfactual / "metrics.json").write_text(json.dumps({"axes": [], "status": "no terms"}))
     stages = {
-        "ingest": copy("ingest", "params.yaml"),
+        "ingest": copying_stage("ingest", "params.yaml"),
         "synonyms": {"cmd": SLEEP.format("synonyms"), "deps": ["data/ingest/params.yaml"], "outs": ["synonyms"]},
         "back_translate": {"cmd": SLEEP.format("back"), "deps": ["data/ingest/params.yaml"], "outs": ["back"]},
-        "export": copy("export", "given/bundle", "synonyms", "back"),
-        "evaluate": copy("evaluate", "given/evaluate/metrics.json", "data/export/bundle"),
-        "fairness": copy(
+        "export": copying_stage("export", "given/bundle", "synonyms", "back"),
+        "evaluate": copying_stage("evaluate", "given/evaluate/metrics.json", "data/export/bundle"),
+        "fairness": copying_stage(
             "fairness", "given/fairness/metrics.json", "given/fairness/groups.csv", "data/evaluate/bundle"
         ),
     }
@@ -85,53 +85,53 @@ def make(root: Path) -> Path:
     return root
 
 
-def environment(root: Path) -> dict[str, str]:
-    """Only loopback is up, nothing of the user's own servers is known, and `gleaner` is the one beside the tests."""
-    place = root / ".loopback"
-    place.mkdir(exist_ok=True)
-    (place / "sitecustomize.py").write_text(LOOPBACK_ONLY.format(log=str(root / ".loopback" / "refused")))
+def tool_environment(root: Path) -> dict[str, str]:
+    """Environment variables for a tool: only loopback is up, no server of the user is known, the code is this one."""
+    folder = root / ".loopback"
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(LOOPBACK_ONLY.format(log=str(root / ".loopback" / "refused")))
     unwanted = ("PREFECT", "MLFLOW")
-    known = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
-    return known | {"PYTHONPATH": os.pathsep.join([str(place), str(ROOT)]), "COLUMNS": "120"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+    return kept | {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]), "COLUMNS": "120"}
 
 
-def gleaner(root: Path) -> subprocess.CompletedProcess[str]:
-    """Run the flow as a user does."""
+def run_gleaner(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run `gleaner` with these words as a user does."""
     return subprocess.run(
-        [f"{BIN}/gleaner", "run"],
+        [f"{BIN}/gleaner", *words],
         cwd=root,
-        env=environment(root),
+        env=tool_environment(root),
         capture_output=True,
         text=True,
         timeout=300,
-        check=False,  # the exit code is what most tests look at
+        check=False,  # most tests check the exit code
     )
 
 
-def outcomes(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
-    """What the printed table says of each stage."""
+def printed_outcomes(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """The outcome of each stage in the printed table: stage -> outcome."""
     return dict(re.findall(r"│ (\w+)\s+│ (ran|cached|restored|failed|not reached) ", done.stdout))
 
 
-def stored(root: Path, question: str) -> list[tuple[Any, ...]]:
-    """What Prefect's database holds after its server was stopped."""
+def query_prefect(root: Path, statement: str) -> list[tuple[Any, ...]]:
+    """The rows that an SQL query returns from Prefect's database, after its server was stopped."""
     with closing(sqlite3.connect(root / ".prefect" / "prefect.db")) as database:
-        return database.execute(question).fetchall()
+        return database.execute(statement).fetchall()
 
 
 def last_states(root: Path) -> dict[str, str]:
-    """Name and state of each task of the last flow run in Prefect's database."""
+    """The state of each task of the last flow run in Prefect's database: task -> state."""
     last = "(SELECT id FROM flow_run ORDER BY start_time DESC LIMIT 1)"
-    return dict(stored(root, f"SELECT name, state_name FROM task_run WHERE flow_run_id = {last}"))
+    return dict(query_prefect(root, f"SELECT name, state_name FROM task_run WHERE flow_run_id = {last}"))
 
 
 def mlflow_runs(root: Path) -> list[Any]:
     """The project's runs, newest first."""
     client = MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
-    return list(client.search_runs([one.experiment_id for one in client.search_experiments()]))
+    return list(client.search_runs([experiment.experiment_id for experiment in client.search_experiments()]))
 
 
-def versions(root: Path) -> int:
+def count_versions(root: Path) -> int:
     """How many model versions are registered."""
     client = MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
-    return len(client.search_model_versions("name = 'gleaner-demo'"))  # the promotion log has versions of its own
+    return len(client.search_model_versions("name = 'gleaner-demo'"))  # the promotion log has other versions

@@ -1,15 +1,15 @@
-"""The demo with stages that take a second: real ingest, a naive Bayes over words in a real bundle, real metrics."""
+"""The demo with stages that take a second: the real ingest, naive Bayes over words in a real bundle, real metrics."""
 
 import sys
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.params import read_yaml, to_yaml
-from tests.support.real_project import change, git
+from tests.support.real_project import git, set_params
 from tests.support.vocabulary import vocabulary
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = '''"""Stands for the stages that train and measure."""
+SCRIPT = '''"""Stands in for the stages that train and measure."""
 import json, math, sys
 from collections import Counter
 from pathlib import Path
@@ -38,13 +38,13 @@ def evaluate():
     from pipeline.models import classifier
     test = pd.read_parquet("data/ingest/test.parquet")
     model = classifier.load(Path("data/export/bundle"))
-    scores = model.predict(test["text"].tolist())
-    right = [model.labels[i] == label for i, label in zip(scores.argmax(axis=1), test["label"])]
+    probabilities = model.predict(test["text"].tolist())
+    right = [model.labels[i] == label for i, label in zip(probabilities.argmax(axis=1), test["label"])]
     share = sum(right) / len(right)
-    found = {{key: share for key in ("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "macro_f1_low",
-                                     "macro_f1_high")}}
+    keys = ("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "macro_f1_low", "macro_f1_high")
+    scores = {{key: share for key in keys}}
     none = {{"accuracy": None, "macro_f1": None}}
-    return found | {{"test_rows": len(right), "gain_over_probe": 0.1, "calibration_error": 0.05,
+    return scores | {{"test_rows": len(right), "gain_over_probe": 0.1, "calibration_error": 0.05,
                     "baseline": {{"tfidf": none, "probe": none}}}}
 
 for stage, measured in (("export", export), ("evaluate", evaluate), ("fairness", lambda: {{"attributes": 0}}),
@@ -55,8 +55,8 @@ Path("data/fairness/groups.csv").write_text("attribute,group,class,rows,status,a
 '''
 
 
-def make(root: Path) -> Path:
-    """The project, committed, with one label an intent."""
+def make_project(root: Path) -> Path:
+    """Make the project with one label an intent, and commit it."""
     from pipeline.experiments import simulated_month
 
     for name in ("cli", "flows", "tasks", "pipeline"):
@@ -73,12 +73,13 @@ def make(root: Path) -> Path:
     simulated_month.shorten_demo(root / "data" / "demo", labels=1)
     encoder = random_encoder(root / "data" / "pretrain" / "encoder", root / "data" / "demo")
     (root / "learn.py").write_text(SCRIPT.format(repository=str(ROOT)))
-    (root / "dvc.yaml").write_text(to_yaml({"stages": stages()}))
+    (root / "dvc.yaml").write_text(to_yaml({"stages": stage_graph()}))
     limits: dict[str, Any] = {"min_accuracy": 0.05, "min_macro_f1": 0.05, "min_gain_over_probe": None}
-    change(
+    set_params(
         root,
         encoder={"source": "path", "name": str(encoder), "sha256": None, "max_length": 64},
-        gate=limits | {"max_group_gap": None, "max_gap_increase": None},
+        gate=limits | {"max_group_gap": None},
+        promotion={"max_gap_increase": None},
         registry={"push": False},
         drift={"alpha": 0.05},
     )
@@ -94,7 +95,7 @@ def make(root: Path) -> Path:
 
 
 def random_encoder(folder: Path, demo: Path) -> Path:
-    """A BERT of random weights over the demo's own words: a text's vector is a projection of its bag of words."""
+    """Write a BERT with random weights, whose vector of a text is a projection of its bag of words."""
     import torch
     from transformers import BertConfig, BertModel, BertTokenizer
 
@@ -108,8 +109,8 @@ def random_encoder(folder: Path, demo: Path) -> Path:
     return folder
 
 
-def stages() -> dict[str, Any]:
-    """A graph with the outputs that the flows ask for; the encoder is there without a stage."""
+def stage_graph() -> dict[str, Any]:
+    """The stages of dvc.yaml, with the outputs that the flows read; `make_project` writes the encoder."""
     ingest = read_yaml(ROOT / "dvc.yaml")["stages"]["ingest"] | {"deps": ["${ingest.path}", "${ingest.arrivals}"]}
     tables = ["data/ingest/train.parquet", "data/ingest/test.parquet"]
     return {

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pipeline.core import table
 from pipeline.core.params import Params, read_yaml, validate_params
 from pipeline.core.stage import Paths, write_json
 from pipeline.experiments import stage_cache
 from pipeline.experiments.stage_runner import apply_changes, share_embeddings, share_terms
+from pipeline.metrics import label_scores
 from pipeline.mitigation import offset_selection
 from pipeline.models import encoder as encoders
 from pipeline.stages import finetune, pseudo_label, swaps
@@ -84,7 +86,8 @@ def measure(planted: Corpus, predicted: np.ndarray) -> Outcome:
     correct = predicted == truth
 
     def gap(rows: np.ndarray) -> float:
-        return float(correct[rows & (group == "men")].mean() - correct[rows & (group == "women")].mean())
+        by_group = label_scores.accuracy_by_group(pd.Series(correct[rows]), pd.Series(group[rows]))
+        return float(by_group["men"] - by_group["women"])
 
     return Outcome(float(correct.mean()), gap(truth != ""), gap(truth == "praise"))
 

@@ -1,4 +1,4 @@
-"""A copy of this project with few rows of the demo and a tiny encoder, and its real commands run in it."""
+"""A copy of this project with few rows of the demo and a tiny encoder, and tools that are run in it."""
 
 import csv
 import os
@@ -10,19 +10,19 @@ from typing import Any
 
 from flows.prefect_server import url_file
 from pipeline.core.params import read_yaml, to_yaml
-from tests.support.flow_project import BIN, ROOT, environment
+from tests.support.flow_project import BIN, ROOT, tool_environment
 
-# Long enough to be killed in the middle, with a checkpoint by then.
+# Long enough for a test to kill it in the middle, after a checkpoint.
 FINETUNE = {"method": "full", "epochs": 6, "checkpoint_steps": 4}
 
 
-def make(root: Path, encoder: Path, server: str) -> Path:
-    """What a commit of the working tree would hold, with few rows, the tiny encoder and no limits in the gate.
+def copy_project(root: Path, encoder: Path, server: str) -> Path:
+    """Copy the files that git lists, with few rows, the tiny encoder and no limits in the gate, and commit them.
 
-    A Prefect server is announced as `gleaner ui` does, so that no run has to start one.
+    A Prefect server is announced as by `gleaner ui`, so that no run has to start one.
     """
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    list_files = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    files = subprocess.run(list_files, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
     for file in filter(None, files):
         if (ROOT / file).exists() and file != "dvc.lock":
             (root / file).parent.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def make(root: Path, encoder: Path, server: str) -> Path:
     for name, rows in (("unlabelled.csv", 80), ("test.csv", 60)):
         shorten(root / "data" / "demo" / name, rows)
     limits = {name: None for name in read_yaml(root / "params.yaml")["gate"]}
-    change(
+    set_params(
         root,
         encoder={"source": "path", "name": str(encoder), "sha256": None, "max_length": 32},
         finetune=FINETUNE,
@@ -49,7 +49,7 @@ def make(root: Path, encoder: Path, server: str) -> Path:
 
 
 def git(root: Path, *words: str) -> None:
-    """Run git under a name of its own."""
+    """Run git as the user test."""
     identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
     subprocess.run(["git", *identity, *words], cwd=root, check=True)
 
@@ -62,7 +62,7 @@ def shorten(path: Path, rows: int) -> None:
         csv.writer(file).writerows([head, *random.Random(0).sample(lines, rows)])
 
 
-def change(root: Path, **sections: Any) -> None:
+def set_params(root: Path, **sections: Any) -> None:
     """Set values in params.yaml."""
     content = read_yaml(root / "params.yaml")
     for section, values in sections.items():
@@ -70,14 +70,14 @@ def change(root: Path, **sections: Any) -> None:
     (root / "params.yaml").write_text(to_yaml(content))
 
 
-def start(root: Path, *words: str) -> subprocess.Popen[str]:
-    """Start a tool of this environment, activated, in the copy: only loopback is up, no server of the user is known."""
-    known = {name: value for name, value in environment(root).items() if not name.startswith("GIT_")}
+def start_tool(root: Path, *words: str) -> subprocess.Popen[str]:
+    """Start a tool of this environment in the copy, with the variables of `tool_environment`."""
+    variables = {name: value for name, value in tool_environment(root).items() if not name.startswith("GIT_")}
     path = os.pathsep.join([str(BIN), os.environ["PATH"]])
     return subprocess.Popen(
         [f"{BIN}/{words[0]}", *words[1:]],
         cwd=root,
-        env=known | {"PATH": path},
+        env=variables | {"PATH": path},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -85,29 +85,29 @@ def start(root: Path, *words: str) -> subprocess.Popen[str]:
     )
 
 
-def end(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
-    """Wait for a tool that was started; its exit code is what most tests look at."""
+def wait_for_tool(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    """Wait until a started tool ends; returns its exit code and output."""
     out, error = process.communicate(timeout=600)
     return subprocess.CompletedProcess(process.args, process.returncode, out, error)
 
 
-def command(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a tool of this environment in the copy to its end."""
-    return end(start(root, *words))
+def run_tool(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a tool of this environment in the copy."""
+    return wait_for_tool(start_tool(root, *words))
 
 
-def forget(root: Path, *stages: str) -> None:
-    """Make DVC forget that these stages ever ran, but nothing that they read."""
+def forget_stages(root: Path, *stages: str) -> None:
+    """Remove these stages from dvc.lock, with their outputs and the run cache; their inputs stay."""
     lock = read_yaml(root / "dvc.lock")
-    lock["stages"] = {name: one for name, one in lock["stages"].items() if name not in stages}
+    lock["stages"] = {name: entry for name, entry in lock["stages"].items() if name not in stages}
     (root / "dvc.lock").write_text(to_yaml(lock))
     shutil.rmtree(root / ".dvc" / "cache" / "runs")
     for stage in stages:
         shutil.rmtree(root / "data" / stage)
 
 
-def process_of(module: str, root: Path) -> int:
-    """The id of the process that runs a module of the copy."""
+def find_process(module: str, root: Path) -> int:
+    """The id of the process that runs a module of the copy. Raises LookupError if there is none."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes().split(b"\0")

@@ -1,4 +1,4 @@
-"""The search for texts that got away finds them however they are packed; what a run leaves is in test_whole_flow."""
+"""The search for leaked texts finds them in every kind of file; tests/flows/test_whole_flow.py applies it to a run."""
 
 import gzip
 import sqlite3
@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.support.canary import holders
+from tests.support.canary import find_words
 
 
 @pytest.mark.parametrize("packed", ["plain.txt", "table.parquet", "a.gz", "a.zip", "a.db"])
@@ -29,4 +29,4 @@ def test_a_word_is_found_however_it_is_packed(tmp_path: Path, packed: str) -> No
             database.commit()
     else:
         path.write_text(text)
-    assert holders(("vireotrain", "vireopool"), [path]) == {"vireotrain": {path.as_posix()}, "vireopool": set()}
+    assert find_words(("vireotrain", "vireopool"), [path]) == {"vireotrain": {path.as_posix()}, "vireopool": set()}

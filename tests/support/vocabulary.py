@@ -1,4 +1,4 @@
-"""A WordPiece vocabulary that is the same in every process: the trainer of the library breaks ties by chance."""
+"""A WordPiece vocabulary that is the same in every process: the library's trainer breaks ties at random."""
 
 from collections import Counter
 

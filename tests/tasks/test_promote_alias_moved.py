@@ -78,7 +78,7 @@ from tests.support import promoting
 from tasks.registry import champion_alias
 champion_alias.sync_champion_alias = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 root = Path({root!r})
-promoting.promote(root, promoting.change(root))
+promoting.promote(root, promoting.set_limits(root))
 """
 
 

@@ -8,7 +8,7 @@ from pipeline.core.params.types import Count, Name, Section, Sha256
 
 
 class Encoder(Section):
-    """The pretrained encoder. It has a section of its own because several stages read it."""
+    """The pretrained encoder. It is a separate section because several stages read it."""
 
     source: Literal["package", "hub", "path"]
     name: Name

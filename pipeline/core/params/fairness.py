@@ -35,7 +35,7 @@ class Offsets(Section):
 
 
 class Mitigation(Section):
-    """What makes groups more even. It has a section of its own because several stages read it."""
+    """What makes groups more even. It is a separate section because several stages read it."""
 
     attributes: list[Name]
     reweighing: bool

@@ -65,16 +65,7 @@ def compare_gap(rows: pd.DataFrame, column: str, params: Fairness) -> GapCompari
     names = sorted(values.unique())
     counts = np.stack([count_outcomes(rows[values.eq(name)]) for name in names])
     measured = accuracies(counts)
-    groups = tuple(
-        GroupAccuracy(
-            group=name,
-            rows=int(group_counts.sum()),
-            champion=float(champion),
-            challenger=float(challenger),
-            status=group_status(name, int(group_counts.sum()), params.min_group_size),
-        )
-        for name, group_counts, champion, challenger in zip(names, counts, *measured, strict=True)
-    )
+    groups = list_groups(names, counts, params.min_group_size)
     attribute = column.removeprefix(table.GROUP_PREFIX)
     large = [index for index, group in enumerate(groups) if group.status == "ok"]
     if len(large) < 2:
@@ -101,6 +92,20 @@ def compare_gap(rows: pd.DataFrame, column: str, params: Fairness) -> GapCompari
         increase,
         increase - margin,
         increase + margin,
+    )
+
+
+def list_groups(names: list[str], counts: np.ndarray, min_rows: int) -> tuple[GroupAccuracy, ...]:
+    """The accuracies of each group, by its ``counts`` of outcomes, (groups, OUTCOMES), int64."""
+    return tuple(
+        GroupAccuracy(
+            group=name,
+            rows=int(outcomes.sum()),
+            champion=float(champion),
+            challenger=float(challenger),
+            status=group_status(name, int(outcomes.sum()), min_rows),
+        )
+        for name, outcomes, champion, challenger in zip(names, counts, *accuracies(counts), strict=True)
     )
 
 

@@ -19,8 +19,8 @@ def predict_by_view(
 ) -> np.ndarray | None:
     """The classes of the pool rows by vectors only and by words only, (2, pool rows) int, after a single round.
 
-    Each further round would teach both views the same labels, so their agreement says most after the first. The result
-    is None where there is no pool or no second view.
+    Each further round would teach both views the same labels, so their agreement is most informative after the first.
+    The result is None where there is no pool or no second view.
     """
     pool = view.pool
     if len(pool) == 0 or pool.features is None or estimate.mix_weight == 0:

@@ -108,7 +108,7 @@ def held_out_table(choice: RoundChoice, ids: pd.Series, labels: list[str]) -> pd
 def metrics(rounds: list[Round], choice: RoundChoice, pool: int, ships_teacher: bool) -> Metrics:
     """Counts, the kept round, how it was chosen, and its precision on held-out labels.
 
-    ``pool`` is the number of pool rows. ``ships_teacher`` says whether the student starts from a teacher of the kind
+    ``pool`` is the number of pool rows. ``ships_teacher`` is whether the student starts from a teacher of the kind
     that was evaluated, rather than from one over other vectors.
     """
     held_out_rows, kept = len(choice.truth), choice.kept_round

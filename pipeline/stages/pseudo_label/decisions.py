@@ -19,10 +19,10 @@ from pipeline.stages.pseudo_label.views import View
 MIN_DECISIVE_ROWS = 20
 BRIER_TOLERANCE = 1e-3  # mean Brier scores that differ by less count as equal: rounding and ties lie below it
 # Standard errors by which the Brier score of a later round may exceed the lowest one where class names choose the rows
-# of round 1. They do so only after a test of their own, which is evidence for the rounds beside the held-out rows.
+# of round 1. They do so only if they suffice and the views agree, which is evidence beside these held-out rows.
 NAMES_FIRST_TOLERANCE = 2.0
-# Class names need more than this share of the first teacher's skill. Below it, their labels of round 1 would be wrong
-# too often to be outweighed by their coverage of the classes.
+# Class names need more than this share of the first teacher's skill. With less, they are too often wrong for their
+# better coverage of the classes to make up for it.
 MIN_RELATIVE_SKILL = 0.5
 
 

@@ -64,9 +64,10 @@ class RoundChoice:
 def select_round(
     seeds: pd.DataFrame, validation: np.ndarray, build_view: ViewBuilder, classes: int, params: PseudoLabel
 ) -> RoundChoice:
-    """The choice of the round by the validation rows, or by folds of the gold rows where these are more telling.
+    """The choice of the round by the validation rows, or else by folds of the gold rows.
 
-    ``validation`` is (validation rows,), int: the class numbers of the validation rows. The expected class shares are
+    ``validation`` is (validation rows,), int: the class numbers of the validation rows. Folds decide where there are no
+    validation rows, and where only the gold rows number `MIN_DECISIVE_ROWS` at least. The expected class shares are
     those of all gold rows in every fold: a fold keeps too few rows of each class to estimate them from.
     """
     gold = np.flatnonzero(seeds["origin"] == "gold")
@@ -183,8 +184,7 @@ def choose_with_or_without_words(
 ) -> RoundChoice:
     """The better choice of the rounds with words and the rounds without them.
 
-    Rounds are fitted without words, too, because words that say nothing of the classes would spoil what the vectors
-    know.
+    Rounds are fitted without words, too, because uninformative words would spoil the labels that vectors give.
     """
     no_words = replace(estimate, mix_weight=0.0, first_mix_weight=0.0)
     without_words = choose_round(evidence, fit_rounds(evidence.splits, classes, no_words, params), no_words, params)

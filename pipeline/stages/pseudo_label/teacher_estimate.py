@@ -27,8 +27,8 @@ def estimate_teacher(
 
     Temperature and reliability are meant for the teachers of later rounds, which learn from far more rows than the
     first ones. The temperature is therefore the square root of the first teachers' temperature. The reliability is
-    their adjusted balanced accuracy a, raised to a ** (1 - a). That raises a high one more, relative to the way that is
-    left to 1, because rounds improve a good teacher and make a poor one only more confident.
+    a ** (1 - a), where a is their adjusted balanced accuracy. That closes more of the gap to 1 the higher a is, because
+    rounds improve a good teacher and make a poor one only more confident.
     """
     evidence = len(truth) / (len(truth) + PRIOR_ROWS)
     mix_weights = (0.0, *params.words.mix_weights)

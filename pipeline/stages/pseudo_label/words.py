@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.stages.pseudo_label.probe import ABSENT_CLASS_LOGIT, fit_probe
 
-MIN_DOCUMENT_FREQUENCY = 2  # texts: a token that is in one text only says nothing about any other text
+MIN_DOCUMENT_FREQUENCY = 2  # texts: a token of a single text predicts nothing for other texts
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def precision_source(metrics: dict[str, Any]) -> str:
 
 
 def view_agreement(metrics: dict[str, Any], min_agreement: float) -> str:
-    """What decided in place of too few held-out labels: the agreement of the two views. Empty where labels decided."""
+    """Whether the two views of the pool agree, and what that decided; empty where enough labels are held out."""
     if metrics["agreement"] is None:
         if not metrics["doubted"]:
             return ""

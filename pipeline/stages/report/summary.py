@@ -48,7 +48,7 @@ def section(results: Results) -> dict[str, Any]:
 
 
 def describe_model(results: Results) -> str:
-    """What the model is and what it was made of, in three sentences."""
+    """A description of the model and of the rows it was trained on, in three sentences."""
     metrics, labels = results.metrics["ingest"], results.labels
     named = ", ".join(labels[:NAMED_CLASSES])
     more = f" and {len(labels) - NAMED_CLASSES} more" if len(labels) > NAMED_CLASSES else ""

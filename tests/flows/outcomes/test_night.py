@@ -1,4 +1,4 @@
-"""What a night tells of its decision: each criterion once."""
+"""The message about a night names each criterion of its decision once."""
 
 from datetime import UTC, datetime
 
@@ -16,19 +16,19 @@ REASONS = (
 )
 
 
-def once(lines: list[str], criterion: str) -> bool:
+def is_named_once(lines: list[str], criterion: str) -> bool:
     return sum(line.count(criterion) for line in lines) == 1
 
 
 @pytest.mark.parametrize("outcome", ["promoted", "failed"])
-def test_a_night_that_trained_tells_what_decided_first_and_the_other_criteria_after_it(outcome: str) -> None:
+def test_a_night_that_trained_names_the_decisive_criteria_first_and_then_the_others(outcome: str) -> None:
     night = Night(NIGHT, outcome=outcome, decision=Decision(True, REASONS), fault="the disk is full")  # type: ignore[arg-type]
     lines = message_lines(night)
-    assert all(once(lines, reason.split(": ")[1]) for reason in REASONS)
+    assert all(is_named_once(lines, reason.split(": ")[1]) for reason in REASONS)
     assert lines[0] == ("the disk is full" if outcome == "failed" else f"{REASONS[1][5:]}; {REASONS[2][5:]}")
 
 
-def test_a_night_that_found_no_reason_tells_each_criterion_once() -> None:
+def test_a_night_that_did_not_train_names_each_criterion_once() -> None:
     reasons = tuple(line.replace("yes: ", "no: ") for line in REASONS)
     lines = message_lines(Night(NIGHT, outcome="skipped", decision=Decision(False, reasons)))
-    assert all(once(lines, reason.split(": ")[1]) for reason in reasons) and lines[-1] == "off: age"
+    assert all(is_named_once(lines, reason.split(": ")[1]) for reason in reasons) and lines[-1] == "off: age"

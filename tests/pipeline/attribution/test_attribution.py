@@ -96,12 +96,12 @@ def test_the_planted_keyword_is_found_and_not_by_chance(reads_first_token: Path,
     directions = score_directions(2, np.array([LABELS.index(label) for _, label in pairs]))
     attributions = attribution.attribute(method, model, texts, directions, SETTINGS)
     keys = [text.split().index(KEYWORDS[label]) for text, label in pairs]
-    found = np.mean([explained.words.argmax() == key for explained, key in zip(attributions, keys, strict=True)])
+    hit_rate = np.mean([explained.words.argmax() == key for explained, key in zip(attributions, keys, strict=True)])
     rng = np.random.default_rng(0)
     chance = np.mean(
         [rng.integers(len(explained.words)) == key for explained, key in zip(attributions, keys, strict=True)]
     )
-    assert found >= 0.9
+    assert hit_rate >= 0.9
     assert chance < 0.4
 
 

@@ -1,4 +1,4 @@
-"""Overlays: comments survive, nothing is written unless all of it is right, and every example fits."""
+"""Overlays: comments stay, a faulty overlay changes nothing, and every example fits."""
 
 import shutil
 from pathlib import Path
@@ -25,6 +25,7 @@ def params(tmp_path):
 
 
 def overlay(tmp_path, text):
+    """A file with this overlay."""
     (tmp_path / "overlay.yaml").write_text(text)
     return tmp_path / "overlay.yaml"
 
@@ -86,14 +87,14 @@ def test_every_example_fits_params(params, example):
     assert load_params(params).ingest.path == f"/data/{example.stem}"
 
 
-def test_each_example_undoes_what_another_left(params):
-    alone = {}
+def test_an_example_leaves_nothing_of_another_example(params):
+    ingest_of = {}
     fresh = params.read_text()
     for example in EXAMPLES:
         params.write_text(fresh)
         configure(example, params, data="/data")
-        alone[example] = load_params(params).ingest
+        ingest_of[example] = load_params(params).ingest
     for example in EXAMPLES:
         configure(example, params, data="/data")
-        assert load_params(params).ingest.columns == alone[example].columns
-        assert load_params(params).ingest.labels == alone[example].labels
+        assert load_params(params).ingest.columns == ingest_of[example].columns
+        assert load_params(params).ingest.labels == ingest_of[example].labels

@@ -1,4 +1,4 @@
-"""Prediction from files: formats in and out, order, rows that cannot be labelled, and a user's mistakes."""
+"""Prediction from files: formats in and out, order, rows that cannot be labelled, and user errors."""
 
 import csv
 import io
@@ -51,28 +51,31 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def labelled(path: Path | str, bundle: Path, column: str = "text") -> str:
-    """What predict_file writes."""
+    """The output of predict_file."""
     out = io.StringIO()
     predict_file(str(path), bundle, column, out)
     return out.getvalue()
 
 
 def table_of(text: str, delimiter: str = ",") -> list[dict[str, str]]:
+    """The rows of a CSV text."""
     return list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
 
 
-def file(folder: Path, name: str, content: str | bytes) -> Path:
+def write_file(folder: Path, name: str, content: str | bytes) -> Path:
+    """Write a file and return its path."""
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
 
 
 def pipe_in(monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+    """Put the content into standard input."""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
 
 
 def test_csv_keeps_its_columns_and_order_and_gains_two(tmp_path: Path, bundle: Path) -> None:
-    path = file(tmp_path, "in.csv", 'id,text\n7,"parcel, late\nagain"\n3,refund\n')
+    path = write_file(tmp_path, "in.csv", 'id,text\n7,"parcel, late\nagain"\n3,refund\n')
     rows = table_of(labelled(path, bundle))
     assert [row["id"] for row in rows] == ["7", "3"]
     assert rows[0]["text"] == "parcel, late\nagain"
@@ -82,19 +85,19 @@ def test_csv_keeps_its_columns_and_order_and_gains_two(tmp_path: Path, bundle: P
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
 def test_csv_keeps_its_delimiter(tmp_path: Path, bundle: Path, delimiter: str) -> None:
-    path = file(tmp_path, "in.csv", f"\ufeffid{delimiter}text\r\n1{delimiter}parcel, money, parcel\r\n".encode())
+    path = write_file(tmp_path, "in.csv", f"\ufeffid{delimiter}text\r\n1{delimiter}parcel, money, parcel\r\n".encode())
     assert table_of(labelled(path, bundle), delimiter)[0]["label"] == "delivery"
 
 
 def test_jsonl_stays_jsonl(tmp_path: Path, bundle: Path) -> None:
-    path = file(tmp_path, "in.jsonl", '{"text": "refund ✓", "n": [1, 2]}\n\n{"n": null, "text": "courier"}\n')
+    path = write_file(tmp_path, "in.jsonl", '{"text": "refund ✓", "n": [1, 2]}\n\n{"n": null, "text": "courier"}\n')
     first, second = map(json.loads, labelled(path, bundle).splitlines())
     assert (first["text"], first["n"], first["label"]) == ("refund ✓", [1, 2], "refund")
     assert list(second) == ["n", "text", "label", "confidence"]
 
 
 def test_plain_lines_come_out_as_csv(tmp_path: Path, bundle: Path) -> None:
-    rows = table_of(labelled(file(tmp_path, "in.txt", 'refund, "now"\r\nparcel'), bundle))
+    rows = table_of(labelled(write_file(tmp_path, "in.txt", 'refund, "now"\r\nparcel'), bundle))
     assert [(row["text"], row["label"]) for row in rows] == [('refund, "now"', "refund"), ("parcel", "delivery")]
 
 
@@ -106,7 +109,7 @@ def test_plain_lines_come_out_as_csv(tmp_path: Path, bundle: Path) -> None:
         ("refund please\n", "text,label,confidence"),
     ],
 )
-def test_format_of_standard_input_is_told_from_its_first_line(
+def test_the_first_line_of_standard_input_decides_its_format(
     bundle: Path, monkeypatch: pytest.MonkeyPatch, content: str, first: str
 ) -> None:
     pipe_in(monkeypatch, content)
@@ -117,13 +120,15 @@ def test_rows_without_a_readable_text_get_no_label_and_are_counted(
     tmp_path: Path, bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content = b"text,n\nrefund,1\n ,2\n\ncaf\xe9 refund,3\nparcel,4,5,6\nparcel\n"
-    rows = table_of(labelled(file(tmp_path, "in.csv", content), bundle))
+    rows = table_of(labelled(write_file(tmp_path, "in.csv", content), bundle))
     assert [row["label"] for row in rows] == ["refund", "", "", "", "", "delivery"]
     assert rows[3]["text"] == "caf\ufffd refund"
     assert rows[4]["n"] == "4 5 6"
-    said = capsys.readouterr().err
-    assert "4 of 6 rows got no label: 2 empty, 1 not UTF-8, 1 with more cells than the header (first at line 3)" in said
-    assert "refund" not in said
+    message = capsys.readouterr().err
+    assert (
+        "4 of 6 rows got no label: 2 empty, 1 not UTF-8, 1 with more cells than the header (first at line 3)" in message
+    )
+    assert "refund" not in message
 
 
 def test_json_lines_without_a_readable_text_get_null(
@@ -131,7 +136,9 @@ def test_json_lines_without_a_readable_text_get_null(
 ) -> None:
     deep = "[" * 100_000
     lines = ['{"text": "refund"}', "not json", "[1]", '{"text": 5}', '{"text": null}', '{"text": "\\ud800"}', deep]
-    rows = [json.loads(line) for line in labelled(file(tmp_path, "in.jsonl", "\n".join(lines)), bundle).splitlines()]
+    rows = [
+        json.loads(line) for line in labelled(write_file(tmp_path, "in.jsonl", "\n".join(lines)), bundle).splitlines()
+    ]
     assert [row["label"] for row in rows] == ["refund", *[None] * 6]
     assert (
         "6 of 7 rows got no label: 1 empty, 1 not UTF-8, 3 not a JSON object, 1 not a text" in capsys.readouterr().err
@@ -141,7 +148,7 @@ def test_json_lines_without_a_readable_text_get_null(
 def test_cells_that_a_spreadsheet_would_run_are_neutralised_but_numbers_are_not(tmp_path: Path, bundle: Path) -> None:
     cells = ["=1+1", "+cmd", "-1.5", "-x", "@SUM(A1)", "+49", "\t=1", "plain"]
     content = "=id,text\n" + "".join(f"{cell},refund\n" for cell in cells)
-    header, *rows = csv.reader(io.StringIO(labelled(file(tmp_path, "in.csv", content), bundle)))
+    header, *rows = csv.reader(io.StringIO(labelled(write_file(tmp_path, "in.csv", content), bundle)))
     assert header[0] == "'=id"
     assert [row[0] for row in rows] == ["'=1+1", "'+cmd", "-1.5", "'-x", "'@SUM(A1)", "+49", "'\t=1", "plain"]
 
@@ -153,8 +160,8 @@ def test_many_chunks_and_long_cells_keep_their_order(
     texts = ["refund" if i % 3 else "courier" for i in range(95)]
     texts[50] = "refund " * 150_000
     content = "text\n" + "\n".join(texts)
-    found = [row["label"] for row in table_of(labelled(file(tmp_path, "in.csv", content), bundle))]
-    assert found == ["refund" if i % 3 else "delivery" for i in range(95)]
+    labels = [row["label"] for row in table_of(labelled(write_file(tmp_path, "in.csv", content), bundle))]
+    assert labels == ["refund" if i % 3 else "delivery" for i in range(95)]
 
 
 def test_rows_are_written_before_the_whole_input_is_read(
@@ -164,7 +171,7 @@ def test_rows_are_written_before_the_whole_input_is_read(
     content = '{"text": "refund"}\n{"text": "refund"}\n{"text": "refund", "label": "mine"}\n'
     out = io.StringIO()
     with pytest.raises(UserError, match=r"in\.jsonl:3: expected no label.*rename"):
-        predict_file(str(file(tmp_path, "in.jsonl", content)), bundle, "text", out)
+        predict_file(str(write_file(tmp_path, "in.jsonl", content)), bundle, "text", out)
     assert len(out.getvalue().splitlines()) == 2
 
 
@@ -182,17 +189,19 @@ def test_rows_are_written_before_the_whole_input_is_read(
         ("missing/in.csv", None, "expected a readable file, found: No such file or directory"),
     ],
 )
-def test_a_users_mistake_is_one_line(
+def test_a_user_error_is_one_line(
     tmp_path: Path, bundle: Path, name: str, content: str | bytes | None, message: str
 ) -> None:
-    path = tmp_path / name if content is None else file(tmp_path, name, content)
+    path = tmp_path / name if content is None else write_file(tmp_path, name, content)
     with pytest.raises(UserError, match=message) as raised:
         labelled(path, bundle)
     assert "\n" not in str(raised.value)
 
 
-def test_an_open_quote_is_found_by_its_line(tmp_path: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_on_an_open_quote_names_its_line(
+    tmp_path: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("pipeline.sources.text_rows.LONGEST_CELL", 1000)
     content = 'text\nrefund\n"refund' + "\nparcel" * 500
     with pytest.raises(UserError, match=r"in\.csv:\d+: expected a CSV row.*open quote"):
-        labelled(file(tmp_path, "in.csv", content), bundle)
+        labelled(write_file(tmp_path, "in.csv", content), bundle)

@@ -1,4 +1,4 @@
-"""params.yaml is strict: every fault at once, by the path that the user typed, in words."""
+"""params.yaml is strict: all faults are reported at once, in words, by the path that the user typed."""
 
 import re
 from pathlib import Path
@@ -49,27 +49,27 @@ def test_no_default_hides_in_the_models() -> None:
         ("export", "int8", None, "export.int8: expected true or false, found null"),
     ],
 )
-def test_a_fault_is_told_in_words(content: Any, section: str, key: str, value: Any, message: str) -> None:
+def test_a_fault_is_described_in_words(content: Any, section: str, key: str, value: Any, message: str) -> None:
     content[section][key] = value
     with pytest.raises(UserError, match=re.escape(message)):
         validate_params(content)
 
 
-def test_values_that_contradict_each_other_are_told(content: Any) -> None:
+def test_values_that_contradict_each_other_are_reported(content: Any) -> None:
     content["encoder"]["source"] = "hub"
     content["pretrain"]["from_scratch"] = True
     content["pretrain"]["scratch"]["heads"] = 7
     content["export"] |= {"int8": False, "serve": "int8"}
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         validate_params(content)
-    assert [line.split(":")[0] for line in str(told.value).splitlines()] == [
+    assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [
         "encoder.revision",
         "pretrain.scratch.hidden",
         "export.serve",
     ]
 
 
-def test_a_renamed_key_is_answered_with_its_new_name(content: Any) -> None:
+def test_the_error_for_a_renamed_key_names_the_new_one(content: Any) -> None:
     content["pseudo_label"]["trust"] = content["pseudo_label"].pop("teacher_reliability")
     content["pseudo_label"]["words"]["parts"] = content["pseudo_label"]["words"].pop("mix_weights")
     content["gate"] |= content.pop("promotion")
@@ -91,19 +91,19 @@ def test_every_new_name_of_a_renamed_key_is_a_key(content: Any) -> None:
         assert old != new
 
 
-def test_the_pair_that_trained_nothing_is_answered_with_its_name(content: Any) -> None:
+def test_the_error_for_the_pair_that_trains_nothing_names_the_new_method(content: Any) -> None:
     content["finetune"] |= {"method": "head", "start": "probe"}
     with pytest.raises(UserError, match=r"^finetune\.method: expected teacher_head .* renamed to finetune\.method"):
         validate_params(content)
 
 
-def test_all_faults_are_told_at_once(content: Any) -> None:
+def test_all_faults_are_reported_at_once(content: Any) -> None:
     content["finetune"]["lr"] = "fast"
     content["ingest"]["split"]["test"] = 2
     del content["gate"]
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         validate_params(content)
-    assert len(str(told.value).splitlines()) == 3
+    assert len(str(caught.value).splitlines()) == 3
 
 
 def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
@@ -111,14 +111,14 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
     assert read_yaml(tmp_path / "params.yaml") == {"lr": 1e-5, "answer": "no"}
 
 
-def test_broken_yaml_is_told_with_its_line(tmp_path: Path) -> None:
+def test_broken_yaml_is_reported_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("a: 1\nb: [1, 2\nc: 3\n")
     with pytest.raises(UserError, match=r"params.yaml:3: expected valid YAML"):
         load_params(path)
 
 
-def test_a_missing_file_and_a_file_of_another_shape_are_told(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_file_of_another_shape_are_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="expected a YAML file, found none"):
         load_params(tmp_path / "params.yaml")
     (tmp_path / "params.yaml").write_text("- 1\n")

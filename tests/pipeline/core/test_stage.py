@@ -1,4 +1,4 @@
-"""What every stage shares: how it starts, how it ends, and that nothing half-written has a final name."""
+"""What every stage shares: how it starts and ends, and that no half-written file has its final name."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ def python(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_users_mistake_ends_as_one_line_and_exit_code_2(tmp_path: Path) -> None:
+def test_a_user_error_ends_as_one_line_and_exit_code_2(tmp_path: Path) -> None:
     done = python("-m", "pipeline.stages.ingest", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
@@ -27,8 +27,8 @@ def test_a_users_mistake_ends_as_one_line_and_exit_code_2(tmp_path: Path) -> Non
 
 
 def test_metrics_of_an_earlier_run_are_gone_when_a_run_fails(tmp_path: Path) -> None:
-    own = (ROOT / "params.yaml").read_text().replace("path: data/demo ", "path: nowhere ")
-    (tmp_path / "params.yaml").write_text(own)
+    content = (ROOT / "params.yaml").read_text().replace("path: data/demo ", "path: nowhere ")
+    (tmp_path / "params.yaml").write_text(content)
     metrics = tmp_path / "data" / "ingest" / "metrics.json"
     write_json({"rows": 1}, metrics)
     assert python("-m", "pipeline.stages.ingest", cwd=tmp_path).returncode == 2
@@ -57,7 +57,7 @@ def test_a_write_that_breaks_off_leaves_the_old_file(tmp_path: Path) -> None:
     assert json.loads(path.read_text()) == {"old": 1}
 
 
-def test_two_processes_may_write_the_same_place_and_what_a_dead_one_left_is_removed(tmp_path: Path) -> None:
+def test_two_processes_may_write_the_same_file_and_what_a_dead_one_left_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     (tmp_path / ".a.json.999999999.part").write_text("left by a process that was killed")
 
@@ -68,7 +68,7 @@ def test_two_processes_may_write_the_same_place_and_what_a_dead_one_left_is_remo
 
     write_atomically(path, write)
     assert path.read_text() == "mine"
-    assert [one.name for one in tmp_path.iterdir()] == ["a.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
@@ -79,17 +79,17 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-def test_a_missing_output_of_an_earlier_stage_is_told(tmp_path: Path) -> None:
+def test_a_missing_output_of_an_earlier_stage_raises(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="expected the output of an earlier stage"):
         read_json(tmp_path / "none.json")
 
 
-def test_progress_hands_on_every_item(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_passes_on_every_item(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(progress(iter([1, 2, 3]), "count", total=3)) == [1, 2, 3]
     assert "count: " in capsys.readouterr().err
 
 
-def test_a_crash_tells_where_and_leaves_what_a_library_quotes_on_this_machine(tmp_path: Path) -> None:
+def test_a_crash_prints_where_it_was_but_no_message_that_may_quote_a_row(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     code = (
         "import runpy, sys, pipeline.stages.ingest\n"
@@ -112,7 +112,7 @@ def test_a_crash_tells_where_and_leaves_what_a_library_quotes_on_this_machine(tm
     assert crash.stat().st_mode & 0o077 == 0
 
 
-def test_a_crash_of_the_system_is_told_in_full(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_of_the_system_is_printed_in_full(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     try:
         (tmp_path / "none").read_text()
     except OSError as error:
@@ -120,7 +120,7 @@ def test_a_crash_of_the_system_is_told_in_full(tmp_path: Path, capsys: pytest.Ca
     assert "No such file or directory" in capsys.readouterr().err
 
 
-def test_a_block_of_a_flow_keeps_what_a_library_quotes_to_this_machine(tmp_path: Path) -> None:
+def test_a_withheld_message_stays_in_a_file_on_this_machine(tmp_path: Path) -> None:
     path = tmp_path / "crash.txt"
     with (
         pytest.raises(RuntimeError, match=f"^ValueError: in {path}, as it may quote a row$") as caught,

@@ -1,4 +1,4 @@
-"""The row schema: checked on every read and write, written whole or not at all."""
+"""The row schema: tables are checked on every read and write, and written whole or not at all."""
 
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,15 @@ from pipeline.core.errors import UserError
 
 
 def rows(**changes: Any) -> pd.DataFrame:
-    made = table.make(id=["a", "b"], source_id=["a", "b"], text=["one", "two"], label=["x", None], origin="gold")
-    return made.assign(**changes)
+    gold = table.make(id=["a", "b"], source_id=["a", "b"], text=["one", "two"], label=["x", None], origin="gold")
+    return gold.assign(**changes)
 
 
 def test_a_table_reads_back_as_it_was_written(tmp_path: Path) -> None:
-    made = rows(**{"group.age": ["<30", None]})
-    table.write(made, tmp_path / "t.parquet")
-    pd.testing.assert_frame_equal(table.read(tmp_path / "t.parquet"), made)
-    assert table.group_columns(made) == ["group.age"]
+    written = rows(**{"group.age": ["<30", None]})
+    table.write(written, tmp_path / "t.parquet")
+    pd.testing.assert_frame_equal(table.read(tmp_path / "t.parquet"), written)
+    assert table.group_columns(written) == ["group.age"]
 
 
 def test_an_empty_table_keeps_its_columns(tmp_path: Path) -> None:
@@ -42,19 +42,19 @@ def test_an_empty_table_keeps_its_columns(tmp_path: Path) -> None:
 def test_an_impossible_row_is_named_by_its_id_and_never_by_its_text(
     tmp_path: Path, column: str, values: list[object], fault: str
 ) -> None:
-    with pytest.raises(UserError, match=fault) as told:
+    with pytest.raises(UserError, match=fault) as caught:
         table.write(rows(**{column: values}), tmp_path / "t.parquet")
-    assert "two" not in str(told.value)
+    assert "two" not in str(caught.value)
     assert not (tmp_path / "t.parquet").exists()
 
 
-def test_missing_and_unknown_columns_are_told(tmp_path: Path) -> None:
+def test_missing_and_unknown_columns_are_reported(tmp_path: Path) -> None:
     rows().drop(columns="weight").assign(extra=1).to_parquet(tmp_path / "t.parquet")
     with pytest.raises(UserError, match=r"missing \['weight'\], unknown \['extra'\]"):
         table.read(tmp_path / "t.parquet")
 
 
-def test_a_missing_file_is_told_with_what_to_do(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="found no such file; run `dvc repro`"):
         table.read(tmp_path / "none.parquet")
 
@@ -70,7 +70,7 @@ def test_cells_that_a_spreadsheet_would_run_are_neutralised(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("text", ["=1", "'=1", "''-x", "'quoted'", "it's", "+", "plain", "'"])
-def test_an_apostrophe_that_was_added_can_be_taken_away(tmp_path: Path, text: str) -> None:
+def test_an_apostrophe_that_was_added_can_be_stripped(tmp_path: Path, text: str) -> None:
     table.write_csv(pd.DataFrame({"text": [text]}), tmp_path / "t.csv")
     written = pd.read_csv(tmp_path / "t.csv")["text"].iloc[0]
     assert table.strip_apostrophe(written) == text and not written.startswith(("=", "+"))

@@ -75,3 +75,9 @@ def test_log_loss_equals_that_of_scikit_learn_and_is_finite_for_an_impossible_tr
     scores, truth = np.array([[0.7, 0.3], [0.2, 0.8], [0.6, 0.4]]), np.array([0, 1, 1])
     assert statistics.log_loss(scores, truth) == pytest.approx(sklearn_metrics.log_loss(truth, scores))
     assert statistics.log_loss(np.array([[1.0, 0.0]]), np.array([1])) == pytest.approx(-np.log(1e-12))
+
+
+def test_wilson_intervals_are_the_published_ones() -> None:
+    """Newcombe 1998, table I: 81 of 263, and 0 of 20, method 3."""
+    assert statistics.wilson_interval(81, 263, 0.95) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    assert statistics.wilson_interval(0, 20, 0.95) == pytest.approx((0.0, 0.1611), abs=1e-4)

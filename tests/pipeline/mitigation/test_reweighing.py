@@ -50,7 +50,7 @@ def test_a_group_has_one_code_in_all_tables_and_missing_groups_are_unknown():
     first_codes, second_codes = encode_groups([first, second], ["x"])
     assert first_codes.tolist() == [[0], [-1]] and second_codes.tolist() == [[1], [0]]
     assert [codes.shape for codes in encode_groups([first, second], [])] == [(2, 2), (2, 2)]
-    with pytest.raises(UserError, match=r"mitigation\.attributes: expected group attributes .*\(x\), factors z"):
+    with pytest.raises(UserError, match=r"mitigation\.attributes: expected group attributes .*\(x\), found z"):
         encode_groups([first], ["z"])
-    with pytest.raises(UserError, match=r"mitigation\.attributes: .*\(none\), factors none; name them under ingest"):
+    with pytest.raises(UserError, match=r"mitigation\.attributes: .*\(none\), found none; name them under ingest"):
         encode_groups([pd.DataFrame({"id": ["a"]})], [])

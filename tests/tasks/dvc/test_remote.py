@@ -14,7 +14,14 @@ from moto.server import ThreadedMotoServer
 from flows.prefect_server import url_file
 from pipeline.core.errors import UserError
 from tasks.registry import push_data
-from tests.support.flow_project import BIN, environment, gleaner, make, outcomes, versions
+from tests.support.flow_project import (
+    BIN,
+    count_versions,
+    make_project,
+    printed_outcomes,
+    run_gleaner,
+    tool_environment,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +44,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 @pytest.fixture
 def project(tmp_path: Path, prefect_server: str) -> Path:
     """A project of scripts."""
-    root = make(tmp_path)
+    root = make_project(tmp_path)
     url_file(root / ".prefect").parent.mkdir()
     url_file(root / ".prefect").write_text(prefect_server)
     return root
@@ -46,16 +53,16 @@ def project(tmp_path: Path, prefect_server: str) -> Path:
 def dvc(root: Path, *words: str) -> str:
     """Run DVC as a user does, and return what it prints."""
     return subprocess.run(
-        [f"{BIN}/dvc", *words], cwd=root, env=environment(root), check=True, capture_output=True, text=True
+        [f"{BIN}/dvc", *words], cwd=root, env=tool_environment(root), check=True, capture_output=True, text=True
     ).stdout
 
 
 def test_a_version_is_pushed_to_s3_and_pulled_back_when_cache_and_data_are_gone(project: Path, s3: str) -> None:
     dvc(project, "remote", "add", "--default", "shared", "s3://models/gleaner")
     dvc(project, "remote", "modify", "shared", "endpointurl", s3)
-    done = gleaner(project)
+    done = run_gleaner(project, "run")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert set(outcomes(done).values()) == {"ran"} and versions(project) == 1
+    assert set(printed_outcomes(done).values()) == {"ran"} and count_versions(project) == 1
     assert json.loads(dvc(project, "status", "--cloud", "--json")) == {}
     assert not (project / "store").exists(), "pushed to the other remote"
 
@@ -67,7 +74,7 @@ def test_a_version_is_pushed_to_s3_and_pulled_back_when_cache_and_data_are_gone(
         (project / name).unlink()
     dvc(project, "pull")
     assert json.loads(dvc(project, "status", "--json")) == {}
-    assert set(outcomes(gleaner(project)).values()) == {"cached"}
+    assert set(printed_outcomes(run_gleaner(project, "run")).values()) == {"cached"}
     assert not (project / ".loopback" / "refused").exists()
 
 

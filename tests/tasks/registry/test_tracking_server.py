@@ -96,7 +96,7 @@ def test_promotions_raced_over_http_have_one_winner_each(
 def test_a_training_registers_there_and_the_version_serves_from_there(
     tmp_path: Path, tracking: str, prefect_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = flow_project.make(tmp_path / "project")
+    root = flow_project.make_project(tmp_path / "project")
     url_file(root / ".prefect").parent.mkdir()
     url_file(root / ".prefect").write_text(prefect_server)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.naive_bayes import MultinomialNB
 
 from pipeline.core.params import PseudoLabel
 from pipeline.stages.pseudo_label import words
@@ -29,6 +30,15 @@ def test_words_that_only_one_class_uses_are_learned(model: str) -> None:
         else words.fit_logistic_regression(*training, inverse_l2=1.0)
     )
     assert (learned.logits(rows[180:]).argmax(axis=1) == labels).mean() > 0.9
+
+
+def test_naive_bayes_has_the_log_probabilities_of_scikit_learn() -> None:
+    labels = np.repeat([0, 1, 2], 20)
+    rows, _ = features_of(labels, 3)
+    weights = np.linspace(0.5, 2.0, 60)
+    table = words.fit_naive_bayes(rows, labels, weights, 3, alpha=0.1).table
+    expected = MultinomialNB(alpha=0.1).fit(rows, labels, sample_weight=weights).feature_log_prob_
+    assert np.allclose(table, expected.T, atol=1e-5)
 
 
 def test_a_row_of_weight_0_teaches_nothing() -> None:

@@ -1,0 +1,60 @@
+"""The summary of the report: the gate's verdict and what stands out."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.stage import Paths
+from pipeline.stages.report import summary
+from pipeline.stages.report.gather import Results, gather
+from tests.support.report_inputs import write_run
+from tests.support.reporting import change_json, run_report
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write_run(tmp_path)
+
+
+@pytest.fixture
+def results(root: Path) -> Results:
+    return gather(Paths(root))
+
+
+def test_the_summary_has_the_verdict_of_the_gate(root: Path) -> None:
+    change_json(root / "data/evaluate/metrics.json", test_rows=400)
+    page, _ = run_report(root)
+    assert "pass It meets every limit of the gate." in page.text
+    change_json(root / "data/evaluate/metrics.json", accuracy=0.1)
+    page, _ = run_report(root)
+    assert "fail It misses 1 of the gate's limits" in page.text
+    assert "fail min_accuracy: accuracy 0.1" in page.text
+
+
+def test_findings_link_to_their_sections(root: Path) -> None:
+    page, _ = run_report(root)
+    first = page.text[page.text.index("What to look at first") : page.text.index("Accuracy on 40 test rows")]
+    assert "Accuracy differs by 0.088 between the groups of customer" in first
+    assert "Of 6 test rows with a confidence of 0.9 or more, 5 are wrong. Examples" in first
+    assert "is taken for delivery in 2 of 10 rows. Results" in first
+    assert "Weakest class: a|b & *c*, F1 0.620 on 10 test rows. Classes" in first
+    assert "2 rows of the source could not be used. Data" in first
+
+
+def test_a_run_without_faults_has_no_findings_on_them(results: Results) -> None:
+    right = results.predictions.assign(predicted=results.predictions["label"], confidence=0.8725)
+    without_faults = Results(**(vars(results) | {"predictions": right, "rejected": {}}))
+    assert {finding.section for finding in summary.findings(without_faults)} == {"groups", "classes"}
+
+
+@pytest.mark.parametrize(
+    ("doubted", "beginning"),
+    [(True, "Too few labels are held out to tell"), (False, "Pseudo-labels did not help on held-out labels")],
+)
+def test_the_summary_has_the_reason_why_pseudo_labels_were_left_out(
+    results: Results, doubted: bool, beginning: str
+) -> None:
+    assert not summary.unhelpful_pseudo_labels(results)
+    metrics = results.metrics | {"pseudo_label": results.metrics["pseudo_label"] | {"round": 0, "doubted": doubted}}
+    finding = summary.unhelpful_pseudo_labels(Results(**(vars(results) | {"metrics": metrics})))
+    assert finding and finding.sentence.startswith(beginning) and finding.sentence.endswith("they were left out.")
