@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from pipeline.core.errors import UserError
+from pipeline.core.file_permissions import restrict_new_files
 
 app = typer.Typer(
     help="A few labels and a pile of raw text in; a versioned, fairness-checked text classifier out.",
@@ -239,6 +240,7 @@ def ui() -> None:
 def main() -> None:
     """Run the command; a user's error ends as one line on stderr and exit code 2."""
     try:
+        restrict_new_files()
         app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

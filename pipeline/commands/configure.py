@@ -4,6 +4,7 @@ gleaner configure examples/banking77.yaml
 """
 
 import os
+import shutil
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
@@ -40,8 +41,14 @@ def configure(overlay: Path, params: Path, data: str | None = None) -> list[str]
     text = StringIO()
     yaml.dump(content, text)
     validate_params(parse_yaml(text.getvalue(), params))
-    write_atomically(params, lambda part: part.write_text(text.getvalue(), encoding="utf-8"))
+    write_atomically(params, lambda part: write_like(params, text.getvalue(), part))
     return changed
+
+
+def write_like(original: Path, text: str, path: Path) -> None:
+    """Write ``text`` to ``path``, with the permissions of ``original``, which it will replace."""
+    path.write_text(text, encoding="utf-8")
+    shutil.copymode(original, path)
 
 
 def round_trip_yaml() -> YAML:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.core.errors import UserError
+from pipeline.core.file_permissions import restrict_new_files
 from pipeline.core.params import load_params
 
 Metrics = dict[str, Any]
@@ -50,6 +51,7 @@ def main(run: Callable[..., Metrics], *shared: str) -> None:
     stage = module.removeprefix("pipeline.stages.").split(".")[0]
     paths = Paths(Path.cwd())
     try:
+        restrict_new_files()
         params = load_params(paths.root / "params.yaml")
         out = paths.data(stage)
         out.mkdir(parents=True, exist_ok=True)
