@@ -24,9 +24,11 @@ from pipeline.labelling import incoming, intake
 from pipeline.labelling.intake import KnownRows
 from pipeline.sources import arrival_files
 from tasks.dvc import store
-from tasks.git.command import error_line, try_git
+from tasks.git.command import advice, error_line, try_git
 from tasks.inbox import SET_ASIDE_FOLDER, clear_inbox, inbox_folder, list_ready_files, read_files
 from tasks.prefect_states.user_error import as_failed_state
+
+STAND_IN = {"user.name": "gleaner", "user.email": "gleaner@localhost"}  # for commits where git knows no user
 
 
 @dataclass(frozen=True)
@@ -199,10 +201,10 @@ def commit_pointers(files: list[str], root: Path) -> None:
 
 def run_git_or_explain(root: Path, *words: str) -> str:
     """Run git and return what it prints, under the name gleaner if no user is set. Raises UserError if it fails."""
-    has_user = try_git(root, "config", "user.email").stdout
-    identity = [] if has_user else ["-c", "user.name=gleaner", "-c", "user.email=gleaner@localhost"]
+    unset = [part for part in ("user.name", "user.email") if not try_git(root, "config", part).stdout.strip()]
+    identity = [word for part in unset for word in ("-c", f"{part}={STAND_IN[part]}")]
     done = try_git(root, *identity, *words)
     if done.returncode:
-        reason = error_line(done)
-        raise UserError(f"refresh.commit: expected git to keep what arrived, found: {reason}; nothing is lost, mend it")
+        reason, fix = error_line(done), advice(root, done)
+        raise UserError(f"refresh.commit: expected git to keep what arrived, found: {reason}; nothing is lost; {fix}")
     return done.stdout.decode(errors="surrogateescape")
