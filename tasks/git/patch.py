@@ -40,7 +40,8 @@ class Changes:
 def find_changes(root: Path, params: Params) -> Changes:
     """What differs from HEAD now, except dvc.lock, which a run writes itself. Empty if there is no commit.
 
-    Raises UserError if git fails in a repository. The user's index and objects stay as they are: git works on copies in a temporary folder.
+    The user's index and objects stay as they are: git works on copies in a temporary folder. Raises UserError if git
+    fails in a repository.
     """
     if read_head(root).commit is None:
         return Changes()
