@@ -13,6 +13,11 @@ class Head:
     commit: str | None
     absence: str = ""  # "no git repository" or "no commit yet"
 
+    @property
+    def short(self) -> str:
+        """The first digits of the commit, or why there is none."""
+        return self.commit[:12] if self.commit else self.absence
+
     def __str__(self) -> str:
         return self.commit or f"none: {self.absence}"
 

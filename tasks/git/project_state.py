@@ -9,22 +9,22 @@ from pipeline.core.params import read_yaml
 from tasks.dvc.lock_file import CODE_FOLDERS, SETTINGS_FILES
 from tasks.dvc.outputs import mend_cache, misplaced_outputs
 from tasks.dvc.stage_record import outdated_stages
-from tasks.git.head import read_head
+from tasks.git.head import Head, read_head
 
 MAX_NAMED = 4  # changes in an error message, which stays one line
 
 
 @dataclass(frozen=True)
 class ProjectState:
-    """The commit that is checked out, or why there is none, and the SHA-256 of code and settings by path."""
+    """The commit that is checked out, and the SHA-256 of code and settings by path."""
 
-    head: str
+    head: Head
     files: dict[str, str]
 
 
 def read_state(root: Path) -> ProjectState:
     """The state of the project now. Raises UserError if git fails in a repository."""
-    return ProjectState(str(read_head(root)), {name: file_sha256(root / name) for name in code_and_settings(root)})
+    return ProjectState(read_head(root), {name: file_sha256(root / name) for name in code_and_settings(root)})
 
 
 def code_and_settings(root: Path) -> list[str]:
@@ -54,7 +54,7 @@ def require_unchanged(root: Path, start: ProjectState, stages: list[str]) -> Non
     Damaged objects of these outputs in the DVC cache are replaced. Raises UserError that names what changed.
     """
     now = read_state(root)
-    changes = [f"the commit {start.head[:12]} is now {now.head[:12]}"] if now.head != start.head else []
+    changes = [f"{start.head.short} was checked out, now {now.head.short}"] if now.head != start.head else []
     paths = sorted(start.files.keys() | now.files.keys())
     changes += [f"{path} is another" for path in paths if start.files.get(path) != now.files.get(path)]
     changes += outdated_stages(root, stages)
