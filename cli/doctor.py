@@ -17,7 +17,7 @@ from pipeline.core.params import Params, load_params
 from pipeline.models import encoder
 from pipeline.stages.back_translate import apertium, marian
 from pipeline.text import wordnet
-from tasks.git.command import try_git
+from tasks.git.head import read_head
 
 PYTHON = (3, 11)
 DISK_GB = 5.0  # for a run of the demo with its caches and checkpoints
@@ -118,9 +118,12 @@ def check_git(root: Path) -> Finding:
     """Check that git is installed and the project is a repository with a commit, which lineage needs."""
     if shutil.which("git") is None:
         return Finding("git", "", "expected the command git, found none; `apt-get install git`")
-    done = try_git(root, "rev-parse", "--short", "HEAD")
-    fault = f"expected a git repository with a commit in {root}, found none; `git init`, then commit"
-    return Finding("git", f"commit {done.stdout.decode().strip()}", fault if done.returncode else "")
+    try:
+        head = read_head(root)
+    except UserError as error:
+        return Finding("git", "", str(error))
+    fault = f"expected a git repository with a commit in {root}, found {head.absence}; `git init`, then commit"
+    return Finding("git", f"commit {(head.commit or '')[:10]}", "" if head.commit else fault)
 
 
 def check_dvc(root: Path) -> Finding:

@@ -26,6 +26,7 @@ from pipeline.labelling import arrivals
 from pipeline.policies import retraining
 from pipeline.policies.retraining import Situation
 from tasks import drift, notify, refresh, registry
+from tasks.dvc.arrivals import restore_arrivals
 from tasks.prefect_states.retries import retry_options
 from tasks.prefect_states.user_error import as_failed_state, result_of
 from tasks.processes.process import Processes
@@ -88,7 +89,7 @@ def take_in_arrivals(root: Path, params: Params, night: Night, opened: registry.
 
     Raises UserError for a user's error in the stage, RuntimeError where the stage crashed.
     """
-    refresh.check_arrivals(root, params)
+    restore_arrivals(root, params)
     options = retry_options(params, lambda _task, _run, state: is_worth_retrying(params, state))
     with Processes() as processes:
         state = run_stage.with_options(name="ingest", task_run_name="ingest", **options)(

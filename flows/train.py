@@ -5,7 +5,7 @@ gleaner run
 
 from pathlib import Path
 
-from prefect import flow, runtime
+from prefect import flow, get_run_logger, runtime
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed, State
@@ -17,16 +17,23 @@ from pipeline.core.params import load_params
 from pipeline.labelling import arrivals
 from pipeline.policies.gate import GateVerdict
 from tasks import registry
+from tasks.dvc.arrivals import restore_arrivals
 from tasks.gate import decide_gate
+from tasks.git.project_state import ProjectState, read_state
 from tasks.prefect_states.retries import retry_options
+from tasks.prefect_states.user_error import as_failed_state
 from tasks.processes.process import Processes
 from tasks.stage import StageOutcome, run_stage, stage_graph, state_data
 
 
 @flow(name="train", task_runner=ThreadPoolTaskRunner(), persist_result=False)  # type: ignore[arg-type]
+@as_failed_state
 def train(root: Path) -> State:
     """Bring every stage up to date, apply the gate, and register the model if it passes."""
+    start = read_state(root)  # before anything is read that it records
     params = load_params(root / "params.yaml")
+    restore_arrivals(root, params)
+    warn_without_commit(start)
     name, number = runtime.flow_run.name, str(runtime.flow_run.id)
     with registry.open_run(root, params, name, number) as opened, Processes() as processes:
         opened.set_tags({registry.ARRIVALS: arrivals.latest_file_name(params.ingest, root)})
@@ -44,11 +51,17 @@ def train(root: Path) -> State:
         if not gate_state.is_completed():
             return Failed(name="Refused", message=f"the gate says {verdict.status}", data=Training(stages, verdict))
         register = registry.register.with_options(**retry_options(params, registry.is_push_failure))
-        registered = register(root, params, opened, return_state=True)
+        registered = register(root, params, opened, start, [stage.stage for stage in stages], return_state=True)
         if not registered.is_completed():
             opened.failed = True
             return Failed(message=registered.message, data=Training(stages, verdict, fault=str(registered.message)))
         return Completed(data=Training(stages, verdict, state_data(registered)))
+
+
+def warn_without_commit(start: ProjectState) -> None:
+    """Say that a version will have no commit and no patch, so that nobody can rebuild its code."""
+    if start.head.commit is None:
+        get_run_logger().warning("%s: a version is registered without commit and patch", start.head.absence)
 
 
 def run_stages(root: Path, opened: registry.Run, processes: Processes) -> list[StageOutcome]:

@@ -13,12 +13,14 @@ from prefect.states import Completed, Failed, State
 from pipeline.core.errors import UserError
 from pipeline.core.params import read_yaml
 from tasks.dvc.lock_file import Lock, LockEntry, outputs, raw_data
+from tasks.dvc.repository import open_repo
+from tasks.dvc.repro_output import describe_failure
 from tasks.dvc.store import DvcStore, open_dvc_store, output_files
 from tasks.git.worktree import link_untracked
 from tasks.processes.process import Processes
 from tasks.registry.lookup import RegisteredVersion
 from tasks.registry.store import flatten, is_number
-from tasks.stage import describe_failure, run_dvc_repro
+from tasks.stage import run_dvc_repro
 
 BUNDLE_PATH = "data/export/bundle"
 SERVED_BUNDLE = "served bundle"
@@ -105,9 +107,7 @@ def rebuild_or_restore(
 
 def changed_inputs(name: str, project: Path) -> list[str]:
     """The paths that the stage reads, params.yaml included, and that differ from dvc.lock by DVC's status."""
-    from dvc.repo import Repo
-
-    with Repo(str(project), _wait_for_lock=True) as repo:
+    with open_repo(project) as repo:
         (status,) = repo.status(targets=[f"{project / 'dvc.yaml'}:{name}"]).values() or [[]]
     read = [path for part in status if isinstance(part, dict) for path in part.get("changed deps", {})]
     return [*read, *(["dvc.yaml"] if "changed command" in status else [])]

@@ -34,6 +34,22 @@ def list_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.parquet") if not path.name.startswith("."))
 
 
+def list_pointers(folder: Path) -> list[Path]:
+    """The pointers in a folder, oldest first: with them git holds what DVC tracks, also where the files are missing."""
+    return sorted(path for path in folder.glob("*.parquet.dvc") if not path.name.startswith("."))
+
+
+def require_tracked_files(folder: Path) -> None:
+    """Raise UserError if a pointer has no file, as in a fresh clone: the rows would be left out in silence."""
+    missing = [path for path in list_pointers(folder) if not path.with_suffix("").exists()]
+    if missing:
+        file, more = missing[0].with_suffix(""), f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise UserError(
+            f"{file}: expected the file that its pointer {missing[0].name} names, found none{more}; "
+            f"`gleaner run` or `dvc pull {folder.name}/*.dvc` brings it back, `git rm` of the pointer gives its rows up"
+        )
+
+
 def next_file(folder: Path, now: datetime, corrections: bool = False) -> Path:
     """Path for the rows that arrive ``now``; it sorts after all files in ``folder``, even if the clock was set back."""
     existing = list_files(folder)
@@ -67,9 +83,13 @@ def read_file(path: Path) -> pd.DataFrame:
 
 
 def read_all(params: Ingest, root: Path) -> pd.DataFrame:
-    """The rows of all arrival files, oldest first, with the columns that ``columns.map_columns`` returns."""
+    """The rows of all arrival files, oldest first, with the columns that ``columns.map_columns`` returns.
+
+    Raises UserError if a file that DVC tracks is missing.
+    """
     attributes = [GROUP_PREFIX + attr for attr in params.columns.groups]
     names = ["split", "file", "row", "raw", "label", "answers", "reason", *attributes]
+    require_tracked_files(root / params.arrivals)
     tables = []
     for path in list_files(root / params.arrivals):
         rows = read_file(path).rename(columns={"text": "raw"})

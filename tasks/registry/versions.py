@@ -20,6 +20,7 @@ from pipeline.core.params import Params
 from pipeline.core.params import Registry as Settings
 from tasks.git import patch
 from tasks.git.lineage import lineage_tags
+from tasks.git.project_state import ProjectState, require_unchanged
 from tasks.registry import bundles, champion_alias
 from tasks.registry.environment import describe_environment
 from tasks.registry.runs import Run
@@ -44,9 +45,13 @@ class Registration:
 
 
 @task(name="register", task_run_name="register", cache_policy=NO_CACHE, persist_result=False)
-def register(root: Path, params: Params, opened: Run) -> State:
-    """Register the exported bundle, unless there is a version of the same dvc.lock."""
+def register(root: Path, params: Params, opened: Run, start: ProjectState, stages: list[str]) -> State:
+    """Register the exported bundle, unless there is a version of the same dvc.lock.
+
+    ``start`` is the state that the training of these ``stages`` began with. Nothing is registered if it has changed.
+    """
     try:
+        require_unchanged(root, start, stages)
         version = register_or_reuse(root, params, opened)
     except UserError as error:
         return Failed(message=f"error: {error}")
@@ -75,10 +80,11 @@ def register_or_reuse(root: Path, params: Params, opened: Run) -> Registration:
         return Registration(model, str(same.version), aliases_of(client, model, str(same.version)), is_new=False)
     if params.registry.require_clean:
         patch.require_clean(root, params)
-    if params.registry.push:
-        push_data(root)
+    # A push takes minutes, so what is recorded of the project is read before it, right after it was checked.
     opened.log_lineage(patch.find_changes(root, params), describe_environment(root))
     digest_tag = {bundles.MANIFEST_DIGEST_TAG: bundles.manifest_digest(root / "data" / "export" / "bundle")}
+    if params.registry.push:
+        push_data(root)
     number = create_version(root, params.registry, opened, {**tags, **digest_tag, "gleaner.flow_run": flow_run})
     client.set_registered_model_alias(model, "challenger", number)
     champion_alias.enter_first_champion(client, model, number, flow_run)
