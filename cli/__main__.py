@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.core.errors import UserError
+from cli.exit_codes import print_error
 
 app = typer.Typer(
     help="A few labels and a pile of raw text in; a versioned, fairness-checked text classifier out.",
@@ -237,12 +237,11 @@ def ui() -> None:
 
 
 def main() -> None:
-    """Run the command; a user's error ends as one line on stderr and exit code 2."""
+    """Run the command; an error ends as one line on stderr and exit code 2, a crash as one line and exit code 1."""
     try:
         app()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    except Exception as error:  # noqa: BLE001  any message may quote a row
+        raise SystemExit(print_error(error)) from None
 
 
 if __name__ == "__main__":

@@ -18,10 +18,11 @@ def main(root: Path) -> int:
     with prefect_session(root) as flow_run:
         from flows.train import train
         from tasks import registry, stage
+        from tasks.prefect_states.user_error import result_of
 
         stage.stage_graph(root)
         registry.connect(root)
         with flow_run("train") as name:
-            training: Training = stage.state_data(train.with_options(flow_run_name=name)(root, return_state=True))
+            training: Training = result_of(train.with_options(flow_run_name=name)(root, return_state=True))
     print_training(root, training)
     return training.exit_code

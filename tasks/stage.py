@@ -15,6 +15,7 @@ from prefect.states import Cancelled, Completed, Failed, State
 
 from pipeline.core.errors import UserError
 from pipeline.core.stage import Paths
+from tasks.prefect_states.user_error import as_failed_state
 from tasks.processes.curves import Point, follow_curve
 from tasks.processes.process import Processes, Stopped
 
@@ -70,6 +71,7 @@ def is_stage(node: Any) -> bool:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
+@as_failed_state
 def run_stage(name: str, root: Path, processes: Processes, send: Callable[[str, list[Point]], None]) -> State:
     """Bring one stage up to date. ``send`` gets its name and the points of its training curves as they come."""
     start = time.monotonic()
