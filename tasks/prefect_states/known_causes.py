@@ -104,10 +104,11 @@ def store_fault(error: BaseException) -> str | None:
 
 
 def database_fault(message: str) -> str | None:
-    """The cause of a database's error."""
+    """The cause of an error of the database in which MLflow keeps its records."""
+    name = without_password(os.environ.get("MLFLOW_TRACKING_URI") or "mlflow.db")
     for sign, (found, remedy) in DATABASE_FAULTS.items():
         if sign in message:
-            return f"mlflow.db: expected a database that MLflow can read and write, found {found}; {remedy}"
+            return f"{name}: expected a database that MLflow can read and write, found {found}; {remedy}"
     return None
 
 

@@ -16,6 +16,7 @@ from pipeline.core.errors import UserError
 from tasks.prefect_states.known_causes import without_password
 
 PAUSES = (0.05, 0.1, 0.2, 0.5, 1, 2, 4)  # seconds between attempts to write while others write, too
+MLFLOW_CREDENTIALS, MLFLOW_STORE = "GLEANER_MLFLOW_AUTH", "GLEANER_MLFLOW_STORE"  # variables of guarded_mlflow.py
 T = TypeVar("T")
 
 

@@ -39,7 +39,8 @@ def root(tmp_path: Path, prefect_server: str, monkeypatch: pytest.MonkeyPatch) -
     """A project with quick stages and the deployment of this project."""
     root = month_project.make_project(tmp_path)
     (root / "prefect.yaml").write_text((ROOT / "prefect.yaml").read_text())
-    variables = tool_environment(root) | {"PREFECT_API_URL": prefect_server, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+    client = {"PREFECT_API_URL": prefect_server, "PREFECT_API_AUTH_STRING": os.environ["PREFECT_API_AUTH_STRING"]}
+    variables = tool_environment(root) | client | {"PREFECT_WORKER_QUERY_SECONDS": "1"}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PREFECT_HOME", str(root / ".prefect"))
@@ -50,9 +51,10 @@ def root(tmp_path: Path, prefect_server: str, monkeypatch: pytest.MonkeyPatch) -
 def client(prefect_server: str) -> Iterator[Any]:
     """A client of the server on which the nights run."""
     from prefect.client.orchestration import get_client
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-    with temporary_settings({PREFECT_API_URL: prefect_server}), get_client(sync_client=True) as opened:
+    settings = {PREFECT_API_URL: prefect_server, PREFECT_API_AUTH_STRING: os.environ["PREFECT_API_AUTH_STRING"]}
+    with temporary_settings(settings), get_client(sync_client=True) as opened:
         yield opened
 
 
