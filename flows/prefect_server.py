@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from flows.proxies import bypass_loopback
+from flows.proxies import bypass_loopback, check_proxies
 from flows.server_address import (
     NO_SERVER,
     SILENT,
@@ -72,8 +72,10 @@ def running_server(root: Path) -> Iterator[Callable[[], None]]:
 def find_server() -> ServerAddress | None:
     """The server that answers at PREFECT_API_URL, or the one of `gleaner ui`; the environment names it from now on.
 
-    None where there is none. Raises UserError where something else answers at PREFECT_API_URL.
+    None where there is none. Raises UserError where something else answers at PREFECT_API_URL, or where a proxy
+    variable has a value that stops Prefect's client.
     """
+    check_proxies()
     home, address = Path(os.environ["PREFECT_HOME"]), os.environ.get("PREFECT_API_URL")
     server = announced_server(home)
     if server is not None and address in (None, server.url):

@@ -2,8 +2,11 @@
 
 import os
 from collections.abc import Iterator, MutableMapping
+from importlib.util import find_spec
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment
+
+from pipeline.core.errors import UserError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 EXCEPTIONS = ("no_proxy", "NO_PROXY")  # some libraries read the one, some the other
@@ -18,6 +21,23 @@ def bypass_loopback(environment: MutableMapping[str, str]) -> None:
     hosts = dict.fromkeys(host for host in [*known, *LOOPBACK] if host)
     for name in EXCEPTIONS:
         environment[name] = "*" if "*" in hosts else ",".join(hosts)
+
+
+def check_proxies() -> None:
+    """Raise UserError where a proxy variable stops every request of Prefect's client, those to loopback included."""
+    for name, value in set_proxies():
+        if fault := proxy_fault(value):
+            raise UserError(f"{name}: {fault}")
+
+
+def proxy_fault(value: str) -> str | None:
+    """What is wrong with the value of a proxy variable, and what to do; None if Prefect's client can use it."""
+    scheme = value.partition("://")[0].lower() if "://" in value else "http"
+    if scheme in ("socks5", "socks5h") and find_spec("socksio") is None:
+        return "expected an HTTP proxy, found a SOCKS proxy, which needs a package; `pip install socksio`, or unset it"
+    if scheme not in ("http", "https", "socks5", "socks5h") or proxy_endpoint(value) is None:
+        return "expected the address of a proxy, such as http://proxy.example:3128, found another; correct or unset it"
+    return None
 
 
 def set_proxies() -> Iterator[tuple[str, str]]:
@@ -35,6 +55,11 @@ def proxy_of(address: str) -> str | None:
     if proxy is None or parts.hostname in LOOPBACK or proxy_bypass_environment(parts.netloc.rpartition("@")[2]):
         return None
     return proxy
+
+
+def is_missing_in_no_proxy(host: str) -> bool:
+    """Whether a proxy is set and the user's NO_PROXY does not keep it away from a host."""
+    return any(set_proxies()) and not proxy_bypass_environment(host)
 
 
 def proxy_endpoint(proxy: str) -> tuple[str, int] | None:

@@ -14,7 +14,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import Request, build_opener
 
 NO_SERVER = "no server"
 ANOTHER_SERVER = "a server that is not Prefect's"
@@ -113,5 +113,5 @@ def ask(server: ServerAddress, path: str, with_credentials: bool = True) -> obje
     request = Request(server.url.rstrip("/") + path)
     if with_credentials and server.credentials:
         request.add_header("Authorization", f"Basic {base64.b64encode(server.credentials.encode()).decode()}")
-    with urlopen(request, timeout=TIMEOUT) as answer:
+    with build_opener().open(request, timeout=TIMEOUT) as answer:  # urlopen keeps the proxies of its first call
         return json.loads(answer.read(1000))

@@ -134,3 +134,35 @@ def test_a_night_that_died_with_its_machine_does_not_block_the_next(root: Path, 
         assert "1 night(s) died with their machine or worker: marked as crashed" in log.read_text()
         assert client.read_flow_run(number).state.is_crashed()
         assert wait_for_night(client, request_night(client)).state.name == "Promoted"
+
+
+@pytest.mark.slow
+def test_the_worker_runs_no_command_that_somebody_else_deployed(root: Path, client: Any, tmp_path: Path) -> None:
+    """Three ways in: a deployment of one's own, a run of ours with a command, and ours with another first step."""
+    marker = tmp_path / "executed"
+    command = {"command": f"touch {marker}"}
+    state: Any = Scheduled(scheduled_time=datetime.now(UTC))
+    with schedule(root):
+        nightly = deployment(client)
+        foreign = client.create_deployment(
+            nightly.flow_id,
+            "foreign",
+            work_pool_name="gleaner",
+            entrypoint=nightly.entrypoint,
+            path=str(root),
+            job_variables=command,
+        )
+        runs = [
+            client.create_flow_run_from_deployment(foreign, state=state),
+            client.create_flow_run_from_deployment(nightly.id, state=state, job_variables=command),
+            client.create_flow_run_from_deployment(
+                nightly.id, state=state, parameters={"root": str(tmp_path), "force": False}
+            ),
+        ]
+        states = [wait_for_night(client, run.id).state for run in runs]
+    assert [(state.is_cancelled(), state.message) for state in states] == [
+        (True, "not run: its deployment is not of prefect.yaml"),
+        (True, "not run: it brings job variables of its own"),
+        (True, "not run: its parameter root is not that of prefect.yaml"),
+    ]
+    assert not marker.exists()
