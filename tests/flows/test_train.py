@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
+from cli.ui import mlflow_auth_file
 from flows.prefect_server import free_port
 from flows.server_address import announced_server, is_answering
 from pipeline.core.params import read_yaml, to_yaml
@@ -185,6 +187,13 @@ def command_lines() -> Iterator[str]:
             yield path.read_text(errors="replace")
 
 
+def command_lines() -> Iterator[str]:
+    """The command lines of all processes of this machine, which every user can read."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # the process has ended
+            yield path.read_text(errors="replace")
+
+
 def is_listening(url: str) -> bool:
     """Whether a server takes connections at an address on loopback."""
     with socket.socket() as probe:
@@ -233,6 +242,14 @@ def test_the_ui_serves_both_pages_until_ctrl_c(project: Path, records: dict[str,
         assert len(urls) == 2 and is_listening(urls[1])
         server = announced_server(project / ".prefect")
         assert server and server.url == f"{urls[0]}/api" and is_answering(server.url, server.credentials)
+        user, _, password = mlflow_auth_file(project / ".prefect").read_text().partition(":")
+        search = f"{urls[1]}/api/2.0/mlflow/experiments/search?max_results=1"
+        assert httpx.get(search, auth=(user, password)).status_code == 200
+        assert httpx.get(search).status_code == httpx.get(urls[1]).status_code == 401
+        for other in ({"Host": "evil.example:5000"}, {"Origin": "http://evil.example"}):
+            assert httpx.get(search, auth=(user, password), headers=other).status_code == 403
+        readable = "".join(command_lines())
+        assert password not in readable and str(server.credentials) not in readable
         ui.send_signal(signal.SIGINT)
     assert ui.returncode == 0 and not any(map(is_listening, urls))
     assert announced_server(project / ".prefect") is None

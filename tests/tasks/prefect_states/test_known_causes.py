@@ -66,9 +66,8 @@ def test_a_database_error_outside_mlflow_is_not_its_stores() -> None:
 
 def test_a_prefect_server_that_is_gone_is_told_from_another_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
-    gone = httpx.ConnectError(
-        "[Errno 111] Connection refused", request=httpx.Request("GET", "http://127.0.0.1:4200/api/x")
-    )
+    request = httpx.Request("GET", "http://127.0.0.1:4200/api/flows")
+    gone = httpx.ConnectError("[Errno 111] Connection refused", request=request)
     assert str(known_cause(gone)).startswith(
         "expected the Prefect server at http://127.0.0.1:4200/api to answer, found"
     )
