@@ -187,13 +187,6 @@ def command_lines() -> Iterator[str]:
             yield path.read_text(errors="replace")
 
 
-def command_lines() -> Iterator[str]:
-    """The command lines of all processes of this machine, which every user can read."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):  # the process has ended
-            yield path.read_text(errors="replace")
-
-
 def is_listening(url: str) -> bool:
     """Whether a server takes connections at an address on loopback."""
     with socket.socket() as probe:
