@@ -113,5 +113,7 @@ def ask(server: ServerAddress, path: str, with_credentials: bool = True) -> obje
     request = Request(server.url.rstrip("/") + path)
     if with_credentials and server.credentials:
         request.add_header("Authorization", f"Basic {base64.b64encode(server.credentials.encode()).decode()}")
+    elif with_credentials and (key := os.environ.get("PREFECT_API_KEY")):
+        request.add_header("Authorization", f"Bearer {key}")
     with build_opener().open(request, timeout=TIMEOUT) as answer:  # urlopen keeps the proxies of its first call
         return json.loads(answer.read(1000))
