@@ -3,12 +3,10 @@
 gleaner --help
 """
 
-import sys
-
 import typer
 
+from cli.exit_codes import print_error
 from cli.wiring import answers, nights, operations, training, versions
-from pipeline.core.errors import UserError
 from pipeline.core.file_permissions import restrict_new_files
 
 app = typer.Typer(
@@ -22,13 +20,12 @@ for group in (training, nights, answers, versions, operations):
 
 
 def main() -> None:
-    """Run the command; a user's error ends as one line on stderr and exit code 2."""
+    """Run the command; an error ends as one line on stderr and exit code 2, a crash as one line and exit code 1."""
     try:
         restrict_new_files()
         app()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    except Exception as error:  # noqa: BLE001  any message may quote a row
+        raise SystemExit(print_error(error)) from None
 
 
 if __name__ == "__main__":

@@ -21,14 +21,13 @@ from flows.promote import promote
 from flows.train import train
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params, load_params
-from pipeline.core.stage import Paths, withhold_message
 from pipeline.labelling import arrivals
 from pipeline.policies import retraining
 from pipeline.policies.retraining import Situation
 from tasks import drift, notify, refresh, registry
 from tasks.dvc.arrivals import restore_arrivals
 from tasks.prefect_states.retries import retry_options
-from tasks.prefect_states.user_error import as_failed_state, result_of
+from tasks.prefect_states.user_error import as_failed_state, explained, result_of
 from tasks.processes.process import Processes
 from tasks.refresh import Corrections
 from tasks.registry import nights
@@ -44,7 +43,8 @@ def retrain(root: Path, force: bool = False, now: datetime | None = None) -> Sta
     configure_environment(root)
     night = Night(now or datetime.now().astimezone())
     try:
-        run_recorded(root, load_params(root / "params.yaml"), night, force)
+        with explained(root, "retrain"):
+            run_recorded(root, load_params(root / "params.yaml"), night, force)
     except Exception as error:
         if not night.is_notified:
             night.fault = night.fault or str(error)
@@ -60,7 +60,7 @@ def run_recorded(root: Path, params: Params, night: Night, force: bool) -> None:
     with night_lock(root), registry.open_run(root, params, name, number) as opened:
         night.crashed_before = nights.begin_night(root, params, opened, night.now)
         try:
-            with withhold_message(Paths(root).scratch("retrain") / "crash.txt"):
+            with explained(root, "retrain"):
                 night.outcome = run_steps(root, params, night, opened, force)
         except UserError as error:
             night.fault, night.is_user_error = str(error), True

@@ -4,6 +4,7 @@ gleaner run
 """
 
 from pathlib import Path
+from typing import cast
 
 from prefect import flow, get_run_logger, runtime
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -13,6 +14,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.outcomes import training
 from flows.outcomes.training import Training
+from pipeline.core.errors import UserError
 from pipeline.core.params import load_params
 from pipeline.labelling import arrivals
 from pipeline.policies.gate import GateVerdict
@@ -21,7 +23,7 @@ from tasks.dvc.arrivals import restore_arrivals
 from tasks.gate import decide_gate
 from tasks.git.project_state import ProjectState, read_state
 from tasks.prefect_states.retries import retry_options
-from tasks.prefect_states.user_error import as_failed_state
+from tasks.prefect_states.user_error import as_failed_state, result_of
 from tasks.processes.process import Processes
 from tasks.stage import StageOutcome, run_stage, stage_graph, state_data
 
@@ -45,7 +47,7 @@ def train(root: Path) -> State:
             return Failed(message="not every stage is up to date", data=Training(stages))
         publish_metrics(root)
         gate_state = decide_gate(root, params.gate, return_state=True)
-        verdict: GateVerdict = state_data(gate_state)
+        verdict: GateVerdict = result_of(gate_state)
         opened.log_verdict(verdict)
         publish_verdict(verdict)
         if not gate_state.is_completed():
@@ -53,6 +55,8 @@ def train(root: Path) -> State:
         register = registry.register.with_options(**retry_options(params, registry.is_push_failure))
         registered = register(root, params, opened, start, [stage.stage for stage in stages], return_state=True)
         if not registered.is_completed():
+            if not isinstance(error := state_data(registered), UserError):
+                raise error
             opened.failed = True
             return Failed(message=registered.message, data=Training(stages, verdict, fault=str(registered.message)))
         return Completed(data=Training(stages, verdict, state_data(registered)))
@@ -77,9 +81,12 @@ def run_stages(root: Path, opened: registry.Run, processes: Processes) -> list[S
 def outcome(name: str, future: PrefectFuture[State]) -> StageOutcome:
     """How a stage ended; it never started where a stage that it needs failed."""
     future.wait()
-    if future.state.is_final():
-        return state_data(future.state)
-    return StageOutcome(name, "not reached")
+    if not future.state.is_final():
+        return StageOutcome(name, "not reached")
+    ended = state_data(future.state)
+    if isinstance(ended, Exception):  # DVC itself failed, before or after the stage
+        return StageOutcome(name, "failed", 0.0, str(future.state.message), isinstance(ended, UserError))
+    return cast(StageOutcome, ended)
 
 
 def publish_stages(stages: list[StageOutcome]) -> None:

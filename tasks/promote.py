@@ -183,12 +183,14 @@ def to_lost_promotion(pair: Pair, ledger: Ledger, entered: Entry | None, verdict
 
 
 @task(name="set alias", task_run_name="set alias", cache_policy=NO_CACHE, persist_result=False)
+@as_failed_state
 def set_champion_alias(root: Path, model: str) -> str:
     """Move the alias to the champion of the promotion log, and return that version's number."""
     return str(champion_alias.sync_champion_alias(connect(root), model).champion)
 
 
 @task(name="page", task_run_name="page", cache_policy=NO_CACHE, persist_result=False)
+@as_failed_state
 def store_page(root: Path, pair: Pair, decided: Promotion, drift: list[dict[str, Any]] | None = None) -> Path | None:
     """Store the page about a verdict with the version and in data/scratch, and return its path; None if there is none.
 
@@ -207,6 +209,7 @@ def store_page(root: Path, pair: Pair, decided: Promotion, drift: list[dict[str,
 
 
 @task(name="mark", task_run_name="mark", cache_policy=NO_CACHE, persist_result=False)
+@as_failed_state
 def tag_version(root: Path, decided: Promotion) -> None:
     """Tag the version with the outcome of its promotion."""
     tags = {"gleaner.promotion": decided.outcome, "gleaner.promotion_entry": str(decided.entry or "")}

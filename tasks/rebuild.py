@@ -17,6 +17,7 @@ from tasks.dvc.repository import open_repo
 from tasks.dvc.repro_output import describe_failure
 from tasks.dvc.store import DvcStore, open_dvc_store, output_files
 from tasks.git.worktree import link_untracked
+from tasks.prefect_states.user_error import as_failed_state
 from tasks.processes.process import Processes
 from tasks.registry.lookup import RegisteredVersion
 from tasks.registry.store import flatten, is_number
@@ -48,6 +49,7 @@ class StageRebuild:
 
 
 @task(name=SERVED_BUNDLE, task_run_name=SERVED_BUNDLE, cache_policy=NO_CACHE, persist_result=False)
+@as_failed_state
 def check_served_bundle(version: RegisteredVersion, root: Path) -> State:
     """Compare the bundle that the registry serves with the one that the version's dvc.lock recorded, file by file.
 
@@ -61,6 +63,7 @@ def check_served_bundle(version: RegisteredVersion, root: Path) -> State:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
+@as_failed_state
 def rebuild_stage(name: str, project: Path, root: Path, processes: Processes) -> State:
     """Run the stage anew in the worktree ``project`` and compare its outputs; ``root`` is the user's project.
 

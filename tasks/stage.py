@@ -19,6 +19,7 @@ from tasks.dvc.locks import PAUSE, busy_error
 from tasks.dvc.outputs import differing_outputs, remove_outputs
 from tasks.dvc.repository import FilesInUse, open_repo
 from tasks.dvc.repro_output import DVC_HINTS, describe_failure, is_busy, parse_status
+from tasks.prefect_states.user_error import as_failed_state
 from tasks.processes.curves import Point, follow_curve
 from tasks.processes.process import Processes, Stopped
 
@@ -62,6 +63,7 @@ def is_stage(node: Any) -> bool:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
+@as_failed_state
 def run_stage(name: str, root: Path, processes: Processes, send: Callable[[str, list[Point]], None]) -> State:
     """Bring one stage up to date. ``send`` gets its name and the points of its training curves as they come.
 

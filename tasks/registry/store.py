@@ -12,7 +12,11 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from pipeline.core.errors import UserError
+from tasks.prefect_states.known_causes import without_password
+
 PAUSES = (0.05, 0.1, 0.2, 0.5, 1, 2, 4)  # seconds between attempts to write while others write, too
+MLFLOW_CREDENTIALS, MLFLOW_STORE = "GLEANER_MLFLOW_AUTH", "GLEANER_MLFLOW_STORE"  # variables of guarded_mlflow.py
 T = TypeVar("T")
 
 
@@ -41,8 +45,17 @@ def project_store_uri(root: Path) -> str:
 
 
 def experiment_id(client: MlflowClient, root: Path, name: str) -> str:
-    """The id of an experiment. Creates it on first use; mlflow.db in the project keeps its artifacts in mlruns."""
+    """The id of an experiment. Creates it on first use; mlflow.db in the project keeps its artifacts in mlruns.
+
+    Raises UserError where somebody has deleted it.
+    """
     experiment = client.get_experiment_by_name(name)
+    if experiment is not None and experiment.lifecycle_stage == "deleted":
+        raise UserError(
+            f"registry.experiment: expected an experiment in use, found {name} deleted; "
+            f"`MLFLOW_TRACKING_URI={without_password(store_uri(root))} mlflow experiments restore --experiment-id "
+            f"{experiment.experiment_id}`, or name another one"
+        )
     if experiment is not None:
         return experiment.experiment_id
     in_project = store_uri(root) == project_store_uri(root)

@@ -13,7 +13,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.states import Completed, Failed, State
+from prefect.states import Completed, State
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
@@ -21,6 +21,7 @@ from pipeline.core.params import Registry as Settings
 from tasks.git import patch
 from tasks.git.lineage import lineage_tags
 from tasks.git.project_state import ProjectState, require_unchanged
+from tasks.prefect_states.user_error import as_failed_state
 from tasks.registry import bundles, champion_alias
 from tasks.registry.environment import describe_environment
 from tasks.registry.runs import Run
@@ -45,16 +46,14 @@ class Registration:
 
 
 @task(name="register", task_run_name="register", cache_policy=NO_CACHE, persist_result=False)
+@as_failed_state
 def register(root: Path, params: Params, opened: Run, start: ProjectState, stages: list[str]) -> State:
     """Register the exported bundle, unless there is a version of the same dvc.lock.
 
     ``start`` is the state that the training of these ``stages`` began with. Nothing is registered if it has changed.
     """
-    try:
-        require_unchanged(root, start, stages)
-        version = register_or_reuse(root, params, opened)
-    except UserError as error:
-        return Failed(message=f"error: {error}")
+    require_unchanged(root, start, stages)
+    version = register_or_reuse(root, params, opened)
     label = "Completed" if version.is_new else "Cached"
     return Completed(name=label, message=f"{version.model} version {version.number}", data=version)
 

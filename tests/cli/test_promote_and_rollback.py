@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.prefect_server import url_file
+from tests.support.flow_project import announce_server
 from tests.support.promoting import (
     champion_version,
     make_project,
@@ -25,8 +25,7 @@ def root(tmp_path: Path, prefect_server: str, monkeypatch: pytest.MonkeyPatch) -
     set_limits(root)
     for right in (300, 340, 342):
         register_scored(root, right)
-    url_file(root / ".prefect").parent.mkdir()
-    url_file(root / ".prefect").write_text(prefect_server)
+    announce_server(root, prefect_server)
     return root
 
 
