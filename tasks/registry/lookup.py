@@ -21,8 +21,9 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import Params
 from tasks.dvc.lock_file import Lock
 from tasks.git.worktree import Snapshot
+from tasks.registry import project_store
 from tasks.registry.runs import ABOUT_ARTIFACT, GATE_ARTIFACT, PATCH_ARTIFACT
-from tasks.registry.store import connect, project_store_uri, store_uri
+from tasks.registry.store import connect, is_in_project
 
 LINEAGE_TAGS = ("gleaner.git_commit", "gleaner.git_dirty", "gleaner.dvc_lock", "gleaner.data", "gleaner.params")
 
@@ -183,8 +184,9 @@ def version_at_alias(client: MlflowClient, model: str, alias: str) -> str | None
 
 
 def all_versions(root: Path, params: Params) -> list[RegisteredVersion]:
-    """All registered versions, oldest first. Does not create a store."""
-    if store_uri(root) == project_store_uri(root) and not (root / "mlflow.db").exists():
+    """All registered versions, oldest first. Does not create a store. Raises UserError if the project's was lost."""
+    if is_in_project(root) and not (root / project_store.DATABASE).exists():
+        project_store.require_not_lost(root)
         return []
     client, model = connect(root), params.registry.model
     if not any(registered.name == model for registered in client.search_registered_models(f"name = '{model}'")):
