@@ -37,7 +37,7 @@ def open_client(root: Path) -> MlflowClient:
     mlflow.set_tracking_uri(store_uri(root))
     if not set_by_user:  # MLflow sets it, and from then on it would pass for the user's choice
         os.environ.pop("MLFLOW_TRACKING_URI", None)
-    # MLflow remembers where the artifacts of a run are by the id of the run alone, and a copied project has the same ids.
+    # MLflow keeps the places of artifacts by the id of the run alone, and a copied project has runs of the same ids.
     _artifact_repos_cache.clear()
     client = MlflowClient()
     client.search_experiments(max_results=1)
