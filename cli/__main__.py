@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from pipeline.core.errors import UserError
+from pipeline.core.printable import printable_lines
 
 app = typer.Typer(
     help="A few labels and a pile of raw text in; a versioned, fairness-checked text classifier out.",
@@ -241,7 +242,7 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable_lines(str(error))}", file=sys.stderr)
         raise SystemExit(2) from None
 
 

@@ -6,6 +6,7 @@ from functools import wraps
 from typing import ParamSpec
 
 from pipeline.core.errors import UserError
+from pipeline.core.printable import printable_lines
 
 P = ParamSpec("P")
 
@@ -22,7 +23,7 @@ def exit_code(stopped: str) -> Callable[[Callable[P, int]], Callable[P, int]]:
             try:
                 return work(*args, **kwargs)
             except UserError as error:
-                print(f"error: {error}", file=sys.stderr)
+                print(f"error: {printable_lines(str(error))}", file=sys.stderr)
                 return 2
             except KeyboardInterrupt:
                 print(f"stopped; {stopped}", file=sys.stderr)
