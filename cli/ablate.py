@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from flows.outcomes.terminal import escape
 from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params, load_params, read_yaml, validate_params
@@ -207,7 +207,7 @@ def print_table(summary: str, effects: list[Effect], failed: dict[str, str]) -> 
         printed.add_row(*map(escape, row), style={"did not pay": "red", "paid": "green"}.get(row[-1]))
     console = Console(highlight=False, soft_wrap=True)
     console.print(printed)
-    console.print(summary)
+    console.print(escape(summary))
     for line in failure_lines(failed):
         console.print(f"[red]{escape(line)}[/red]")
 

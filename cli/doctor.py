@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from flows import proxies
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params, load_params
+from pipeline.core.printable import printable
 from pipeline.models import encoder
 from pipeline.stages.back_translate import apertium, marian
 from pipeline.text import wordnet
@@ -58,7 +59,7 @@ def diagnose(root: Path) -> list[Finding]:
 def print_findings(findings: list[Finding]) -> int:
     """Print one line for each finding; returns 1 if something is missing, else 0."""
     for finding in findings:
-        print(f"{'MISSING' if finding.fault else 'ok':8}{finding.name}: {finding.fault or finding.state}")
+        print(f"{'MISSING' if finding.fault else 'ok':8}{finding.name}: {printable(finding.fault or finding.state)}")
     faults = sum(bool(finding.fault) for finding in findings)
     print(f"\n{faults} to fix" if faults else "\nnothing is missing")
     return 1 if faults else 0

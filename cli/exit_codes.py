@@ -8,6 +8,7 @@ from tempfile import gettempdir
 from typing import ParamSpec
 
 from pipeline.core.errors import UserError
+from pipeline.core.printable import printable_lines
 from pipeline.core.stage import Paths
 from tasks.prefect_states.known_causes import explain, message_of
 
@@ -46,5 +47,5 @@ def print_error(error: Exception) -> int:
     folder = Paths(Path.cwd()).scratch("commands") if is_project else Path(gettempdir()) / "gleaner"
     path = folder / "crash.txt"
     shown = explain(error, path)
-    print(message_of(shown, path), file=sys.stderr)
+    print(printable_lines(message_of(shown, path)), file=sys.stderr)
     return 2 if isinstance(shown, UserError) else 1

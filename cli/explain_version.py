@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from cli import promotion_record
+from flows.outcomes.terminal import escape
 from flows.prefect_server import configure_environment
 from pipeline.core.errors import UserError
 from pipeline.core.params import load_params
+from pipeline.core.printable import escape_in_json
 from pipeline.core.secrets import hide_passwords
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def main(root: Path, wanted: str | None, as_json: bool) -> int:
     with open_dvc_store(root) as dvc_store:
         facts = collect_facts(root, version, registry.find_baseline(root, params, version), dvc_store)
     if as_json:
-        print(json.dumps(facts, indent=2, ensure_ascii=False))
+        print(escape_in_json(json.dumps(facts, indent=2, ensure_ascii=False)))
     else:
         print_facts(facts, Console(highlight=False, soft_wrap=True))
     return 0
@@ -96,7 +97,7 @@ def counts(metrics: dict[str, float], prefix: str) -> dict[str, int]:
 def print_facts(facts: Facts, out: Console) -> None:
     """Print the facts."""
     aliases = f" ({', '.join(facts['aliases'])})" if facts["aliases"] else ""
-    out.print(f"[bold]{escape(facts['model'])} version {facts['version']}[/bold]{escape(aliases)}")
+    out.print(f"[bold]{escape(facts['model'])} version {escape(facts['version'])}[/bold]{escape(aliases)}")
     for name, text in describe_making(facts):
         out.print(f"  {name:<11}{escape(text)}")
     if facts["gate"]:

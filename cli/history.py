@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
+from flows.outcomes.terminal import escape
 from flows.outcomes.training import Rows, rich_table
 from flows.prefect_server import configure_environment
 from pipeline.core.errors import UserError

@@ -6,6 +6,7 @@ from pathlib import Path
 from cli.exit_codes import exit_code
 from flows.prefect_session import prefect_session
 from pipeline.core.params import read_yaml
+from pipeline.core.printable import printable
 
 
 @exit_code(stopped="`gleaner retrain` goes on from here")
@@ -22,6 +23,6 @@ def main(root: Path, force: bool, now: datetime | None = None) -> int:
 
         with flow_run("retrain") as name:
             night: Night = result_of(retrain.with_options(flow_run_name=name)(root, force, now, return_state=True))
-            print("\n".join([headline(night), *(f"  {line}" for line in message_lines(night))]))
-            print("".join(f"  not told: {line}\n" for line in night.unsent), end="")
+            print("\n".join([headline(night), *(f"  {printable(line)}" for line in message_lines(night))]))
+            print("".join(f"  not told: {printable(line)}\n" for line in night.unsent), end="")
     return night.exit_code

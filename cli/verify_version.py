@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 
 from cli.exit_codes import exit_code
 from flows.outcomes import training
+from flows.outcomes.terminal import escape
 from flows.prefect_session import prefect_session
 from pipeline.core.errors import UserError
 from pipeline.core.params import load_params
+from pipeline.core.printable import printable
 
 if TYPE_CHECKING:
     from flows.verify import Verification
@@ -69,7 +70,7 @@ def environment_differences(root: Path, version: "RegisteredVersion") -> list[st
 def print_warnings(differences: list[str]) -> None:
     """Warn of differences that may change the bits of the result."""
     for line in differences:
-        print(f"warning: {line}", file=sys.stderr)
+        print(f"warning: {printable(line)}", file=sys.stderr)
     if differences:
         print("warning: bits may differ for that reason alone", file=sys.stderr)
 

@@ -13,6 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Cancelled, Completed, Failed, State
 
 from pipeline.core.errors import UserError
+from pipeline.core.printable import printable
 from pipeline.core.stage import Paths
 from tasks.dvc import stage_record
 from tasks.dvc.locks import PAUSE, busy_error
@@ -183,7 +184,7 @@ def run_dvc_repro(name: str, root: Path, processes: Processes, *options: str) ->
     for line in map(str.rstrip, process.stdout or ()):
         if line and not DVC_HINTS.match(line):
             lines.append(line)
-            log.info(line)
+            log.info(printable(line))
     return processes.wait(process), list(lines)
 
 

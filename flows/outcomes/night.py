@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
 
+from flows.outcomes.terminal import escape
 from pipeline.core.params import load_params
 from pipeline.policies.drift import DriftReport
 from pipeline.policies.retraining import Decision, Situation

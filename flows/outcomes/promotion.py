@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 
+from flows.outcomes.terminal import escape
 from flows.outcomes.training import METRICS, Rows, rich_table
 from pipeline.policies.promotion import PromotionVerdict
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from flows.outcomes.terminal import escape
 from pipeline.core.params import load_params
 from pipeline.core.stage import Paths, read_json
 from pipeline.policies.gate import GateVerdict
@@ -61,9 +61,9 @@ def print_training(root: Path, training: Training) -> None:
 
 def rich_table(title: str, rows: Rows) -> Table:
     """A table for the terminal, from rows that share their keys."""
-    rich_rows = Table(title=title, title_justify="left", title_style="bold")
+    rich_rows = Table(title=escape(title), title_justify="left", title_style="bold")
     for column in rows[0]:
-        rich_rows.add_column(column, justify="right" if column in ("seconds", "rows") else "left")
+        rich_rows.add_column(escape(column), justify="right" if column in ("seconds", "rows") else "left")
     for row in rows:
         rich_rows.add_row(*map(escape, row.values()))
     return rich_rows

@@ -58,9 +58,17 @@ def load_internals(folder: Path) -> Internals:
             f"{folder}: expected the weights as safetensors (head.safetensors and encoder/), found none; "
             "use --method lime, which needs no weights, or a bundle that `dvc repro export` made"
         )
+    from safetensors import SafetensorError
+
     from pipeline.models import network
 
-    net, tokenizer, about = network.load(folder)
+    try:
+        net, tokenizer, about = network.load(folder)
+    except (SafetensorError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{folder}: expected encoder/ and head.safetensors that fit classifier.json, found "
+            f"{type(error).__name__} on loading them; rerun export, or use --method lime"
+        ) from None
     net.requires_grad_(False)
     backend: Any = tokenizer.backend_tokenizer
     backend.no_padding()

@@ -17,6 +17,7 @@ from pipeline.attribution import Attribution, Model, NotApplicable, Settings
 from pipeline.attribution.words import word_spans
 from pipeline.core.errors import UserError
 from pipeline.core.params import load_params
+from pipeline.core.printable import printable
 from pipeline.pages.highlighting import METHOD_NAMES, page, segments, terminal
 from pipeline.sources.text_rows import Row, open_text, read_rows, replace_invalid
 
@@ -171,7 +172,7 @@ def to_text(explained: ExplainedRow, not_applicable: dict[str, str], colours: bo
     if explained.by_method is None:
         return f"{head}no label: {explained.row.fault}\n\n"
     text = explained.row.text
-    lines = [f"{head}{segments.escape_invisible(explained.label)} ({explained.confidence:.1%})"]
+    lines = [f"{head}{printable(explained.label)} ({explained.confidence:.1%})"]
     for method, values in explained.by_method.items():
         lines.append(f"  {METHOD_NAMES[method]}")
         lines += terminal.format_explanation(text, word_spans(text), values.shares(), colours)

@@ -60,6 +60,7 @@ def describe_expected(fault: Any) -> str:
         "less_than": f"a number below {limits.get('lt')}",
         "less_than_equal": f"a number of at most {limits.get('le')}",
         "float_type": "a number",
+        "finite_number": "a finite number",
         "int_type": "a whole number",
         "int_from_float": "a whole number",
         "string_type": "a text",

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pipeline.core.errors import UserError, WithheldError
 from pipeline.core.file_permissions import restrict_new_files
 from pipeline.core.params import load_params
+from pipeline.core.printable import printable_lines
 
 Metrics = dict[str, Any]
 T = TypeVar("T")
@@ -60,7 +61,7 @@ def main(run: Callable[..., Metrics], *shared: str) -> None:
         metrics = run(*(getattr(params, name) for name in (stage, *shared)), paths)
         write_json(metrics, out / "metrics.json")
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable_lines(str(error))}", file=sys.stderr)
         raise SystemExit(2) from None
     except Exception as error:  # noqa: BLE001  any message may quote a row
         report_crash(error, paths.scratch(stage) / "crash.txt")

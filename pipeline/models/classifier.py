@@ -5,6 +5,7 @@ safetensors, and ``MANIFEST.json`` with the SHA-256 of every other file.
 """
 
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,21 +13,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.core.digests import file_sha256
 from pipeline.core.errors import UserError
-from pipeline.core.stage import progress, read_json, write_json
+from pipeline.core.printable import printable
+from pipeline.core.stage import progress
 from pipeline.metrics.calibration import softmax
+from pipeline.models import onnx_file
+from pipeline.models.bundle_files import MANIFEST, MAX_JSON_BYTES, bundle_files, seal, verify
+from pipeline.models.bundle_settings import read_settings
+
+__all__ = ["MANIFEST", "Classifier", "bundle_files", "load", "load_unverified", "seal", "softmax", "verify"]
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from tokenizers import Tokenizer
 
 MODELS = {"float32": "model.onnx", "int8": "model.int8.onnx"}
-MANIFEST = "MANIFEST.json"
-# Suffixes of files in a bundle; none of these can run code when read.
-ALLOWED_SUFFIXES = {".json", ".onnx", ".safetensors", ".txt", ".model", ".jinja"}
 BATCH_SIZE = 32
 PROGRESS_FROM = 100  # batches; a prediction of fewer is over before a progress line helps
+REPLACED_TIMEOUT = 2.0  # seconds in which a bundle that is replaced while it is read is read again
 TOKENISED_AT_ONCE = 10_000  # texts: the tokenizer's records are many times larger than the ids that are kept
 
 
@@ -85,77 +89,78 @@ class Classifier:
         for row, text_ids in enumerate(tokens):
             ids[row, : len(text_ids)] = text_ids
             mask[row, : len(text_ids)] = 1
-        return self.session.run(["logits"], {"input_ids": ids, "attention_mask": mask})[0]
+        return onnx_file.run(self.session, ids, mask, MODELS[self.precision])
 
 
 def load(folder: Path, precision: str | None = None, threads: int | None = None) -> Classifier:
     """Check every file of the bundle against its manifest, then load it.
 
     ``precision`` is float32 or int8; without it, the bundle's ``serve`` decides. ``threads`` is by default the number
-    of CPUs. Raises UserError that names the first file that is changed, missing, unknown or of a kind that could run
-    code.
+    of CPUs. A bundle that is replaced meanwhile is read again. Raises UserError that names the first file that is
+    changed, missing, unknown, of a kind that could run code, or does not fit the others.
     """
-    verify(folder)
-    return load_unverified(folder, precision, threads)
+    deadline = time.monotonic() + REPLACED_TIMEOUT
+    while True:
+        before = manifest_content(folder)
+        loaded: Classifier | UserError
+        try:
+            verify(folder)
+            loaded = load_unverified(folder, precision, threads)
+        except UserError as error:
+            loaded = error
+        except OSError as error:
+            loaded = UserError(f"{folder}: expected a bundle that can be read, found: {error.strerror}; mend it")
+        if manifest_content(folder) == before or time.monotonic() > deadline:
+            break
+    if isinstance(loaded, UserError):
+        raise loaded
+    return loaded
+
+
+def manifest_content(folder: Path) -> bytes | None:
+    """The bytes of the manifest, which are others once the bundle is replaced; None if there is none to be read."""
+    path = folder / MANIFEST
+    try:
+        return path.read_bytes() if path.is_file() and path.stat().st_size < MAX_JSON_BYTES else None
+    except OSError:
+        return None
 
 
 def load_unverified(folder: Path, precision: str | None = None, threads: int | None = None) -> Classifier:
-    """Load a bundle without checking its files, as the stage that builds it has to; everyone else calls `load`.
+    """Load a bundle without checking its digests, as the stage that builds it has to; everyone else calls `load`.
 
-    Raises UserError if the bundle holds no model of this precision.
+    Raises UserError if the bundle holds no model of this precision, or its files do not fit each other.
     """
-    from onnxruntime import InferenceSession, SessionOptions
-    from tokenizers import Tokenizer
-
-    about = read_json(folder / "classifier.json")
-    precision = precision or about["serve"]
+    settings = read_settings(folder)
+    precision = precision or settings.serve
     model = folder / MODELS[precision]
     if not model.exists():
         raise UserError(f"{model}: expected an {precision} model, found none; set export.int8 and run `dvc repro`")
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(about["max_length"])
-    options = SessionOptions()
-    options.intra_op_num_threads = threads or os.cpu_count() or 1
-    session = InferenceSession(model.read_bytes(), options, providers=["CPUExecutionProvider"])
+    tokenizer = load_tokenizer(folder / "tokenizer.json", settings.max_length)
+    session = onnx_file.open_session(model, threads or os.cpu_count() or 1)
+    last_token = tokenizer.get_vocab_size() - 1
+    onnx_file.check_answers(session, model, len(settings.labels), (last_token, settings.pad_id))
     return Classifier(
-        labels=tuple(about["labels"]),
-        temperature=about["temperature"],
-        pad_id=about["pad_id"],
-        max_length=about["max_length"],
+        labels=tuple(settings.labels),
+        temperature=settings.temperature,
+        pad_id=settings.pad_id,
+        max_length=settings.max_length,
         precision=precision,
         tokenizer=tokenizer,
         session=session,
     )
 
 
-def seal(folder: Path) -> None:
-    """Write the manifest, last of all files: the SHA-256 of each file by its path inside the bundle."""
-    write_json({name: file_sha256(folder / name) for name in bundle_files(folder)}, folder / MANIFEST)
+def load_tokenizer(path: Path, max_length: int) -> "Tokenizer":
+    """The tokenizer, which cuts texts at ``max_length`` tokens. Raises UserError if the file is none."""
+    from tokenizers import Tokenizer
 
-
-def verify(folder: Path) -> None:
-    """Check a bundle against its manifest. Raises UserError for the first file that differs from it."""
-    path = folder / MANIFEST
-    if not path.exists():
-        raise UserError(f"{path}: expected a sealed model bundle, found none; run `dvc repro export`")
-    manifest, present = read_json(path), bundle_files(folder)
-    for name in sorted(manifest.keys() - set(present)):
-        raise UserError(f"{folder / name}: expected this file of the bundle, found none; run `dvc repro export`")
-    for name in present:
-        if Path(name).suffix not in ALLOWED_SUFFIXES:
-            kinds = ", ".join(sorted(ALLOWED_SUFFIXES))
-            raise UserError(f"{folder / name}: expected only {kinds} in a bundle; never load weights from a pickle")
-        if name not in manifest:
-            raise UserError(f"{folder / name}: expected only the files in {MANIFEST}, found this one too; remove it")
-        if file_sha256(folder / name) != manifest[name]:
-            raise UserError(f"{folder / name}: expected the digest in {MANIFEST}, found another; rerun export")
-
-
-def bundle_files(folder: Path) -> list[str]:
-    """Paths of the bundle's files inside it, sorted, without the manifest itself."""
-    return sorted(
-        name
-        for path in folder.rglob("*")
-        if not path.is_dir() and (name := path.relative_to(folder).as_posix()) != MANIFEST
-    )
+    try:
+        tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(max_length)
+        tokenizer.encode("a")
+    except Exception as error:  # noqa: BLE001  tokenizers raises Exception itself
+        found = printable(str(error)[:200])
+        raise UserError(f"{path}: expected a tokenizer, found: {found}; rerun export") from None
+    return tokenizer

@@ -109,22 +109,46 @@ def max_tokens(folder: Path) -> int | None:
 
 
 def load(folder: Path, **config: Any) -> tuple[Any, Any]:
-    """Model without head, and fast tokenizer, from a folder; ``config`` overrides e.g. dropout."""
-    from transformers import AutoModel, AutoTokenizer
+    """Model without head, and fast tokenizer, from a folder; ``config`` overrides e.g. dropout.
+
+    Raises UserError as `load_config` does.
+    """
+    from transformers import AutoModel
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    model = AutoModel.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True, attn_implementation="eager", **config
-    )
-    return model, AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True)
+    load_config(folder)
+    options = {"local_files_only": True, "use_safetensors": True, "attn_implementation": "eager"}
+    model = AutoModel.from_pretrained(folder, trust_remote_code=False, **options, **config)
+    return model, load_tokenizer(folder)
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The fast tokenizer in ``folder``. Code of the encoder's author is never run."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True, trust_remote_code=False)
+
+
+def load_config(folder: Path, **config: Any) -> Any:
+    """The config of the encoder in ``folder``, with ``config`` over it.
+
+    Raises UserError if transformers has no such architecture, so that it would need code of the encoder's author.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **config)
+    except ValueError:
+        raise UserError(
+            f"encoder.name: expected an architecture that transformers has, found another in {folder / 'config.json'}, "
+            "perhaps one that brings code, which is never run; choose another encoder"
+        ) from None
 
 
 def dropout_overrides(folder: Path, value: float) -> dict[str, float]:
     """Config overrides that set every dropout of the encoder in ``folder`` to ``value``, whatever their names are."""
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(folder, local_files_only=True).to_dict()
+    config = load_config(folder).to_dict()
     return {key: value for key in config if "dropout" in key and isinstance(config[key], int | float)}
 
 

@@ -22,6 +22,7 @@ from pipeline.metrics.calibration import fit_temperature, match_confidence
 from pipeline.mitigation.offset_selection import offset_metrics, select_offsets
 from pipeline.mitigation.offsets import ClassOffsets
 from pipeline.models import classifier
+from pipeline.models.bundle_settings import FORMAT
 from pipeline.models.classifier import Classifier
 from pipeline.models.onnx_check import check_onnx_against_torch
 
@@ -63,7 +64,13 @@ def build_bundle(
     """Fill the folder ``bundle`` from the fine-tuned ``model``, seal it, and return its metrics."""
     net, tokenizer, about = copy_model(model, offsets, bundle)
     export_onnx(net, bundle / "model.onnx")
-    about |= {"temperature": 1.0, "pad_id": tokenizer.pad_token_id or 0, "serve": params.serve, "lineage": lineage}
+    about |= {
+        "format": FORMAT,
+        "temperature": 1.0,
+        "pad_id": tokenizer.pad_token_id or 0,
+        "serve": params.serve,
+        "lineage": lineage,
+    }
     write_json(about, bundle / "classifier.json")
 
     float32 = classifier.load_unverified(bundle, "float32")

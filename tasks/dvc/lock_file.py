@@ -12,6 +12,17 @@ Lock = dict[str, Any]
 LockEntry = dict[str, Any]  # path, md5 and size of a file; a folder also has nfiles, and its md5 ends in .dir
 
 
+def is_lock(content: Any) -> bool:
+    """Whether the content of a file has the form of a dvc.lock: stages by name, with paths that they read and write."""
+    if not isinstance(content, dict) or not isinstance(content.get("stages"), dict):
+        return False
+    stages = content["stages"]
+    if not all(isinstance(name, str) and isinstance(stage, dict) for name, stage in stages.items()):
+        return False
+    entries = [entry for stage in stages.values() for key in ("deps", "outs") for entry in stage.get(key) or []]
+    return all(isinstance(entry, dict) and isinstance(entry.get("path"), str) for entry in entries)
+
+
 def outputs(lock: Lock) -> dict[str, LockEntry]:
     """The outputs of all stages, by path."""
     return {out["path"]: out for stage in lock["stages"].values() for out in stage.get("outs", [])}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,12 +20,16 @@ from ruamel.yaml.error import YAMLError
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
-from tasks.dvc.lock_file import Lock
+from tasks.dvc.lock_file import Lock, is_lock
 from tasks.git.worktree import Snapshot
+from tasks.registry import project_store
 from tasks.registry.runs import ABOUT_ARTIFACT, GATE_ARTIFACT, PATCH_ARTIFACT
-from tasks.registry.store import connect, project_store_uri, store_uri
+from tasks.registry.store import connect, is_in_project
 
 LINEAGE_TAGS = ("gleaner.git_commit", "gleaner.git_dirty", "gleaner.dvc_lock", "gleaner.data", "gleaner.params")
+
+
+COMMIT = re.compile("[0-9a-f]{40,64}")
 
 
 @dataclass(frozen=True)
@@ -51,11 +56,16 @@ class RegisteredVersion:
 
     @property
     def commit(self) -> str:
-        """The git commit that it was made from. Raises UserError if none was recorded."""
+        """The git commit that it was made from. Raises UserError if none was recorded, or something else."""
         commit = self.tags.get("gleaner.git_commit", "none: not recorded")
         if commit.startswith("none: "):
             raise UserError(
                 f"{self.title}: expected a git commit, found {commit}; what is registered outside git cannot be rebuilt"
+            )
+        if not COMMIT.fullmatch(commit):
+            raise UserError(
+                f"{self.title}: expected a git commit of hexadecimal digits in the tag gleaner.git_commit, found "
+                "something else; somebody changed it"
             )
         return commit
 
@@ -72,18 +82,31 @@ class RegisteredVersion:
         return self.read_artifact(PATCH_ARTIFACT) if about["changed"] else b""
 
     def about(self) -> dict[str, Any]:
-        """``changed`` and ``left_out``, the files that differed from the commit, and ``environment``."""
-        about: dict[str, Any] = json.loads(self.read_artifact(ABOUT_ARTIFACT))
-        return about
+        """``changed`` and ``left_out``, the files that differed from the commit, and ``environment``.
+
+        Raises UserError if what was recorded lacks them.
+        """
+        return self.read_json(ABOUT_ARTIFACT, "changed", "left_out", "environment")
 
     def gate(self) -> dict[str, Any]:
-        """``status`` and ``reasons`` of the gate's verdict."""
-        verdict: dict[str, Any] = json.loads(self.read_artifact(GATE_ARTIFACT))
-        return verdict
+        """``status`` and ``reasons`` of the gate's verdict. Raises UserError if what was recorded lacks them."""
+        return self.read_json(GATE_ARTIFACT, "status", "reasons")
+
+    def read_json(self, path: str, *keys: str) -> dict[str, Any]:
+        """The mapping in a JSON file that its run recorded. Raises UserError if it lacks one of ``keys``."""
+        try:
+            content = json.loads(self.read_artifact(path))
+        except (ValueError, RecursionError):
+            content = None
+        if not isinstance(content, dict) or not all(key in content for key in keys):
+            raise UserError(f"{self.title}: expected {' and '.join(keys)} in {path}, found none; somebody changed it")
+        return content
 
     def lock(self) -> Lock:
-        """The dvc.lock that it was registered with."""
+        """The dvc.lock that it was registered with. Raises UserError if what was recorded is none."""
         lock: Lock = YAML(typ="safe", pure=True).load(self.read_artifact("dvc.lock"))
+        if not is_lock(lock):
+            raise UserError(f"{self.title}: expected a dvc.lock with stages, found something else; somebody changed it")
         return lock
 
     def lock_or_none(self) -> Lock | None:
@@ -183,8 +206,9 @@ def version_at_alias(client: MlflowClient, model: str, alias: str) -> str | None
 
 
 def all_versions(root: Path, params: Params) -> list[RegisteredVersion]:
-    """All registered versions, oldest first. Does not create a store."""
-    if store_uri(root) == project_store_uri(root) and not (root / "mlflow.db").exists():
+    """All registered versions, oldest first. Does not create a store. Raises UserError if the project's was lost."""
+    if is_in_project(root) and not (root / project_store.DATABASE).exists():
+        project_store.require_not_lost(root)
         return []
     client, model = connect(root), params.registry.model
     if not any(registered.name == model for registered in client.search_registered_models(f"name = '{model}'")):

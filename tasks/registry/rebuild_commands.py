@@ -1,9 +1,12 @@
 """The shell commands that rebuild a registered version in a fresh folder, with git, mlflow and dvc only."""
 
 import os
+import re
 from pathlib import Path
-from shlex import quote
+from shlex import join, quote
 
+from pipeline.core.errors import UserError
+from pipeline.core.printable import printable
 from tasks.dvc.lock_file import Lock, LockEntry, outputs, raw_data, stage_order
 from tasks.dvc.store import DvcStore
 from tasks.git.command import run_git
@@ -12,6 +15,7 @@ from tasks.registry.lookup import RegisteredVersion
 from tasks.registry.runs import PATCH_ARTIFACT
 from tasks.registry.store import project_store_uri, store_uri
 
+STAGE_NAME = re.compile(r"\w[\w.@-]*", re.ASCII)  # what DVC's names of stages have in common; none is an option
 COPIED_FILES = ("params.yaml", "dvc.lock")
 RECORDED_FOLDER = "recorded"  # for the artifacts from MLflow; also the name of the remote that outputs come from
 
@@ -19,8 +23,9 @@ RECORDED_FOLDER = "recorded"  # for the artifacts from MLflow; also the name of 
 def list_commands(root: Path, version: RegisteredVersion, dvc_store: DvcStore) -> list[str]:
     """The commands in order. Run them in Gleaner's environment, in the parent of the new folder.
 
-    The last one prints "bit for bit" if the rebuilt outputs are the recorded ones. Raises UserError if the commit is
-    not in this repository, or if a file that the commands need was not recorded.
+    Whatever comes from the store is quoted for the shell. The last command prints "bit for bit" if the rebuilt outputs
+    are the recorded ones. Raises UserError if the commit is not in this repository, if a file that the commands need
+    was not recorded, or if a stage has a name that DVC does not take.
     """
     require_commit(root, version.title, version.commit)
     lock, patched = version.lock(), bool(version.patch())
@@ -33,7 +38,7 @@ def list_commands(root: Path, version: RegisteredVersion, dvc_store: DvcStore) -
     return [
         f"git clone --quiet --no-checkout {quote(top)} {quote(folder)}",
         f"cd {quote(folder)}",
-        f"git checkout --quiet --detach {version.commit}",
+        f"git checkout --quiet --detach {quote(version.commit)}",
         *download_commands(root, version),
         *([f"git apply --whitespace=nowarn {RECORDED_FOLDER}/{PATCH_ARTIFACT}"] if patched else []),
         *enter,
@@ -52,7 +57,7 @@ def download_commands(root: Path, version: RegisteredVersion) -> list[str]:
     in_project = store_uri(root) == project_store_uri(root)
     return [
         *([f"export MLFLOW_TRACKING_URI={quote(store_uri(root))}"] if in_project else []),
-        f"mlflow artifacts download --run-id {version.run} --dst-path {RECORDED_FOLDER}",
+        f"mlflow artifacts download --run-id {quote(version.run)} --dst-path {RECORDED_FOLDER}",
     ]
 
 
@@ -61,13 +66,22 @@ def encoder_commands(root: Path, version: RegisteredVersion) -> list[str]:
     encoder = version.params()["encoder"]
     if encoder["source"] != "path" or os.path.isabs(encoder["name"]):
         return []
-    link, original = quote(encoder["name"]), quote(str(root / encoder["name"]))
-    parent = quote(os.path.dirname(encoder["name"]) or ".")
+    link, original = quote(f"./{encoder['name']}"), quote(str(root / encoder["name"]))  # ./-x is no option
+    parent = quote(f"./{os.path.dirname(encoder['name'])}")
     return [f"[ -e {link} ] || {{ mkdir -p {parent}; ln -s {original} {link}; }}"]
 
 
 def stage_commands(root: Path, version: RegisteredVersion, lock: Lock, dvc_store: DvcStore) -> list[str]:
-    """Run every stage anew. A stage whose raw data git does not hold is not run: its recorded outputs are pulled."""
+    """Run every stage anew. A stage whose raw data git does not hold is not run: its recorded outputs are pulled.
+
+    Raises UserError if a stage has a name that DVC does not take.
+    """
+    for name in lock["stages"]:
+        if not STAGE_NAME.fullmatch(name):
+            raise UserError(
+                f"{version.title}: expected names of stages in its dvc.lock, found {printable(name)!r}; "
+                "somebody changed the file, so that no commands are printed"
+            )
     missing = {path for path, entry in raw_data(lock).items() if not is_in_git(root, version.commit, entry)}
     reads = {name: {dep["path"] for dep in stage.get("deps", [])} for name, stage in lock["stages"].items()}
     pulled = [name for name in stage_order(lock) if reads[name] & missing]
@@ -77,8 +91,8 @@ def stage_commands(root: Path, version: RegisteredVersion, lock: Lock, dvc_store
     outs = [out for name in pulled for out in outputs({"stages": {name: lock["stages"][name]}}).values()]
     return [
         f"dvc remote add --local {RECORDED_FOLDER} {quote(dvc_store.location(outs))}",
-        f"dvc pull --remote {RECORDED_FOLDER} {' '.join(pulled)}",
-        f'for stage in {" ".join(rerun)}; do dvc repro --force --single-item "$stage"; done',
+        f"dvc pull --remote {RECORDED_FOLDER} {join(pulled)}",
+        f'for stage in {join(rerun)}; do dvc repro --force --single-item "$stage"; done',
     ]
 
 

@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 
 from pipeline.core.errors import UserError
 from tasks.prefect_states.known_causes import without_password
+from tasks.registry import project_store
 
 PAUSES = (0.05, 0.1, 0.2, 0.5, 1, 2, 4)  # seconds between attempts to write while others write, too
 MLFLOW_CREDENTIALS, MLFLOW_STORE = "GLEANER_MLFLOW_AUTH", "GLEANER_MLFLOW_STORE"  # variables of guarded_mlflow.py
@@ -23,12 +25,23 @@ T = TypeVar("T")
 def connect(root: Path) -> MlflowClient:
     """A client of the project's MLflow store. Creates the store if there is none.
 
-    Call it once before threads open the database: two that create it at the same time break it.
+    Call it once before threads open the database: two that create it at the same time break it. Raises UserError if the
+    store in the project is lost, damaged or cannot be written.
     """
+    if not is_in_project(root):
+        return open_client(root)
+    with project_store.opening(root):
+        return open_client(root)
+
+
+def open_client(root: Path) -> MlflowClient:
+    """A client of the store, whose tables MLflow makes if it is an empty database."""
     set_by_user = "MLFLOW_TRACKING_URI" in os.environ
     mlflow.set_tracking_uri(store_uri(root))
     if not set_by_user:  # MLflow sets it, and from then on it would pass for the user's choice
         os.environ.pop("MLFLOW_TRACKING_URI", None)
+    # MLflow keeps the places of artifacts by the id of the run alone, and a copied project has runs of the same ids.
+    _artifact_repos_cache.clear()
     client = MlflowClient()
     client.search_experiments(max_results=1)
     return client
@@ -41,25 +54,38 @@ def store_uri(root: Path) -> str:
 
 def project_store_uri(root: Path) -> str:
     """The address of mlflow.db in the project."""
-    return f"sqlite:///{root / 'mlflow.db'}"
+    return f"sqlite:///{root / project_store.DATABASE}"
+
+
+def is_in_project(root: Path) -> bool:
+    """Whether the store is mlflow.db in the project, and not one that MLFLOW_TRACKING_URI names."""
+    return store_uri(root) == project_store_uri(root)
 
 
 def experiment_id(client: MlflowClient, root: Path, name: str) -> str:
     """The id of an experiment. Creates it on first use; mlflow.db in the project keeps its artifacts in mlruns.
 
-    Raises UserError where somebody has deleted it.
+    Raises UserError where somebody has deleted it, or if its name leads out of that folder.
     """
+    in_project = is_in_project(root)
+    location = project_store.artifact_folder(root, name).as_uri() if in_project else None
     experiment = client.get_experiment_by_name(name)
-    if experiment is not None and experiment.lifecycle_stage == "deleted":
+    if experiment is None:
+        try:
+            client.create_experiment(name, artifact_location=location)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process made it in the meantime
+                raise
+        if in_project:
+            project_store.write_marker(root)
+        experiment = client.get_experiment_by_name(name)
+    if experiment.lifecycle_stage == "deleted":
         raise UserError(
             f"registry.experiment: expected an experiment in use, found {name} deleted; "
             f"`MLFLOW_TRACKING_URI={without_password(store_uri(root))} mlflow experiments restore --experiment-id "
             f"{experiment.experiment_id}`, or name another one"
         )
-    if experiment is not None:
-        return experiment.experiment_id
-    in_project = store_uri(root) == project_store_uri(root)
-    return client.create_experiment(name, artifact_location=(root / "mlruns" / name).as_uri() if in_project else None)
+    return experiment.experiment_id
 
 
 def retry_while_busy(write: Callable[[], T]) -> T:

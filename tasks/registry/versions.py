@@ -27,7 +27,7 @@ from tasks.registry.environment import describe_environment
 from tasks.registry.runs import Run
 
 # What loading and serving a version imports. The pins come from constraints.txt.
-SERVING_PACKAGES = ("mlflow", "numpy", "onnxruntime", "pandas", "pydantic", "ruamel.yaml", "tokenizers", "tqdm")
+SERVING_PACKAGES = ("mlflow", "numpy", "onnx", "onnxruntime", "pandas", "pydantic", "ruamel.yaml", "tokenizers", "tqdm")
 INPUT_EXAMPLE = pd.DataFrame({"text": ["This is an example."]})
 SIGNATURE = ModelSignature(
     Schema([ColSpec(DataType.string, "text")]),

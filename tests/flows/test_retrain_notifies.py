@@ -39,7 +39,7 @@ def leave_merge_conflict(root: Path) -> None:
     ("damage", "code", "message"),
     [
         (misspell_key, 2, "min_new_row"),
-        (break_store, 1, "file is not a database"),
+        (break_store, 2, "file is not a database"),
         (leave_merge_conflict, 1, "YAMLSyntaxError: in "),
     ],
     ids=["params", "store", "dvc.yaml"],

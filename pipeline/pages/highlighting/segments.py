@@ -1,17 +1,15 @@
 """A text in segments: its words, each with the strength of its mark, and what stands between them."""
 
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup, escape
 
+from pipeline.core.printable import printable
+
 MIN_STRENGTH = 0.1  # a weaker word gets no mark: with more marks, the strong words no longer stand out
 
-# Unicode categories of characters that could move a terminal's cursor, or hide or reorder text.
-HIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-JOINERS = {"\u200c", "\u200d"}  # of category Cf, but they only join emoji and letters
 WordSpans = Iterable[tuple[int, int]]  # start and end of each word, in characters
 
 
@@ -47,25 +45,6 @@ def split_segments(text: str, spans: WordSpans, shares: np.ndarray, limit: int |
     return [segment for segment in segments if segment.text]
 
 
-def escape_invisible(text: str) -> str:
-    """The text with control, format and unassigned characters as escape sequences, and all white space as blanks.
-
-    It can then do nothing to a terminal or to the order in which it is read.
-    """
-    return "".join(map(escape_character, text))
-
-
-def escape_character(character: str) -> str:
-    """A character itself, a blank for white space, or for an invisible character its code as Python writes it."""
-    if character.isspace():
-        return " "
-    if unicodedata.category(character) not in HIDDEN_CATEGORIES or character in JOINERS:
-        return character
-    if ord(character) > 127:
-        return character.encode("ascii", "backslashreplace").decode()
-    return f"\\x{ord(character):02x}"
-
-
 def to_html(text: str, spans: WordSpans, shares: np.ndarray, limit: int | None = None) -> Markup:
     """The text with its words shaded by strength, each with a sign that can be read without colours.
 
@@ -78,13 +57,13 @@ def to_html(text: str, spans: WordSpans, shares: np.ndarray, limit: int | None =
 def segment_to_html(segment: Segment) -> Markup:
     """One segment as HTML: escaped, and in a ``mark`` where it has a strength."""
     if not segment.strength:
-        return escape(escape_invisible(segment.text))
+        return escape(printable(segment.text))
     side, sign = ("for", "+") if segment.strength > 0 else ("against", "−")
     return Markup('<mark class="{}" style="--strength: {:.0f}%" title="{}">{}<sup>{}</sup></mark>').format(
         side,
         abs(segment.strength) * 100,
         f"{abs(segment.share):.0%} {side} the answer",
-        escape_invisible(segment.text),
+        printable(segment.text),
         sign,
     )
 

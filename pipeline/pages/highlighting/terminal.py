@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from pipeline.pages.highlighting.segments import WordSpans, escape_invisible, split_segments, top_words
+from pipeline.core.printable import printable
+from pipeline.pages.highlighting.segments import WordSpans, split_segments, top_words
 
 LISTED_WORDS = 8  # words for the label, and as many against it
 BAR_WIDTH = 20  # characters of the longest bar
@@ -17,17 +18,17 @@ def format_explanation(text: str, spans: WordSpans, shares: np.ndarray, colours:
     """
     spans = list(spans)
     marked = "".join(colour_segment(part.text, part.strength) for part in split_segments(text, spans, shares))
-    lines = [f"  {marked if colours else escape_invisible(text)}"]
+    lines = [f"  {marked if colours else printable(text)}"]
     for sign, side, colour in ((1, "for", GREEN), (-1, "against", RED)):
         for rank, (word, share) in enumerate(top_words(text, spans, shares, sign, LISTED_WORDS)):
             filled = "█" * max(1, round(abs(share) * BAR_WIDTH))
             bar = f"{colour}{' ' * len(filled)}{END}" if colours else filled
-            lines.append(f"  {side if rank == 0 else '':7}  {share:+6.1%}  {escape_invisible(word)}  {bar}")
+            lines.append(f"  {side if rank == 0 else '':7}  {share:+6.1%}  {printable(word)}  {bar}")
     return lines
 
 
 def colour_segment(text: str, strength: float) -> str:
     """A part of a text, on green where it speaks for the label and on red where against it; bold where strong."""
     if not strength:
-        return escape_invisible(text)
-    return f"{BOLD if abs(strength) > STRONG else ''}{GREEN if strength > 0 else RED}{escape_invisible(text)}{END}"
+        return printable(text)
+    return f"{BOLD if abs(strength) > STRONG else ''}{GREEN if strength > 0 else RED}{printable(text)}{END}"

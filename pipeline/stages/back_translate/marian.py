@@ -89,8 +89,8 @@ def load_model(folder: Path) -> tuple[Any, Any]:
             "install it with `pip install sentencepiece -c constraints.txt`"
         )
     logging.disable_progress_bar()
-    model = MarianMTModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-    return model.eval(), AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    model = MarianMTModel.from_pretrained(folder, local_files_only=True, use_safetensors=True, trust_remote_code=False)
+    return model.eval(), AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
 def translate(texts: list[str], model: Any, tokenizer: Any, max_ratio: float) -> list[str]:

@@ -29,11 +29,10 @@ def create_model(config: Any, located: Path | None, params: Pretrain, pooling: s
         )
     auto = AutoModelForMaskedLM if params.objective == "mlm" else AutoModel
     if located is None:
-        encoder = auto.from_config(config)
+        encoder = auto.from_config(config, trust_remote_code=False)
     else:
-        encoder = auto.from_pretrained(
-            located, config=config, local_files_only=True, use_safetensors=True, dtype=torch.float32
-        )
+        options = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
+        encoder = auto.from_pretrained(located, config=config, trust_remote_code=False, **options)
     if params.objective == "mlm":
         return encoder
 

@@ -67,9 +67,7 @@ def copy_encoder(source: Path, target: Path) -> None:
         for path in source.glob(pattern):
             shutil.copy(path, target)
     if not (target / "tokenizer.json").exists():  # an older encoder: later stages read the fast tokenizer's file
-        from transformers import AutoTokenizer
-
-        AutoTokenizer.from_pretrained(source, local_files_only=True, use_fast=True).save_pretrained(target)
+        encoders.load_tokenizer(source).save_pretrained(target)
 
 
 def draw_texts(columns: Iterable[Iterable[str]], params: Pretrain) -> list[str]:
@@ -89,16 +87,16 @@ def draw_texts(columns: Iterable[Iterable[str]], params: Pretrain) -> list[str]:
 
 def prepare_model(texts: list[str], located: Path | None, params: Pretrain, encoder: Encoder) -> tuple[Any, Any]:
     """The model that computes the objective's loss, and its tokenizer; new weights are drawn with the seed."""
-    from transformers import AutoConfig, AutoTokenizer, set_seed
+    from transformers import set_seed
 
     set_seed(params.seed)
     if located is None:
         tokenizer = new_encoder.train_tokenizer(texts, params.scratch, encoder.max_length)
         config = new_encoder.create_config(tokenizer, params, encoder.max_length)
     else:
-        tokenizer = AutoTokenizer.from_pretrained(located, local_files_only=True, use_fast=True)
+        tokenizer = encoders.load_tokenizer(located)
         dropouts = encoders.dropout_overrides(located, params.dropout)
-        config = AutoConfig.from_pretrained(located, local_files_only=True, **dropouts)
+        config = encoders.load_config(located, **dropouts)
     return objectives.create_model(config, located, params, encoder.pooling), tokenizer
 
 

@@ -22,6 +22,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import Encoder, Mitigation, PseudoLabel
 from pipeline.core.stage import Metrics, Paths, main, write_atomically
 from pipeline.mitigation.group_codes import encode_groups
+from pipeline.models import encoder as encoders
 from pipeline.models.embeddings import embed
 from pipeline.stages.pseudo_label import audit, cross_validation, round_selection, views, words
 from pipeline.stages.pseudo_label.rounds import FIRST_NAIVE_BAYES_WEIGHT, Round, TeacherEstimate, label_in_rounds
@@ -108,9 +109,7 @@ def word_features(texts: list[str], validation_rows: int, folder: Path, encoder:
     The features are (rows, tokens that count), float32. The last ``validation_rows`` texts do not count in the
     frequencies, so that nothing is learned from them.
     """
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True)
+    tokenizer = encoders.load_tokenizer(folder)
     tokens = tokenizer(texts, truncation=True, max_length=encoder.max_length)["input_ids"]
     counted = tokens[: len(tokens) - validation_rows]
     idf = words.inverse_document_frequency(counted, len(tokenizer), tokenizer.all_special_ids)

@@ -10,6 +10,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from pipeline.core.params import to_yaml
+from pipeline.core.printable import printable
 from pipeline.pages.environment import environment
 from pipeline.pages.grid import Grid, to_grid
 from pipeline.stages.report import view
@@ -71,7 +72,8 @@ def front_matter(results: Results) -> dict[str, Any]:
 def data_name(results: Results) -> str:
     """The name of the file, folder, database or dataset that the data came from, without its path."""
     ingest = results.params["ingest"]
-    return Path(ingest["path"]).name if ingest["source"] == "files" else f"{ingest['source']} {ingest['url']}"
+    name = Path(ingest["path"]).name if ingest["source"] == "files" else f"{ingest['source']} {ingest['url']}"
+    return printable(name)
 
 
 def score_table(results: Results) -> Grid:
@@ -96,8 +98,8 @@ def to_markdown(table: Grid) -> Markup:
 
 
 def markdown_cell(text: str) -> Markup:
-    """A text as a cell of a Markdown table: on one line, with HTML and markup escaped."""
-    escaped = str(escape(" ".join(text.split())))
+    """A text as a cell of a Markdown table: on one line, with HTML, markup and control characters escaped."""
+    escaped = str(escape(printable(" ".join(text.split()))))
     for sign in "\\|*_`[]":
         escaped = escaped.replace(sign, f"\\{sign}")
     return Markup(escaped)
