@@ -57,7 +57,7 @@ def run_recorded(root: Path, params: Params, night: Night, force: bool) -> None:
     """Run the night under the project's lock and record it as an MLflow run; a user's error is kept in ``night``."""
     name, number = runtime.flow_run.name, str(runtime.flow_run.id)
     with night_lock(root), registry.open_run(root, params, name, number) as opened:
-        night.crashed_before = nights.begin_night(root, params, opened, night.now)
+        night.killed_before = nights.begin_night(root, params, opened, night.now)
         try:
             with withhold_message(Paths(root).scratch("retrain") / "crash.txt"):
                 night.outcome = run_steps(root, params, night, opened, force)

@@ -1,7 +1,7 @@
 """The record of each night, one MLflow run: what it decided and why. Written once, and read back as the history."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,8 @@ class Champion:
     made_at: datetime
 
 
-def begin_night(root: Path, params: Params, opened: Run, now: datetime) -> int:
-    """Mark a run as the record of a night, and close the runs of nights that were killed. Returns their number.
+def begin_night(root: Path, params: Params, opened: Run, now: datetime) -> tuple[str, ...]:
+    """Mark a run as the record of a night, and close the runs of nights that were killed. Returns a line for each.
 
     Only one night runs at a time, so any other record or training of a night that is still open belongs to a process
     that died.
@@ -46,9 +46,18 @@ def begin_night(root: Path, params: Params, opened: Run, now: datetime) -> int:
         client.set_terminated(run.info.run_id, "KILLED")
     for run in nightly_trainings(client, root, params):
         if run.info.status == "RUNNING":
-            client.set_terminated(run.info.run_id, "KILLED")
+            client.set_terminated(run.info.run_id, "FINISHED" if is_complete(run) else "KILLED")
     opened.set_tags({KIND: NIGHT, NOW: now.isoformat()})
-    return len(killed)
+    return tuple(describe_killed_night(client, params.registry.model, run) for run in killed)
+
+
+def describe_killed_night(client: MlflowClient, model: str, run: MlflowRun) -> str:
+    """A line about a night that could notify nobody, with what was entered in the promotion log since it began."""
+    since = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
+    entries = [entry for entry in promotion_log.read(client, model).entries if entry.at >= since]
+    entered = ", ".join(f"{entry.action} version {entry.version}" for entry in entries)
+    line = f"the night of {run.data.tags[NOW][:10]} was killed; this one went on from there"
+    return f"{line}; the promotion log has since then: {entered}" if entered else line
 
 
 def finish_night(opened: Run, outcome: str, reasons: str, version: str | None) -> None:

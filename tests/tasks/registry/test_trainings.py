@@ -1,11 +1,8 @@
 """What trainings have read, as the next night finds it: recorded file by file, and only of those that are complete."""
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
-
-import pytest
 
 from pipeline.core.params import Params
 from pipeline.labelling.arrivals import ReadArrivals
@@ -14,14 +11,6 @@ from tasks.registry import trainings
 from tasks.registry.runs import MAX_TAG_LENGTH
 
 FILES = {"2026-11-24T02-00-00.parquet": "0123456789ab", "2027-11-24T02-00-00.parquet": "ba9876543210"}
-
-
-@pytest.fixture
-def root(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with an empty MLflow store."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    shutil.copy(store, tmp_path)
-    return tmp_path
 
 
 def train(root: Path, params: Params, files: Mapping[str, str], finish: bool = True) -> None:
