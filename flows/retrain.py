@@ -30,7 +30,7 @@ from tasks.prefect_states.retries import retry_options
 from tasks.prefect_states.user_error import as_failed_state, explained, result_of
 from tasks.processes.process import Processes
 from tasks.refresh import Corrections
-from tasks.registry import nights
+from tasks.registry import nights, trainings
 from tasks.registry.nights import Champion
 from tasks.stage import StageOutcome, run_stage, state_data
 
@@ -58,7 +58,7 @@ def run_recorded(root: Path, params: Params, night: Night, force: bool) -> None:
     """Run the night under the project's lock and record it as an MLflow run; a user's error is kept in ``night``."""
     name, number = runtime.flow_run.name, str(runtime.flow_run.id)
     with night_lock(root), registry.open_run(root, params, name, number) as opened:
-        night.crashed_before = nights.begin_night(root, params, opened, night.now)
+        night.killed_before = nights.begin_night(root, params, opened, night.now)
         try:
             with explained(root, "retrain"):
                 night.outcome = run_steps(root, params, night, opened, force)
@@ -122,14 +122,17 @@ def is_worth_retrying(params: Params, state: Any) -> bool:
 
 def gather_situation(root: Path, params: Params, night: Night, champion: Champion | None, force: bool) -> Situation:
     """What arrived since the last training, and what else speaks for or against a training now."""
-    new = arrivals.rows_since(nights.trained_until(root, params), params.ingest, root).drop_duplicates("id")
+    read = trainings.find_read_arrivals(root, params)
+    new = arrivals.unread_rows(read, params.ingest, root).drop_duplicates("id")
     night.unread_arrivals = tuple(new["file"].unique())
     age = None
     if champion is not None:
         age = (night.now - champion.made_at).total_seconds() / 86400
     number = champion.number if champion is not None else None
     undecided = nights.undecided_challenger(root, params) if champion is not None else None
-    return Situation(number, age, len(new), int(new["label"].notna().sum()), night.drift, force, undecided)
+    unfinished = nights.is_training_unfinished(root, params)
+    labelled = int(new["label"].notna().sum())
+    return Situation(number, age, len(new), labelled, night.drift, force, undecided, unfinished)
 
 
 def train_and_promote(root: Path, night: Night, champion: Champion | None) -> Result:

@@ -25,6 +25,7 @@ from tasks.git.project_state import ProjectState, read_state
 from tasks.prefect_states.retries import retry_options
 from tasks.prefect_states.user_error import as_failed_state, result_of
 from tasks.processes.process import Processes
+from tasks.registry import trainings
 from tasks.stage import StageOutcome, run_stage, stage_graph, state_data
 
 
@@ -38,7 +39,7 @@ def train(root: Path) -> State:
     warn_without_commit(start)
     name, number = runtime.flow_run.name, str(runtime.flow_run.id)
     with registry.open_run(root, params, name, number) as opened, Processes() as processes:
-        opened.set_tags({registry.ARRIVALS: arrivals.latest_file_name(params.ingest, root)})
+        trainings.begin_training(opened, arrivals.file_digests(params.ingest, root))
         stages = run_stages(root, opened, processes)
         opened.log_results(root)
         publish_stages(stages)
@@ -51,6 +52,7 @@ def train(root: Path) -> State:
         opened.log_verdict(verdict)
         publish_verdict(verdict)
         if not gate_state.is_completed():
+            trainings.finish_training(opened)
             return Failed(name="Refused", message=f"the gate says {verdict.status}", data=Training(stages, verdict))
         register = registry.register.with_options(**retry_options(params, registry.is_push_failure))
         registered = register(root, params, opened, start, [stage.stage for stage in stages], return_state=True)
@@ -59,6 +61,7 @@ def train(root: Path) -> State:
                 raise error
             opened.failed = True
             return Failed(message=registered.message, data=Training(stages, verdict, fault=str(registered.message)))
+        trainings.finish_training(opened)
         return Completed(data=Training(stages, verdict, state_data(registered)))
 
 

@@ -17,7 +17,7 @@ from pipeline.policies.promotion import ComparedModel, ComparedRows, PromotionCa
 from tasks.dvc import store
 from tasks.dvc.lock_file import md5_of
 from tasks.prefect_states.user_error import as_failed_state
-from tasks.registry import bundles, champion_alias, lookup
+from tasks.registry import bundles, champion_alias, lookup, versions
 from tasks.registry.lookup import RegisteredVersion
 from tasks.registry.store import connect
 
@@ -44,6 +44,7 @@ def choose_versions(root: Path, params: Params, number: str | None) -> Pair:
     Raises UserError if one of them is missing, if both are the same version, or if somebody moved the alias.
     """
     client, model = connect(root), params.registry.model
+    versions.finish_registrations(client, model)
     state = champion_alias.load_champion_state(client, model)
     champion = state.ledger.champion
     if champion is None:

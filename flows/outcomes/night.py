@@ -40,7 +40,7 @@ class Night:
     is_user_error: bool = False  # whether the fault is a user's
     unsent: list[str] = field(default_factory=list)  # notifications that could not be sent
     is_notified: bool = False  # whether all notifications were sent, or tried
-    crashed_before: int = 0  # nights before this one that were killed
+    killed_before: tuple[str, ...] = ()  # a line for each night before this one that was killed
     unread_arrivals: tuple[str, ...] = ()  # names of arrival files that no training has read
 
     @property
@@ -98,9 +98,7 @@ def message_lines(night: Night) -> list[str]:
     ]
     lines += remaining_criteria(night)
     lines += [test.line for test in night.drift.tests] if night.drift else []
-    if night.crashed_before:
-        lines.append("the night before was killed; this one went on from there")
-    return lines
+    return [*lines, *night.killed_before]
 
 
 def remaining_criteria(night: Night) -> list[str]:
@@ -113,7 +111,7 @@ def remaining_criteria(night: Night) -> list[str]:
 
 def night_metrics(night: Night) -> dict[str, float]:
     """The metrics that the night's MLflow run records: name -> value."""
-    metrics: dict[str, float] = {"crashed_before": night.crashed_before}
+    metrics: dict[str, float] = {"crashed_before": len(night.killed_before)}
     for what, counts in (("texts", night.texts), ("corrections", night.corrections)):
         metrics |= {f"{what}.{key}": count for key, count in counts.as_dict().items()} if counts else {}
     for version, (rows, wrong) in night.errors.items():

@@ -72,7 +72,6 @@ def describe_expected(fault: Any) -> str:
         "too_short": f"at least {limits.get('min_length')} entries",
         "too_long": f"at most {limits.get('max_length')} entries",
         "string_too_short": "a text that is not empty",
-        "finite_number": "a finite number",
         "invalid_key": "a text",
         "string_pattern_mismatch": "64 hexadecimal digits (a SHA-256)",
     }

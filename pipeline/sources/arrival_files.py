@@ -51,13 +51,28 @@ def require_tracked_files(folder: Path) -> None:
 
 
 def next_file(folder: Path, now: datetime, corrections: bool = False) -> Path:
-    """Path for the rows that arrive ``now``; it sorts after all files in ``folder``, even if the clock was set back."""
-    existing = list_files(folder)
-    if existing:
-        newest = existing[-1].stem.removesuffix(CORRECTIONS_SUFFIX)
-        last = datetime.strptime(newest, TIME_FORMAT).replace(tzinfo=now.tzinfo)
-        now = max(now, last + timedelta(seconds=1))
+    """Path for the rows that arrive ``now``; it sorts after all files in ``folder``, even if the clock was set back.
+
+    A file that is missing counts if DVC tracks it: its name stays taken until its pointer is withdrawn, too.
+    """
+    names = [path.name for path in folder.glob("*.parquet*") if not path.name.startswith(".")]
+    times = [time for name in names if (time := arrival_time(name)) is not None]
+    if times:
+        now = max(now, max(times).replace(tzinfo=now.tzinfo) + timedelta(seconds=1))
     return folder / f"{now.strftime(TIME_FORMAT)}{CORRECTIONS_SUFFIX if corrections else ''}.parquet"
+
+
+def arrival_time(name: str) -> datetime | None:
+    """The time in the name of an arrival file or its pointer, without a zone; None if the name has another form.
+
+    A name of the year 9999 has another form: no later one could follow it.
+    """
+    stem = name.removesuffix(".dvc").removesuffix(".parquet").removesuffix(CORRECTIONS_SUFFIX)
+    try:
+        time = datetime.strptime(stem, TIME_FORMAT)
+    except ValueError:
+        return None
+    return time if time.year < datetime.max.year else None
 
 
 def write(rows: pd.DataFrame, path: Path) -> None:

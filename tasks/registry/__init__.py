@@ -4,7 +4,6 @@ Only this folder talks to MLflow's stores. MLflow itself loads tasks/registry/se
 """
 
 from tasks.registry.lookup import RegisteredVersion, all_versions, find_baseline, find_version
-from tasks.registry.nights import ARRIVALS
 from tasks.registry.runs import ABOUT_ARTIFACT, BATCH_SIZE, Run, open_run
 from tasks.registry.store import MLFLOW_CREDENTIALS, MLFLOW_STORE, connect, experiment_id, flatten, store_uri
 from tasks.registry.versions import (
@@ -20,7 +19,6 @@ from tasks.registry.versions import (
 
 __all__ = [
     "ABOUT_ARTIFACT",
-    "ARRIVALS",
     "BATCH_SIZE",
     "MLFLOW_CREDENTIALS",
     "MLFLOW_STORE",

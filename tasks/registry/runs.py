@@ -11,6 +11,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
+from mlflow.entities import Run as MlflowRun
 from prefect.exceptions import TerminationSignal
 
 from pipeline.core.params import Params
@@ -20,6 +21,7 @@ from tasks.processes.curves import Point
 from tasks.registry.store import connect, experiment_id, flatten, is_number, to_mlflow_name
 
 BATCH_SIZE = 100  # params or metrics in one call; MLflow accepts no more params
+MAX_TAG_LENGTH = 4000  # characters; below the limit of any MLflow server
 RECORDED_FILES = ("params.yaml", "dvc.yaml", "dvc.lock", "data/report/shared.html", "data/report/MODEL_CARD.md")
 GATE_ARTIFACT = "gate.json"
 ABOUT_ARTIFACT = "lineage/about.json"
@@ -115,6 +117,19 @@ def open_run(root: Path, params: Params, name: str, flow_run: str) -> Iterator[R
         raise
     finally:
         client.set_terminated(opened.id, status)
+
+
+def search_runs(client: MlflowClient, root: Path, params: Params, filter_string: str = "") -> Iterator[MlflowRun]:
+    """All runs of the project's experiment that match the filter, newest first."""
+    experiment, token = experiment_id(client, root, params.registry.experiment), None
+    while True:
+        page = client.search_runs(
+            [experiment], filter_string, order_by=["attributes.start_time DESC"], page_token=token
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def store_verdict(client: MlflowClient, run: str, content: dict[str, Any], *paths: str) -> None:
