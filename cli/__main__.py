@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from cli import promotion
 from pipeline.core.errors import UserError
 
 app = typer.Typer(
@@ -189,35 +190,7 @@ def verify_version(
     raise typer.Exit(command.main(Path.cwd(), version, stage))
 
 
-@app.command()
-def promote(
-    version: Annotated[str | None, typer.Option(help="Its number; by default the alias challenger.")] = None,
-) -> None:
-    """Compare a version with the champion on the same test rows, and promote it if it is better."""
-    from cli import promote as command
-
-    raise typer.Exit(command.main(Path.cwd(), version))
-
-
-@app.command()
-def rollback(
-    to: Annotated[str | None, typer.Option(help="A version that was champion; by default the one before.")] = None,
-    reason: Annotated[str, typer.Option(help="Why, for the promotion log.")] = "",
-) -> None:
-    """Make an earlier champion champion again."""
-    from cli import rollback as command
-
-    raise typer.Exit(command.main(Path.cwd(), to, reason))
-
-
-@app.command()
-def history(
-    at: Annotated[str | None, typer.Option(metavar="DATE", help="A day or a time, ISO 8601, UTC.")] = None,
-) -> None:
-    """Print which version was champion when, and why it changed."""
-    from cli import history as command
-
-    raise typer.Exit(command.main(Path.cwd(), at))
+app.add_typer(promotion.app)
 
 
 @app.command()

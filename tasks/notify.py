@@ -16,7 +16,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import Notify, read_yaml
 
 BLOCK_PREFIX = "block:"  # before the slug of a Prefect block, e.g. block:slack-webhook/ops
-WARNING_EVENTS = {"refused", "failed", "drift"}
+WARNING_EVENTS = {"refused", "failed", "drift", "waiting"}
 # For a message about params that cannot be read: the usual retries are in those params.
 RETRIES, RETRY_SECONDS = 2, 10
 

@@ -96,18 +96,23 @@ def trained_until(root: Path, params: Params) -> str:
 def current_champion(root: Path, params: Params) -> Champion | None:
     """The version that serves now, by the promotion log; None if there is none. Repairs an interrupted promotion.
 
-    Raises UserError if somebody moved or removed the alias: then people have to say who is champion.
+    Raises UserError if somebody moved the alias or deleted the champion: then people have to say who is champion.
     """
     client, model = connect(root), params.registry.model
     state = champion_alias.load_champion_state(client, model)
+    if fault := champion_alias.describe_unsettled_champion(client, model, state):
+        raise UserError(fault)
     if state.ledger.champion is None:
         return None
-    if state.alias_moved:
-        raise UserError(champion_alias.describe_moved_alias(model, state))
     version = lookup.get_version(client, model, state.ledger.champion)
     read_until = str(client.get_run(version.run).data.tags.get(ARRIVALS, ""))
-    nights = night_runs(client, root, params)
-    made_at = [run.data.tags[NOW] for run in nights if run.data.tags.get(VERSION) == version.number]
+    registered = version.registered.timestamp() * 1000
+    made_at = [
+        run.data.tags[NOW]
+        for run in night_runs(client, root, params)
+        # A night that ended before may have made a deleted version of the same number.
+        if run.data.tags.get(VERSION) == version.number and (run.info.end_time or registered) >= registered
+    ]
     return Champion(version.number, read_until, datetime.fromisoformat(made_at[-1]) if made_at else version.registered)
 
 
@@ -123,9 +128,12 @@ def undecided_challenger(root: Path, params: Params) -> str | None:
     """
     client, model = connect(root), params.registry.model
     number = lookup.version_at_alias(client, model, "challenger")
-    if number is None or any(entry.version == number for entry in promotion_log.read(client, model).entries):
+    if number is None:
         return None
-    run_name = client.get_run(lookup.get_version(client, model, number).run).info.run_name
+    version = lookup.get_version(client, model, number)
+    if promotion_log.read(client, model).entries_about(version.identity):
+        return None
+    run_name = client.get_run(version.run).info.run_name
     nights = night_runs(client, root, params)
     nightly = {training_run_name(datetime.fromisoformat(run.data.tags[NOW])) for run in nights}
     return number if run_name in nightly else None

@@ -71,7 +71,7 @@ def register_or_reuse(root: Path, params: Params, opened: Run) -> Registration:
     versions = client.search_model_versions(f"name = '{model}'")
     same = next((old for old in versions if old.tags.get("gleaner.dvc_lock") == tags["gleaner.dvc_lock"]), None)
     if same is not None:
-        champion_alias.enter_first_champion(client, model, str(same.version), flow_run)
+        champion_alias.enter_first_champion(client, model, str(same.version), flow_run, params.promotion)
         return Registration(model, str(same.version), aliases_of(client, model, str(same.version)), is_new=False)
     if params.registry.require_clean:
         patch.require_clean(root, params)
@@ -81,7 +81,7 @@ def register_or_reuse(root: Path, params: Params, opened: Run) -> Registration:
     digest_tag = {bundles.MANIFEST_DIGEST_TAG: bundles.manifest_digest(root / "data" / "export" / "bundle")}
     number = create_version(root, params.registry, opened, {**tags, **digest_tag, "gleaner.flow_run": flow_run})
     client.set_registered_model_alias(model, "challenger", number)
-    champion_alias.enter_first_champion(client, model, number, flow_run)
+    champion_alias.enter_first_champion(client, model, number, flow_run, params.promotion)
     return Registration(model, number, aliases_of(client, model, number), is_new=True)
 
 
