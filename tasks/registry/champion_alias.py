@@ -66,7 +66,7 @@ def adopt_champion(client: MlflowClient, model: str, alias: str, alias_entry: st
     reason = f"version {alias} was champion before there was a promotion log"
     if alias_entry is not None:
         reason = (
-            f"version {alias} was champion when the promotion log of {alias_entry} entries or more was deleted; how "
+            f"version {alias} was champion when the promotion log was deleted, after entry {alias_entry} or later; how "
             "often test rows were used is no longer known"
         )
     draft = promotion_log.draft_entry(

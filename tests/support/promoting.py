@@ -22,6 +22,7 @@ from pipeline.core import table
 from pipeline.core.params import Params, load_params, read_yaml, to_yaml, validate_params
 from pipeline.core.stage import Paths
 from tasks import registry
+from tasks.approve import Answer, Approval, settle_request
 from tasks.compare import choose_versions, compare
 from tasks.promote import decide_promotion, set_champion_alias, store_page, tag_version
 from tasks.promotion_outcome import Promotion
@@ -162,6 +163,14 @@ def promote(root: Path, params: Params, number: str | None = None) -> Promotion:
 def rollback(root: Path, params: Params, to: str | None = None, why: str = "") -> Rollback:
     """Run the steps of the flow without Prefect."""
     done = without_prefect(roll_back)(root, params, to, why, "flow")
+    without_prefect(set_champion_alias)(root, MODEL)
+    return done
+
+
+def approve(root: Path, params: Params, number: str, reject: bool = False) -> Approval:
+    """Run the steps of the flow without Prefect; Ada answers."""
+    answer = Answer(number, "Ada", "read the page", reject)
+    done = without_prefect(settle_request)(root, params, answer, "flow")
     without_prefect(set_champion_alias)(root, MODEL)
     return done
 
