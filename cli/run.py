@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from cli.exit_codes import exit_code
+from flows.outcomes.promotion import print_waiting
 from flows.outcomes.training import Training, print_training
 from flows.prefect_session import prefect_session
 from pipeline.core.params import load_params
@@ -24,5 +25,7 @@ def main(root: Path) -> int:
         registry.connect(root)
         with flow_run("train") as name:
             training: Training = result_of(train.with_options(flow_run_name=name)(root, return_state=True))
-    print_training(root, training)
+        print_training(root, training)
+        if training.version:
+            print_waiting(root)
     return training.exit_code

@@ -15,6 +15,7 @@ from prefect.states import Completed, Failed, State
 from flows.night_lock import night_lock
 from flows.outcomes import night as nightly
 from flows.outcomes.night import Night, Result, reason
+from flows.outcomes.promotion import waiting_lines
 from flows.outcomes.training import Training
 from flows.prefect_server import configure_environment
 from flows.promote import promote
@@ -25,6 +26,7 @@ from pipeline.labelling import arrivals
 from pipeline.policies import retraining
 from pipeline.policies.retraining import Situation
 from tasks import drift, notify, refresh, registry
+from tasks.approve import list_waiting
 from tasks.dvc.arrivals import restore_arrivals
 from tasks.prefect_states.retries import retry_options
 from tasks.prefect_states.user_error import as_failed_state, explained, result_of
@@ -62,6 +64,7 @@ def run_recorded(root: Path, params: Params, night: Night, force: bool) -> None:
         try:
             with explained(root, "retrain"):
                 night.outcome = run_steps(root, params, night, opened, force)
+                night.waiting = waiting_lines(root, params)
         except UserError as error:
             night.fault, night.is_user_error = str(error), True
         except (KeyboardInterrupt, SystemExit, TerminationSignal):
@@ -81,7 +84,7 @@ def run_steps(root: Path, params: Params, night: Night, opened: registry.Run, fo
     night.drift = result_of(drift.measure_drift(root, params, champion, return_state=True)) if champion else None
     night.situation = gather_situation(root, params, night, champion, force)
     night.decision = retraining.decide_training(night.situation, params.retrain)
-    return train_and_promote(root, night, champion) if night.decision.train else "skipped"
+    return train_and_promote(root, params, night, champion) if night.decision.train else "skipped"
 
 
 def take_in_arrivals(root: Path, params: Params, night: Night, opened: registry.Run) -> None:
@@ -135,7 +138,7 @@ def gather_situation(root: Path, params: Params, night: Night, champion: Champio
     return Situation(number, age, len(new), labelled, night.drift, force, undecided, unfinished)
 
 
-def train_and_promote(root: Path, night: Night, champion: Champion | None) -> Result:
+def train_and_promote(root: Path, params: Params, night: Night, champion: Champion | None) -> Result:
     """Train, apply the gate, register, then let the new version challenge the champion; returns the outcome."""
     name = nights.training_run_name(night.now)
     training: Training = result_of(train.with_options(flow_run_name=name)(root, return_state=True))
@@ -146,11 +149,22 @@ def train_and_promote(root: Path, night: Night, champion: Champion | None) -> Re
         return "failed"
     if training.version is None:
         return "refused"
-    if champion is None or training.version.number == champion.number:
-        return "promoted" if champion is None else "skipped"
+    if champion is None:
+        return first_outcome(root, params, training.version)
+    if training.version.number == champion.number:
+        return "skipped"
     drift_tests = [asdict(test) for test in night.drift.tests] if night.drift else None
     night.promotion = promote(root, training.version.number, f"promote {night.now:%Y-%m-%d %H:%M:%S}", drift_tests)
-    return "promoted" if night.promotion.outcome == "promoted" else "refused"
+    outcome = night.promotion.outcome
+    return outcome if outcome in ("promoted", "waiting") else "refused"
+
+
+def first_outcome(root: Path, params: Params, version: registry.Registration) -> Result:
+    """What came of a version while there was no champion: it is champion, waits for approval, or was rejected."""
+    if "champion" in version.aliases:
+        return "promoted"
+    waiting = {request.entry.version for request in list_waiting(root, params)}
+    return "waiting" if version.number in waiting else "refused"
 
 
 def failure_of(stages: list[StageOutcome]) -> str:

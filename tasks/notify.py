@@ -17,7 +17,7 @@ from pipeline.core.params import Notify, read_yaml
 from tasks.prefect_states.user_error import as_failed_state
 
 BLOCK_PREFIX = "block:"  # before the slug of a Prefect block, e.g. block:slack-webhook/ops
-WARNING_EVENTS = {"refused", "failed", "drift"}
+WARNING_EVENTS = {"refused", "failed", "drift", "waiting"}
 # For a message about params that cannot be read: the usual retries are in those params.
 RETRIES, RETRY_SECONDS = 2, 10
 

@@ -1,4 +1,4 @@
-"""Commands about registered versions: explain-version, verify-version, promote, rollback, history."""
+"""Commands about registered versions: explain, verify, promote, approve, roll back, history."""
 
 from pathlib import Path
 from typing import Annotated
@@ -45,6 +45,19 @@ def promote(
 
 
 @app.command()
+def approve(
+    version: Annotated[str, typer.Argument(metavar="N", help="The number of a version that waits for approval.")],
+    by: Annotated[str, typer.Option(help="Your name, for the promotion log.")],
+    reason: Annotated[str, typer.Option(help="Why, for the promotion log.")],
+    reject: Annotated[bool, typer.Option("--reject", help="Refuse it: the champion stays.")] = False,
+) -> None:
+    """Make a version that waits for approval champion, or reject it."""
+    from cli import approve as command
+
+    raise typer.Exit(command.main(Path.cwd(), version, by, reason, reject))
+
+
+@app.command()
 def rollback(
     to: Annotated[str | None, typer.Option(help="A version that was champion; by default the one before.")] = None,
     reason: Annotated[str, typer.Option(help="Why, for the promotion log.")] = "",
@@ -59,7 +72,7 @@ def rollback(
 def history(
     at: Annotated[str | None, typer.Option(metavar="DATE", help="A day or a time, ISO 8601, UTC.")] = None,
 ) -> None:
-    """Print which version was champion when, and why it changed."""
+    """Print which version was champion when, why it changed, and which versions wait for approval."""
     from cli import history as command
 
     raise typer.Exit(command.main(Path.cwd(), at))

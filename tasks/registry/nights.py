@@ -89,18 +89,23 @@ def night_runs(client: MlflowClient, root: Path, params: Params) -> list[MlflowR
 def current_champion(root: Path, params: Params) -> Champion | None:
     """The version that serves now, by the promotion log; None if there is none. Repairs an interrupted promotion.
 
-    Raises UserError if somebody moved or removed the alias: then people have to say who is champion.
+    Raises UserError if somebody moved the alias or deleted the champion: then people have to say who is champion.
     """
     client, model = connect(root), params.registry.model
     state = champion_alias.load_champion_state(client, model)
+    if fault := champion_alias.describe_unsettled_champion(client, model, state):
+        raise UserError(fault)
     if state.ledger.champion is None:
         return None
-    if state.alias_moved:
-        raise UserError(champion_alias.describe_moved_alias(model, state))
     version = lookup.get_version(client, model, state.ledger.champion)
     read = arrivals_of_run(client.get_run(version.run).data.tags)
-    nights = night_runs(client, root, params)
-    made_at = [run.data.tags[NOW] for run in nights if run.data.tags.get(VERSION) == version.number]
+    registered = version.registered.timestamp() * 1000
+    made_at = [
+        run.data.tags[NOW]
+        for run in night_runs(client, root, params)
+        # A night that ended before may have made a deleted version of the same number.
+        if run.data.tags.get(VERSION) == version.number and (run.info.end_time or registered) >= registered
+    ]
     return Champion(version.number, read, datetime.fromisoformat(made_at[-1]) if made_at else version.registered)
 
 
@@ -115,11 +120,14 @@ def undecided_challenger(root: Path, params: Params) -> str | None:
     A version that somebody registered without a night is left alone.
     """
     client, model = connect(root), params.registry.model
-    versions.finish_registrations(client, model)
+    versions.finish_registrations(client, model, params.promotion)
     number = lookup.version_at_alias(client, model, "challenger")
-    if number is None or any(entry.version == number for entry in promotion_log.read(client, model).entries):
+    if number is None:
         return None
-    run_name = client.get_run(lookup.get_version(client, model, number).run).info.run_name
+    version = lookup.get_version(client, model, number)
+    if promotion_log.read(client, model).entries_about(version.identity):
+        return None
+    run_name = client.get_run(version.run).info.run_name
     return number if run_name in nightly_run_names(client, root, params) else None
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.entities import Run as MlflowRun
+from mlflow.exceptions import MlflowException
 from prefect.exceptions import TerminationSignal
 
 from pipeline.core.params import Params
@@ -23,6 +24,7 @@ from tasks.registry.store import connect, experiment_id, flatten, is_number, to_
 BATCH_SIZE = 100  # params or metrics in one call; MLflow accepts no more params
 MAX_TAG_LENGTH = 4000  # characters; below the limit of any MLflow server
 RECORDED_FILES = ("params.yaml", "dvc.yaml", "dvc.lock", "data/report/shared.html", "data/report/MODEL_CARD.md")
+REPORT_ARTIFACT = "shared.html"
 GATE_ARTIFACT = "gate.json"
 ABOUT_ARTIFACT = "lineage/about.json"
 PATCH_ARTIFACT = "lineage/changes.patch"
@@ -142,3 +144,11 @@ def load_verdict(client: MlflowClient, run: str, path: str) -> Any:
     """The content of a stored promotion verdict."""
     with TemporaryDirectory() as folder:
         return json.loads(Path(client.download_artifacts(run, path, folder)).read_text())
+
+
+def find_verdict(client: MlflowClient, run: str, path: str) -> Any:
+    """The content of a stored promotion verdict; None if the run is gone, or no JSON is stored there."""
+    try:
+        return load_verdict(client, run, path)
+    except (MlflowException, OSError, ValueError):
+        return None

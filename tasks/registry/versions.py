@@ -20,7 +20,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, State
 
 from pipeline.core.errors import UserError
-from pipeline.core.params import Params
+from pipeline.core.params import Params, Promotion
 from pipeline.core.params import Registry as Settings
 from pipeline.core.stage import Paths
 from tasks.git import patch
@@ -74,19 +74,20 @@ def register_or_reuse(root: Path, params: Params, opened: Run) -> Registration:
     """The version of the working tree's dvc.lock; registered with its lineage if there is none yet.
 
     A version whose registration was cut off is finished. One process registers at a time, so that two never make or
-    finish the same version. The data is pushed before the version exists, so that whatever is registered can be rebuilt. Raises UserError
-    if the push fails, or if ``registry.require_clean`` is set and the working tree differs from its commit.
+    finish the same version. The data is pushed before the version exists, so that whatever is registered can be
+    rebuilt. Raises UserError if the push fails, or if ``registry.require_clean`` is set and the working tree differs
+    from its commit.
     """
     client, model, tags = opened.client, params.registry.model, lineage_tags(root, params)
     opened.set_tags(tags)
     flow_run = client.get_run(opened.id).data.tags["gleaner.flow_run"]
     with registration_lock(root):
-        finish_registrations(client, model)
+        finish_registrations(client, model, params.promotion)
         same = find_same_lock(client, model, tags["gleaner.dvc_lock"])
         number = (
             str(same.version) if same else register_new(root, params, opened, tags | {"gleaner.flow_run": flow_run})
         )
-        finish_registration(client, model, number, flow_run)
+        finish_registration(client, model, number, flow_run, params.promotion)
     return Registration(model, number, aliases_of(client, model, number), is_new=same is None)
 
 
@@ -145,15 +146,16 @@ def active_run(opened: Run) -> Iterator[None]:
         mlflow.end_run("RUNNING")
 
 
-def finish_registrations(client: MlflowClient, model: str) -> None:
+def finish_registrations(client: MlflowClient, model: str, settings: Promotion) -> None:
     """Finish all versions whose registration was cut off, oldest first. It does no harm if their process is alive."""
     versions = client.search_model_versions(f"name = '{model}'")
     for version in sorted(versions, key=lambda version: int(version.version)):
         if version.tags.get(COMPLETE) == NO:
-            finish_registration(client, model, str(version.version), version.tags.get("gleaner.flow_run", ""))
+            flow_run = version.tags.get("gleaner.flow_run", "")
+            finish_registration(client, model, str(version.version), flow_run, settings)
 
 
-def finish_registration(client: MlflowClient, model: str, number: str, flow_run: str) -> None:
+def finish_registration(client: MlflowClient, model: str, number: str, flow_run: str, settings: Promotion) -> None:
     """Make an incomplete version challenger, and mark it as complete; any version becomes champion if there is none.
 
     A newer challenger stays. A version from before the tag `COMPLETE` is taken for complete.
@@ -163,7 +165,7 @@ def finish_registration(client: MlflowClient, model: str, number: str, flow_run:
         challenger = lookup.version_at_alias(client, model, "challenger")
         if challenger is None or int(challenger) < int(number):
             client.set_registered_model_alias(model, "challenger", number)
-    champion_alias.enter_first_champion(client, model, number, flow_run)
+    champion_alias.enter_first_champion(client, model, number, flow_run, settings)
     if is_incomplete:
         set_version_tags(client, model, number, {COMPLETE: YES})
 

@@ -26,7 +26,7 @@ class Gate(Section):
 
 
 class Promotion(Section):
-    """Limits on a challenger beside its champion; null switches one off."""
+    """Limits on a challenger beside its champion; null switches one off. And whether a person must approve it."""
 
     metric: Literal["accuracy", "macro_f1"]
     margin: Fraction
@@ -37,6 +37,8 @@ class Promotion(Section):
     max_detectable: Fraction | None
     same_test_rows: Annotated[float, Field(gt=0, le=1)]
     seed: Seed
+    approval: Literal["none", "required"]
+    approval_days: Annotated[float, Field(gt=0, le=3650)]
 
 
 class Registry(Section):

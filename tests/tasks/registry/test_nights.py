@@ -70,7 +70,7 @@ def test_the_next_night_tells_what_a_killed_one_could_not(root: Path, local: Par
     client, model = registry.connect(root), local.registry.model
     begin_night(root, local, 0)
     assert begin_night(root, local, 1) == ("the night of 2026-11-24 was killed; this one went on from there",)
-    champion_alias.enter_first_champion(client, model, create_version(client, model), "flow")
+    champion_alias.enter_first_champion(client, model, create_version(client, model), "flow", local.promotion)
     (line,) = begin_night(root, local, 2)
     assert line.startswith("the night of 2026-11-25 was killed") and line.endswith("since then: initial version 1")
 

@@ -62,7 +62,7 @@ def champion(project: Path, local: Params) -> Path:
     opened.client.create_registered_model(MODEL)
     opened.client.create_model_version(MODEL, str(project), opened.id, {COMPLETE: "yes"})
     opened.client.set_registered_model_alias(MODEL, "challenger", "1")
-    champion_alias.enter_first_champion(opened.client, MODEL, "1", "flow")
+    champion_alias.enter_first_champion(opened.client, MODEL, "1", "flow", local.promotion)
     return project
 
 
@@ -104,7 +104,7 @@ def test_a_newer_challenger_stays_when_an_older_version_is_finished(champion: Pa
     opened = open_run(champion, local)
     versions.register_or_reuse(champion, local, opened)
     set_version_tags(opened.client, MODEL, "1", {COMPLETE: "no"})
-    versions.finish_registrations(opened.client, MODEL)
+    versions.finish_registrations(opened.client, MODEL, local.promotion)
     assert registry.aliases_of(opened.client, MODEL, "2") == ("challenger",)
     assert opened.client.get_model_version(MODEL, "1").tags[COMPLETE] == "yes"
 
