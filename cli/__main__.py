@@ -1,8 +1,6 @@
 """The ``gleaner`` command: one function a command, which parses and hands over to the file of that name.
 
 Prefect and MLflow are imported by the commands that need them, so that --help is fast.
-
-gleaner --help
 """
 
 import sys
@@ -12,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from cli import operation
 from pipeline.core.errors import UserError
 
 app = typer.Typer(
@@ -220,20 +219,7 @@ def history(
     raise typer.Exit(command.main(Path.cwd(), at))
 
 
-@app.command()
-def doctor() -> None:
-    """Print what is missing or misconfigured on this machine, and the fix."""
-    from cli import doctor as command
-
-    raise typer.Exit(command.main(Path.cwd()))
-
-
-@app.command()
-def ui() -> None:
-    """Serve the pages of Prefect and MLflow on loopback until interrupted."""
-    from cli import ui as command
-
-    raise typer.Exit(command.main(Path.cwd()))
+app.add_typer(operation.app)
 
 
 def main() -> None:
