@@ -14,6 +14,7 @@ from pipeline.policies.promotion.ledger import Action
 from tasks.prefect_states.user_error import as_failed_state
 from tasks.registry import bundles, champion_alias, lookup, promotion_log
 from tasks.registry.champion_alias import ChampionState
+from tasks.registry.retirement import require_in_use
 from tasks.registry.store import connect
 
 
@@ -55,7 +56,7 @@ def roll_back(root: Path, params: Params, to: str | None, why: str, flow_run: st
     state = champion_alias.load_champion_state(client, model)
     target = choose_target(model, state, to)
     with TemporaryDirectory() as folder:
-        bundles.fetch_bundle(lookup.get_version(client, model, target), Path(folder))
+        bundles.fetch_bundle(require_in_use(lookup.get_version(client, model, target)), Path(folder))
     champion, planned = str(state.ledger.champion), plan_entry(model, state, target)
     draft = promotion_log.draft_entry(planned.action, target, champion, why or planned.default_reason, flow_run)
     entered, ledger = promotion_log.append(client, model, draft)

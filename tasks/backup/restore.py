@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.core.errors import UserError
+from pipeline.core.params import read_yaml
 from tasks.backup.artifact_paths import move_artifact_paths
 from tasks.backup.manifest import BUNDLE, PROJECT, REMOTE, Manifest, check_files, read_manifest
 from tasks.backup.project_files import DATABASE, SKIPPED_NAMES
 from tasks.backup.repository import restore_repository
+from tasks.dvc.lock_file import LockEntry, outputs
 from tasks.dvc.store import open_dvc_store
 
 RESTORED_REMOTE = "dvc-storage"  # for the content of a remote that lay outside the project
@@ -134,14 +136,24 @@ def check_out(project: Path, done: Restored) -> None:
         return
     try:
         with open_dvc_store(project) as store:
-            store.repo.checkout(force=True, recursive=False)
+            store.repo.checkout(force=True)
+            for path, out in missing_outputs(project):  # of a stage that dvc.yaml does not have any more
+                store.restore(out, project / path)
     except CheckoutError as error:
         names = ", ".join(sorted(str(name) for name in error.target_infos)[:5])
         done.notes.append(f"the cache lacks {names}: `dvc pull`, or `gleaner run` makes them again")
-    except DvcException as error:
+    except (DvcException, UserError) as error:
         reason = str(error).splitlines()[0]
         done.notes.append(f"DVC could not check out the data: {reason}; `dvc checkout` tries again")
     shutil.rmtree(project / ".dvc" / "tmp", ignore_errors=True)  # it knows the path before the move
+
+
+def missing_outputs(project: Path) -> list[tuple[str, LockEntry]]:
+    """The outputs in dvc.lock that are not in their place."""
+    if not (project / "dvc.lock").is_file():
+        return []
+    recorded = outputs(read_yaml(project / "dvc.lock"))
+    return [(path, out) for path, out in recorded.items() if "md5" in out and not (project / path).exists()]
 
 
 def put_aside(target: Path, done: Restored) -> None:
