@@ -6,6 +6,7 @@ from cli.exit_codes import exit_code
 from flows.maintenance_lock import maintenance_lock
 from flows.night_lock import night_lock
 from pipeline.core.params import load_params
+from pipeline.sources.decoding import escape_invalid
 
 STAYS = "git's history and backups that were made before still hold what they held; see docs/how-to/forget-a-person.md"
 
@@ -25,7 +26,7 @@ def main(root: Path, ids: list[str], match: Path | None, retire: bool, dry_run: 
     with maintenance_lock(root), night_lock(root):
         plan = make_plan(root, params, wanted, requests, match)
         retired = [] if dry_run else apply_plan(root, params, wanted, plan, retire)
-    counts, left = list(count_lines(plan)), list(left_lines(plan))
+    counts, left = [*map(escape_invalid, count_lines(plan))], [*map(escape_invalid, left_lines(plan))]
     print("Would remove:" if dry_run else "Removed:", *(counts or ["nothing, no place holds these rows"]), sep="\n  ")
     if plan.learned:
         print("Versions that learned from these rows:", *(learned.line for learned in plan.learned), sep="\n  ")

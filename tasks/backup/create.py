@@ -45,12 +45,8 @@ PREFECT_LINE = ".prefect: states and logs of Prefect, which belong to this machi
 def back_up(root: Path, folder: Path) -> Manifest:
     """Write a backup of the project into a new or empty folder, and return its manifest.
 
-    Raises UserError if there is no project, if the folder cannot take a backup, or if space is short.
+    Raises UserError if the folder cannot take a backup, or if space is short.
     """
-    if not (root / "params.yaml").is_file():
-        raise UserError(
-            f"{root}: expected a project, found no params.yaml; run `gleaner backup` in the project's folder"
-        )
     check_target(root, folder)
     places = find_dvc_places(root)
     skipped = skipped_paths(root, places)
@@ -71,6 +67,12 @@ def back_up(root: Path, folder: Path) -> Manifest:
         ) from None
     write_manifest(manifest, folder)
     return manifest
+
+
+def require_project(root: Path) -> None:
+    """Raise UserError unless there is a project in ``root``."""
+    if not (root / "params.yaml").is_file():
+        raise UserError(f"{root}: expected a project, found no params.yaml; run this in the project's folder")
 
 
 def check_target(root: Path, folder: Path) -> None:

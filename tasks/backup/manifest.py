@@ -8,11 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from pipeline.core.digests import file_sha256
 from pipeline.core.errors import UserError, combine_errors
-from pipeline.core.stage import write_json
+from pipeline.core.stage import write_atomically
 
 MANIFEST = "backup.json"  # a folder without it is no finished backup
 UNFINISHED = "unfinished"  # a file that lies in the folder until the manifest is written
@@ -52,7 +50,8 @@ def start_manifest(root: Path) -> Manifest:
 def write_manifest(manifest: Manifest, folder: Path) -> None:
     """Write the manifest once everything else is on disk: from then on the backup is finished."""
     os.sync()
-    write_json(asdict(manifest), folder / MANIFEST)
+    content = json.dumps(asdict(manifest), indent=1)  # in ASCII: a file name may be no UTF-8
+    write_atomically(folder / MANIFEST, lambda part: part.write_text(content, encoding="ascii"))
     (folder / UNFINISHED).unlink()
 
 
@@ -64,13 +63,26 @@ def read_manifest(folder: Path) -> Manifest:
         raise UserError(f"{wanted}, found {found}; name the folder of a finished backup")
     try:
         content: Any = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        manifest = TypeAdapter(Manifest).validate_python(content)
-    except (ValueError, ValidationError, RecursionError):
+        manifest = parse_manifest(content)
+    except (ValueError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{wanted}, found a damaged {MANIFEST}; take another backup") from None
     if manifest.layout != LAYOUT:
         raise UserError(f"{wanted}, found layout {manifest.layout}, not {LAYOUT}; use the Gleaner that made it")
     if outside := [path for path in all_paths(manifest) if leads_out(path)]:
         raise UserError(f"{wanted}, found a path that leads out of it, {outside[0]}; take another backup")
+    return manifest
+
+
+def parse_manifest(content: Any) -> Manifest:
+    """The manifest of parsed JSON. Raises ValueError or TypeError if it has another form."""
+    manifest = Manifest(**content)
+    named = [manifest.root, manifest.made_at, manifest.prefix, manifest.head, manifest.remote]
+    named += [*manifest.deleted, *manifest.left, *manifest.folders, *manifest.links, *manifest.links.values()]
+    named += [part for setting in manifest.git_settings for part in setting]
+    manifest.git_settings = [(name, value) for name, value in manifest.git_settings]
+    manifest.files = {path: (str(digest), int(size)) for path, (digest, size) in manifest.files.items()}
+    if not all(isinstance(value, str) for value in named):
+        raise ValueError("expected text")
     return manifest
 
 

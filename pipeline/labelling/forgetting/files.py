@@ -11,8 +11,8 @@ from typing import Any
 
 from pipeline.core.stage import write_atomically
 from pipeline.labelling.forgetting.text_records import search_records, strings
-from pipeline.labelling.forgetting.wanted import Wanted
-from pipeline.sources.decoding import detect_encoding
+from pipeline.labelling.forgetting.wanted import SHORTEST_QUOTE, Wanted
+from pipeline.sources.decoding import BYTE_ORDER_MARKS, SAMPLE_BYTES, detect_encoding, detect_utf16
 
 PARQUET, SQLITE, GZIP = b"PAR1", b"SQLite format 3\0", b"\x1f\x8b"
 LARGEST = 1 << 30  # bytes of a file that is read
@@ -55,11 +55,11 @@ def search_content(content: bytes, wanted: Wanted) -> Found | None:
         return NOT_SEARCHED
     if re.match(r"\s*<(!doctype|html|\?xml|svg)", text, re.IGNORECASE):
         return Found(()) if wanted.is_quoted_in(text, is_html=True) else None
-    if text.lstrip()[:1] in ("[", "{"):
-        try:
-            return search_json(json.loads(text), wanted, encoding)
-        except (ValueError, RecursionError):
-            pass  # JSON Lines, or no JSON at all
+    document = parse_json(text)
+    if is_tokenizer(document):  # its words are nobody's row
+        return None
+    if isinstance(document, list) or (isinstance(document, dict) and "\n" in text.strip()):
+        return search_json(document, wanted, encoding)
     rows, rest = search_records(text, wanted)
     if wanted.is_quoted_in(rest):
         return Found(tuple(rows))
@@ -68,6 +68,10 @@ def search_content(content: bytes, wanted: Wanted) -> Found | None:
 
 def decode(content: bytes) -> tuple[str | None, str]:
     """The text of a file and its encoding; None for a file that is no text."""
+    sample = content[:SAMPLE_BYTES]
+    is_marked = any(content.startswith(mark) for mark, _ in BYTE_ORDER_MARKS)
+    if b"\0" in sample and not is_marked and not detect_utf16(sample):
+        return None, ""
     encoding = detect_encoding(content)
     if encoding == "utf-8" and content.startswith(b"\xef\xbb\xbf"):
         encoding = "utf-8-sig"
@@ -89,8 +93,10 @@ def search_parquet(content: bytes, wanted: Wanted) -> Found | None:
     except (pa.ArrowException, OSError):
         return NOT_SEARCHED
     hit = pa.array([False] * table.num_rows, pa.bool_())
-    for column in table.columns:
-        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if name in wanted.other_columns or not (
+            pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        ):
             continue
         values = [value for value in pc.unique(column).to_pylist() if value and wanted.is_wanted(value)]
         if values:
@@ -120,22 +126,36 @@ def search_gzip(content: bytes, wanted: Wanted) -> Found | None:
 
 def search_bytes(content: bytes, wanted: Wanted) -> Found | None:
     """Whether a database holds a wanted text, as it is or in JSON."""
-    for text in wanted.texts:
+    for text in (text for text in wanted.texts if len(text) >= SHORTEST_QUOTE):
         forms = (text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
         if any(form.encode("utf-8", "surrogateescape") in content for form in forms):
             return Found(())
     return None
 
 
+def parse_json(text: str) -> Any:
+    """The JSON document that a text is; None if it is none, such as lines of JSON."""
+    if text.lstrip()[:1] not in ("[", "{"):
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def is_tokenizer(document: Any) -> bool:
+    """Whether a JSON document is the file of a tokenizer."""
+    return isinstance(document, dict) and {"model", "added_tokens"} <= document.keys()
+
+
 def search_json(content: Any, wanted: Wanted, encoding: str) -> Found | None:
     """The items of a JSON list that hold a wanted row, and the list without them; another document goes as a whole."""
     if isinstance(content, dict):
-        if {"model", "added_tokens"} <= content.keys():  # a tokenizer, whose words are nobody's row
-            return None
-        return Found(()) if any(map(wanted.is_wanted, strings(content, wanted))) else None
-    if not isinstance(content, list):
-        return None
-    hit = [any(map(wanted.is_wanted, strings(item, wanted))) for item in content]
+        return Found(()) if any(map(wanted.is_wanted_long, strings(content, wanted))) else None
+    hit = [
+        wanted.is_wanted_long(item) if isinstance(item, str) else any(map(wanted.is_wanted, strings(item, wanted)))
+        for item in content
+    ]
     if not any(hit):
         return None
     kept = [item for item, is_hit in zip(content, hit, strict=True) if not is_hit]

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.core.table import strip_apostrophe
-from pipeline.labelling.forgetting.wanted import Wanted
+from pipeline.labelling.forgetting.wanted import SHORTEST_QUOTE, Wanted
 
 DELIMITERS = (",", ";", "\t", "|")
+HEADER = {"text", "id"}  # a first record with one of these names columns
 LONGEST_CELL = 1 << 24  # characters
 
 
@@ -19,8 +20,16 @@ def search_records(text: str, wanted: Wanted) -> tuple[list[int], str]:
     rows: set[int] = set()
     for delimiter in DELIMITERS:
         kept = []
+        header: list[str] | None = None
         for number, (raw, cells) in enumerate(read_records(text, delimiter), start=1):
-            if any(map(wanted.is_wanted, cell_forms(cells, raw, wanted))):
+            if header is None:
+                header = cells if HEADER & {*cells} or {*wanted.params.columns.text} <= {*cells} else []
+                is_hit = not header and any(map(wanted.is_wanted, cell_forms(cells, raw, wanted)))
+            else:
+                others = [cell for name, cell in zip(header, cells, strict=False) if name not in wanted.other_columns]
+                shown = others + cells[len(header) :]
+                is_hit = any(map(wanted.is_wanted, cell_forms(shown, raw, wanted)))
+            if is_hit:
                 rows.add(number)
             else:
                 kept.append(raw)
@@ -87,7 +96,7 @@ def cell_forms(cells: list[str], raw: str, wanted: Wanted) -> Iterator[str]:
 def strings(content: Any, wanted: Wanted) -> Iterator[str]:
     """Every string value in a JSON document, and the joined text of an object with all text columns.
 
-    Names of keys do not count.
+    Names of keys do not count, nor do short items of lists, which are names of something.
     """
     names = wanted.params.columns.text
     todo = [content]
@@ -98,6 +107,6 @@ def strings(content: Any, wanted: Wanted) -> Iterator[str]:
         elif isinstance(value, dict):
             if len(names) > 1 and all(isinstance(value.get(name), str) for name in names):
                 yield wanted.params.join.join(value[name] for name in names)
-            todo += value.values()
+            todo += [inner for name, inner in value.items() if name not in wanted.other_columns]
         elif isinstance(value, list):
-            todo += value
+            todo += [inner for inner in value if not isinstance(inner, str) or len(inner) >= SHORTEST_QUOTE]

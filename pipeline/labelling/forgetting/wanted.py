@@ -16,6 +16,20 @@ from pipeline.sources.source_name import source_name
 
 ROW_ID = re.compile(r"[0-9a-f]{16}")
 SHORTEST_QUOTE = 12  # characters; a shorter text is found as a cell or a line, not inside of other text
+MOST_KNOWN = 100_000  # answers that are remembered
+# Columns that hold no text of a row: a text that is one word may be the name of a class, too.
+OTHER_COLUMNS = {
+    "label",
+    "origin",
+    "split",
+    "reason",
+    "class",
+    "predicted",
+    "likely_label",
+    "version",
+    "method",
+    "role",
+}
 
 
 @dataclass
@@ -28,6 +42,13 @@ class Wanted:
     spellings: set[str] = field(default_factory=set)  # the texts as tables have them
     seen: set[str] = field(default_factory=set)  # ids that were found somewhere
     known: dict[str, bool] = field(default_factory=dict)  # answers for texts that were asked before
+
+    @cached_property
+    def other_columns(self) -> set[str]:
+        """The names of columns that hold no text of a row."""
+        columns = self.params.columns
+        named = {columns.label, columns.split, *columns.groups.values()} - set(columns.text)
+        return OTHER_COLUMNS | {name for name in named if name} | {f"group.{name}" for name in columns.groups}
 
     @cached_property
     def source(self) -> str:
@@ -58,11 +79,17 @@ class Wanted:
         """Whether a cell is the id or the text of a wanted row."""
         if not isinstance(value, str) or not value:
             return False
+        if len(self.known) > MOST_KNOWN:
+            self.known.clear()
         if value not in self.known:
             named = {value} & self.ids or (self.ids_of(value) & self.ids)
             self.seen |= named
             self.known[value] = bool(named) or table.normalise(value) in self.texts
         return self.known[value]
+
+    def is_wanted_long(self, value: Any) -> bool:
+        """Whether a value is the text of a wanted row, and too long to be the name of something."""
+        return isinstance(value, str) and len(value) >= SHORTEST_QUOTE and self.is_wanted(value)
 
     def is_quoted_in(self, text: str, is_html: bool = False) -> bool:
         """Whether a longer text quotes a wanted row; in HTML also where tags highlight its words."""

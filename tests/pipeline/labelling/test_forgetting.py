@@ -3,7 +3,9 @@
 import gzip
 import json
 from collections.abc import Callable
+from io import BytesIO
 
+import pandas as pd
 import pytest
 
 from pipeline.core import table
@@ -59,7 +61,7 @@ def test_compressed_files_stay_compressed(wanted: Wanted) -> None:
     [
         f"<!doctype html><p>{TEXT.replace('parcel', '<b>par</b>cel').replace('«', '&laquo;')}</p>",
         f"ValueError: cannot read '{TEXT}'",
-        json.dumps({"examples": {"first": TEXT}}),
+        json.dumps({"examples": {"first": TEXT}}, indent=2),
         f'text\n"an open quote\n{TEXT}\n',
     ],
 )
@@ -103,3 +105,32 @@ def test_masked_personal_data_is_found_in_the_raw_text(params: Callable[..., Par
     wanted = Wanted(params({"ingest": {"mask_pii": True}}).ingest)
     wanted.ids.add(table.row_id(wanted.source, "write to [EMAIL]"))
     assert search_content(b"text\nwrite to ada@example.com\n", wanted) is not None
+
+
+def test_a_text_that_is_the_name_of_a_class_is_not_taken_for_it(params: Callable[..., Params]) -> None:
+    wanted = Wanted(params().ingest)
+    wanted.add_text("refund")
+    found = search_content(b"text,label\nrefund,delivery\nother,refund\n", wanted)
+    assert found is not None and found.rest == b"text,label\nother,refund\n"
+    lines = search_content(b'{"text": "other", "label": "refund"}\n{"text": "refund"}\n', wanted)
+    assert lines is not None and lines.rest == b'{"text": "other", "label": "refund"}\n'
+    assert search_content(b'{"labels": ["delivery", "refund"]}', wanted) is None
+    assert search_content(b'["delivery", "refund"]', wanted) is None
+    assert search_content(b"<html><b>refund</b></html>", wanted) is None
+
+
+def test_a_header_is_no_row(params: Callable[..., Params]) -> None:
+    wanted = Wanted(params().ingest)
+    wanted.add_text("text")
+    assert search_content(b"text,label\nother,x\n", wanted) is None
+
+
+def test_tables_keep_rows_whose_label_is_the_text(params: Callable[..., Params]) -> None:
+    rows = pd.DataFrame({"id": ["a", "b"], "text": ["refund", "other"], "label": ["delivery", "refund"]})
+    content = BytesIO()
+    rows.to_parquet(content, index=False)
+    wanted = Wanted(params().ingest)
+    wanted.add_text("refund")
+    found = search_content(content.getvalue(), wanted)
+    assert found is not None and found.rest is not None and found.rows == (1,)
+    pd.testing.assert_frame_equal(pd.read_parquet(BytesIO(found.rest)), rows[1:].reset_index(drop=True))

@@ -1,6 +1,7 @@
 """A backup holds all that cannot be made again, and a project that was lost comes back from it, elsewhere."""
 
 import json
+import os
 import shutil
 import sqlite3
 from collections import namedtuple
@@ -11,6 +12,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from cli import backup as backup_command
+from cli import restore as restore_command
+from flows.night_lock import night_lock
 from pipeline.core.errors import UserError
 from tasks import registry
 from tasks.backup import create, restore
@@ -107,8 +111,6 @@ def test_a_backup_goes_into_a_new_or_empty_folder_outside_the_project(root: Path
         back_up(root, tmp_path / "full")
     with pytest.raises(UserError, match="found one inside, which is lost with it"):
         back_up(root, root / "backup")
-    with pytest.raises(UserError, match="found no params.yaml"):
-        back_up(tmp_path / "full", tmp_path / "backup")
     back_up(root, tmp_path / "backup")
     with pytest.raises(UserError, match="found the backup of "):
         back_up(root, tmp_path / "backup")
@@ -139,6 +141,27 @@ def test_the_database_is_copied_while_somebody_writes_it(root: Path, tmp_path: P
         back_up(root, tmp_path / "backup")
     copied = (tmp_path / "backup" / "project" / "mlflow.db").read_bytes()
     assert b"half written" not in copied
+
+
+def test_commands_say_what_they_did(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert backup_command.main(root / "raw", tmp_path / "backup") == 2
+    assert "found no params.yaml; run this in the project's folder" in capsys.readouterr().err
+    assert not (root / "raw" / "data").exists()
+    assert backup_command.main(root, tmp_path / "backup") == 0
+    assert "files, " in capsys.readouterr().out
+    with night_lock(root):
+        assert restore_command.main(tmp_path / "backup", root, force=True) == 2
+    assert restore_command.main(tmp_path / "backup", root, force=True) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("Restored: ") and "champion: gleaner-demo version 1, every byte" in printed
+
+
+def test_a_file_whose_name_is_no_utf8_comes_back(root: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.csv")
+    (root / "inbox" / "texts" / name).write_text("text\n")
+    back_up(root, tmp_path / "backup")
+    restore.restore(tmp_path / "backup", tmp_path / "again", force=False)
+    assert (tmp_path / "again" / "inbox" / "texts" / name).read_text() == "text\n"
 
 
 def test_a_damaged_database_is_said(root: Path, tmp_path: Path) -> None:
