@@ -19,6 +19,7 @@ from tasks.dvc.lock_file import md5_of
 from tasks.prefect_states.user_error import as_failed_state
 from tasks.registry import bundles, champion_alias, lookup, versions
 from tasks.registry.lookup import RegisteredVersion
+from tasks.registry.retirement import require_in_use
 from tasks.registry.store import connect
 
 TEST_FILE = "data/ingest/test.parquet"
@@ -54,7 +55,7 @@ def choose_versions(root: Path, params: Params, number: str | None) -> Pair:
     wanted = number or lookup.version_at_alias(client, model, "challenger")
     if wanted is None:
         raise UserError(f"{model}: expected a version with the alias challenger, found none; name one with --version")
-    challenger = lookup.get_version(client, model, wanted)
+    challenger = require_in_use(lookup.get_version(client, model, wanted))
     if challenger.number == champion.number:
         raise UserError(
             f"{model}: expected a challenger, found version {champion.number}, which is the champion already; "

@@ -17,6 +17,7 @@ from tasks.prefect_states.user_error import as_failed_state
 from tasks.registry import bundles, champion_alias, lookup, promotion_log
 from tasks.registry.champion_alias import ChampionState
 from tasks.registry.lookup import RegisteredVersion
+from tasks.registry.retirement import require_in_use
 from tasks.registry.store import connect
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def roll_back(root: Path, params: Params, to: str | None, why: str, flow_run: st
     state = champion_alias.load_champion_state(client, model)
     target, skipped = choose_target(client, model, state, to)
     with TemporaryDirectory() as folder:
-        bundles.fetch_bundle(target, Path(folder))
+        bundles.fetch_bundle(require_in_use(target), Path(folder))
     planned = plan_entry(model, state, target.number)
     reason = "; ".join(filter(None, [why or planned.default_reason, skipped]))
     draft = promotion_log.draft_entry(planned.action, target.identity, state.ledger, reason, flow_run)
