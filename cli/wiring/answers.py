@@ -11,25 +11,36 @@ app = typer.Typer()
 
 @app.command()
 def predict(
-    source: Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, JSON Lines or plain lines; - reads stdin.")],
+    source: Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, JSON or plain lines; - reads stdin.")],
     bundle: Annotated[Path, typer.Option(help="The folder of the classifier.")] = Path("data/export/bundle"),
-    text_column: Annotated[str, typer.Option(help="The column or key that holds the text.")] = "text",
+    text_column: Annotated[
+        str | None, typer.Option(help="The column or key that holds the text; by default one of a known name.")
+    ] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="csv, tsv, jsonl or lines; by default by the ending or the content.")
+    ] = None,
 ) -> None:
     """Label texts: writes the rows of the input with label and confidence added."""
     from pipeline.commands.predict import predict_file
+    from pipeline.sources.text_format import Choice
 
-    predict_file(source, bundle, text_column, sys.stdout)
+    predict_file(source, bundle, Choice(format_, text_column), sys.stdout)
 
 
 @app.command()
 def explain(
-    source: Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, JSON Lines or plain lines; - reads stdin.")],
+    source: Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, JSON or plain lines; - reads stdin.")],
     method: Annotated[str, typer.Option(help="integrated_gradients, rollout, lime or all.")] = "integrated_gradients",
     bundle: Annotated[
         Path, typer.Option(help="The folder of the classifier; data/finetune/model has no class offsets yet.")
     ] = Path("data/export/bundle"),
-    text_column: Annotated[str, typer.Option(help="The column or key that holds the text.")] = "text",
-    format_: Annotated[str, typer.Option("--format", help="text, json (JSON Lines) or html.")] = "text",
+    text_column: Annotated[
+        str | None, typer.Option(help="The column or key that holds the text; by default one of a known name.")
+    ] = None,
+    input_format: Annotated[
+        str | None, typer.Option(help="csv, tsv, jsonl or lines; by default by the ending or the content.")
+    ] = None,
+    format_: Annotated[str, typer.Option("--format", help="Of the output: text, json (JSON Lines) or html.")] = "text",
     steps: Annotated[
         int | None,
         typer.Option(min=2, help="Steps of integrated gradients; by default explain.steps of params.yaml."),
@@ -47,6 +58,8 @@ def explain(
 ) -> None:
     """Explain texts: prints the label of each, and the words for and against it."""
     from pipeline.commands.explain import Request, explain_file, settings_with_defaults
+    from pipeline.sources.text_format import Choice
 
     settings = settings_with_defaults(steps, baseline, samples, Path("params.yaml"))
-    explain_file(Request(source, bundle, method, text_column, format_, settings), sys.stdout)
+    choice = Choice(input_format, text_column, "--input-format")
+    explain_file(Request(source, bundle, method, choice, format_, settings), sys.stdout)

@@ -13,6 +13,7 @@ changes of params do not make it unreadable:
 | `group.<attr>` | group attributes, binned |
 """
 
+import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from pipeline.core.params import Ingest
 from pipeline.core.stage import write_atomically
 from pipeline.core.table import GROUP_PREFIX, group_columns
 from pipeline.sources.cleaning import reject
+from pipeline.sources.decoding import escape_invalid
 
 TIME_FORMAT = "%Y-%m-%dT%H-%M-%S"  # of file names: their alphabetical order is the order of arrival
 CORRECTIONS_SUFFIX = "-feedback"  # ends the name of a file of corrections
@@ -30,8 +32,31 @@ COLUMNS = ("text", "label", "split", "answers", "version")
 
 
 def list_files(folder: Path) -> list[Path]:
-    """The arrival files in a folder, oldest first; an empty list if the folder does not exist."""
-    return sorted(path for path in folder.glob("*.parquet") if not path.name.startswith("."))
+    """The arrival files in a folder, oldest first; an empty list if the folder does not exist.
+
+    Files of other names are not ours: they are left where they are, and left out.
+    """
+    return sorted(path for path in folder.glob("*.parquet") if is_arrival_name(path.name))
+
+
+def is_arrival_name(name: str) -> bool:
+    """Whether a file name is one that `next_file` gives."""
+    try:
+        datetime.strptime(name.removesuffix(".parquet").removesuffix(CORRECTIONS_SUFFIX), TIME_FORMAT)
+    except ValueError:
+        return False
+    return True
+
+
+def report_strays(folder: Path) -> None:
+    """Print on stderr the Parquet files in a folder that are no arrivals, and so are not read."""
+    for path in sorted(folder.glob("*.parquet")):
+        if not (path.name.startswith(".") or is_arrival_name(path.name)):
+            print(
+                f"{folder.name}/{escape_invalid(path.name)}: not read, as `gleaner retrain` did not write it; move it "
+                "to refresh.inbox to take it in",
+                file=sys.stderr,
+            )
 
 
 def list_pointers(folder: Path) -> list[Path]:
@@ -87,7 +112,7 @@ def read_file(path: Path) -> pd.DataFrame:
 
     try:
         rows = pd.read_parquet(path)
-    except (pa.ArrowInvalid, OSError):
+    except (pa.ArrowException, OSError, ValueError):
         rows = pd.DataFrame()
     if missing := [name for name in COLUMNS if name not in rows.columns]:
         raise UserError(
@@ -106,6 +131,7 @@ def read_all(params: Ingest, root: Path) -> pd.DataFrame:
     names = ["split", "file", "row", "raw", "label", "answers", "reason", *attributes]
     require_tracked_files(root / params.arrivals)
     tables = []
+    report_strays(root / params.arrivals)
     for path in list_files(root / params.arrivals):
         rows = read_file(path).rename(columns={"text": "raw"})
         rows = rows.assign(file=path.name, row=range(1, len(rows) + 1), reason=None)
