@@ -89,7 +89,7 @@ def mend_cache(root: Path, names: list[str]) -> list[str]:
     `dvc push` sends objects as they are, so they are hashed before it. What stands in the project must be intact.
     """
     mended: list[str] = []
-    with open_repo(root) as repo:
+    with open_repo(root) as repo, repo.lock:
         dvc_store = DvcStore(repo)
         for stage in repo.index.stages:
             if getattr(stage, "name", None) not in {None, "", *names}:
@@ -97,6 +97,6 @@ def mend_cache(root: Path, names: list[str]) -> list[str]:
             outs = [{"path": out.def_path, "md5": out.hash_info.value} for out in stage.outs if out.hash_info]
             removed = [md5 for out in outs for md5 in remove_damaged_objects(dvc_store, out)]
             if removed:
-                repo.commit(stage.addressing, force=True)
+                stage.commit()
             mended += removed
     return mended
