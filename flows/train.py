@@ -21,7 +21,7 @@ from tasks.dvc.arrivals import restore_arrivals
 from tasks.gate import decide_gate
 from tasks.git.project_state import ProjectState, read_state
 from tasks.prefect_states.retries import retry_options
-from tasks.prefect_states.user_error import as_failed_state
+from tasks.prefect_states.user_error import as_failed_state, result_of
 from tasks.processes.process import Processes
 from tasks.stage import StageOutcome, run_stage, stage_graph, state_data
 
@@ -45,7 +45,7 @@ def train(root: Path) -> State:
             return Failed(message="not every stage is up to date", data=Training(stages))
         publish_metrics(root)
         gate_state = decide_gate(root, params.gate, return_state=True)
-        verdict: GateVerdict = state_data(gate_state)
+        verdict: GateVerdict = result_of(gate_state)
         opened.log_verdict(verdict)
         publish_verdict(verdict)
         if not gate_state.is_completed():
