@@ -7,7 +7,7 @@ from pipeline.core.digests import file_sha256
 from pipeline.core.errors import UserError
 from pipeline.core.params import read_yaml
 from tasks.dvc.lock_file import CODE_FOLDERS, SETTINGS_FILES
-from tasks.dvc.outputs import mend_cache, misplaced_outputs
+from tasks.dvc.outputs import differing_outputs, mend_cache
 from tasks.dvc.stage_record import outdated_stages
 from tasks.git.head import Head, read_head
 
@@ -58,7 +58,8 @@ def require_unchanged(root: Path, start: ProjectState, stages: list[str]) -> Non
     paths = sorted(start.files.keys() | now.files.keys())
     changes += [f"{path} is another" for path in paths if start.files.get(path) != now.files.get(path)]
     changes += outdated_stages(root, stages)
-    changes += [f"{path} is not what dvc.lock records" for path in misplaced_outputs(root, stages)]
+    differing = [path for stage in stages for path in differing_outputs(stage, root)]
+    changes += [f"{path} is not what dvc.lock records" for path in differing]
     if changes:
         more = f" and {len(changes) - MAX_NAMED} more" if len(changes) > MAX_NAMED else ""
         raise UserError(
