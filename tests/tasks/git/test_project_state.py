@@ -67,12 +67,12 @@ def test_a_project_that_is_as_it_was_passes_and_so_does_raw_data_that_came(proje
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (commit_params, r"[0-9a-f]{12} was checked out, now [0-9a-f]{12}; params\.yaml is another"),
-        (lambda root: (root / "params.yaml").write_text("lr: 2\nother: 1\n"), r"params\.yaml is another; copy: "),
-        (lambda root: (root / "pipeline" / "core.py").write_text("2\n"), r"pipeline/core\.py is another; nothing"),
-        (lambda root: (root / "pipeline" / "new.py").write_text("2\n"), r"pipeline/new\.py is another; nothing"),
-        (lambda root: (root / "pipeline" / "core.py").unlink(), r"pipeline/core\.py is another; nothing"),
-        (lambda root: (root / "tool.py").write_text("2\n"), r"tool\.py is another; copy: tool\.py modified"),
+        (commit_params, r"[0-9a-f]{12} was checked out, now [0-9a-f]{12}; params\.yaml changed"),
+        (lambda root: (root / "params.yaml").write_text("lr: 2\nother: 1\n"), r"params\.yaml changed; copy: "),
+        (lambda root: (root / "pipeline" / "core.py").write_text("2\n"), r"pipeline/core\.py changed; nothing"),
+        (lambda root: (root / "pipeline" / "new.py").write_text("2\n"), r"pipeline/new\.py is new; nothing"),
+        (lambda root: (root / "pipeline" / "core.py").unlink(), r"pipeline/core\.py is gone; nothing"),
+        (lambda root: (root / "tool.py").write_text("2\n"), r"tool\.py changed; copy: tool\.py modified"),
         (change_lock, r"copy: params\.yaml .*; nothing is registered"),
         (
             lambda root: (root / "data" / "copy" / "a").write_text("1.8"),
@@ -112,5 +112,5 @@ def test_a_project_without_git_is_compared_by_its_files(project: Path) -> None:
     assert start.head.absence == "no git repository"
     require(project, start)
     (project / "pipeline" / "core.py").write_text("2\n")
-    with pytest.raises(UserError, match=r"pipeline/core\.py is another"):
+    with pytest.raises(UserError, match=r"pipeline/core\.py changed"):
         require(project, start)
