@@ -82,14 +82,17 @@ def metric_rows(root: Path) -> Rows:
     measured = read_json(Paths(root).data("evaluate") / "metrics.json")
     rows = [{"model": "this model", **{title: format_interval(measured, key) for key, title in METRICS.items()}}]
     for baseline, title in BASELINES.items():
-        scores = measured["baseline"][baseline]
-        rows.append({"model": title, **{title: format_metric(scores[key]) for key, title in METRICS.items()}})
+        scores = measured.get("baseline", {}).get(baseline, {})
+        rows.append({"model": title, **{title: format_metric(scores.get(key)) for key, title in METRICS.items()}})
     return rows
 
 
 def format_interval(measured: dict[str, Any], key: str) -> str:
-    """A metric with its interval, as "0.865 (0.830 to 0.897)"."""
-    return f"{measured[key]:.3f} ({measured[f'{key}_low']:.3f} to {measured[f'{key}_high']:.3f})"
+    """A metric with its interval, as "0.865 (0.830 to 0.897)"; "not measured" if any of the three is missing."""
+    values = [measured.get(name) for name in (key, f"{key}_low", f"{key}_high")]
+    if not all(isinstance(value, int | float) for value in values):
+        return "not measured"
+    return "{:.3f} ({:.3f} to {:.3f})".format(*values)
 
 
 def format_metric(value: float | None) -> str:
