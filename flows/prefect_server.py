@@ -38,7 +38,8 @@ SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # 14 seconds; MLflow's own 7 keep a command waiting for four minutes
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # a dead server is told after 14 seconds; MLflow's own 7 take four minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",  # seconds, for each try; a server that hangs is told after a minute and a half
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that the pages of a project do not need
     "DVC_NO_ANALYTICS": "true",
 }

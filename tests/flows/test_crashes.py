@@ -25,7 +25,7 @@ from tasks import registry
 from tests.support import canary
 from tests.support.flow_project import announce_server, make_project, mlflow_runs, tool_environment
 
-PATIENCE = 60  # seconds in which a command has to end
+PATIENCE = 120  # seconds in which a command has to end
 TEXT = "vireocrash asks for the money back"
 # A command in whose process a function raises an error that quotes a row, as many a library does.
 CRASHING = """
