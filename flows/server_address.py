@@ -18,7 +18,7 @@ from urllib.request import Request, build_opener
 
 NO_SERVER = "no server"
 ANOTHER_SERVER = "a server that is not Prefect's"
-TIMEOUT = 5.0  # seconds for an answer
+TIMEOUT = 10.0  # seconds for an answer; a busy machine takes its time
 SILENT = f"no answer in {TIMEOUT:.0f} seconds"
 CLOUD = "prefect.cloud"  # it has no /admin/version
 
