@@ -17,12 +17,14 @@ from types import FrameType
 
 from flows.proxies import bypass_loopback, check_proxies
 from flows.server_address import (
+    ANOTHER_SERVER,
     NO_SERVER,
     SILENT,
     ServerAddress,
     announce,
     announced_server,
     is_answering,
+    is_of_this_user,
     new_credentials,
     server_fault,
     withdraw_announcement,
@@ -80,7 +82,7 @@ def find_server() -> ServerAddress | None:
     home, address = Path(os.environ["PREFECT_HOME"]), os.environ.get("PREFECT_API_URL")
     server = announced_server(home)
     if server is not None and address in (None, server.url):
-        fault = server_fault(server)
+        fault = server_fault(server) if is_of_this_user(server.url) else ANOTHER_SERVER
         if fault is None:
             os.environ |= client_settings(server)
             return server
