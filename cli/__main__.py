@@ -90,9 +90,11 @@ def predict(
     text_column: Annotated[str, typer.Option(help="The column or key that holds the text.")] = "text",
 ) -> None:
     """Label texts: writes the rows of the input with label and confidence added."""
+    from cli.served_bundle import served_bundle
     from pipeline.commands.predict import predict_file
 
-    predict_file(source, bundle, text_column, sys.stdout)
+    with served_bundle(Path.cwd(), bundle) as folder:
+        predict_file(source, folder, text_column, sys.stdout)
 
 
 @app.command()
@@ -120,10 +122,12 @@ def explain(
     ] = None,
 ) -> None:
     """Explain texts: prints the label of each, and the words for and against it."""
+    from cli.served_bundle import served_bundle
     from pipeline.commands.explain import Request, explain_file, settings_with_defaults
 
     settings = settings_with_defaults(steps, baseline, samples, Path("params.yaml"))
-    explain_file(Request(source, bundle, method, text_column, format_, settings), sys.stdout)
+    with served_bundle(Path.cwd(), bundle) as folder:
+        explain_file(Request(source, folder, method, text_column, format_, settings), sys.stdout)
 
 
 @app.command()
