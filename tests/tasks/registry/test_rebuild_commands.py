@@ -34,13 +34,14 @@ def version(root: Path, **changes: Any) -> Version:
     return Version(**(values | {"registered": datetime.now(UTC)} | changes))
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A git and DVC project without data."""
-    git(tmp_path, "init", "-q")
-    subprocess.run([f"{BIN}/dvc", "init", "-q"], cwd=tmp_path, check=True)
-    git(tmp_path, "commit", "-q", "-m", "first")
-    return tmp_path
+    folder = tmp_path_factory.mktemp("project")
+    git(folder, "init", "-q")
+    subprocess.run([f"{BIN}/dvc", "init", "-q"], cwd=folder, check=True)
+    git(folder, "commit", "-q", "-m", "first")
+    return folder
 
 
 def lock(*names: str) -> dict[str, Any]:
@@ -79,9 +80,9 @@ def test_a_commit_that_is_none_is_refused(tmp_path: Path, commit: str) -> None:
         _ = version(tmp_path, tags={"gleaner.git_commit": commit}).commit
 
 
-@pytest.mark.parametrize(
-    "content",
-    [None, [], {}, {"stages": []}, {"stages": {"a": 1}}, {"stages": {"a": {"outs": [1]}}}, {"stages": {1: {}}}],
-)
+NO_LOCKS = [None, [], {}, {"stages": []}, {"stages": {"a": 1}}, {"stages": {"a": {"outs": [1]}}}, {"stages": {1: {}}}]
+
+
+@pytest.mark.parametrize("content", NO_LOCKS)
 def test_a_file_that_is_no_lock_is_told_apart(content: Any) -> None:
     assert not is_lock(content) and is_lock(lock("a"))
