@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow import MlflowClient
 
 from pipeline.core.errors import UserError
 from tasks.dvc.lock_file import is_lock
@@ -27,10 +26,9 @@ class Version(RegisteredVersion):
         return {"encoder": {"source": "path", "name": self.tags["encoder"]}}
 
 
-def version(root: Path, **changes: Any) -> Version:
+def version(**changes: Any) -> Version:
     """A version whose store was changed by somebody."""
-    client = MlflowClient(f"sqlite:///{root / 'none.db'}")
-    values: dict[str, Any] = {"client": client, "model": "m", "number": "1", "aliases": (), "tags": {}, "run": "r"}
+    values: dict[str, Any] = {"client": None, "model": "m", "number": "1", "aliases": (), "tags": {}, "run": "r"}
     return Version(**(values | {"registered": datetime.now(UTC)} | changes))
 
 
@@ -51,13 +49,13 @@ def lock(*names: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_stage_with_an_odd_name_is_refused(root: Path, name: str) -> None:
-    made = version(root, tags={"gleaner.git_commit": git(root, "rev-parse", "HEAD")})
+    made = version(tags={"gleaner.git_commit": git(root, "rev-parse", "HEAD")})
     with open_dvc_store(root) as dvc_store, pytest.raises(UserError, match="m version 1: expected names of stages"):
         stage_commands(root, made, lock("ingest", name), dvc_store)
 
 
 def test_usual_names_are_printed_as_they_are(root: Path) -> None:
-    made = version(root, tags={"gleaner.git_commit": git(root, "rev-parse", "HEAD")})
+    made = version(tags={"gleaner.git_commit": git(root, "rev-parse", "HEAD")})
     with open_dvc_store(root) as dvc_store:
         commands = stage_commands(root, made, lock("back_translate", "train@2", "a-b.c"), dvc_store)
     assert commands[1] == "dvc pull --remote recorded back_translate train@2 a-b.c"
@@ -65,11 +63,11 @@ def test_usual_names_are_printed_as_they_are(root: Path) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_the_id_of_a_run_and_the_folder_of_an_encoder_are_single_words(tmp_path: Path, text: str) -> None:
-    (command,) = [line for line in download_commands(tmp_path, version(tmp_path, run=text)) if "download" in line]
+    (command,) = [line for line in download_commands(tmp_path, version(run=text)) if "download" in line]
     assert shlex.split(command) == ["mlflow", "artifacts", "download", "--run-id", text, "--dst-path", "recorded"]
     (tmp_path / "fresh").mkdir()
     (tmp_path / "project").mkdir()
-    (linked,) = encoder_commands(tmp_path / "project", version(tmp_path, tags={"encoder": f"{text}e"}))
+    (linked,) = encoder_commands(tmp_path / "project", version(tags={"encoder": f"{text}e"}))
     subprocess.run(["bash", "-c", linked], cwd=tmp_path / "fresh", check=True, capture_output=True)
     assert not list(tmp_path.rglob("owned"))
 
@@ -77,7 +75,7 @@ def test_the_id_of_a_run_and_the_folder_of_an_encoder_are_single_words(tmp_path:
 @pytest.mark.parametrize("commit", [*HOSTILE, "HEAD", "a" * 39, "A" * 40])
 def test_a_commit_that_is_none_is_refused(tmp_path: Path, commit: str) -> None:
     with pytest.raises(UserError, match="expected a git commit of hexadecimal digits"):
-        _ = version(tmp_path, tags={"gleaner.git_commit": commit}).commit
+        _ = version(tags={"gleaner.git_commit": commit}).commit
 
 
 NO_LOCKS = [None, [], {}, {"stages": []}, {"stages": {"a": 1}}, {"stages": {"a": {"outs": [1]}}}, {"stages": {1: {}}}]
