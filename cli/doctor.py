@@ -6,23 +6,28 @@ gleaner doctor
 import os
 import re
 import shutil
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from flows import proxies
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params, load_params
 from pipeline.core.printable import printable
 from pipeline.models import encoder
 from pipeline.stages.back_translate import apertium, marian
 from pipeline.text import wordnet
-from tasks.git.command import try_git
+from tasks.git.head import read_head
+from tasks.prefect_states.known_causes import without_password
 
 PYTHON = (3, 11)
 DISK_GB = 5.0  # for a run of the demo with its caches and checkpoints
 MEMORY_GB = 4.0  # the demo needs less
+PROXY_TIMEOUT = 2.0  # seconds
 SETUP = "run `make setup`"
 
 
@@ -43,7 +48,7 @@ def main(root: Path) -> int:
 def diagnose(root: Path) -> list[Finding]:
     """Check everything that a run in ``root`` needs; nothing is downloaded."""
     findings = [check_python(), *check_packages(root), check_disk(root), check_memory()]
-    findings += [check_git(root), check_dvc(root), *check_databases(root)]
+    findings += [check_git(root), check_dvc(root), *check_databases(root), *check_proxies(), *check_servers()]
     try:
         params = load_params(root / "params.yaml")
     except UserError as error:
@@ -119,9 +124,12 @@ def check_git(root: Path) -> Finding:
     """Check that git is installed and the project is a repository with a commit, which lineage needs."""
     if shutil.which("git") is None:
         return Finding("git", "", "expected the command git, found none; `apt-get install git`")
-    done = try_git(root, "rev-parse", "--short", "HEAD")
-    fault = f"expected a git repository with a commit in {root}, found none; `git init`, then commit"
-    return Finding("git", f"commit {done.stdout.decode().strip()}", fault if done.returncode else "")
+    try:
+        head = read_head(root)
+    except UserError as error:
+        return Finding("git", "", str(error))
+    fault = f"expected a git repository with a commit in {root}, found {head.absence}; `git init`, then commit"
+    return Finding("git", f"commit {(head.commit or '')[:10]}", "" if head.commit else fault)
 
 
 def check_dvc(root: Path) -> Finding:
@@ -157,6 +165,38 @@ def check_writable(name: str, path: Path) -> Finding:
     existing = next(part for part in (path, *path.parents) if part.exists())
     fault = f"expected to be able to write {path}, found no permission for {existing}; `chown` or `chmod` it"
     return Finding(name, str(path), "" if os.access(existing, os.W_OK) else fault)
+
+
+def check_proxies() -> Iterator[Finding]:
+    """Check that each proxy of the environment can be used and takes connections."""
+    for name, value in proxies.set_proxies():
+        shown, endpoint = without_password(value), proxies.proxy_endpoint(value)
+        fault = proxies.proxy_fault(value)
+        if fault is None and endpoint is not None and not is_listening(*endpoint):
+            fault = f"expected a proxy at {shown}, found none; start it, or correct or unset the variable"
+        yield Finding(name, f"{shown}; gleaner asks servers on loopback without it", fault or "")
+
+
+def check_servers() -> Iterator[Finding]:
+    """Say which of the user's servers are asked through a proxy, and which need an exception for other tools."""
+    for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI"):
+        address = os.environ.get(name, "")
+        host = urlsplit(address).hostname or ""
+        if proxy := proxies.proxy_of(address):
+            advice = f"add {host} to NO_PROXY if it can be reached without"
+            yield Finding(f"{name} and proxy", f"asked through {without_password(proxy)}; {advice}")
+        elif host in proxies.LOOPBACK and proxies.is_missing_in_no_proxy(host):
+            advice = f"`export NO_PROXY={','.join(proxies.LOOPBACK)}` for other tools, such as `mlflow` and `prefect`"
+            yield Finding(f"{name} and proxy", f"asked without the proxy by gleaner; {advice}")
+
+
+def is_listening(host: str, port: int) -> bool:
+    """Whether something takes connections at a host's port."""
+    try:
+        with socket.create_connection((host, port), timeout=PROXY_TIMEOUT):
+            return True
+    except OSError:
+        return False
 
 
 def check_params(params: Params, root: Path) -> Iterator[Finding]:

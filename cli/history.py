@@ -3,17 +3,24 @@
 gleaner history [--at DATE]
 """
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from flows.outcomes.promotion import print_waiting
 from flows.outcomes.terminal import escape
 from flows.outcomes.training import Rows, rich_table
 from flows.prefect_server import configure_environment
 from pipeline.core.errors import UserError
 from pipeline.core.params import load_params
-from pipeline.policies.promotion.ledger import ChampionPeriod, Entry, Ledger
+from pipeline.policies.promotion.entry import Entry, VersionIdentity
+from pipeline.policies.promotion.ledger import ChampionPeriod, Ledger
+
+if TYPE_CHECKING:
+    from tasks.registry.champion_alias import ChampionState
 
 
 def main(root: Path, at: str | None) -> int:
@@ -24,40 +31,56 @@ def main(root: Path, at: str | None) -> int:
     params = load_params(root / "params.yaml")
     period = None if at is None else parse_period(at)
     configure_environment(root)
-    from tasks.registry import champion_alias, connect
+    from tasks.registry import all_versions, champion_alias, connect
 
-    model = params.registry.model
-    state = champion_alias.load_champion_state(connect(root), model)
+    model, client = params.registry.model, connect(root)
+    state = champion_alias.load_champion_state(client, model)
     console = Console(highlight=False, soft_wrap=True)
-    if state.repaired:
-        console.print(escape(f"Note: {state.repaired}"))
+    for note in state.repaired:
+        console.print(escape(f"Note: {note}"))
     for fault in state.ledger.faults:
         console.print(f"[red]{escape(fault)}[/red]")
     if not state.ledger.entries:
         raise UserError(f"{model}: expected a promotion log, found none; `gleaner run` registers the first version")
     if period is None:
-        console.print(rich_table(f"Promotions of {model}, UTC", entry_rows(state.ledger)))
-        console.print(escape(f"Champion: version {state.ledger.champion}"))
-        if state.alias_moved:
-            text = f"The alias champion stands at {state.alias or 'no version'}: somebody moved it by hand"
-            console.print(f"[red]{escape(text)}[/red]; `gleaner rollback --to N` says which it shall be")
+        identities = [version.identity for version in all_versions(root, params)]
+        console.print(rich_table(f"Promotions of {model}, UTC", entry_rows(state.ledger, identities)))
+        console.print(
+            escape("\n".join(champion_lines(state, champion_alias.describe_unsettled_champion(client, model, state))))
+        )
+        print_waiting(root)
     else:
         console.print(escape("\n".join(champions_between(state.ledger, *period))))
     return 0
 
 
-def entry_rows(ledger: Ledger) -> Rows:
-    """One row for each entry of the log, the oldest first."""
+def champion_lines(state: "ChampionState", fault: str | None) -> list[str]:
+    """Who is champion by the log, and what a person has to settle, line by line."""
+    champion = state.ledger.champion
+    lines = [f"Champion: {f'version {champion}' if champion else 'none'}"]
+    if state.alias_moved:
+        moved = f"The alias champion stands at {state.alias or 'no version'}: somebody moved it by hand"
+        return [*lines, f"{moved}; `gleaner rollback --to N` says which it shall be"]
+    if fault is not None:
+        return [*lines, fault]
+    if champion is None:
+        lines.append("`gleaner run` or `gleaner promote --version N` makes a version the first champion")
+    return lines
+
+
+def entry_rows(ledger: Ledger, existing: Sequence[VersionIdentity]) -> Rows:
+    """One row for each entry of the log, the oldest first; a version that is none of the ``existing`` ones is gone."""
     champion, rows = "none", []
     for entry in ledger.entries:
+        gone = "" if any(entry.is_about(version) for version in existing) else " (gone)"
         if ledger.took_effect(entry):
-            champion = entry.version
+            champion = "none" if entry.action == "removed" else entry.version
         rows.append(
             {
                 "entry": str(entry.number),
                 "time": f"{entry.at:%Y-%m-%d %H:%M:%S}",
                 "what": entry_outcome(entry, ledger),
-                "version": entry.version,
+                "version": f"{entry.version}{gone}",
                 "champion": champion,
                 "by": entry.by,
                 "why": entry.reason,
@@ -68,10 +91,14 @@ def entry_rows(ledger: Ledger) -> Rows:
 
 def entry_outcome(entry: Entry, ledger: Ledger) -> str:
     """The action of an entry, and whether it came too late to take effect."""
-    moves_champion = entry.action in ("initial", "adopted", "promote", "rollback")
-    if not moves_champion or ledger.took_effect(entry):
+    if entry.action in ("refuse", "insufficient") or ledger.stands(entry) or is_answer(entry, ledger):
         return entry.action
     return "rollback (alias put back)" if entry.version == entry.expected else f"{entry.action}, too late"
+
+
+def is_answer(entry: Entry, ledger: Ledger) -> bool:
+    """Whether the entry settled a version that waited for approval."""
+    return any(request.closed_by == entry for request in ledger.requests if request.entry.number == entry.request)
 
 
 def champions_between(ledger: Ledger, start: datetime, end: datetime) -> list[str]:
@@ -79,15 +106,17 @@ def champions_between(ledger: Ledger, start: datetime, end: datetime) -> list[st
     first = ledger.period_at(start)
     later = [period for period in ledger.periods if start < period.entry.at < end]
     if first is None and not later:
-        return [f"{start:%Y-%m-%d %H:%M:%S} UTC: no champion yet"]
+        when = "yet" if all(period.entry.at > start for period in ledger.periods) else "then"
+        return [f"{start:%Y-%m-%d %H:%M:%S} UTC: no champion {when}"]
     return [period_line(period) for period in [*([first] if first else []), *later]]
 
 
 def period_line(period: ChampionPeriod) -> str:
     """Since when a version was champion, by which entry, and why."""
-    entry = period.entry
+    entry, removal = period.entry, period.removal
+    until = f" until it was found removed at {removal.at:%Y-%m-%d %H:%M:%S} UTC" if removal else ""
     return (
-        f"version {period.version}, champion since {entry.at:%Y-%m-%d %H:%M:%S} UTC "
+        f"version {period.version}, champion since {entry.at:%Y-%m-%d %H:%M:%S} UTC{until} "
         f"(entry {entry.number}: {entry.action}, {entry.reason})"
     )
 

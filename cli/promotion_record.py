@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -9,10 +10,12 @@ from pydantic import ValidationError
 from flows.outcomes.training import METRICS
 from pipeline.core.errors import UserError
 from pipeline.policies import promotion
-from pipeline.policies.promotion import PromotionVerdict
+from pipeline.policies.promotion import PromotionVerdict, approval
+from pipeline.policies.promotion.entry import AWAITING
 
 if TYPE_CHECKING:
-    from pipeline.policies.promotion.ledger import Entry, Ledger
+    from pipeline.policies.promotion.entry import Entry
+    from pipeline.policies.promotion.ledger import ApprovalRequest, Ledger
     from tasks.registry import RegisteredVersion
 
 Facts = dict[str, Any]
@@ -28,10 +31,12 @@ def read_promotion_record(version: "RegisteredVersion", get_or_note: Callable[[C
     from tasks.registry import promotion_log
 
     ledger = promotion_log.read(version.client, version.model)
-    entries = [entry for entry in ledger.entries if entry.version == version.number]
+    entries = ledger.entries_about(version.identity)
     last = next((entry for entry in reversed(entries) if entry.verdict is not None), None)
+    request = ledger.find_request(version.identity)
     if last is None or last.verdict is None:
-        return {"outcome": NEVER, "reason": f"{entries[0].action}: {entries[0].reason}" if entries else None}
+        reason = f"{entries[0].action}: {entries[0].reason}" if entries else None
+        return {"outcome": NEVER, "reason": reason, "approval": approval_state(request)}
     artifact = last.verdict.artifact
     return {
         "outcome": outcome(last, ledger),
@@ -42,15 +47,33 @@ def read_promotion_record(version: "RegisteredVersion", get_or_note: Callable[[C
         "intact": last.intact,
         "by": last.by,
         "repeats": last.verdict.again,
+        "approval": approval_state(request),
         "verdict": get_or_note(lambda: promotion.to_json(read_verdict(version, artifact))),
     }
 
 
 def outcome(entry: "Entry", ledger: "Ledger") -> str:
     """The result of a judgement: promoted, refused, insufficient, or lost where another promotion came first."""
+    if entry.action == AWAITING:
+        return "better" if ledger.stands(entry) else "lost"
     if entry.action == "promote":
         return "promoted" if ledger.took_effect(entry) else "lost"
     return {"refuse": "refused"}.get(entry.action, entry.action)
+
+
+def approval_state(request: "ApprovalRequest | None") -> str | None:
+    """Whether the version waits for a person's approval, or what came of it, in one line; None if it never waited."""
+    if request is None:
+        return None
+    if request.is_open(datetime.now(UTC)):
+        return approval.describe_request(request.entry)
+    if request.closed_by is None:
+        return f"not approved by {request.entry.deadline:%Y-%m-%d %H:%M} UTC"
+    closed_by = request.closed_by
+    answer = {"approve": "approved", "reject": "rejected"}.get(closed_by.action)
+    if answer is not None and closed_by.request == request.entry.number:
+        return f"{answer} by {closed_by.by} (entry {closed_by.number}): {closed_by.reason}"
+    return f"overtaken by entry {closed_by.number} ({closed_by.action}, version {closed_by.version})"
 
 
 def read_verdict(version: "RegisteredVersion", artifact: str) -> PromotionVerdict:
@@ -69,8 +92,10 @@ def read_verdict(version: "RegisteredVersion", artifact: str) -> PromotionVerdic
 
 def record_lines(facts: Facts, number: str) -> list[str]:
     """The record line by line: the decision, then the numbers, then each rule that was not passed."""
+    approval_line = [f"  approval: {facts['approval']}"] if facts["approval"] else []
     if facts["outcome"] == NEVER:
-        return [f"{NEVER} ({facts['reason']})" if facts["reason"] else f"{NEVER}; `gleaner promote --version {number}`"]
+        way_on = f" ({facts['reason']})" if facts["reason"] else f"; `gleaner promote --version {number}`"
+        return [f"{NEVER}{way_on}", *approval_line]
     repetition = f", which repeats the judgement of entry {facts['repeats']}" if facts["repeats"] else ""
     warning = "" if facts["intact"] else "; the entry is not as it was written: somebody changed it"
     head = (
@@ -78,8 +103,8 @@ def record_lines(facts: Facts, number: str) -> list[str]:
         f"the promotion log ({facts['by']}){repetition}{warning}"
     )
     if facts["verdict"] is None:
-        return [head, f"  {facts['reason']}"]
-    return [head, *(f"  {line}" for line in verdict_lines(promotion.from_json(facts["verdict"])))]
+        return [head, *approval_line, f"  {facts['reason']}"]
+    return [head, *approval_line, *(f"  {line}" for line in verdict_lines(promotion.from_json(facts["verdict"])))]
 
 
 def verdict_lines(verdict: PromotionVerdict) -> list[str]:

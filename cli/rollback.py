@@ -15,12 +15,12 @@ def main(root: Path, to: str | None, reason: str) -> int:
     """
     load_params(root / "params.yaml")
     with prefect_session(root) as flow_run:
-        from flows.outcomes.promotion import print_rollback
+        from flows.outcomes.promotion import print_outcome
         from flows.promote import rollback
         from tasks import registry
 
         registry.connect(root)
         with flow_run("rollback") as name:
             done = rollback(root, to, reason, name)
-            print_rollback(done)
+            print_outcome(done)
     return done.exit_code

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from cli.exit_codes import exit_code
+from flows.outcomes.promotion import print_waiting
 from flows.outcomes.training import Training, print_training
 from flows.prefect_session import prefect_session
 from pipeline.core.params import load_params
@@ -18,10 +19,13 @@ def main(root: Path) -> int:
     with prefect_session(root) as flow_run:
         from flows.train import train
         from tasks import registry, stage
+        from tasks.prefect_states.user_error import result_of
 
         stage.stage_graph(root)
         registry.connect(root)
         with flow_run("train") as name:
-            training: Training = stage.state_data(train.with_options(flow_run_name=name)(root, return_state=True))
-    print_training(root, training)
+            training: Training = result_of(train.with_options(flow_run_name=name)(root, return_state=True))
+        print_training(root, training)
+        if training.version:
+            print_waiting(root)
     return training.exit_code

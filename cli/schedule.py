@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cli.ui import prefect_pages
+from cli.ui import PORTS, page_of, password_text
 from flows import prefect_server
 from flows.crashed_runs import mark_crashed_runs
 from pipeline.core.errors import UserError
@@ -22,19 +22,18 @@ def main(root: Path) -> int:
     load_params(root / "params.yaml")
     prefect_server.configure_environment(root)
     pool = work_pool_name(root)
+    home = Path(os.environ["PREFECT_HOME"])
     try:
-        with prefect_server.interruptible(), prefect_pages() as (url, server):
+        with prefect_server.interruptible(), prefect_server.prefect_pages(PORTS["prefect"]) as (address, server):
             run_prefect(root, "work-pool", "create", pool, "--type", "process", "--overwrite")
             run_prefect(root, "--no-prompt", "deploy", "--all")
             if crashed := mark_crashed_runs(root, [str(deployment.get("name")) for deployment in deployments(root)]):
                 print(f"{crashed} night(s) died with their machine or worker: marked as crashed")
-            output = Path(os.environ["PREFECT_HOME"]) / "worker.log"
-            worker = prefect_server.spawn_module(
-                ["prefect", "worker", "start", "--pool", pool, "--type", "process"], output
-            )
+            worker = prefect_server.spawn_module(["flows.schedule_worker", pool], home / "worker.log")
             try:
                 print(
-                    f"Prefect: {url}\nWorker:  {output}\nNights:  {schedules_text(root)}\nCtrl-C stops both.",
+                    f"Prefect: {page_of(address)}\nWorker:  {home / 'worker.log'}\nNights:  {schedules_text(root)}\n"
+                    f"{password_text(server, None)}",
                     flush=True,
                 )
                 while worker.poll() is None and (server is None or server.poll() is None):
@@ -43,10 +42,8 @@ def main(root: Path) -> int:
                 prefect_server.stop_server(worker)
     except KeyboardInterrupt:
         return 0
-    print(
-        f"error: the worker or the server ended by itself; see the logs in {os.environ['PREFECT_HOME']}",
-        file=sys.stderr,
-    )
+    message = f"error: expected worker and server to run until Ctrl-C, found that one ended; see the logs in {home}"
+    print(message, file=sys.stderr)
     return 1
 
 

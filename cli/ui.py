@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-from flows import prefect_server
+from flows import prefect_server, server_address
+from tasks.prefect_states.known_causes import without_password
 
 PORTS = {"prefect": 4200, "mlflow": 5000}  # the usual ports; a free one is taken where these are in use
 
@@ -21,40 +22,39 @@ def main(root: Path) -> int:
     try:
         with (
             prefect_server.interruptible(),
-            prefect_pages() as (prefect_url, first),
+            prefect_server.prefect_pages(PORTS["prefect"]) as (server, first),
             mlflow_pages(root) as (mlflow_url, second),
         ):
-            print(f"Prefect: {prefect_url}\nMLflow:  {mlflow_url}\nCtrl-C stops both.", flush=True)
+            print(f"Prefect: {page_of(server)}\nMLflow:  {mlflow_url}\n{password_text(first, second)}", flush=True)
             started = [process for process in (first, second) if process]
             while all(process.poll() is None for process in started):
                 time.sleep(0.5)
     except KeyboardInterrupt:
         return 0
-    print(f"error: a server ended by itself; see the logs in {os.environ['PREFECT_HOME']}", file=sys.stderr)
+    logs = os.environ["PREFECT_HOME"]
+    print(f"error: expected both servers to run until Ctrl-C, found that one ended; see {logs}", file=sys.stderr)
     return 1
 
 
-@contextmanager
-def prefect_pages() -> Iterator[tuple[str, subprocess.Popen[bytes] | None]]:
-    """Run a block with Prefect's pages; yields their address, and the server if this command started one.
+def page_of(server: server_address.ServerAddress) -> str:
+    """The address of a Prefect server's page."""
+    return without_password(server.url).removesuffix("/api")
 
-    A run finds the address in a file, so that it shows up in the pages that are open.
-    """
-    url = os.environ.get("PREFECT_API_URL") or prefect_server.announced_url()
-    if url and prefect_server.is_answering(url):
-        yield url.removesuffix("/api"), None
-        return
-    port = prefect_server.free_port(PORTS["prefect"])
-    url = os.environ["PREFECT_API_URL"] = prefect_server.api_url(port)
-    process = prefect_server.start_server(port, pages=True)
-    announcement = prefect_server.url_file(Path(os.environ["PREFECT_HOME"]))
-    try:
-        prefect_server.wait_until_ready(process, url)
-        announcement.write_text(url)
-        yield url.removesuffix("/api"), process
-    finally:
-        announcement.unlink(missing_ok=True)
-        prefect_server.stop_server(process)
+
+def password_text(prefect: subprocess.Popen[bytes] | None, mlflow: subprocess.Popen[bytes] | None) -> str:
+    """How to get in to the servers that this command started, and how to stop them."""
+    home = Path(os.environ["PREFECT_HOME"])
+    lines = []
+    if prefect:
+        lines.append(f"Prefect's page asks for the line in {server_address.auth_file(home)}")
+    if mlflow:
+        lines.append(f"MLflow's asks for user name and password, which {mlflow_auth_file(home)} holds as user:password")
+    return "\n".join([*lines, "Ctrl-C stops both."])
+
+
+def mlflow_auth_file(home: Path) -> Path:
+    """The file in which `gleaner ui` leaves user name and password of its MLflow server."""
+    return home / "mlflow.auth"
 
 
 @contextmanager
@@ -64,26 +64,31 @@ def mlflow_pages(root: Path) -> Iterator[tuple[str, subprocess.Popen[bytes] | No
 
     store = registry.store_uri(root)
     if store.startswith("http"):
-        yield store, None
+        yield without_password(store), None
         return
     registry.connect(root)  # the server's workers would create the database all at once
     port = prefect_server.free_port(PORTS["mlflow"])
     url = f"http://127.0.0.1:{port}"
-    output = Path(os.environ["PREFECT_HOME"]) / "mlflow.log"
-    options = ["--backend-store-uri", store, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    process = prefect_server.spawn_module(["mlflow", "server", *options], output)
+    home = Path(os.environ["PREFECT_HOME"])
+    credentials = server_address.new_credentials()
+    secrets = {registry.MLFLOW_CREDENTIALS: credentials, registry.MLFLOW_STORE: store}
+    process = prefect_server.spawn_module(["tasks.registry.guarded_mlflow", str(port)], home / "mlflow.log", secrets)
     try:
         while process.poll() is None and not is_page_served(url):
             time.sleep(0.1)
+        server_address.write_secret(mlflow_auth_file(home), credentials)
         yield url, process
     finally:
+        mlflow_auth_file(home).unlink(missing_ok=True)
         prefect_server.stop_server(process)
 
 
 def is_page_served(url: str) -> bool:
-    """Whether a page is served at ``url``."""
+    """Whether a page is served at ``url``; one that asks for a password counts, too."""
     try:
         with urlopen(url, timeout=2):
             return True
+    except HTTPError:
+        return True
     except (URLError, OSError):
         return False

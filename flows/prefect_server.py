@@ -4,18 +4,31 @@ This module imports no Prefect: Prefect reads its settings once, on import, so t
 """
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
+from flows.proxies import bypass_loopback, check_proxies
+from flows.server_address import (
+    NO_SERVER,
+    SILENT,
+    ServerAddress,
+    announce,
+    announced_server,
+    is_answering,
+    new_credentials,
+    server_fault,
+    withdraw_announcement,
+)
+from pipeline.core.errors import UserError
+from tasks.prefect_states.known_causes import without_password
 from tasks.processes.process import bound_to_parent, end_sessions
 
 START_TIMEOUT = 120.0  # seconds; the first start compiles the server's modules and creates its database
@@ -25,18 +38,20 @@ SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # 14 seconds; MLflow's own 7 keep a command waiting for four minutes
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that the pages of a project do not need
     "DVC_NO_ANALYTICS": "true",
 }
 
 
 def configure_environment(root: Path) -> None:
-    """Set the environment so that no library phones home and Prefect keeps its state in the project.
+    """Set the environment so that no library phones home, no proxy is asked for loopback, and Prefect's state is here.
 
-    Variables that the user has set stay as they are.
+    Variables that the user has set stay as they are; loopback is added to their NO_PROXY.
     """
     for name, value in {**SETTINGS, "PREFECT_HOME": str(root / ".prefect")}.items():
         os.environ.setdefault(name, value)
+    bypass_loopback(os.environ)
 
 
 @contextmanager
@@ -44,22 +59,90 @@ def running_server(root: Path) -> Iterator[Callable[[], None]]:
     """Run a block with a Prefect server, whose address is in PREFECT_API_URL; yields a function that waits for it.
 
     A server that answers already is used and left running. Else one is started, and stopped after the block.
+    Raises UserError where something else answers at the user's PREFECT_API_URL.
     """
     configure_environment(root)
-    url = os.environ.get("PREFECT_API_URL") or announced_url()
-    if url and is_answering(url):
-        os.environ["PREFECT_API_URL"] = url
+    if find_server() is not None:
         yield lambda: None
         return
-    if "PREFECT_API_URL" in os.environ:
-        print(f"no Prefect server answers at PREFECT_API_URL={url}: starting one for this run", file=sys.stderr)
-    port = free_port()
-    process = start_server(port)
-    os.environ["PREFECT_API_URL"] = api_url(port)
+    with started_server(free_port()) as (server, process):
+        yield lambda: wait_until_ready(process, server)
+
+
+def find_server() -> ServerAddress | None:
+    """The server that answers at PREFECT_API_URL, or the one of `gleaner ui`; the environment names it from now on.
+
+    None where there is none. Raises UserError where something else answers at PREFECT_API_URL, or where a proxy
+    variable has a value that stops Prefect's client.
+    """
+    check_proxies()
+    home, address = Path(os.environ["PREFECT_HOME"]), os.environ.get("PREFECT_API_URL")
+    server = announced_server(home)
+    if server is not None and address in (None, server.url):
+        fault = server_fault(server)
+        if fault is None:
+            os.environ |= client_settings(server)
+            return server
+        if fault != SILENT:  # it was killed, and its port may belong to another server by now
+            withdraw_announcement(home)
+    if address is None:
+        return None
+    server = ServerAddress(address, os.environ.get("PREFECT_API_AUTH_STRING"))
+    fault = server_fault(server)
+    if fault is None:
+        return server
+    shown = without_password(address)
+    if fault != NO_SERVER:
+        remedy = "set PREFECT_API_AUTH_STRING" if fault in ("HTTP 401", "HTTP 403") else "correct or unset it"
+        raise UserError(f"PREFECT_API_URL: expected a Prefect server at {shown}, found {fault}; {remedy}")
+    print(f"no Prefect server answers at PREFECT_API_URL={shown}: starting one for this run", file=sys.stderr)
+    return None
+
+
+@contextmanager
+def started_server(port: int, pages: bool = False) -> Iterator[tuple[ServerAddress, subprocess.Popen[bytes]]]:
+    """Run a block with a server of our own with a random password; the environment names it for that time."""
+    server = ServerAddress(api_url(port), new_credentials())
+    names = (*client_settings(server), "PREFECT_API_KEY")
+    before = {name: os.environ.pop(name, None) for name in names}
+    process = start_server(server, pages)
+    os.environ |= client_settings(server)
     try:
-        yield lambda: wait_until_ready(process, api_url(port))
+        yield server, process
     finally:
         stop_server(process)
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextmanager
+def prefect_pages(wanted_port: int) -> Iterator[tuple[ServerAddress, subprocess.Popen[bytes] | None]]:
+    """Run a block with Prefect's pages; yields their server, and its process if this command started it.
+
+    A run finds the address in a file, so that it shows up in the pages that are open.
+    """
+    if found := find_server():
+        yield found, None
+        return
+    home = Path(os.environ["PREFECT_HOME"])
+    with started_server(free_port(wanted_port), pages=True) as (server, process):
+        try:
+            wait_until_ready(process, server)
+            announce(home, server)
+            yield server, process
+        finally:
+            withdraw_announcement(home)
+
+
+def client_settings(server: ServerAddress) -> dict[str, str]:
+    """The environment variables by which Prefect's client finds a server of ours."""
+    return {
+        "PREFECT_API_URL": server.url,
+        "PREFECT_API_AUTH_STRING": server.credentials or "",
+        "PREFECT_CLIENT_MAX_RETRIES": "3",  # 14 seconds: a server of ours that is gone does not come back
+    }
 
 
 @contextmanager
@@ -76,19 +159,29 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def start_server(port: int, pages: bool = False) -> subprocess.Popen[bytes]:
-    """Start a Prefect server on loopback; without ``pages`` it is ready sooner."""
+def start_server(server: ServerAddress, pages: bool = False) -> subprocess.Popen[bytes]:
+    """Start a Prefect server on loopback, with a password; without ``pages`` it is ready sooner."""
     home = Path(os.environ["PREFECT_HOME"])
     home.mkdir(parents=True, exist_ok=True)
-    address = ["--host", "127.0.0.1", "--port", str(port)]
-    return spawn_module(["prefect", "server", "start", *address, "--ui" if pages else "--no-ui"], log_file(home))
+    port = server.url.removesuffix("/api").rpartition(":")[2]
+    settings = {
+        "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_API_PORT": port,
+        "PREFECT_SERVER_API_AUTH_STRING": server.credentials or "",
+        "PREFECT_SERVER_UI_ENABLED": "true" if pages else "false",
+        **client_settings(server),
+    }
+    return spawn_module(["flows.guarded_prefect", port], log_file(home), settings)
 
 
-def spawn_module(command: list[str], output: Path) -> subprocess.Popen[bytes]:
+def spawn_module(
+    command: list[str], output: Path, variables: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """Start a Python module as a server that writes its output to a file.
 
     The server leads a separate session: Ctrl-C ends the flow, and the flow must still reach the server to report its
-    state. The server ends when this process ends.
+    state. The server ends when this process ends. ``variables`` are added to its environment: secrets belong there,
+    because other users can read a command line.
     """
     with output.open("wb") as file:
         return subprocess.Popen(
@@ -97,6 +190,7 @@ def spawn_module(command: list[str], output: Path) -> subprocess.Popen[bytes]:
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            env={**os.environ, **(variables or {})},
         )
 
 
@@ -108,40 +202,27 @@ def stop_server(process: subprocess.Popen[bytes]) -> None:
         process.stdin.close()
 
 
-def wait_until_ready(process: subprocess.Popen[bytes], url: str) -> None:
+def wait_until_ready(process: subprocess.Popen[bytes], server: ServerAddress) -> None:
     """Wait until the server answers.
 
-    Raises RuntimeError with the last lines of its log when it ends or takes longer than START_TIMEOUT.
+    Raises UserError with the cause from its log when it ends or takes longer than START_TIMEOUT.
     """
     deadline = time.monotonic() + START_TIMEOUT
-    while not is_answering(url):
+    while not is_answering(server.url, server.credentials):
         if process.poll() is not None or time.monotonic() > deadline:
             path = log_file(Path(os.environ["PREFECT_HOME"]))
-            lines = path.read_text(errors="replace").splitlines()[-10:]
-            raise RuntimeError("\n".join([f"the Prefect server did not start; the end of {path}:", *lines]))
+            raise UserError(
+                f"expected Prefect's server to start, found: {cause_in_log(path)}; see {path}, mend that, or move "
+                f"prefect.db in its folder away to begin with an empty one"
+            )
         time.sleep(0.05)
 
 
-def is_answering(url: str) -> bool:
-    """Whether a Prefect API answers at ``url``; one that asks for a password counts, too."""
-    try:
-        with urlopen(f"{url}/health", timeout=2):
-            return True
-    except HTTPError:
-        return True
-    except (URLError, OSError):
-        return False
-
-
-def announced_url() -> str | None:
-    """The address of the server that `gleaner ui` or `gleaner schedule` started; None where there is none.
-
-    A run that uses it shows up in the pages that are open.
-    """
-    try:
-        return url_file(Path(os.environ["PREFECT_HOME"])).read_text()
-    except FileNotFoundError:
-        return None
+def cause_in_log(path: Path) -> str:
+    """The last line of a server's log that names an error, else its last line."""
+    lines = [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r"(ERROR: +)?[\w.\[]+.*(Error|Exception|error)\b", line)]
+    return (errors or lines or ["nothing in its log"])[-1][:300]
 
 
 def free_port(wanted: int = 0) -> int:
@@ -158,11 +239,6 @@ def free_port(wanted: int = 0) -> int:
 def api_url(port: int) -> str:
     """The address of the API of a server on loopback."""
     return f"http://127.0.0.1:{port}/api"
-
-
-def url_file(home: Path) -> Path:
-    """The file in which `gleaner ui` leaves the address of its server."""
-    return home / "server.url"
 
 
 def log_file(home: Path) -> Path:

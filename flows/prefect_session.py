@@ -1,6 +1,8 @@
 """A command's session with Prefect: a server for its flow run, which is stopped once every state is stored."""
 
 import logging
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -9,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from flows.prefect_server import interruptible, running_server
+from flows.server_address import is_answering
 
 STORE_TIMEOUT = 15.0  # seconds for the server to store the last logs and states
 
@@ -42,7 +45,10 @@ def flow_run(wait_for_server: Callable[[], None], kind: str) -> Iterator[str]:
     except TerminationSignal:
         raise KeyboardInterrupt from None
     finally:
-        wait_until_stored(name)
+        if is_answering(os.environ["PREFECT_API_URL"], os.environ.get("PREFECT_API_AUTH_STRING")):
+            wait_until_stored(name)
+        else:
+            print("warning: the Prefect server is gone: the last logs and states of this run are lost", file=sys.stderr)
 
 
 def is_first_report(record: logging.LogRecord) -> bool:

@@ -16,7 +16,9 @@ from flows.outcomes import promotion as summary
 from pipeline.core.params import load_params
 from tasks.compare import choose_versions, compare
 from tasks.prefect_states.user_error import as_failed_state, result_of
-from tasks.promote import Promotion, decide_promotion, set_champion_alias, store_page, tag_version
+from tasks.promote import decide_promotion, set_champion_alias, store_page, tag_version
+from tasks.promote_first import promote_first
+from tasks.promotion_outcome import Promotion
 from tasks.rollback import Rollback, roll_back
 
 
@@ -45,13 +47,20 @@ def rollback(root: Path, to: str | None = None, reason: str = "", name: str | No
 def promotion_flow(root: Path, number: str | None, drift: list[dict[str, Any]] | None = None) -> State:
     """Decide on the challenger, enter the verdict in the promotion log, then move the alias."""
     params = load_params(root / "params.yaml")
+    flow_run = str(runtime.flow_run.id)
+    first: Promotion | None = result_of(promote_first(root, params, number, flow_run, return_state=True))
+    if first is not None:
+        return publish(root, first)
     pair = result_of(choose_versions(root, params, number, return_state=True))
     case = result_of(compare(root, params, pair, return_state=True))
-    flow_run = str(runtime.flow_run.id)
     decided: Promotion = result_of(decide_promotion(root, params, pair, case, flow_run, return_state=True))
     set_champion_alias(root, decided.model)
-    tag_version(root, decided)
-    promotion = replace(decided, page=store_page(root, pair, decided, drift))
+    return publish(root, replace(decided, page=store_page(root, pair, decided, drift)))
+
+
+def publish(root: Path, promotion: Promotion) -> State:
+    """Tag the version with the outcome, publish it as a Prefect artifact, and return it as the state of the flow."""
+    tag_version(root, promotion)
     page = summary.as_markdown(promotion)
     create_markdown_artifact(page, key="promotion", description="The verdict on the challenger")
     return Completed(name=promotion.outcome.capitalize(), message=promotion.message, data=promotion)

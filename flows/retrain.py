@@ -15,22 +15,24 @@ from prefect.states import Completed, Failed, State
 from flows.night_lock import night_lock
 from flows.outcomes import night as nightly
 from flows.outcomes.night import Night, Result, reason
+from flows.outcomes.promotion import waiting_lines
 from flows.outcomes.training import Training
 from flows.prefect_server import configure_environment
 from flows.promote import promote
 from flows.train import train
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params, load_params
-from pipeline.core.stage import Paths, withhold_message
 from pipeline.labelling import arrivals
 from pipeline.policies import retraining
 from pipeline.policies.retraining import Situation
 from tasks import drift, notify, refresh, registry
+from tasks.approve import list_waiting
+from tasks.dvc.arrivals import restore_arrivals
 from tasks.prefect_states.retries import retry_options
-from tasks.prefect_states.user_error import as_failed_state, result_of
+from tasks.prefect_states.user_error import as_failed_state, explained, result_of
 from tasks.processes.process import Processes
 from tasks.refresh import Corrections
-from tasks.registry import nights
+from tasks.registry import nights, trainings
 from tasks.registry.nights import Champion
 from tasks.stage import StageOutcome, run_stage, state_data
 
@@ -43,7 +45,8 @@ def retrain(root: Path, force: bool = False, now: datetime | None = None) -> Sta
     configure_environment(root)
     night = Night(now or datetime.now().astimezone())
     try:
-        run_recorded(root, load_params(root / "params.yaml"), night, force)
+        with explained(root, "retrain"):
+            run_recorded(root, load_params(root / "params.yaml"), night, force)
     except Exception as error:
         if not night.is_notified:
             night.fault = night.fault or str(error)
@@ -57,10 +60,11 @@ def run_recorded(root: Path, params: Params, night: Night, force: bool) -> None:
     """Run the night under the project's lock and record it as an MLflow run; a user's error is kept in ``night``."""
     name, number = runtime.flow_run.name, str(runtime.flow_run.id)
     with night_lock(root), registry.open_run(root, params, name, number) as opened:
-        night.crashed_before = nights.begin_night(root, params, opened, night.now)
+        night.killed_before = nights.begin_night(root, params, opened, night.now)
         try:
-            with withhold_message(Paths(root).scratch("retrain") / "crash.txt"):
+            with explained(root, "retrain"):
                 night.outcome = run_steps(root, params, night, opened, force)
+                night.waiting = waiting_lines(root, params)
         except UserError as error:
             night.fault, night.is_user_error = str(error), True
         except (KeyboardInterrupt, SystemExit, TerminationSignal):
@@ -80,7 +84,7 @@ def run_steps(root: Path, params: Params, night: Night, opened: registry.Run, fo
     night.drift = result_of(drift.measure_drift(root, params, champion, return_state=True)) if champion else None
     night.situation = gather_situation(root, params, night, champion, force)
     night.decision = retraining.decide_training(night.situation, params.retrain)
-    return train_and_promote(root, night, champion) if night.decision.train else "skipped"
+    return train_and_promote(root, params, night, champion) if night.decision.train else "skipped"
 
 
 def take_in_arrivals(root: Path, params: Params, night: Night, opened: registry.Run) -> None:
@@ -88,7 +92,7 @@ def take_in_arrivals(root: Path, params: Params, night: Night, opened: registry.
 
     Raises UserError for a user's error in the stage, RuntimeError where the stage crashed.
     """
-    refresh.check_arrivals(root, params)
+    restore_arrivals(root, params)
     options = retry_options(params, lambda _task, _run, state: is_worth_retrying(params, state))
     with Processes() as processes:
         state = run_stage.with_options(name="ingest", task_run_name="ingest", **options)(
@@ -121,17 +125,20 @@ def is_worth_retrying(params: Params, state: Any) -> bool:
 
 def gather_situation(root: Path, params: Params, night: Night, champion: Champion | None, force: bool) -> Situation:
     """What arrived since the last training, and what else speaks for or against a training now."""
-    new = arrivals.rows_since(nights.trained_until(root, params), params.ingest, root).drop_duplicates("id")
+    read = trainings.find_read_arrivals(root, params)
+    new = arrivals.unread_rows(read, params.ingest, root).drop_duplicates("id")
     night.unread_arrivals = tuple(new["file"].unique())
     age = None
     if champion is not None:
         age = (night.now - champion.made_at).total_seconds() / 86400
     number = champion.number if champion is not None else None
     undecided = nights.undecided_challenger(root, params) if champion is not None else None
-    return Situation(number, age, len(new), int(new["label"].notna().sum()), night.drift, force, undecided)
+    unfinished = nights.is_training_unfinished(root, params)
+    labelled = int(new["label"].notna().sum())
+    return Situation(number, age, len(new), labelled, night.drift, force, undecided, unfinished)
 
 
-def train_and_promote(root: Path, night: Night, champion: Champion | None) -> Result:
+def train_and_promote(root: Path, params: Params, night: Night, champion: Champion | None) -> Result:
     """Train, apply the gate, register, then let the new version challenge the champion; returns the outcome."""
     name = nights.training_run_name(night.now)
     training: Training = result_of(train.with_options(flow_run_name=name)(root, return_state=True))
@@ -142,11 +149,22 @@ def train_and_promote(root: Path, night: Night, champion: Champion | None) -> Re
         return "failed"
     if training.version is None:
         return "refused"
-    if champion is None or training.version.number == champion.number:
-        return "promoted" if champion is None else "skipped"
+    if champion is None:
+        return first_outcome(root, params, training.version)
+    if training.version.number == champion.number:
+        return "skipped"
     drift_tests = [asdict(test) for test in night.drift.tests] if night.drift else None
     night.promotion = promote(root, training.version.number, f"promote {night.now:%Y-%m-%d %H:%M:%S}", drift_tests)
-    return "promoted" if night.promotion.outcome == "promoted" else "refused"
+    outcome = night.promotion.outcome
+    return outcome if outcome in ("promoted", "waiting") else "refused"
+
+
+def first_outcome(root: Path, params: Params, version: registry.Registration) -> Result:
+    """What came of a version while there was no champion: it is champion, waits for approval, or was rejected."""
+    if "champion" in version.aliases:
+        return "promoted"
+    waiting = {request.entry.version for request in list_waiting(root, params)}
+    return "waiting" if version.number in waiting else "refused"
 
 
 def failure_of(stages: list[StageOutcome]) -> str:

@@ -4,8 +4,9 @@ gleaner run
 """
 
 from pathlib import Path
+from typing import cast
 
-from prefect import flow, runtime
+from prefect import flow, get_run_logger, runtime
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed, State
@@ -13,23 +14,32 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.outcomes import training
 from flows.outcomes.training import Training
+from pipeline.core.errors import UserError
 from pipeline.core.params import load_params
 from pipeline.labelling import arrivals
 from pipeline.policies.gate import GateVerdict
 from tasks import registry
+from tasks.dvc.arrivals import restore_arrivals
 from tasks.gate import decide_gate
+from tasks.git.project_state import ProjectState, read_state
 from tasks.prefect_states.retries import retry_options
+from tasks.prefect_states.user_error import as_failed_state, result_of
 from tasks.processes.process import Processes
+from tasks.registry import trainings
 from tasks.stage import StageOutcome, run_stage, stage_graph, state_data
 
 
 @flow(name="train", task_runner=ThreadPoolTaskRunner(), persist_result=False)  # type: ignore[arg-type]
+@as_failed_state
 def train(root: Path) -> State:
     """Bring every stage up to date, apply the gate, and register the model if it passes."""
+    start = read_state(root)  # before anything is read that it records
     params = load_params(root / "params.yaml")
+    restore_arrivals(root, params)
+    warn_without_commit(start)
     name, number = runtime.flow_run.name, str(runtime.flow_run.id)
     with registry.open_run(root, params, name, number) as opened, Processes() as processes:
-        opened.set_tags({registry.ARRIVALS: arrivals.latest_file_name(params.ingest, root)})
+        trainings.begin_training(opened, arrivals.file_digests(params.ingest, root))
         stages = run_stages(root, opened, processes)
         opened.log_results(root)
         publish_stages(stages)
@@ -38,17 +48,27 @@ def train(root: Path) -> State:
             return Failed(message="not every stage is up to date", data=Training(stages))
         publish_metrics(root)
         gate_state = decide_gate(root, params.gate, return_state=True)
-        verdict: GateVerdict = state_data(gate_state)
+        verdict: GateVerdict = result_of(gate_state)
         opened.log_verdict(verdict)
         publish_verdict(verdict)
         if not gate_state.is_completed():
+            trainings.finish_training(opened)
             return Failed(name="Refused", message=f"the gate says {verdict.status}", data=Training(stages, verdict))
         register = registry.register.with_options(**retry_options(params, registry.is_push_failure))
-        registered = register(root, params, opened, return_state=True)
+        registered = register(root, params, opened, start, [stage.stage for stage in stages], return_state=True)
         if not registered.is_completed():
+            if not isinstance(error := state_data(registered), UserError):
+                raise error
             opened.failed = True
             return Failed(message=registered.message, data=Training(stages, verdict, fault=str(registered.message)))
+        trainings.finish_training(opened)
         return Completed(data=Training(stages, verdict, state_data(registered)))
+
+
+def warn_without_commit(start: ProjectState) -> None:
+    """Say that a version will have no commit and no patch, so that nobody can rebuild its code."""
+    if start.head.commit is None:
+        get_run_logger().warning("%s: a version is registered without commit and patch", start.head.absence)
 
 
 def run_stages(root: Path, opened: registry.Run, processes: Processes) -> list[StageOutcome]:
@@ -64,9 +84,12 @@ def run_stages(root: Path, opened: registry.Run, processes: Processes) -> list[S
 def outcome(name: str, future: PrefectFuture[State]) -> StageOutcome:
     """How a stage ended; it never started where a stage that it needs failed."""
     future.wait()
-    if future.state.is_final():
-        return state_data(future.state)
-    return StageOutcome(name, "not reached")
+    if not future.state.is_final():
+        return StageOutcome(name, "not reached")
+    ended = state_data(future.state)
+    if isinstance(ended, Exception):  # DVC itself failed, before or after the stage
+        return StageOutcome(name, "failed", 0.0, str(future.state.message), isinstance(ended, UserError))
+    return cast(StageOutcome, ended)
 
 
 def publish_stages(stages: list[StageOutcome]) -> None:

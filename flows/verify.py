@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 from prefect import flow
 from prefect.states import Completed, Failed, State
@@ -16,9 +16,10 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import load_params
 from tasks import registry
 from tasks.git.worktree import checked_out
+from tasks.prefect_states.user_error import as_failed_state, result_of
 from tasks.processes.process import Processes
 from tasks.rebuild import StageRebuild, check_served_bundle, rebuild_stage
-from tasks.stage import stage_graph, state_data
+from tasks.stage import stage_graph
 
 Verdict = Literal["match", "differs", "not rebuilt"]
 
@@ -49,6 +50,7 @@ class Verification:
 
 
 @flow(name="verify", persist_result=False)
+@as_failed_state
 def verify(root: Path, number: str, last: str | None) -> State:
     """Rebuild a version up to the stage ``last``, or all of it, and store the verdict with the version."""
     try:
@@ -70,22 +72,14 @@ def rebuild_stages(
     version: registry.RegisteredVersion, project: Path, root: Path, last: str | None, processes: Processes
 ) -> Iterator[StageRebuild]:
     """Check the served bundle, then rebuild each stage in graph order, up to ``last`` or the first that differs."""
-    rebuilt = result_or_raise(check_served_bundle(version, root, return_state=True))
+    rebuilt: StageRebuild = result_of(check_served_bundle(version, root, return_state=True))
     yield rebuilt
     for name in stage_graph(project):
         if not rebuilt.good or rebuilt.stage == last:
             return
         stage = rebuild_stage.with_options(name=name, task_run_name=name)
-        rebuilt = result_or_raise(stage(name, project, root, processes, return_state=True))
+        rebuilt = result_of(stage(name, project, root, processes, return_state=True))
         yield rebuilt
-
-
-def result_or_raise(state: State) -> StageRebuild:
-    """The result of a task; raises the exception that the task raised."""
-    data = state_data(state)
-    if isinstance(data, BaseException):
-        raise data
-    return cast(StageRebuild, data)
 
 
 def verification_tags(verification: Verification) -> dict[str, str]:

@@ -17,8 +17,9 @@ from pipeline.policies.promotion import ComparedModel, ComparedRows, PromotionCa
 from tasks.dvc import store
 from tasks.dvc.lock_file import md5_of
 from tasks.prefect_states.user_error import as_failed_state
-from tasks.registry import bundles, champion_alias, lookup
+from tasks.registry import bundles, champion_alias, lookup, versions
 from tasks.registry.lookup import RegisteredVersion
+from tasks.registry.retirement import require_in_use
 from tasks.registry.store import connect
 
 TEST_FILE = "data/ingest/test.parquet"
@@ -41,26 +42,28 @@ class Pair:
 def choose_versions(root: Path, params: Params, number: str | None) -> Pair:
     """The champion, and the challenger of this number, by default the one with the alias.
 
-    Raises UserError if one of them is missing, if both are the same version, or if somebody moved the alias.
+    Raises UserError if one of them is missing or both are the same version, or if somebody moved the alias.
     """
     client, model = connect(root), params.registry.model
+    versions.finish_registrations(client, model, params.promotion)
     state = champion_alias.load_champion_state(client, model)
-    champion = state.ledger.champion
+    if fault := champion_alias.describe_unsettled_champion(client, model, state):
+        raise UserError(fault)
+    champion = champion_alias.find_champion(client, model, state.ledger)
     if champion is None:
         raise UserError(f"{model}: expected a champion to compare with, found none; `gleaner run` registers the first")
-    if state.alias_moved:
-        raise UserError(champion_alias.describe_moved_alias(model, state))
     wanted = number or lookup.version_at_alias(client, model, "challenger")
     if wanted is None:
         raise UserError(f"{model}: expected a version with the alias challenger, found none; name one with --version")
-    challenger = lookup.get_version(client, model, wanted)
-    if challenger.number == champion:
+    challenger = require_in_use(lookup.get_version(client, model, wanted))
+    if challenger.number == champion.number:
         raise UserError(
-            f"{model}: expected a challenger, found version {champion}, which is the champion already; `gleaner run` "
-            "registers another one when data, params or code have changed, --version N names an earlier one"
+            f"{model}: expected a challenger, found version {champion.number}, which is the champion already; "
+            "`gleaner run` registers another one when data, params or code have changed, --version N names an earlier "
+            "one"
         )
     notes = champion_alias.list_notes(state)
-    return Pair(model, lookup.get_version(client, model, champion), challenger, number is not None, notes)
+    return Pair(model, champion, challenger, number is not None, notes)
 
 
 @task(name="compare", task_run_name="compare", cache_policy=NO_CACHE, persist_result=False)

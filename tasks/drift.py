@@ -16,7 +16,7 @@ from pipeline.models.embeddings import embed
 from pipeline.policies import drift
 from pipeline.policies.drift import DriftReport
 from tasks.prefect_states.user_error import as_failed_state
-from tasks.registry import bundles, connect, lookup, nights
+from tasks.registry import bundles, connect, lookup, trainings
 from tasks.registry.nights import Champion
 
 
@@ -28,17 +28,19 @@ def measure_drift(root: Path, params: Params, champion: Champion) -> DriftReport
     Corrections are left out. Users report what went wrong, so corrections are no sample of the texts that are written.
     """
     paths, ingest = Paths(root), params.ingest
-    fresh = unselected_training_rows(arrivals.rows_since(nights.trained_until(root, params), ingest, root))
+    read = trainings.find_read_arrivals(root, params)
+    fresh = unselected_training_rows(arrivals.unread_rows(read, ingest, root))
     if fresh.empty:
         return None
-    old = rows_learned_from(arrivals.rows_since(champion.read_until, ingest, root), paths)
+    later = arrivals.unread_rows(champion.read, ingest, root)
+    old = rows_learned_from(later, paths)
     model = load_classifier(root, params, champion.number)
     texts = [*old["text"], *fresh["text"]]
     vectors = embed(texts, paths.data("pretrain") / "encoder", params.encoder, paths)
     answers = predict_labels(model, texts)
     label_pairs = {"answers": (answers[: len(old)], answers[len(old) :])}
-    arrived = unselected_training_rows(arrivals.rows_since("", ingest, root))
-    gold_before = arrived.loc[arrived["file"].le(champion.read_until), "label"].dropna()
+    arrived = unselected_training_rows(arrivals.usable_rows(ingest, root))
+    gold_before = arrived.loc[~arrived["file"].isin(later["file"]), "label"].dropna()
     gold_now = fresh["label"].dropna()
     if min(len(gold_before), len(gold_now)) >= params.drift.min_rows:
         label_pairs["gold labels"] = (gold_before.tolist(), gold_now.tolist())

@@ -9,9 +9,11 @@ from prefect.states import Completed, Failed, State
 from pipeline.core.params import Gate
 from pipeline.core.stage import Paths, read_json
 from pipeline.policies import gate as policy
+from tasks.prefect_states.user_error import as_failed_state
 
 
 @task(name="gate", task_run_name="gate", cache_policy=NO_CACHE, persist_result=False)
+@as_failed_state
 def decide_gate(root: Path, limits: Gate) -> State:
     """Compare the metrics of test rows, groups and swapped terms with the limits; every verdict but a pass fails."""
     paths = Paths(root)

@@ -14,14 +14,16 @@ from pydantic import ValidationError
 from pipeline.core.environment_variables import expand_variables
 from pipeline.core.errors import UserError
 from pipeline.core.params import Notify, read_yaml
+from tasks.prefect_states.user_error import as_failed_state
 
 BLOCK_PREFIX = "block:"  # before the slug of a Prefect block, e.g. block:slack-webhook/ops
-WARNING_EVENTS = {"refused", "failed", "drift"}
+WARNING_EVENTS = {"refused", "failed", "drift", "waiting"}
 # For a message about params that cannot be read: the usual retries are in those params.
 RETRIES, RETRY_SECONDS = 2, 10
 
 
 @task(name="notify", cache_policy=NO_CACHE, persist_result=False)
+@as_failed_state
 def send_message(position: int, address: str, title: str, body: str, kind: str) -> State:
     """Send one message to one address. A failure is a failed task: the caller records it, and the night goes on."""
     key = f"notify.to[{position}]"

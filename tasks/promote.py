@@ -1,21 +1,26 @@
 """The decision on a challenger, as Prefect tasks: decide, write an entry of the promotion log, and move the alias."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from pydantic import ValidationError
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
+from pipeline.core.params import Promotion as Settings
 from pipeline.core.stage import Paths, write_atomically
 from pipeline.policies import promotion
 from pipeline.policies.promotion import PromotionCase, PromotionVerdict
-from pipeline.policies.promotion.ledger import Entry, Ledger, VerdictRecord
+from pipeline.policies.promotion.entry import AWAITING, Entry, VerdictRecord
+from pipeline.policies.promotion.ledger import Ledger
 from tasks.compare import Pair
 from tasks.git.lineage import json_digest
 from tasks.prefect_states.user_error import as_failed_state
+from tasks.promotion_outcome import Promotion, to_lost_promotion, to_promotion
 from tasks.registry import champion_alias, promotion_log, runs
 from tasks.registry.store import connect, set_version_tags
 
@@ -26,34 +31,6 @@ MAX_ATTEMPTS = 5  # to decide; an attempt is lost if another verdict is entered 
 PAGE_ARTIFACT = "promotion/promotion.html"
 LATEST_VERDICT_ARTIFACT = "promotion/promotion.json"  # of the challenger's run
 
-PromotionOutcome = Literal["promoted", "refused", "insufficient", "lost"]
-OUTCOME_BY_STATUS: dict[str, PromotionOutcome] = {
-    "promote": "promoted",
-    "refuse": "refused",
-    "insufficient": "insufficient",
-}
-
-
-@dataclass(frozen=True)
-class Promotion:
-    """The outcome for a challenger. ``champion`` is the version that is champion now."""
-
-    outcome: PromotionOutcome
-    model: str
-    version: str
-    champion: str
-    message: str  # one line
-    entry: int | None  # of the promotion log
-    verdict: PromotionVerdict | None
-    notes: tuple[str, ...] = ()
-    reused: bool = False  # the verdict was stored before, for the same pair, rows and params
-    page: Path | None = None  # the comparison as HTML
-
-    @property
-    def exit_code(self) -> int:
-        """0 if promoted; 1 if refused, if the rows are too few to decide, or if another promotion was first."""
-        return 0 if self.outcome == "promoted" else 1
-
 
 @task(name="judge", task_run_name="judge", cache_policy=NO_CACHE, persist_result=False)
 @as_failed_state
@@ -62,27 +39,35 @@ def decide_promotion(root: Path, params: Params, pair: Pair, case: PromotionCase
 
     The same pair on the same rows with the same params is decided once, and then its stored verdict is used again.
     If another verdict was entered meanwhile, the test rows were used once more than this decision assumed, so it is
-    made again. Raises UserError if that happens `MAX_ATTEMPTS` times.
+    made again. With ``promotion.approval: required`` a promotion waits for a person instead of taking effect.
+    Raises UserError if another verdict is entered meanwhile `MAX_ATTEMPTS` times.
     """
-    client, key = connect(root), json_digest(verdict_inputs(case, params))
+    client, key, settings = connect(root), json_digest(verdict_inputs(case, params)), params.promotion
     for _ in range(MAX_ATTEMPTS):
         ledger = promotion_log.read(client, pair.model)
-        if ledger.champion != pair.champion.number:
+        if not is_expected_champion(pair, ledger):
             return to_lost_promotion(pair, ledger, None, None)
         earlier = ledger.find_judgement(key)
-        if earlier is not None:
-            return reuse_verdict(client, pair, ledger, earlier, flow_run)
+        stored = None if earlier is None else load_stored_verdict(client, pair, earlier)
+        if earlier is not None and stored is not None:
+            return reuse_verdict(client, pair, ledger, earlier, stored, flow_run, settings)
         verdict, record = make_verdict(case, key, ledger, params)
         runs.store_verdict(client, pair.challenger.run, promotion.to_json(verdict), record.artifact)
-        entered, ledger = append_verdict(client, pair, ledger, main_reason(verdict), flow_run, record)
-        if verdict.status != "promote" or ledger.took_effect(entered):
+        entered, ledger = append_verdict(client, pair, ledger, main_reason(verdict), flow_run, record, settings)
+        if verdict.status != "promote" or ledger.stands(entered):
             runs.store_verdict(client, pair.challenger.run, promotion.to_json(verdict), LATEST_VERDICT_ARTIFACT)
             return to_promotion(pair, entered, ledger, verdict)
-        if ledger.champion != pair.champion.number:
+        if not is_expected_champion(pair, ledger):
             return to_lost_promotion(pair, ledger, entered, verdict)
     raise UserError(
         f"{pair.challenger.title}: expected a turn to be judged, found others first {MAX_ATTEMPTS} times; retry"
     )
+
+
+def is_expected_champion(pair: Pair, ledger: Ledger) -> bool:
+    """Whether the champion that the challenger was compared with is still champion."""
+    period = ledger.champion_period
+    return period is not None and period.entry.is_about(pair.champion.identity)
 
 
 def verdict_inputs(case: PromotionCase, params: Params) -> list[Any]:
@@ -118,10 +103,18 @@ def make_verdict(
 
 
 def append_verdict(
-    client: "MlflowClient", pair: Pair, ledger: Ledger, reason: str, flow_run: str, record: VerdictRecord
+    client: "MlflowClient",
+    pair: Pair,
+    ledger: Ledger,
+    reason: str,
+    flow_run: str,
+    record: VerdictRecord,
+    settings: Settings,
 ) -> tuple[Entry, Ledger]:
     """Write the verdict into the log, and return the entry with the log up to then."""
-    draft = promotion_log.draft_entry(record.status, pair.challenger.number, ledger.champion, reason, flow_run, record)
+    draft = promotion_log.draft_entry(record.status, pair.challenger.identity, ledger, reason, flow_run, record)
+    if record.status == "promote" and settings.approval == "required":
+        draft = replace(draft, action=AWAITING, approval_days=settings.approval_days, page=PAGE_ARTIFACT)
     return promotion_log.append(client, pair.model, draft)
 
 
@@ -137,58 +130,72 @@ def main_reason(verdict: PromotionVerdict) -> str:
     )
 
 
-def reuse_verdict(client: "MlflowClient", pair: Pair, ledger: Ledger, earlier: Entry, flow_run: str) -> Promotion:
+def load_stored_verdict(client: "MlflowClient", pair: Pair, earlier: Entry) -> PromotionVerdict | None:
+    """The verdict of an earlier entry; None if it is not stored any more, so that the case has to be judged anew."""
+    assert earlier.verdict is not None
+    content = runs.find_verdict(client, earlier.run or pair.challenger.run, earlier.verdict.artifact)
+    try:
+        return None if content is None else promotion.from_json(content)
+    except ValidationError:
+        return None
+
+
+def reuse_verdict(
+    client: "MlflowClient",
+    pair: Pair,
+    ledger: Ledger,
+    earlier: Entry,
+    verdict: PromotionVerdict,
+    flow_run: str,
+    settings: Settings,
+) -> Promotion:
     """Apply the stored verdict of the same case. A version that was promoted before is promoted again.
 
-    After a rollback that happens only if the user names the version by its number.
+    After a rollback or a rejection that happens only if the user names the version by its number.
     """
-    if earlier.verdict is None:
-        raise ValueError(f"entry {earlier.number} is no judgement")
-    verdict = promotion.from_json(runs.load_verdict(client, pair.challenger.run, earlier.verdict.artifact))
+    assert earlier.verdict is not None
     if verdict.status != "promote":
         return replace(to_promotion(pair, earlier, ledger, verdict), reused=True)
-    number, back = pair.challenger.number, ledger.find_rollback(pair.challenger.number)
-    if back is not None and not pair.chosen_by_number:
-        message = (
-            f"Refused: version {number} was rolled back on {back.at:%Y-%m-%d %H:%M} UTC ({back.reason}); "
-            f"`gleaner promote --version {number}` promotes it all the same"
+    request = ledger.find_request(pair.challenger.identity)
+    if settings.approval == "required" and request is not None and request.is_open(datetime.now(UTC)):
+        return replace(to_promotion(pair, request.entry, ledger, verdict), reused=True)
+    if not pair.chosen_by_number and (objection := find_objection(pair, ledger)):
+        return Promotion(
+            "refused", pair.model, pair.challenger.number, ledger.champion, objection, None, verdict, pair.notes, True
         )
-        champion = str(ledger.champion)
-        return Promotion("refused", pair.model, number, champion, message, None, verdict, pair.notes, True)
     record = replace(earlier.verdict, again=earlier.number)
-    entered, ledger = append_verdict(client, pair, ledger, earlier.reason, flow_run, record)
-    if not ledger.took_effect(entered):
+    entered, ledger = append_verdict(client, pair, ledger, earlier.reason, flow_run, record, settings)
+    if not ledger.stands(entered):
         return to_lost_promotion(pair, ledger, entered, verdict)
     return replace(to_promotion(pair, entered, ledger, verdict), reused=True)
 
 
-def to_promotion(pair: Pair, entered: Entry, ledger: Ledger, verdict: PromotionVerdict) -> Promotion:
-    """The outcome of a verdict that no other promotion or rollback overtook."""
-    outcome, number, champion = OUTCOME_BY_STATUS[verdict.status], pair.challenger.number, str(ledger.champion)
-    message = f"{outcome.capitalize()}: version {champion} stays champion; {entered.reason}"
-    if outcome == "promoted":
-        message = f"Promoted: {pair.challenger.title} is champion, after version {pair.champion.number}"
-    return Promotion(outcome, pair.model, number, champion, message, entered.number, verdict, pair.notes)
-
-
-def to_lost_promotion(pair: Pair, ledger: Ledger, entered: Entry | None, verdict: PromotionVerdict | None) -> Promotion:
-    """The outcome if another promotion or a rollback was first."""
-    winner, number = ledger.periods[-1].entry, pair.challenger.number
-    message = (
-        f"Lost: version {number} was to follow version {pair.champion.number}, but meanwhile version {winner.version} "
-        f"became champion (entry {winner.number}: {winner.action}); run again to challenge that one"
-    )
-    entry_number = entered.number if entered else None
-    return Promotion("lost", pair.model, number, str(ledger.champion), message, entry_number, verdict, pair.notes)
+def find_objection(pair: Pair, ledger: Ledger) -> str | None:
+    """Why a version is not promoted again unless a person names it: it was rolled back or rejected; else None."""
+    number = pair.challenger.number
+    anyway = f"`gleaner promote --version {number}` promotes it all the same"
+    request = ledger.find_request(pair.challenger.identity)
+    rejection = request.closed_by if request and request.closed_by and request.closed_by.action == "reject" else None
+    if rejection is not None:
+        return (
+            f"Refused: {rejection.by} rejected version {number} on {rejection.at:%Y-%m-%d %H:%M} UTC "
+            f"({rejection.reason}); {anyway}"
+        )
+    back = ledger.find_rollback(pair.challenger.identity)
+    if back is None:
+        return None
+    return f"Refused: version {number} was rolled back on {back.at:%Y-%m-%d %H:%M} UTC ({back.reason}); {anyway}"
 
 
 @task(name="set alias", task_run_name="set alias", cache_policy=NO_CACHE, persist_result=False)
+@as_failed_state
 def set_champion_alias(root: Path, model: str) -> str:
     """Move the alias to the champion of the promotion log, and return that version's number."""
     return str(champion_alias.sync_champion_alias(connect(root), model).champion)
 
 
 @task(name="page", task_run_name="page", cache_policy=NO_CACHE, persist_result=False)
+@as_failed_state
 def store_page(root: Path, pair: Pair, decided: Promotion, drift: list[dict[str, Any]] | None = None) -> Path | None:
     """Store the page about a verdict with the version and in data/scratch, and return its path; None if there is none.
 
@@ -207,6 +214,7 @@ def store_page(root: Path, pair: Pair, decided: Promotion, drift: list[dict[str,
 
 
 @task(name="mark", task_run_name="mark", cache_policy=NO_CACHE, persist_result=False)
+@as_failed_state
 def tag_version(root: Path, decided: Promotion) -> None:
     """Tag the version with the outcome of its promotion."""
     tags = {"gleaner.promotion": decided.outcome, "gleaner.promotion_entry": str(decided.entry or "")}

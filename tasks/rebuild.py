@@ -13,12 +13,15 @@ from prefect.states import Completed, Failed, State
 from pipeline.core.errors import UserError
 from pipeline.core.params import read_yaml
 from tasks.dvc.lock_file import Lock, LockEntry, outputs, raw_data
+from tasks.dvc.repository import open_repo
+from tasks.dvc.repro_output import describe_failure
 from tasks.dvc.store import DvcStore, open_dvc_store, output_files
 from tasks.git.worktree import link_untracked
+from tasks.prefect_states.user_error import as_failed_state
 from tasks.processes.process import Processes
 from tasks.registry.lookup import RegisteredVersion
 from tasks.registry.store import flatten, is_number
-from tasks.stage import describe_failure, run_dvc_repro
+from tasks.stage import run_dvc_repro
 
 BUNDLE_PATH = "data/export/bundle"
 SERVED_BUNDLE = "served bundle"
@@ -46,6 +49,7 @@ class StageRebuild:
 
 
 @task(name=SERVED_BUNDLE, task_run_name=SERVED_BUNDLE, cache_policy=NO_CACHE, persist_result=False)
+@as_failed_state
 def check_served_bundle(version: RegisteredVersion, root: Path) -> State:
     """Compare the bundle that the registry serves with the one that the version's dvc.lock recorded, file by file.
 
@@ -59,6 +63,7 @@ def check_served_bundle(version: RegisteredVersion, root: Path) -> State:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
+@as_failed_state
 def rebuild_stage(name: str, project: Path, root: Path, processes: Processes) -> State:
     """Run the stage anew in the worktree ``project`` and compare its outputs; ``root`` is the user's project.
 
@@ -105,9 +110,7 @@ def rebuild_or_restore(
 
 def changed_inputs(name: str, project: Path) -> list[str]:
     """The paths that the stage reads, params.yaml included, and that differ from dvc.lock by DVC's status."""
-    from dvc.repo import Repo
-
-    with Repo(str(project), _wait_for_lock=True) as repo:
+    with open_repo(project) as repo:
         (status,) = repo.status(targets=[f"{project / 'dvc.yaml'}:{name}"]).values() or [[]]
     read = [path for part in status if isinstance(part, dict) for path in part.get("changed deps", {})]
     return [*read, *(["dvc.yaml"] if "changed command" in status else [])]

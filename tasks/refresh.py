@@ -18,15 +18,17 @@ from prefect.cache_policies import NO_CACHE
 
 from pipeline.core import table
 from pipeline.core.errors import UserError
-from pipeline.core.params import Params, read_yaml
+from pipeline.core.params import Params
 from pipeline.core.stage import Paths
 from pipeline.labelling import incoming, intake
 from pipeline.labelling.intake import KnownRows
 from pipeline.sources import arrival_files
-from tasks.dvc import store
-from tasks.git.command import error_line, try_git
+from tasks.dvc.repository import open_repo
+from tasks.git.command import advice, error_line, try_git
 from tasks.inbox import SET_ASIDE_FOLDER, clear_inbox, inbox_folder, list_ready_files, read_files
 from tasks.prefect_states.user_error import as_failed_state
+
+STAND_IN = {"user.name": "gleaner", "user.email": "gleaner@localhost"}  # for commits where git knows no user
 
 
 @dataclass(frozen=True)
@@ -146,19 +148,6 @@ def store_arrivals(rows: pd.DataFrame, path: Path, root: Path, params: Params) -
         track_arrivals(root, params)
 
 
-def check_arrivals(root: Path, params: Params) -> None:
-    """Raise UserError if a file of arrivals that DVC tracks is gone or changed. A training would miss its rows."""
-    for pointer in sorted((root / params.ingest.arrivals).glob("*.parquet.dvc")):
-        file = pointer.with_suffix("")
-        if file.exists() and store.file_md5(file) == read_yaml(pointer)["outs"][0]["md5"]:
-            continue
-        path, found = pointer.relative_to(root), "another" if file.exists() else "none"
-        raise UserError(
-            f"{file.relative_to(root)}: expected the file that DVC keeps, found {found}; `dvc checkout {path}` brings "
-            f"it back, `dvc pull {path}` where only the remote has it; `git rm {path}` gives its rows up"
-        )
-
-
 def track_arrivals(root: Path, params: Params) -> None:
     """Add every file of arrivals that DVC does not track yet, and commit its pointer if ``refresh.commit`` is set."""
     folder = root / params.ingest.arrivals
@@ -172,14 +161,11 @@ def track_arrivals(root: Path, params: Params) -> None:
 
 def add_to_dvc(paths: list[Path], root: Path) -> None:
     """Let DVC track these files. Raises UserError if it cannot."""
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
     logging.getLogger("dvc").setLevel(logging.WARNING)  # it advises to run `git add`, which `commit_pointers` does
     try:
-        with Repo(str(root), _wait_for_lock=True) as repo:
+        with open_repo(root) as repo:
             repo.add([str(path) for path in paths])
-    except DvcException as error:
+    except UserError as error:
         raise UserError(
             f"ingest.arrivals: expected DVC to keep what arrived, found: {error}; nothing is lost"
         ) from None
@@ -199,10 +185,10 @@ def commit_pointers(files: list[str], root: Path) -> None:
 
 def run_git_or_explain(root: Path, *words: str) -> str:
     """Run git and return what it prints, under the name gleaner if no user is set. Raises UserError if it fails."""
-    has_user = try_git(root, "config", "user.email").stdout
-    identity = [] if has_user else ["-c", "user.name=gleaner", "-c", "user.email=gleaner@localhost"]
+    unset = [part for part in ("user.name", "user.email") if not try_git(root, "config", part).stdout.strip()]
+    identity = [word for part in unset for word in ("-c", f"{part}={STAND_IN[part]}")]
     done = try_git(root, *identity, *words)
     if done.returncode:
-        reason = error_line(done)
-        raise UserError(f"refresh.commit: expected git to keep what arrived, found: {reason}; nothing is lost, mend it")
+        reason, fix = error_line(done), advice(root, done)
+        raise UserError(f"refresh.commit: expected git to keep what arrived, found: {reason}; nothing is lost; {fix}")
     return done.stdout.decode(errors="surrogateescape")

@@ -1,13 +1,12 @@
 """Runs one DVC stage as a Prefect task, which ends as Cached, Restored, Completed, or Failed with its last lines."""
 
-import re
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -16,17 +15,16 @@ from prefect.states import Cancelled, Completed, Failed, State
 from pipeline.core.errors import UserError
 from pipeline.core.printable import printable
 from pipeline.core.stage import Paths
+from tasks.dvc import stage_record
+from tasks.dvc.locks import PAUSE, busy_error
+from tasks.dvc.outputs import differing_outputs, remove_outputs
+from tasks.dvc.repository import FilesInUse, open_repo
+from tasks.dvc.repro_output import DVC_HINTS, describe_failure, is_busy, parse_status
+from tasks.prefect_states.user_error import as_failed_state
 from tasks.processes.curves import Point, follow_curve
 from tasks.processes.process import Processes, Stopped
 
-# DVC prints these hints on git and remotes after every stage. They tell nothing about the stage.
-DVC_HINTS = re.compile(
-    r"(Generating|Updating) lock file|To (track the changes with git|enable auto staging), run:"
-    r"|\s+(git add|dvc config core.autostage)|Use `dvc push`"
-)
-QUOTED_LINES = 15  # of the output, at the end of a failure's message
-MISSING_INPUT = re.compile(r"(?:missing data 'sources?': |dependency '|No such file or directory: ')(.*?)(?:'|$)")
-
+T = TypeVar("T")
 StageStatus = Literal["ran", "cached", "restored", "failed", "stopped", "not reached"]
 
 
@@ -51,18 +49,13 @@ def stage_graph(root: Path) -> dict[str, list[str]]:
 
     Raises UserError if DVC cannot read the project.
     """
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
     from networkx import lexicographical_topological_sort
 
-    try:
-        with Repo(str(root), _wait_for_lock=True) as repo:
-            needs = repo.index.graph  # its edges lead from a stage to those that it needs
-            position = list(repo.index.stages).index  # decides between stages that do not need each other
-            order = filter(is_stage, lexicographical_topological_sort(needs.reverse(), key=position))
-            return {stage.name: [need.name for need in needs.successors(stage) if is_stage(need)] for stage in order}
-    except DvcException as error:
-        raise UserError(f"{root / 'dvc.yaml'}: expected a project that DVC can read, found: {error}") from None
+    with open_repo(root) as repo:
+        needs = repo.index.graph  # its edges lead from a stage to those that it needs
+        position = list(repo.index.stages).index  # decides between stages that do not need each other
+        order = filter(is_stage, lexicographical_topological_sort(needs.reverse(), key=position))
+        return {stage.name: [need.name for need in needs.successors(stage) if is_stage(need)] for stage in order}
 
 
 def is_stage(node: Any) -> bool:
@@ -71,19 +64,97 @@ def is_stage(node: Any) -> bool:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
+@as_failed_state
 def run_stage(name: str, root: Path, processes: Processes, send: Callable[[str, list[Point]], None]) -> State:
-    """Bring one stage up to date. ``send`` gets its name and the points of its training curves as they come."""
+    """Bring one stage up to date. ``send`` gets its name and the points of its training curves as they come.
+
+    Outputs that DVC believed or restored are hashed in full. Damaged ones are removed, and the stage runs again.
+    """
     start = time.monotonic()
-    if is_up_to_date(name, root):
+    try:
+        state = reproduce(name, root, processes, send)
+        if discard_damaged(name, root, state):
+            state = reproduce(name, root, processes, send)
+            if discard_damaged(name, root, state):
+                raise UserError(
+                    f"{name}: expected the outputs that dvc.lock records, found others twice; check the disk"
+                )
+        return state
+    except UserError as error:
+        outcome = StageOutcome(name, "failed", time.monotonic() - start, f"error: {error}", user_error=True)
+        return Failed(message=outcome.message, data=outcome)
+
+
+def reproduce(name: str, root: Path, processes: Processes, send: Callable[[str, list[Point]], None]) -> State:
+    """Run a stage through DVC unless it is up to date; returns how it ended.
+
+    Raises UserError if an input changed while the stage ran, or if DVC cannot work in the project.
+    """
+    start = time.monotonic()
+    if when_free(lambda: is_up_to_date(name, root), processes):
         seconds = time.monotonic() - start
         return Completed(name="Cached", message="up to date", data=StageOutcome(name, "cached", seconds))
+    began, inputs = time.time(), stage_record.current_inputs(name, root)
+    if damaged := stage_record.remove_damaged_runs(name, root, inputs):
+        get_run_logger().warning(
+            "%s: the DVC cache held other content than %s had; removed, and made again", name, ", ".join(damaged)
+        )
     curves = Paths(root).scratch(name) / "curves.jsonl"
     try:
         with follow_curve(curves, lambda points: send(name, points)):
-            code, lines = run_dvc_repro(name, root, processes)
+            code, lines = when_free(lambda: run_unless_busy(name, root, processes), processes)
     except Stopped:
         code, lines = -1, ["stopped before it began"]
-    return to_state(name, code, lines, time.monotonic() - start, processes.stopped)
+    state = to_state(name, code, lines, time.monotonic() - start, processes.stopped)
+    if state_data(state).status == "ran":
+        require_same_inputs(name, root, inputs, began)
+    return state
+
+
+def require_same_inputs(name: str, root: Path, before: stage_record.Inputs, began: float) -> None:
+    """Raise UserError if an input is recorded as another one than the stage began with; its record is removed."""
+    changed = stage_record.changed_inputs(before, stage_record.recorded_inputs(name, root))
+    if changed:
+        stage_record.forget_stage(name, root, began)
+        raise UserError(
+            f"{name}: expected inputs that stay as they are while the stage runs, found that {', '.join(changed)} "
+            "changed; what it made is not kept, as nobody could tell from which of them: run again"
+        )
+
+
+def discard_damaged(name: str, root: Path, state: State) -> bool:
+    """Whether outputs that DVC did not make just now differ from dvc.lock; those are removed and named in the log."""
+    if not state.is_completed() or state_data(state).status == "ran":
+        return False
+    damaged = differing_outputs(name, root)
+    if damaged:
+        remove_outputs(root, damaged)
+        log = get_run_logger()
+        log.warning("%s: %s was not what dvc.lock records; removed, and made again", name, ", ".join(damaged))
+    return bool(damaged)
+
+
+def when_free(work: Callable[[], T], processes: Processes) -> T:
+    """The result of ``work``, which is tried again while another command works on the files that it needs."""
+    said = False
+    while True:
+        try:
+            return work()
+        except FilesInUse as error:
+            if processes.stopped:
+                raise
+            if not said:
+                get_run_logger().warning("waiting: %s", error)
+            said = True
+            time.sleep(PAUSE)
+
+
+def run_unless_busy(name: str, root: Path, processes: Processes) -> tuple[int, list[str]]:
+    """The exit code and last lines of `dvc repro`. Raises FilesInUse if another command works on files of the stage."""
+    code, lines = run_dvc_repro(name, root, processes)
+    if code and is_busy(lines):
+        raise FilesInUse(str(busy_error(root)))
+    return code, lines
 
 
 def state_data(state: State) -> Any:
@@ -95,11 +166,9 @@ def is_up_to_date(name: str, root: Path) -> bool:
     """Whether DVC finds the stage up to date.
 
     It asks in this process, which takes 0.1 s; the command line takes 1 s. Each call opens a Repo, because a Repo
-    belongs to one thread.
+    belongs to one thread. Raises FilesInUse if another command works on files of the stage.
     """
-    from dvc.repo import Repo
-
-    with Repo(str(root), _wait_for_lock=True) as repo:
+    with open_repo(root) as repo:
         return not repo.status(targets=[f"{root / 'dvc.yaml'}:{name}"])
 
 
@@ -129,28 +198,3 @@ def to_state(name: str, code: int, lines: list[str], seconds: float, stopped: bo
         return Cancelled(message="stopped", data=StageOutcome(name, "stopped", seconds))
     message, user_error = describe_failure(name, lines)
     return Failed(message=message, data=StageOutcome(name, "failed", seconds, message, user_error))
-
-
-def parse_status(name: str, lines: Iterable[str]) -> StageStatus:
-    """The status of a stage that succeeded, from DVC's output."""
-    for line in lines:
-        if line.startswith(f"Stage '{name}' is cached"):
-            return "restored"
-        if line.startswith(f"Stage '{name}' didn't change"):
-            return "cached"
-    return "ran"
-
-
-def describe_failure(name: str, lines: list[str]) -> tuple[str, bool]:
-    """The lines of the output that explain a failure, and whether it is a user's error.
-
-    After a user's error a stage prints "error: ..." and exits with 2. DVC's last line repeats the exit code.
-    """
-    end = next((i for i, line in enumerate(lines) if line.startswith("ERROR: failed to reproduce")), len(lines))
-    stage_output, dvc_message = lines[:end], " ".join(lines[end:])
-    if missing := MISSING_INPUT.search(dvc_message):
-        return f"error: {name}: expected the input {missing[1]}, found no such file; correct its path or add it", True
-    error_start = next((i for i, line in enumerate(stage_output) if line.startswith("error: ")), None)
-    if error_start is not None and re.search(r"exited with 2\b", dvc_message):
-        return "\n".join(stage_output[error_start:]), True
-    return "\n".join(stage_output[-QUOTED_LINES:] or lines[-QUOTED_LINES:]), False

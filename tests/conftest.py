@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 from flows import prefect_server as servers
+from flows.server_address import ServerAddress, new_credentials
 from pipeline.core import params as parameters
 from pipeline.core import table
 from pipeline.core.params import Params
@@ -117,14 +118,18 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Prefect server for the tests that run the flow more than once: each start takes seconds."""
+    """The address of a Prefect server for the tests that run the flow more than once: each start takes seconds.
+
+    Its password is in the environment, as PREFECT_API_AUTH_STRING.
+    """
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (servers.SETTINGS | {"PREFECT_HOME": str(tmp_path_factory.mktemp("prefect"))}).items():
             patch.setenv(name, value)
-        port = servers.free_port()
-        process = servers.start_server(port)
+        server = ServerAddress(servers.api_url(servers.free_port()), new_credentials())
+        patch.setenv("PREFECT_API_AUTH_STRING", str(server.credentials))
+        process = servers.start_server(server)
         try:
-            servers.wait_until_ready(process, servers.api_url(port))
-            yield servers.api_url(port)
+            servers.wait_until_ready(process, server)
+            yield server.url
         finally:
             servers.stop_server(process)

@@ -17,12 +17,12 @@ Run commands in the root of the project, where `params.yaml` lies. Exit codes:
 
 | code | meaning |
 |---|---|
-| 0 | done: registered or already registered, promoted, rolled back, a match, or a night without a reason to train |
-| 1 | refused, insufficient, lost to another promoter, different from what was recorded, or failed |
+| 0 | done: registered, promoted, approved or rejected, rolled back, a match, or a night without a reason to train |
+| 1 | refused, insufficient, waiting for approval, lost to another promoter, different from the record, or failed |
 | 2 | a mistake in params, data or arguments; one line names it |
 | 130 | interrupted with Ctrl-C |
 
-This page is generated from `cli/__main__.py` by `make docs`.
+This page is generated from `cli/` by `make docs`.
 """
 
 

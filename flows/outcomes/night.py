@@ -15,10 +15,10 @@ from pipeline.policies.retraining import Decision, Situation
 
 if TYPE_CHECKING:
     from flows.outcomes.training import Training
-    from tasks.promote import Promotion
+    from tasks.promotion_outcome import Promotion
     from tasks.refresh import IntakeCounts
 
-Result = Literal["promoted", "refused", "skipped", "failed"]
+Result = Literal["promoted", "waiting", "refused", "skipped", "failed"]
 SITUATION_METRICS = ("new_rows", "new_labelled", "age_days")  # fields of Situation that are numbers of a night
 
 
@@ -40,12 +40,13 @@ class Night:
     is_user_error: bool = False  # whether the fault is a user's
     unsent: list[str] = field(default_factory=list)  # notifications that could not be sent
     is_notified: bool = False  # whether all notifications were sent, or tried
-    crashed_before: int = 0  # nights before this one that were killed
+    killed_before: tuple[str, ...] = ()  # a line for each night before this one that was killed
     unread_arrivals: tuple[str, ...] = ()  # names of arrival files that no training has read
+    waiting: list[str] = field(default_factory=list)  # a line for each version that waits for a person's approval
 
     @property
     def exit_code(self) -> int:
-        """0 promoted or nothing to do, 1 refused or failed, 2 user error."""
+        """0 promoted, waiting for approval or nothing to do, 1 refused or failed, 2 user error."""
         if self.outcome == "failed":
             return 2 if self.is_user_error else 1
         return 1 if self.outcome == "refused" else 0
@@ -59,7 +60,8 @@ class Night:
 
 def events(night: Night) -> set[str]:
     """The events of the night, by the names of params.notify.on."""
-    return {night.outcome} | ({"drift"} if night.drift and night.drift.status == "drift" else set())
+    drift = {"drift"} if night.drift and night.drift.status == "drift" else set()
+    return {night.outcome} | drift | ({"waiting"} if night.waiting else set())
 
 
 def reason(night: Night) -> str:
@@ -71,7 +73,12 @@ def reason(night: Night) -> str:
         return f"{trained}. The same data make version {night.version} again, which is champion"
     if night.promotion is not None:
         return f"{trained}. {night.promotion.message}"
+    if night.outcome == "waiting":
+        return f"{trained}. Version {night.version} is the first and waits for approval"
     verdict = night.training.verdict if night.training else None
+    if night.outcome == "refused" and night.version is not None:
+        again = f"`gleaner promote --version {night.version}` asks again"
+        return f"{trained}. Version {night.version} passed the gate, but a person rejected it; {again}"
     if night.outcome == "refused" and verdict is not None:
         decisive = [line for line in verdict.reasons if line.startswith(verdict.status)]
         return f"{trained}. Gate: {verdict.status}; {'; '.join(decisive)}"
@@ -81,12 +88,14 @@ def reason(night: Night) -> str:
 def headline(night: Night) -> str:
     """The outcome in a few words."""
     version = f" version {night.version}" if night.version else ""
-    return f"{night.outcome}{version}" + (", drift" if "drift" in events(night) else "")
+    also = [event for event in ("drift", "waiting") if event in events(night) - {night.outcome}]
+    return ", ".join([f"{night.outcome}{version}", *also])
 
 
 def message_lines(night: Night) -> list[str]:
     """The message about a night, line by line; it holds no text of a row."""
     lines = [reason(night)]
+    lines += [line for line in night.waiting if line not in lines[0]]
     lines += [
         counts.line(what) for what, counts in (("texts", night.texts), ("corrections", night.corrections)) if counts
     ]
@@ -98,9 +107,7 @@ def message_lines(night: Night) -> list[str]:
     ]
     lines += remaining_criteria(night)
     lines += [test.line for test in night.drift.tests] if night.drift else []
-    if night.crashed_before:
-        lines.append("the night before was killed; this one went on from there")
-    return lines
+    return [*lines, *night.killed_before]
 
 
 def remaining_criteria(night: Night) -> list[str]:
@@ -113,7 +120,7 @@ def remaining_criteria(night: Night) -> list[str]:
 
 def night_metrics(night: Night) -> dict[str, float]:
     """The metrics that the night's MLflow run records: name -> value."""
-    metrics: dict[str, float] = {"crashed_before": night.crashed_before}
+    metrics: dict[str, float] = {"crashed_before": len(night.killed_before)}
     for what, counts in (("texts", night.texts), ("corrections", night.corrections)):
         metrics |= {f"{what}.{key}": count for key, count in counts.as_dict().items()} if counts else {}
     for version, (rows, wrong) in night.errors.items():

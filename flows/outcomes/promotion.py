@@ -1,15 +1,18 @@
 """The outcome of a promotion as a table: printed at its end, and published as a Prefect artifact."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from flows.outcomes.terminal import escape
 from flows.outcomes.training import METRICS, Rows, rich_table
-from pipeline.policies.promotion import PromotionVerdict
+from pipeline.core.params import Params, load_params
+from pipeline.policies.promotion import PromotionVerdict, approval
 
 if TYPE_CHECKING:
-    from tasks.promote import Promotion
+    from tasks.approve import Approval
+    from tasks.promotion_outcome import Promotion
     from tasks.rollback import Rollback
 
 
@@ -26,12 +29,26 @@ def print_promotion(promotion: "Promotion") -> None:
         console.print(escape(f"Page: {promotion.page}"))
 
 
-def print_rollback(rollback: "Rollback") -> None:
-    """Print the outcome of a rollback."""
+def print_outcome(outcome: "Rollback | Approval") -> None:
+    """Print the outcome of a rollback or of an approval."""
     console = Console(highlight=False, soft_wrap=True)
-    for note in rollback.notes:
+    for note in outcome.notes:
         console.print(escape(f"Note: {note}"))
-    console.print(f"[bold]{escape(rollback.message)}[/bold]")
+    console.print(f"[bold]{escape(outcome.message)}[/bold]")
+
+
+def print_waiting(root: Path) -> None:
+    """Print which versions wait for approval, and how to settle that; nothing if none does."""
+    console = Console(highlight=False, soft_wrap=True)
+    for line in waiting_lines(root, load_params(root / "params.yaml")):
+        console.print(f"[bold]Waiting:[/bold] {escape(line)}")
+
+
+def waiting_lines(root: Path, params: Params) -> list[str]:
+    """A line for each version that waits for approval."""
+    from tasks.approve import list_waiting
+
+    return [approval.describe_request(request.entry) for request in list_waiting(root, params)]
 
 
 def as_markdown(promotion: "Promotion") -> str:

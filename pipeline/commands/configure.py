@@ -4,6 +4,7 @@ gleaner configure examples/banking77.yaml
 """
 
 import os
+import shutil
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
@@ -13,8 +14,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from pipeline.core.errors import UserError
-from pipeline.core.params import read_yaml, validate_params
+from pipeline.core.params import validate_params
 from pipeline.core.stage import write_atomically
+from pipeline.core.yaml_file import parse_yaml, read_yaml
 
 # Mappings whose keys the user chooses. An overlay replaces them whole; merged, entries of the demo would remain.
 FREE_FORM_KEYS = {"ingest.columns.groups", "ingest.labels.rename", "ingest.labels.descriptions", "ingest.group_bins"}
@@ -38,9 +40,15 @@ def configure(overlay: Path, params: Path, data: str | None = None) -> list[str]
     changed = merge(expand_data_folder(changes, data_folder, overlay), content)
     text = StringIO()
     yaml.dump(content, text)
-    validate_params(YAML(typ="safe", pure=True).load(text.getvalue()))
-    write_atomically(params, lambda part: part.write_text(text.getvalue(), encoding="utf-8"))
+    validate_params(parse_yaml(text.getvalue(), params))
+    write_atomically(params, lambda part: write_like(params, text.getvalue(), part))
     return changed
+
+
+def write_like(original: Path, text: str, path: Path) -> None:
+    """Write ``text`` to ``path``, with the permissions of ``original``, which it will replace."""
+    path.write_text(text, encoding="utf-8")
+    shutil.copymode(original, path)
 
 
 def round_trip_yaml() -> YAML:

@@ -4,6 +4,7 @@ Reads what `predict` reads. A row without a readable text gets its fault instead
 """
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -19,7 +20,9 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import load_params
 from pipeline.core.printable import printable
 from pipeline.pages.highlighting import METHOD_NAMES, page, segments, terminal
-from pipeline.sources.text_rows import Row, open_text, read_rows, replace_invalid
+from pipeline.sources.text_format import Choice, check_format
+from pipeline.sources.text_rows import Row, read_rows, replace_invalid
+from pipeline.sources.text_stream import open_lines, source_name
 
 CHUNK_ROWS = 16  # rows explained at a time, so that a terminal shows the first ones soon
 FORMATS = ("text", "json", "html")
@@ -34,8 +37,8 @@ class Request:
     source: str  # a path, or - for standard input
     folder: Path  # of the model
     method: str  # of attribution.METHODS, or all
-    text_column: str
-    format: str
+    choice: Choice  # how to read the source
+    format: str  # of the output
     settings: Settings
 
 
@@ -72,12 +75,14 @@ def explain_file(request: Request, out: TextIO) -> None:
     method needs, and a single method that cannot explain this model.
     """
     methods = requested_methods(request)
-    with open_text(request.source) as stream:
-        name = "standard input" if request.source == "-" else request.source
-        rows = read_rows(stream, name, request.text_column).rows
+    check_format(request.choice)
+    with open_lines(request.source, request.choice) as lines:
+        name = source_name(request.source)
+        table = read_rows(lines, name, request.choice)
         model = attribution.load(request.folder, with_internals=not set(methods) <= set(attribution.BLACK_BOX_METHODS))
+        print(f"{name}: read as {table.reading}", file=sys.stderr)
         not_applicable: dict[str, str] = {}
-        explained_rows = explain_rows(model, rows, methods, not_applicable, request.settings)
+        explained_rows = explain_rows(model, table.rows, methods, not_applicable, request.settings)
         if request.format == "html":
             out.write(to_page(list(explained_rows), not_applicable))
             return

@@ -1,4 +1,4 @@
-"""Label the rows of a file with a model bundle: CSV, JSON Lines or plain lines in, label and confidence added.
+"""Label the rows of a file with a model bundle: CSV, JSON or plain lines in, label and confidence added.
 
 Reads and writes one chunk at a time, so that a file larger than memory works. Rows keep the order of the input.
 """
@@ -16,7 +16,9 @@ from typing import Any, TextIO
 from pipeline.core.errors import UserError
 from pipeline.core.stage import progress
 from pipeline.models import classifier
-from pipeline.sources.text_rows import Row, TextRows, open_text, read_rows, replace_invalid
+from pipeline.sources.text_format import Choice, check_format
+from pipeline.sources.text_rows import Row, TextRows, read_rows, replace_invalid
+from pipeline.sources.text_stream import open_lines, source_name
 
 CHUNK_ROWS = 1000  # rows predicted at once: enough for full batches, few enough for any memory
 ADDED_COLUMNS = ("label", "confidence")
@@ -24,22 +26,23 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # spreadsheets run cells that
 Prediction = tuple[str, float] | None  # label and confidence; None for a row that has a fault
 
 
-def predict_file(source: str, bundle: Path, text_column: str, out: TextIO) -> None:
+def predict_file(source: str, bundle: Path, choice: Choice, out: TextIO) -> None:
     """Write the rows of ``source`` to ``out`` with the columns ``label`` and ``confidence`` (0 to 1) added.
 
-    ``source`` is a path, whose ending tells the format, or ``-`` for standard input, whose first line does. CSV and
-    plain lines come out as CSV, JSON Lines as JSON Lines. A row without a readable text gets an empty label; such rows
-    are counted on stderr.
+    ``source`` is a path, or ``-`` for standard input. How it is read is printed on stderr. CSV and plain lines come out
+    as CSV, JSON as JSON Lines. A row without a readable text gets an empty label; such rows are counted on stderr.
 
-    Raises UserError for a missing file, a missing text column, columns that already have the added names, or a bundle
-    that cannot be loaded.
+    Raises UserError for a missing file, a format that cannot be told, a missing text column, columns that already have
+    the added names, or a bundle that cannot be loaded.
     """
-    with open_text(source) as stream:
-        name = "standard input" if source == "-" else source
-        table = read_rows(stream, name, text_column)
+    check_format(choice)
+    with open_lines(source, choice) as lines:
+        name = source_name(source)
+        table = read_rows(lines, name, choice)
         if table.header is not None:
             check_added_columns(table.header, name)
         model = classifier.load(bundle)
+        print(f"{name}: read as {table.reading}", file=sys.stderr)
         if table.header is not None:
             write_csv(out, table, [[*table.header, *ADDED_COLUMNS]])
         faults: Counter[str] = Counter()

@@ -9,6 +9,10 @@ class UserError(Exception):
     """
 
 
+class WithheldError(RuntimeError):
+    """A crash whose message may quote a row: this message names the type and the file that holds the whole of it."""
+
+
 def combine_errors(messages: list[str]) -> UserError:
     """One error with a line for each message, so that the user fixes all faults in one go."""
     return UserError("\n".join(messages))

@@ -1,6 +1,7 @@
 """Faults that pydantic finds, in words for the person who typed the value: ``path: expected ..., found ...``."""
 
 import json
+from datetime import date
 from typing import Any
 
 from pipeline.core.renamed_params import RENAMED
@@ -20,12 +21,34 @@ def describe_fault(fault: Any) -> str:
         return f"{path}: expected a value, found none; add the key"
     if fault["type"] == "value_error":  # the message of our own validators starts with the key
         return f"{path}.{fault['ctx']['error']}"
-    return f"{path}: expected {describe_expected(fault)}, found {quote_value(fault['input'])}"
+    expected = describe_expected(fault) + (" as key" if is_about_key(fault) else "")
+    return f"{path}: expected {expected}, found {quote_value(fault['input'])}{what_to_do(fault)}"
+
+
+def what_to_do(fault: Any) -> str:
+    """How to correct a fault that the words before leave open; empty where there is nothing to add."""
+    # YAML reads an unquoted 1, true or 2026-01-01 as something else than a text.
+    wants_text = fault["type"] == "string_type" or is_about_key(fault)
+    return "; put it in quotes" if wants_text and isinstance(fault["input"], bool | int | float | date) else ""
+
+
+def is_about_key(fault: Any) -> bool:
+    """Whether a fault is about a key, such as a label in ``ingest.labels.rename``, and not about its value."""
+    return fault["type"] == "invalid_key" or fault["loc"][-1:] == ("[key]",)
 
 
 def fault_path(fault: Any) -> str:
-    """The dotted path of the key that a pydantic fault is about."""
-    return ".".join(str(part) for part in fault["loc"] if part not in UNION_MEMBERS)
+    """The dotted path of what a pydantic fault is about; of the mapping, where the key itself is the fault."""
+    parts = fault["loc"]
+    if is_about_key(fault):
+        parts = parts[:-1] if fault["type"] == "invalid_key" else parts[:-2]
+    return ".".join(quote_key(part) for part in parts if part not in UNION_MEMBERS) or "params.yaml"
+
+
+def quote_key(key: Any) -> str:
+    """A key as the user typed it, cut to 60 characters; in quotes where it holds characters that do not print."""
+    text = str(key)
+    return quote_value(text) if not text.isprintable() or len(text) > 60 else text
 
 
 def describe_expected(fault: Any) -> str:
@@ -49,6 +72,7 @@ def describe_expected(fault: Any) -> str:
         "too_short": f"at least {limits.get('min_length')} entries",
         "too_long": f"at most {limits.get('max_length')} entries",
         "string_too_short": "a text that is not empty",
+        "invalid_key": "a text",
         "string_pattern_mismatch": "64 hexadecimal digits (a SHA-256)",
     }
     return expected_by_type.get(fault["type"], fault["msg"])

@@ -12,7 +12,8 @@ from glob import escape
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, WithheldError
+from pipeline.core.file_permissions import restrict_new_files
 from pipeline.core.params import load_params
 from pipeline.core.printable import printable_lines
 
@@ -51,6 +52,7 @@ def main(run: Callable[..., Metrics], *shared: str) -> None:
     stage = module.removeprefix("pipeline.stages.").split(".")[0]
     paths = Paths(Path.cwd())
     try:
+        restrict_new_files()
         params = load_params(paths.root / "params.yaml")
         out = paths.data(stage)
         out.mkdir(parents=True, exist_ok=True)
@@ -94,14 +96,14 @@ def describe_crash(error: Exception, path: Path) -> str:
 def withhold_message(path: Path) -> Iterator[None]:
     """Replace the message of any error but a UserError by that of `describe_crash`, in a block that handles texts.
 
-    Raises RuntimeError in place of such an error.
+    Raises WithheldError in place of such an error.
     """
     try:
         yield
-    except UserError:
+    except (UserError, WithheldError):
         raise
     except Exception as error:  # noqa: BLE001  any message may quote a row
-        raise RuntimeError(describe_crash(error, path)).with_traceback(error.__traceback__) from None
+        raise WithheldError(describe_crash(error, path)).with_traceback(error.__traceback__) from None
 
 
 def write_json(content: Any, path: Path) -> None:

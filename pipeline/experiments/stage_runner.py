@@ -15,11 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from pipeline.core.errors import UserError
-from pipeline.core.params import Encoder, read_yaml
+from pipeline.core.params import Encoder
 from pipeline.core.stage import Paths
+from pipeline.core.yaml_file import parse_yaml, read_yaml
 
 PROJECT = Path(__file__).parents[2]
 EMBED_LINE = re.compile(r"^embed: (\d+) texts, (\d+) of them known$", re.MULTILINE)  # printed by models/embeddings.py
@@ -113,7 +112,7 @@ def seconds_per_text(texts: list[str], folder: Path, encoder: Encoder) -> float:
 def parse_changes(text: str) -> dict[str, Any]:
     """Changes such as ``finetune.method=full,finetune.lr=1e-5`` as dotted keys of params.yaml and YAML values.
 
-    Raises UserError if a change is not of this form.
+    Raises UserError if a change is not of this form, or its value is no YAML.
     """
     changes = {}
     for change in CHANGE_SEPARATOR.split(text):
@@ -122,7 +121,7 @@ def parse_changes(text: str) -> dict[str, Any]:
             raise UserError(
                 f'expected changes like finetune.method=full,finetune.lr=1e-5, found "{change}"; correct it'
             )
-        changes[key.strip()] = YAML(typ="safe", pure=True).load(value)
+        changes[key.strip()] = parse_yaml(value, key.strip())
     return changes
 
 

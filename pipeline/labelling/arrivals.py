@@ -1,14 +1,18 @@
 """Rows of the arrival files, with the ids and labels that the stage `ingest` gives them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from pipeline.core import table
+from pipeline.core.digests import file_sha256
 from pipeline.core.params import Ingest
 from pipeline.sources import arrival_files
 from pipeline.sources.cleaning import clean_rows
 from pipeline.sources.source_name import source_name
+
+DIGEST_LENGTH = 12  # hexadecimal digits; two files have to differ only if they have the same name
 
 
 def identify_rows(rows: pd.DataFrame, params: Ingest) -> pd.DataFrame:
@@ -23,13 +27,37 @@ def identify_rows(rows: pd.DataFrame, params: Ingest) -> pd.DataFrame:
     return rows.assign(id=ids, raw_label=rows["label"], label=renamed)
 
 
-def latest_file_name(params: Ingest, root: Path) -> str:
-    """The name of the newest arrival file, which records how far a training has read; empty if there is none."""
-    names = [path.name for path in arrival_files.list_files(root / params.arrivals)]
-    return names[-1] if names else ""
+@dataclass(frozen=True)
+class ReadArrivals:
+    """The arrival files that trainings have read.
+
+    A file counts by its name and content: a night whose clock is wrong, or one after a batch was withdrawn, may give a
+    name that was there before.
+    """
+
+    files: frozenset[tuple[str, str]] = frozenset()  # name and digest of each
+    up_to: str = ""  # besides these, all files up to this name: what older trainings recorded
+
+    def includes(self, name: str, digest: str) -> bool:
+        """Whether a training has read the file of this name and digest."""
+        return (name, digest) in self.files or name <= self.up_to
 
 
-def rows_since(name: str, params: Ingest, root: Path) -> pd.DataFrame:
-    """The usable rows of all arrival files after ``name``, as ingest will have them; of all files if it is empty."""
+def file_digests(params: Ingest, root: Path) -> dict[str, str]:
+    """The digest of each arrival file by its name, `DIGEST_LENGTH` hexadecimal digits of its SHA-256."""
+    files = arrival_files.list_files(root / params.arrivals)
+    return {path.name: file_sha256(path)[:DIGEST_LENGTH] for path in files}
+
+
+def usable_rows(params: Ingest, root: Path) -> pd.DataFrame:
+    """The usable rows of all arrival files, as ingest will have them."""
     rows = identify_rows(arrival_files.read_all(params, root), params)
-    return rows[rows["file"].gt(name) & rows["reason"].isna()]
+    return rows[rows["reason"].isna()]
+
+
+def unread_rows(read: ReadArrivals, params: Ingest, root: Path) -> pd.DataFrame:
+    """The usable rows of the arrival files that are not in ``read``, as ingest will have them."""
+    digests = file_digests(params, root)
+    unread = [name for name, digest in digests.items() if not read.includes(name, digest)]
+    rows = usable_rows(params, root)
+    return rows[rows["file"].isin(unread)]

@@ -25,9 +25,12 @@ def check_inbox(path: str, key: str, root: Path) -> Path:
 
     A missing inbox may be a network folder that is not mounted.
     """
-    if not (root / path).exists():
+    inbox = root / path
+    if not files.exists(inbox):
         raise UserError(f"{key}: expected a file or folder, found no {path}; make it, or set {key} to null")
-    return root / path
+    if not (inbox.is_dir() or inbox.is_file()):
+        raise UserError(f"{key}: expected a file or folder, found something else, such as a named pipe; correct {key}")
+    return inbox
 
 
 def read_texts(path: Path, params: Ingest) -> pd.DataFrame:

@@ -17,6 +17,7 @@ class Situation:
     drift: DriftReport | None  # None: there was nothing to compare
     forced: bool = False
     undecided_version: str | None = None  # an earlier night registered it and broke off before the verdict
+    is_training_unfinished: bool = False  # an earlier night was killed while it trained or registered
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ def decide_training(situation: Situation, limits: Retrain) -> Decision:
     ]
     if situation.undecided_version is not None:
         lines.append(f"yes: version {situation.undecided_version} was registered, but never judged")
+    if situation.is_training_unfinished:
+        lines.append("yes: a training of an earlier night was killed before its end")
     if situation.forced:
         lines.append("yes: asked for with --force")
     return Decision(any(line.startswith("yes: ") for line in lines), tuple(lines))

@@ -13,6 +13,7 @@ changes of params do not make it unreadable:
 | `group.<attr>` | group attributes, binned |
 """
 
+import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from pipeline.core.params import Ingest
 from pipeline.core.stage import write_atomically
 from pipeline.core.table import GROUP_PREFIX, group_columns
 from pipeline.sources.cleaning import reject
+from pipeline.sources.decoding import escape_invalid
 
 TIME_FORMAT = "%Y-%m-%dT%H-%M-%S"  # of file names: their alphabetical order is the order of arrival
 CORRECTIONS_SUFFIX = "-feedback"  # ends the name of a file of corrections
@@ -30,18 +32,72 @@ COLUMNS = ("text", "label", "split", "answers", "version")
 
 
 def list_files(folder: Path) -> list[Path]:
-    """The arrival files in a folder, oldest first; an empty list if the folder does not exist."""
-    return sorted(path for path in folder.glob("*.parquet") if not path.name.startswith("."))
+    """The arrival files in a folder, oldest first; an empty list if the folder does not exist.
+
+    Files of other names are not ours: they are left where they are, and left out.
+    """
+    return sorted(path for path in folder.glob("*.parquet") if is_arrival_name(path.name))
+
+
+def is_arrival_name(name: str) -> bool:
+    """Whether a file name is one that `next_file` gives."""
+    try:
+        datetime.strptime(name.removesuffix(".parquet").removesuffix(CORRECTIONS_SUFFIX), TIME_FORMAT)
+    except ValueError:
+        return False
+    return True
+
+
+def report_strays(folder: Path) -> None:
+    """Print on stderr the Parquet files in a folder that are no arrivals, and so are not read."""
+    for path in sorted(folder.glob("*.parquet")):
+        if not (path.name.startswith(".") or is_arrival_name(path.name)):
+            print(
+                f"{folder.name}/{escape_invalid(path.name)}: not read, as `gleaner retrain` did not write it; move it "
+                "to refresh.inbox to take it in",
+                file=sys.stderr,
+            )
+
+
+def list_pointers(folder: Path) -> list[Path]:
+    """The pointers in a folder, oldest first: with them git holds what DVC tracks, also where the files are missing."""
+    return sorted(path for path in folder.glob("*.parquet.dvc") if not path.name.startswith("."))
+
+
+def require_tracked_files(folder: Path) -> None:
+    """Raise UserError if a pointer has no file, as in a fresh clone: the rows would be left out in silence."""
+    missing = [path for path in list_pointers(folder) if not path.with_suffix("").exists()]
+    if missing:
+        file, more = missing[0].with_suffix(""), f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise UserError(
+            f"{file}: expected the file that its pointer {missing[0].name} names, found none{more}; "
+            f"`gleaner run` or `dvc pull {folder.name}/*.dvc` brings it back, `git rm` of the pointer gives its rows up"
+        )
 
 
 def next_file(folder: Path, now: datetime, corrections: bool = False) -> Path:
-    """Path for the rows that arrive ``now``; it sorts after all files in ``folder``, even if the clock was set back."""
-    existing = list_files(folder)
-    if existing:
-        newest = existing[-1].stem.removesuffix(CORRECTIONS_SUFFIX)
-        last = datetime.strptime(newest, TIME_FORMAT).replace(tzinfo=now.tzinfo)
-        now = max(now, last + timedelta(seconds=1))
+    """Path for the rows that arrive ``now``; it sorts after all files in ``folder``, even if the clock was set back.
+
+    A file that is missing counts if DVC tracks it: its name stays taken until its pointer is withdrawn, too.
+    """
+    names = [path.name for path in folder.glob("*.parquet*") if not path.name.startswith(".")]
+    times = [time for name in names if (time := arrival_time(name)) is not None]
+    if times:
+        now = max(now, max(times).replace(tzinfo=now.tzinfo) + timedelta(seconds=1))
     return folder / f"{now.strftime(TIME_FORMAT)}{CORRECTIONS_SUFFIX if corrections else ''}.parquet"
+
+
+def arrival_time(name: str) -> datetime | None:
+    """The time in the name of an arrival file or its pointer, without a zone; None if the name has another form.
+
+    A name of the year 9999 has another form: no later one could follow it.
+    """
+    stem = name.removesuffix(".dvc").removesuffix(".parquet").removesuffix(CORRECTIONS_SUFFIX)
+    try:
+        time = datetime.strptime(stem, TIME_FORMAT)
+    except ValueError:
+        return None
+    return time if time.year < datetime.max.year else None
 
 
 def write(rows: pd.DataFrame, path: Path) -> None:
@@ -56,7 +112,7 @@ def read_file(path: Path) -> pd.DataFrame:
 
     try:
         rows = pd.read_parquet(path)
-    except (pa.ArrowInvalid, OSError):
+    except (pa.ArrowException, OSError, ValueError):
         rows = pd.DataFrame()
     if missing := [name for name in COLUMNS if name not in rows.columns]:
         raise UserError(
@@ -67,10 +123,15 @@ def read_file(path: Path) -> pd.DataFrame:
 
 
 def read_all(params: Ingest, root: Path) -> pd.DataFrame:
-    """The rows of all arrival files, oldest first, with the columns that ``columns.map_columns`` returns."""
+    """The rows of all arrival files, oldest first, with the columns that ``columns.map_columns`` returns.
+
+    Raises UserError if a file that DVC tracks is missing.
+    """
     attributes = [GROUP_PREFIX + attr for attr in params.columns.groups]
     names = ["split", "file", "row", "raw", "label", "answers", "reason", *attributes]
+    require_tracked_files(root / params.arrivals)
     tables = []
+    report_strays(root / params.arrivals)
     for path in list_files(root / params.arrivals):
         rows = read_file(path).rename(columns={"text": "raw"})
         rows = rows.assign(file=path.name, row=range(1, len(rows) + 1), reason=None)

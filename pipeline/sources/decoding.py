@@ -19,29 +19,58 @@ CODE_PAGES = [
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "koi8_r"),
     *("gb18030", "big5", "cp932", "euc_jp", "cp949"),
 ]
+CHANCE_SHARE = 0.1  # of a code page's lines beyond ASCII that may be valid UTF-8 by chance
+DAMAGE_SHARE = 0.01  # of the lines beyond ASCII that may be damaged in a file in UTF-8
 SAMPLE_BYTES = 1 << 16  # a sample is enough to detect an encoding, and the time does not grow with the file
 
 
 def decode(data: bytes, encoding: str | None, name: str) -> tuple[str, str]:
     """The text of ``data`` and its encoding, which is detected if ``encoding`` is None.
 
-    A byte that is invalid in the encoding becomes a lone surrogate, which ``has_invalid`` finds. A detected encoding
-    other than UTF-8 is printed on stderr. Raises UserError if Python does not know the encoding, or if the file cannot
-    be decoded with it. ``name`` is the file's name in messages.
+    A byte that is invalid in the encoding becomes a lone surrogate, which ``has_invalid`` finds. In a file whose lines
+    are in UTF-8 and in a code page, each line is read in its own. What is detected other than UTF-8 is printed on
+    stderr. Raises UserError if Python does not know the encoding, or if the file cannot be decoded with it. ``name`` is
+    the file's name in messages.
     """
     chosen = encoding or detect_encoding(data)
+    if not encoding and is_mixed(data, chosen):
+        return decode_mixed(data, chosen, name), chosen
     if not encoding and chosen != "utf-8":
         print(f"{name}: read as {chosen} (detected); set ingest.encoding if this is wrong", file=sys.stderr)
     try:
         return data.decode(chosen, "surrogateescape").removeprefix("\ufeff"), chosen
-    except LookupError:
-        raise UserError(
-            f'ingest.encoding: expected an encoding that Python knows, such as utf-8 or gb18030, found "{encoding}"'
-        ) from None
     except UnicodeDecodeError as error:
         raise UserError(
             f"{name}: expected text in {chosen}, found other bytes at offset {error.start}; set ingest.encoding"
         ) from None
+    except (LookupError, ValueError):  # the codec "undefined" raises a UnicodeError
+        raise UserError(
+            f'ingest.encoding: expected an encoding that Python knows, such as utf-8 or gb18030, found "{encoding}"'
+        ) from None
+
+
+def is_mixed(data: bytes, chosen: str) -> bool:
+    """Whether a file that was detected as a code page has lines in UTF-8 as well, more than fit by chance."""
+    if chosen not in CODE_PAGES:
+        return False
+    lines = [line for line in data.split(b"\n") if not line.isascii()]
+    valid = sum(map(is_utf8, lines))
+    return valid >= 3 and valid > CHANCE_SHARE * len(lines)
+
+
+def decode_mixed(data: bytes, code_page: str, name: str) -> str:
+    """The text of a file, each line in UTF-8 if it is valid there, else in the code page; says so on stderr."""
+    lines, others = [], 0
+    for line in data.split(b"\n"):
+        encoding = "utf-8" if is_utf8(line) else code_page
+        others += encoding != "utf-8"
+        lines.append(line.decode(encoding, "surrogateescape"))
+    print(
+        f"{name}: read as utf-8, and {others} lines that are not as {code_page} (detected); set ingest.encoding if "
+        "this is wrong",
+        file=sys.stderr,
+    )
+    return "\n".join(lines).removeprefix("\ufeff")
 
 
 def has_invalid(text: str) -> bool:
@@ -68,11 +97,23 @@ def detect_encoding(data: bytes) -> str:
     if is_utf8(data):
         return "utf-8"
     lines = [line for line in data.split(b"\n") if not line.isascii()]
-    invalid = [line for line in lines if not is_utf8(line)]
-    # Up to two invalid lines, or no more than valid ones, are damage in a UTF-8 file rather than another encoding.
-    if len(invalid) <= max(2, len(lines) - len(invalid)):
+    foreign = [line for line in lines if is_foreign(line)]
+    # A few invalid lines are damage in a UTF-8 file rather than another encoding.
+    if len(foreign) <= max(2, DAMAGE_SHARE * len(lines)):
         return "utf-8"
-    return detect_code_page(b"\n".join(invalid)[:SAMPLE_BYTES])
+    return detect_code_page(b"\n".join(foreign)[:SAMPLE_BYTES])
+
+
+def is_foreign(line: bytes) -> bool:
+    """Whether a line is in another encoding than UTF-8: most of its bytes beyond ASCII are invalid there.
+
+    A line in UTF-8 that was cut within a character is damaged, not foreign.
+    """
+    if is_utf8(line):
+        return False
+    beyond_ascii = [character for character in line.decode("utf-8", "surrogateescape") if character > "\x7f"]
+    invalid = sum("\udc80" <= character <= "\udcff" for character in beyond_ascii)
+    return 2 * invalid > len(beyond_ascii)
 
 
 def detect_utf16(sample: bytes) -> str | None:

@@ -1,14 +1,17 @@
-"""Files below ``ingest.path`` to records: CSV, TSV, JSON Lines, Parquet and Label Studio's export."""
+"""Files below ``ingest.path`` to records: CSV, TSV, JSON, Parquet and Label Studio's export, also packed with gzip."""
 
-import json
-from collections.abc import Callable
+import io
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Ingest
-from pipeline.sources import delimited, label_studio
-from pipeline.sources.decoding import decode
+from pipeline.sources import delimited, json_rows, label_studio, parquet
+from pipeline.sources.decoding import decode, escape_invalid
+from pipeline.sources.limits import MAX_ROWS
+from pipeline.sources.packed import inner_suffix, read_text_bytes
 from pipeline.sources.source import SPLITS, Record, Source, columns_to_read
 
 FORMATS = {
@@ -21,6 +24,8 @@ FORMATS = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
+T = TypeVar("T")
+MAX_KEYS = 10_000  # of different keys in a JSON file that messages and checks know of
 
 
 def read(params: Ingest, root: Path) -> list[Source]:
@@ -29,11 +34,19 @@ def read(params: Ingest, root: Path) -> list[Source]:
     Raises UserError if ``ingest.path`` does not exist.
     """
     top = root / params.path
-    if not top.exists():
+    if not exists(top):
         raise UserError(f"ingest.path: expected a file or folder, found no {params.path}; correct the path")
     base = top if top.is_dir() else top.parent
     paths = find_files(params, top)
     return [read_file(path, path.relative_to(base).as_posix(), split, params) for path, split in paths]
+
+
+def exists(path: Path) -> bool:
+    """Whether a path exists; one that is too long or holds a NUL character does not."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def find_files(params: Ingest, top: Path) -> list[tuple[Path, str]]:
@@ -65,7 +78,11 @@ def match_files(pattern: str, top: Path, key: str) -> list[Path]:
     if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
         raise UserError(f'{key}: expected a pattern below ingest.path, found "{pattern}"; make it relative to that')
     base = top if top.is_dir() else top.parent
-    paths = sorted(path for path in base.glob(pattern) if path.is_file() and not path.name.startswith("."))
+    try:
+        found = sorted(path for path in base.glob(pattern) if not (path.is_dir() or path.name.startswith(".")))
+    except (OSError, ValueError, NotImplementedError) as error:
+        raise UserError(f"{key}: expected a file pattern such as 2026-*.csv, found one that fails: {error}") from None
+    paths = [check_is_file(path, base) for path in found]
     if not top.is_dir():
         paths = [path for path in paths if path == top]
     if not paths:
@@ -76,34 +93,51 @@ def match_files(pattern: str, top: Path, key: str) -> list[Path]:
     return paths
 
 
+def check_is_file(path: Path, base: Path) -> Path:
+    """The path. Raises UserError if it is a broken link, or something else than a file, such as a named pipe."""
+    if not path.is_file():
+        found = "a link that leads nowhere" if path.is_symlink() else "something else, such as a named pipe"
+        name = escape_invalid(path.relative_to(base).as_posix())
+        raise UserError(f"{name}: expected a file, found {found}; remove it, or narrow the pattern")
+    return path
+
+
 def read_file(path: Path, name: str, split: str, params: Ingest) -> Source:
     """The records of one file, read by its format; ``name`` is its name in messages and in rejected.parquet.
 
-    Raises UserError if the format cannot be read from the ending of the file's name.
+    Raises UserError for a file that cannot be read: an unknown ending, too many rows, or whatever its reader raises.
     """
+    name = escape_invalid(name)
     kind = file_format(path, params)
     if kind is None:
         raise UserError(
-            f'{name}: expected one of the endings {", ".join(FORMATS)}, found "{path.suffix}"; set ingest.format'
+            f"{name}: expected one of the endings {', '.join(FORMATS)}, also with .gz, found "
+            f'"{escape_invalid(path.suffix)}"; set ingest.format'
         )
-    if kind == "parquet":
-        return read_parquet(path, name, split, params)
-    text, encoding = decode(path.read_bytes(), params.encoding, name)
-    is_export = kind == "jsonl" and params.format == "auto" and label_studio.is_label_studio_export(text)
-    if kind == "label_studio" or is_export:
-        return Source(name, split, *label_studio.read(text, name, params.columns), encoding)
-    readers: dict[str, Callable[..., tuple[list[str], list[Record]]]] = {
-        "csv": delimited.read,
-        "tsv": delimited.read,
-        "jsonl": read_json_lines,
-    }
-    columns, records = readers[kind](text, name, columns_to_read(params.columns), delimiter_of(kind, params))
-    return Source(name, split, columns, records, encoding)
+    try:
+        if kind == "parquet":
+            return parquet.read(path, name, split, params)
+        return read_text_file(path, name, kind, split, params)
+    except OSError as error:
+        raise UserError(f"{name}: expected a file that can be read, found: {error.strerror}; check it") from None
+
+
+def read_text_file(path: Path, name: str, kind: str, split: str, params: Ingest) -> Source:
+    """The records of a file that holds text."""
+    text, encoding = decode(read_text_bytes(path, name), params.encoding, name)
+    lines, names = io.StringIO(text, newline=""), columns_to_read(params.columns)
+    if kind in ("csv", "tsv"):
+        table = delimited.read_table(lines, name, names, delimiter_of(kind, params))
+        return Source(name, split, table.columns, table_records(table, name, names), encoding)
+    json = json_rows.read_rows(lines, name, names)
+    if kind == "label_studio" or (params.format == "auto" and label_studio.is_export(json.document)):
+        return Source(name, split, *label_studio.read(json.document, name, params.columns), encoding)
+    return Source(name, split, *json_records(json.rows, name, names), encoding)
 
 
 def file_format(path: Path, params: Ingest) -> str | None:
     """The format in which a file is read: ``ingest.format``, or by the file's ending; None if that is unknown."""
-    return params.format if params.format != "auto" else FORMATS.get(path.suffix.lower())
+    return params.format if params.format != "auto" else FORMATS.get(inner_suffix(path))
 
 
 def delimiter_of(kind: str | None, params: Ingest) -> str | None:
@@ -111,51 +145,45 @@ def delimiter_of(kind: str | None, params: Ingest) -> str | None:
     return params.delimiter or ("\t" if kind == "tsv" else None)
 
 
-def read_json_lines(text: str, name: str, names: list[str], _delimiter: str | None) -> tuple[list[str], list[Record]]:
-    """All keys of a JSON Lines file, and one record a line with the values of the keys in ``names``.
+def table_records(table: delimited.Table, name: str, names: list[str]) -> list[Record]:
+    """One record for each row of a delimited file that is not blank, with the cells of the columns in ``names``.
 
-    A key that a line lacks is an empty cell. A line that is no JSON object becomes a record with a fault.
+    The number of short rows is printed on stderr. Raises UserError if there are too many rows.
+    """
+    index = {column: table.columns.index(column) for column in names if column in table.columns}
+    records, short = [], 0
+    for row in count_rows(table.rows, name):
+        if row.is_blank:
+            continue
+        cells = {} if row.fault else {column: row.cells[place] for column, place in index.items()}
+        records.append(Record(row.start, cells, row.fault, row.raw if row.fault else ""))
+        short += row.is_short
+    if short:
+        print(
+            f"{name}: {short} rows have fewer cells than the header; what is missing at their end is read as empty",
+            file=sys.stderr,
+        )
+    return records
+
+
+def json_records(rows: Iterable[json_rows.JsonRow], name: str, names: list[str]) -> tuple[list[str], list[Record]]:
+    """All keys of a JSON file, and one record a row with the values of the keys in ``names``.
+
+    A key that a row lacks is an empty cell. Raises UserError if there are too many rows.
     """
     columns: dict[str, None] = {}
     records = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            content = json.loads(line)
-        except (ValueError, RecursionError):
-            records.append(Record(number, {}, "not valid JSON", line))
-            continue
-        if not isinstance(content, dict):
-            records.append(Record(number, {}, "not a JSON object", line))
-            continue
-        columns.update(dict.fromkeys(content))
-        records.append(Record(number, {key: content.get(key) for key in names}))
+    for row in count_rows(rows, name):
+        if len(columns) <= MAX_KEYS:
+            columns.update(dict.fromkeys(map(escape_invalid, row.content)))
+        cells = {} if row.fault else {key: row.content.get(key) for key in names}
+        records.append(Record(row.row, cells, row.fault, row.raw))
     return list(columns), records
 
 
-def read_parquet(path: Path, name: str, split: str, params: Ingest) -> Source:
-    """The records of a Parquet file. Raises UserError if it is none."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            columns = file.schema_arrow.names
-            names = [key for key in columns_to_read(params.columns) if key in columns]
-            table = file.read(columns=names)
-    except (pa.ArrowInvalid, OSError):
-        raise UserError(f"{name}: expected a whole Parquet file, found something else; set ingest.format") from None
-    values = {key: column_values(table[key]) for key in names}
-    records = [Record(row + 1, {key: values[key][row] for key in names}) for row in range(table.num_rows)]
-    return Source(name, split, columns, records)
-
-
-def column_values(column: Any) -> list[Any]:
-    """The values of an Arrow column; text comes as bytes, because pyarrow does not check that it is valid UTF-8."""
-    import pyarrow as pa
-
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-    return (column.cast(pa.large_binary()) if is_text else column).to_pylist()
+def count_rows(rows: Iterable[T], name: str) -> Iterator[T]:
+    """The rows, up to the limit. Raises UserError if there are more."""
+    for number, row in enumerate(rows, start=1):
+        if number > MAX_ROWS:
+            raise UserError(f"{name}: expected at most {MAX_ROWS:,} rows, found more; divide or check the file")
+        yield row

@@ -13,11 +13,12 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import Columns
 from pipeline.sources.source import Record, columns_to_read
 
+FIRST_TASKS = 100  # of a file, from which it is known as an export
 
-def is_label_studio_export(text: str) -> bool:
-    """Whether ``text`` is a JSON list of tasks; JSON Lines never starts with a list of objects."""
-    content = parse_json(text) if text.lstrip().startswith("[") else None
-    return isinstance(content, list) and bool(content) and is_task(content[0])
+
+def is_export(content: Any) -> bool:
+    """Whether the content of a JSON file is a list of tasks."""
+    return isinstance(content, list) and any(map(is_task, content[:FIRST_TASKS]))
 
 
 def is_task(task: Any) -> bool:
@@ -27,21 +28,12 @@ def is_task(task: Any) -> bool:
     )
 
 
-def parse_json(text: str) -> Any:
-    """The value of a JSON text; None if it is not valid JSON."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def read(text: str, name: str, columns: Columns) -> tuple[list[str], list[Record]]:
+def read(content: Any, name: str, columns: Columns) -> tuple[list[str], list[Record]]:
     """The column names found, and one record a task, numbered from 1, with cells by the column names of params.
 
-    A task without annotations is an unlabelled row. A task has a fault if its annotators skipped it, chose several
-    labels or reached no majority. Raises UserError if the file is no such export.
+    ``content`` is that of the file. A task without annotations is an unlabelled row. A task has a fault if its
+    annotators skipped it, chose several labels or reached no majority. Raises UserError if the file is no such export.
     """
-    content = parse_json(text)
     if not isinstance(content, list):
         raise UserError(
             f'{name}: expected Label Studio\'s export in the format "JSON", a list of tasks, found something else; '
@@ -50,7 +42,7 @@ def read(text: str, name: str, columns: Columns) -> tuple[list[str], list[Record
     names: dict[str, None] = {}
     records = []
     for number, task in enumerate(content, start=1):
-        if not is_task(task):
+        if not (is_task(task) and isinstance(task.get("annotations") or [], list)):
             raw = json.dumps(task, ensure_ascii=False)
             records.append(Record(number, {}, "not a Label Studio task with data and annotations", raw))
             continue
@@ -123,9 +115,14 @@ def chosen_labels(annotation: dict[str, Any]) -> list[str]:
     """
     results = [
         result
-        for result in annotation.get("result") or []
-        if isinstance(result, dict) and result.get("type") == "choices"
+        for result in as_list(annotation.get("result"))
+        if isinstance(result, dict) and result.get("type") == "choices" and isinstance(result.get("value"), dict)
     ]
     ours = [result for result in results if result.get("from_name") == annotation_fields.CHOICES] or results
-    labels = [str(choice) for result in ours for choice in (result.get("value") or {}).get("choices") or []]
+    labels = [str(choice) for result in ours for choice in as_list(result["value"].get("choices"))]
     return list(dict.fromkeys(labels))
+
+
+def as_list(value: Any) -> list[Any]:
+    """The value if it is a list; else an empty list."""
+    return value if isinstance(value, list) else []

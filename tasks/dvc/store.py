@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import UserError
 from tasks.dvc.lock_file import LockEntry
+from tasks.dvc.repository import open_repo
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -35,13 +36,15 @@ class DvcStore:
     def intact(self, md5: str) -> Path | None:
         """The file in the cache; None if it is not there, or if its content is not what its name says."""
         path = self.cached(md5)
-        return path if path is not None and file_md5(path) == md5 else None
+        return path if path is not None and file_md5(path) == md5.removesuffix(FOLDER_SUFFIX) else None
 
     def pull(self, md5: str) -> Path | None:
         """Fetch the file from the default remote into the cache, and return it; None if that fails."""
         from dvc.exceptions import DvcException
         from dvc_data.hashfile.hash_info import HashInfo
 
+        if (damaged := self.cached(md5)) is not None and self.intact(md5) is None:
+            damaged.unlink()  # DVC fetches nothing that it believes to have
         try:
             self.repo.cloud.pull([HashInfo("md5", md5)])
         except (DvcException, OSError):
@@ -49,13 +52,16 @@ class DvcStore:
         return self.intact(md5)
 
     def content(self, md5: str) -> bytes | None:
-        """The bytes of the file, from the cache, else from the remote; None if neither has it."""
-        path = self.cached(md5)
+        """The bytes of the file, from the cache, else from the remote; None if neither has it intact."""
+        path = self.intact(md5)
         if path is not None:
             return path.read_bytes()
         remote = self.remote()
-        content = remote and remote.exists(md5) and remote.fs.cat_file(remote.oid_to_path(md5))
-        return content or None
+        if remote is None or not remote.exists(md5):
+            return None
+        content: bytes = remote.fs.cat_file(remote.oid_to_path(md5))
+        digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        return content if digest == md5.removesuffix(FOLDER_SUFFIX) else None
 
     def files(self, out: LockEntry) -> dict[str, str] | None:
         """The files of an output: MD5 by path inside it ("" for a plain file); None if a folder's list is lost."""
@@ -119,14 +125,7 @@ def open_dvc_store(root: Path) -> Iterator[DvcStore]:
 
     Raises UserError if DVC cannot read the project.
     """
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
-    try:
-        opened = Repo(str(root), _wait_for_lock=True)
-    except DvcException as error:
-        raise UserError(f"{root}: expected a project that DVC can read, found: {error}; run it there") from None
-    with opened as repo:
+    with open_repo(root) as repo:
         yield DvcStore(repo)
 
 

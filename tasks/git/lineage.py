@@ -7,14 +7,14 @@ from typing import Any
 
 from pipeline.core.digests import file_sha256
 from pipeline.core.params import Params, read_yaml
-from tasks.git.command import try_git
+from tasks.git.head import read_head
 from tasks.git.patch import find_changes
 
 
 def lineage_tags(root: Path, params: Params) -> dict[str, str]:
     """Tags that identify the code, data and params in the working tree now.
 
-    Raises UserError if there is no dvc.lock yet.
+    Raises UserError if there is no dvc.lock yet, or if git fails in a repository.
     """
     lock = read_yaml(root / "dvc.lock")
     ingested = lock["stages"].get("ingest", {}).get("outs", [])
@@ -35,9 +35,8 @@ def json_digest(content: Any) -> str:
 
 def git_tags(root: Path, params: Params) -> dict[str, str]:
     """The commit, and whether the tree differs from it. dvc.lock does not count: a run writes it, and it has a tag."""
-    head = try_git(root, "rev-parse", "--verify", "HEAD")
-    if head.returncode:
-        reasons = head.stderr.decode(errors="replace").strip().splitlines()
-        return {"gleaner.git_commit": f"none: {reasons[0]}", "gleaner.git_dirty": "unknown"}
+    head = read_head(root)
+    if head.commit is None:
+        return {"gleaner.git_commit": str(head), "gleaner.git_dirty": "unknown"}
     dirty = bool(find_changes(root, params).all)
-    return {"gleaner.git_commit": head.stdout.decode().strip(), "gleaner.git_dirty": str(dirty).lower()}
+    return {"gleaner.git_commit": head.commit, "gleaner.git_dirty": str(dirty).lower()}

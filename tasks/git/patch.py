@@ -13,7 +13,8 @@ from tempfile import TemporaryDirectory
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params, read_yaml
 from tasks.dvc.lock_file import CODE_FOLDERS, SETTINGS_FILES, code_files
-from tasks.git.command import run_git, try_git
+from tasks.git.command import run_git
+from tasks.git.head import read_head
 
 # These override the user's git settings, so that `git apply` can read the output.
 PLAIN = ("--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv", "--no-relative", "--no-renames")
@@ -39,9 +40,10 @@ class Changes:
 def find_changes(root: Path, params: Params) -> Changes:
     """What differs from HEAD now, except dvc.lock, which a run writes itself. Empty if there is no commit.
 
-    The user's index and objects stay as they are: git works on copies in a temporary folder.
+    The user's index and objects stay as they are: git works on copies in a temporary folder. Raises UserError if git
+    fails in a repository.
     """
-    if try_git(root, "rev-parse", "--verify", "HEAD").returncode:
+    if read_head(root).commit is None:
         return Changes()
     scripts = (path for path in code_files(read_yaml(root / "dvc.lock")) if path.endswith(".py"))
     wanted = [*CODE_FOLDERS, *SETTINGS_FILES, *scripts]
@@ -59,13 +61,13 @@ def find_changes(root: Path, params: Params) -> Changes:
 
 def require_clean(root: Path, params: Params) -> None:
     """Raise UserError unless the working tree is as its commit has it."""
-    commit = try_git(root, "rev-parse", "--verify", "HEAD")
+    head = read_head(root)
     differing = find_changes(root, params).all
-    if commit.returncode == 0 and not differing:
+    if head.commit is not None and not differing:
         return
     hidden = len(differing) - MAX_NAMED_FILES
     named = ", ".join(differing[:MAX_NAMED_FILES]) + (f" and {hidden} more" if hidden > 0 else "")
-    found = f"changes in {named}" if differing else "no commit"
+    found = f"changes in {named}" if differing else head.absence
     raise UserError(
         f"registry.require_clean: expected a working tree as it was committed, found {found}; nothing is registered: "
         "commit and run again (every stage is cached), or set registry.require_clean: false"

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from pipeline.core.errors import UserError
 from pipeline.core.stage import Paths
 from tasks.git.command import run_git, try_git
+from tasks.git.head import find_repository
 
 TREE, LOCK_FILE = "tree", "held"
 QUIET_OPTIONS = ("-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false")  # `dvc install` adds a hook
@@ -67,8 +68,9 @@ def checked_out(root: Path, version: Snapshot) -> Iterator[Path]:
 
 def require_commit(root: Path, title: str, commit: str) -> None:
     """Raise UserError unless ``commit`` can be checked out; ``title`` is the version's name in the message."""
-    if try_git(root, "rev-parse", "--git-dir").returncode:
+    if find_repository(root) is None:
         raise UserError(f"{root}: expected a git repository to check {title} out from, found none; run it there")
+    run_git(root, "rev-parse", "--git-dir")
     if try_git(root, "cat-file", "-e", f"{commit}^{{commit}}").returncode:
         raise UserError(
             f"{title}: expected its commit {commit} in this repository, found none; fetch it "

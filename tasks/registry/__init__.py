@@ -4,9 +4,8 @@ Only this folder talks to MLflow's stores. MLflow itself loads tasks/registry/se
 """
 
 from tasks.registry.lookup import RegisteredVersion, all_versions, find_baseline, find_version
-from tasks.registry.nights import ARRIVALS
 from tasks.registry.runs import ABOUT_ARTIFACT, BATCH_SIZE, Run, open_run
-from tasks.registry.store import connect, experiment_id, flatten, store_uri
+from tasks.registry.store import MLFLOW_CREDENTIALS, MLFLOW_STORE, connect, experiment_id, flatten, store_uri
 from tasks.registry.versions import (
     SERVING_PACKAGES,
     Registration,
@@ -20,8 +19,9 @@ from tasks.registry.versions import (
 
 __all__ = [
     "ABOUT_ARTIFACT",
-    "ARRIVALS",
     "BATCH_SIZE",
+    "MLFLOW_CREDENTIALS",
+    "MLFLOW_STORE",
     "SERVING_PACKAGES",
     "RegisteredVersion",
     "Registration",

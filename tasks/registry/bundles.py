@@ -7,9 +7,9 @@ from mlflow.exceptions import MlflowException
 from pipeline.core.digests import file_sha256
 from pipeline.core.errors import UserError
 from pipeline.models import classifier
-from tasks.registry.lookup import RegisteredVersion
+from tasks.registry.lookup import MANIFEST_DIGEST_TAG, RegisteredVersion
 
-MANIFEST_DIGEST_TAG = "gleaner.manifest"  # of a version: SHA-256 of its bundle's manifest
+__all__ = ["MANIFEST_DIGEST_TAG", "fetch_bundle", "manifest_digest"]
 
 
 def fetch_bundle(version: RegisteredVersion, folder: Path) -> Path:

@@ -20,12 +20,14 @@ from ruamel.yaml.error import YAMLError
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
+from pipeline.policies.promotion.entry import VersionIdentity
 from tasks.dvc.lock_file import Lock, is_lock
 from tasks.git.worktree import Snapshot
 from tasks.registry import project_store
 from tasks.registry.runs import ABOUT_ARTIFACT, GATE_ARTIFACT, PATCH_ARTIFACT
 from tasks.registry.store import connect, is_in_project
 
+MANIFEST_DIGEST_TAG = "gleaner.manifest"  # of a version: SHA-256 of its bundle's manifest
 LINEAGE_TAGS = ("gleaner.git_commit", "gleaner.git_dirty", "gleaner.dvc_lock", "gleaner.data", "gleaner.params")
 
 
@@ -48,6 +50,11 @@ class RegisteredVersion:
     def title(self) -> str:
         """The version's name in messages."""
         return f"{self.model} version {self.number}"
+
+    @property
+    def identity(self) -> VersionIdentity:
+        """What tells it from another version of the same number."""
+        return VersionIdentity(self.number, self.run, self.tags.get(MANIFEST_DIGEST_TAG), self.registered)
 
     @property
     def lineage(self) -> dict[str, str]:
@@ -188,20 +195,33 @@ def find_version(root: Path, params: Params, wanted: str | None) -> RegisteredVe
 
 def get_version(client: MlflowClient, model: str, number: str) -> RegisteredVersion:
     """The version of this number. Raises UserError that lists the existing numbers if there is no such version."""
+    version = find_number(client, model, number)
+    if version is None:
+        numbers = sorted(int(version.version) for version in client.search_model_versions(f"name = '{model}'"))
+        known = f"one of {', '.join(map(str, numbers))}" if numbers else "a registered version, and there is none"
+        raise UserError(f"{model}: expected {known}, found {number}; see `gleaner history`")
+    return version
+
+
+def find_number(client: MlflowClient, model: str, number: str) -> RegisteredVersion | None:
+    """The version of this number; None if there is no such version."""
     try:
         version = client.get_model_version(model, number)
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
-        numbers = sorted(int(version.version) for version in client.search_model_versions(f"name = '{model}'"))
-        known = f"one of {', '.join(map(str, numbers))}" if numbers else "a registered version, and there is none"
-        raise UserError(f"{model}: expected {known}, found {number}; see `gleaner history`") from None
+        return None
     return to_registered_version(client, version, version.aliases)
 
 
 def version_at_alias(client: MlflowClient, model: str, alias: str) -> str | None:
-    """The number of the version that has an alias; None if no version has it."""
-    number = client.get_registered_model(model).aliases.get(alias)
+    """The number of the version that has an alias; None if no version has it, or there is no such model."""
+    try:
+        number = client.get_registered_model(model).aliases.get(alias)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
     return None if number is None else str(number)
 
 

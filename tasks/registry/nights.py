@@ -1,8 +1,7 @@
 """The record of each night, one MLflow run: what it decided and why. Written once, and read back as the history."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,30 +10,31 @@ from mlflow.entities import Run as MlflowRun
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
-from tasks.registry import champion_alias, lookup, promotion_log
-from tasks.registry.runs import Run
-from tasks.registry.store import connect, experiment_id
+from pipeline.labelling.arrivals import ReadArrivals
+from tasks.registry import champion_alias, lookup, promotion_log, versions
+from tasks.registry.runs import MAX_TAG_LENGTH, Run, search_runs
+from tasks.registry.store import connect
+from tasks.registry.trainings import all_trainings, arrivals_of_run, is_complete
 
 KIND, NIGHT = "gleaner.kind", "retrain"
 NOW, OUTCOME, REASONS, VERSION = "gleaner.now", "gleaner.outcome", "gleaner.reasons", "gleaner.version"
-ARRIVALS = "gleaner.arrivals"  # tag of a training: the newest arrivals that it learned from
 CRASHED = "crashed"
-MAX_TAG_LENGTH = 4000  # characters; below the limit of any MLflow server
 
 
 @dataclass(frozen=True)
 class Champion:
-    """The version that serves: the newest arrivals that it learned from, and when it was made by the nights' clock."""
+    """The version that serves: the arrivals that it learned from, and when it was made by the nights' clock."""
 
     number: str
-    read_until: str
+    read: ReadArrivals
     made_at: datetime
 
 
-def begin_night(root: Path, params: Params, opened: Run, now: datetime) -> int:
-    """Mark a run as the record of a night, and close the records of nights that were killed. Returns their number.
+def begin_night(root: Path, params: Params, opened: Run, now: datetime) -> tuple[str, ...]:
+    """Mark a run as the record of a night, and close the runs of nights that were killed. Returns a line for each.
 
-    Only one night runs at a time, so any other record that is still open belongs to a process that died.
+    Only one night runs at a time, so any other record or training of a night that is still open belongs to a process
+    that died.
     """
     client = opened.client
     killed = [
@@ -44,8 +44,20 @@ def begin_night(root: Path, params: Params, opened: Run, now: datetime) -> int:
         client.set_tag(run.info.run_id, OUTCOME, CRASHED)
         client.set_tag(run.info.run_id, REASONS, "killed before it ended; the next night goes on from there")
         client.set_terminated(run.info.run_id, "KILLED")
+    for run in nightly_trainings(client, root, params):
+        if run.info.status == "RUNNING":
+            client.set_terminated(run.info.run_id, "FINISHED" if is_complete(run) else "KILLED")
     opened.set_tags({KIND: NIGHT, NOW: now.isoformat()})
-    return len(killed)
+    return tuple(describe_killed_night(client, params.registry.model, run) for run in killed)
+
+
+def describe_killed_night(client: MlflowClient, model: str, run: MlflowRun) -> str:
+    """A line about a night that could notify nobody, with what was entered in the promotion log since it began."""
+    since = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
+    entries = [entry for entry in promotion_log.read(client, model).entries if entry.at >= since]
+    entered = ", ".join(f"{entry.action} version {entry.version}" for entry in entries)
+    line = f"the night of {run.data.tags[NOW][:10]} was killed; this one went on from there"
+    return f"{line}; the promotion log has since then: {entered}" if entered else line
 
 
 def finish_night(opened: Run, outcome: str, reasons: str, version: str | None) -> None:
@@ -74,41 +86,27 @@ def night_runs(client: MlflowClient, root: Path, params: Params) -> list[MlflowR
     return list(search_runs(client, root, params, f"tags.`{KIND}` = '{NIGHT}'"))
 
 
-def search_runs(client: MlflowClient, root: Path, params: Params, filter_string: str) -> Iterator[MlflowRun]:
-    """All runs of the project's experiment that match the filter, newest first."""
-    experiment, token = experiment_id(client, root, params.registry.experiment), None
-    while True:
-        page = client.search_runs(
-            [experiment], filter_string, order_by=["attributes.start_time DESC"], page_token=token
-        )
-        yield from page
-        token = page.token
-        if not token:
-            return
-
-
-def trained_until(root: Path, params: Params) -> str:
-    """The name of the newest file of arrivals that a finished training has read, refused or not; empty for none."""
-    finished = search_runs(connect(root), root, params, f"attributes.status = 'FINISHED' AND tags.`{ARRIVALS}` != ''")
-    return max((run.data.tags[ARRIVALS] for run in finished), default="")
-
-
 def current_champion(root: Path, params: Params) -> Champion | None:
     """The version that serves now, by the promotion log; None if there is none. Repairs an interrupted promotion.
 
-    Raises UserError if somebody moved or removed the alias: then people have to say who is champion.
+    Raises UserError if somebody moved the alias or deleted the champion: then people have to say who is champion.
     """
     client, model = connect(root), params.registry.model
     state = champion_alias.load_champion_state(client, model)
+    if fault := champion_alias.describe_unsettled_champion(client, model, state):
+        raise UserError(fault)
     if state.ledger.champion is None:
         return None
-    if state.alias_moved:
-        raise UserError(champion_alias.describe_moved_alias(model, state))
     version = lookup.get_version(client, model, state.ledger.champion)
-    read_until = str(client.get_run(version.run).data.tags.get(ARRIVALS, ""))
-    nights = night_runs(client, root, params)
-    made_at = [run.data.tags[NOW] for run in nights if run.data.tags.get(VERSION) == version.number]
-    return Champion(version.number, read_until, datetime.fromisoformat(made_at[-1]) if made_at else version.registered)
+    read = arrivals_of_run(client.get_run(version.run).data.tags)
+    registered = version.registered.timestamp() * 1000
+    made_at = [
+        run.data.tags[NOW]
+        for run in night_runs(client, root, params)
+        # A night that ended before may have made a deleted version of the same number.
+        if run.data.tags.get(VERSION) == version.number and (run.info.end_time or registered) >= registered
+    ]
+    return Champion(version.number, read, datetime.fromisoformat(made_at[-1]) if made_at else version.registered)
 
 
 def training_run_name(now: datetime) -> str:
@@ -122,13 +120,39 @@ def undecided_challenger(root: Path, params: Params) -> str | None:
     A version that somebody registered without a night is left alone.
     """
     client, model = connect(root), params.registry.model
+    versions.finish_registrations(client, model, params.promotion)
     number = lookup.version_at_alias(client, model, "challenger")
-    if number is None or any(entry.version == number for entry in promotion_log.read(client, model).entries):
+    if number is None:
         return None
-    run_name = client.get_run(lookup.get_version(client, model, number).run).info.run_name
+    version = lookup.get_version(client, model, number)
+    if promotion_log.read(client, model).entries_about(version.identity):
+        return None
+    run_name = client.get_run(version.run).info.run_name
+    return number if run_name in nightly_run_names(client, root, params) else None
+
+
+def is_training_unfinished(root: Path, params: Params) -> bool:
+    """Whether the last training of a night was killed, and no training has come to its end since."""
+    client = connect(root)
+    nightly = {run.info.run_id for run in nightly_trainings(client, root, params)}
+    for run in all_trainings(client, root, params):
+        if is_complete(run):
+            return False
+        if run.info.run_id in nightly and run.info.status in ("RUNNING", "KILLED"):
+            return True
+    return False
+
+
+def nightly_trainings(client: MlflowClient, root: Path, params: Params) -> list[MlflowRun]:
+    """The runs of the trainings that nights began, newest first."""
+    names = nightly_run_names(client, root, params)
+    return [run for run in all_trainings(client, root, params) if run.info.run_name in names]
+
+
+def nightly_run_names(client: MlflowClient, root: Path, params: Params) -> set[str]:
+    """The names of the training runs of all nights, those that trained nothing included."""
     nights = night_runs(client, root, params)
-    nightly = {training_run_name(datetime.fromisoformat(run.data.tags[NOW])) for run in nights}
-    return number if run_name in nightly else None
+    return {training_run_name(datetime.fromisoformat(run.data.tags[NOW])) for run in nights}
 
 
 def version_numbers(root: Path, params: Params) -> set[str]:

@@ -3,7 +3,7 @@
 The log uses MLflow's API only, so it works with SQLite, PostgreSQL and tracking servers. Its entries are the versions
 of a second registered model, `<model>-promotions`. The store numbers them uniquely and in order: two writers that would
 use the same number collide on the primary key, and the later one tries again. No entry is ever overwritten.
-The alias `champion` follows the log; champion_alias.py moves it.
+The alias `champion` follows the log; champion_alias.py moves it. The log outlives the model that it is about.
 """
 
 import getpass
@@ -18,19 +18,22 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from pydantic import ValidationError
 
-from pipeline.policies.promotion.ledger import (
+from pipeline.core.errors import UserError
+from pipeline.policies.promotion.entry import (
     Action,
     Entry,
-    Ledger,
     VerdictRecord,
-    build_ledger,
+    VersionIdentity,
     entry_from_json,
     entry_to_json,
 )
+from pipeline.policies.promotion.ledger import Ledger, build_ledger
 from tasks.git.lineage import json_digest
+from tasks.registry import lookup
 from tasks.registry.store import retry_while_busy
 
 CONTENT, DIGEST = "gleaner.entry", "gleaner.sha256"  # tags of an entry
+MAX_REASON_LENGTH = 1000  # characters; PostgreSQL takes descriptions of at most 5000
 
 
 def log_name(model: str) -> str:
@@ -96,13 +99,28 @@ def append(client: MlflowClient, model: str, draft: Entry) -> tuple[Entry, Ledge
     create_log(client, log)
 
     def write() -> None:
-        if all(entry.attempt != attempt for entry in read(client, model).entries):
-            source = f"models:/{model}/{draft.version}"
+        ledger = read(client, model)
+        if all(entry.attempt != attempt for entry in ledger.entries):
+            source = source_of(model, draft, ledger)
             client.create_model_version(log, source, tags=tags, description=f"{draft.action}: {draft.reason}")
 
-    retry_while_busy(write)
+    try:
+        retry_while_busy(write)
+    except MlflowException:
+        if lookup.find_number(client, model, draft.version) is not None:
+            raise
+        raise UserError(
+            f"{model}: expected version {draft.version}, found that it was deleted meanwhile; nothing was entered in "
+            "the promotion log; see `gleaner history`"
+        ) from None
     ledger = read(client, model)
     return next(entry for entry in ledger.entries if entry.attempt == attempt), ledger
+
+
+def source_of(model: str, draft: Entry, ledger: Ledger) -> str:
+    """The source of an entry, which MLflow wants to exist: the version that it is about, or the entry it answers."""
+    answered = {"removed": ledger.champion_entry, "reject": draft.request}.get(draft.action)
+    return f"models:/{log_name(model)}/{answered}" if answered else f"models:/{model}/{draft.version}"
 
 
 def create_log(client: MlflowClient, log: str) -> None:
@@ -120,14 +138,39 @@ def create_log(client: MlflowClient, log: str) -> None:
 
 def draft_entry(
     action: Action,
-    version: str,
-    expected: str | None,
+    version: VersionIdentity,
+    ledger: Ledger,
     reason: str,
     flow_run: str,
     verdict: VerdictRecord | None = None,
 ) -> Entry:
-    """An entry before the store numbers it. ``expected`` is the champion that it is meant to replace."""
-    return Entry(0, datetime.now(UTC), action, version, expected, reason, user_name(), flow_run, "", verdict)
+    """An entry before the store numbers it. It is meant to replace the champion of ``ledger``."""
+    expected = ledger.champion_period
+    return Entry(
+        number=0,
+        at=datetime.now(UTC),
+        action=action,
+        version=version.number,
+        expected=ledger.champion,
+        reason=reason,
+        by=user_name(),
+        flow_run=flow_run,
+        attempt="",
+        verdict=verdict,
+        run=version.run,
+        manifest=version.manifest,
+        expected_run=expected.entry.run if expected else None,
+    )
+
+
+def check_reason(option: str, reason: str) -> str:
+    """A reason that a person gave, in one line. Raises UserError if it is too long for the log."""
+    line = " ".join(reason.split())
+    if len(line) > MAX_REASON_LENGTH:
+        raise UserError(
+            f"{option}: expected at most {MAX_REASON_LENGTH} characters, found {len(line)}; say it in fewer words"
+        )
+    return line
 
 
 def user_name() -> str:

@@ -11,6 +11,8 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
+from mlflow.entities import Run as MlflowRun
+from mlflow.exceptions import MlflowException
 from prefect.exceptions import TerminationSignal
 
 from pipeline.core.params import Params
@@ -20,7 +22,9 @@ from tasks.processes.curves import Point
 from tasks.registry.store import connect, experiment_id, flatten, is_number, to_mlflow_name
 
 BATCH_SIZE = 100  # params or metrics in one call; MLflow accepts no more params
+MAX_TAG_LENGTH = 4000  # characters; below the limit of any MLflow server
 RECORDED_FILES = ("params.yaml", "dvc.yaml", "dvc.lock", "data/report/shared.html", "data/report/MODEL_CARD.md")
+REPORT_ARTIFACT = "shared.html"
 GATE_ARTIFACT = "gate.json"
 ABOUT_ARTIFACT = "lineage/about.json"
 PATCH_ARTIFACT = "lineage/changes.patch"
@@ -117,6 +121,19 @@ def open_run(root: Path, params: Params, name: str, flow_run: str) -> Iterator[R
         client.set_terminated(opened.id, status)
 
 
+def search_runs(client: MlflowClient, root: Path, params: Params, filter_string: str = "") -> Iterator[MlflowRun]:
+    """All runs of the project's experiment that match the filter, newest first."""
+    experiment, token = experiment_id(client, root, params.registry.experiment), None
+    while True:
+        page = client.search_runs(
+            [experiment], filter_string, order_by=["attributes.start_time DESC"], page_token=token
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
 def store_verdict(client: MlflowClient, run: str, content: dict[str, Any], *paths: str) -> None:
     """Store a promotion verdict among the artifacts of the run that made the challenger."""
     for path in paths:
@@ -127,3 +144,11 @@ def load_verdict(client: MlflowClient, run: str, path: str) -> Any:
     """The content of a stored promotion verdict."""
     with TemporaryDirectory() as folder:
         return json.loads(Path(client.download_artifacts(run, path, folder)).read_text())
+
+
+def find_verdict(client: MlflowClient, run: str, path: str) -> Any:
+    """The content of a stored promotion verdict; None if the run is gone, or no JSON is stored there."""
+    try:
+        return load_verdict(client, run, path)
+    except (MlflowException, OSError, ValueError):
+        return None

@@ -13,9 +13,12 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 
+from pipeline.core.errors import UserError
+from tasks.prefect_states.known_causes import without_password
 from tasks.registry import project_store
 
 PAUSES = (0.05, 0.1, 0.2, 0.5, 1, 2, 4)  # seconds between attempts to write while others write, too
+MLFLOW_CREDENTIALS, MLFLOW_STORE = "GLEANER_MLFLOW_AUTH", "GLEANER_MLFLOW_STORE"  # variables of guarded_mlflow.py
 T = TypeVar("T")
 
 
@@ -62,7 +65,7 @@ def is_in_project(root: Path) -> bool:
 def experiment_id(client: MlflowClient, root: Path, name: str) -> str:
     """The id of an experiment. Creates it on first use; mlflow.db in the project keeps its artifacts in mlruns.
 
-    Raises UserError if its name leads out of that folder.
+    Raises UserError where somebody has deleted it, or if its name leads out of that folder.
     """
     in_project = is_in_project(root)
     location = project_store.artifact_folder(root, name).as_uri() if in_project else None
@@ -76,6 +79,12 @@ def experiment_id(client: MlflowClient, root: Path, name: str) -> str:
         if in_project:
             project_store.write_marker(root)
         experiment = client.get_experiment_by_name(name)
+    if experiment.lifecycle_stage == "deleted":
+        raise UserError(
+            f"registry.experiment: expected an experiment in use, found {name} deleted; "
+            f"`MLFLOW_TRACKING_URI={without_password(store_uri(root))} mlflow experiments restore --experiment-id "
+            f"{experiment.experiment_id}`, or name another one"
+        )
     return experiment.experiment_id
 
 

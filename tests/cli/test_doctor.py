@@ -101,3 +101,29 @@ def test_a_missing_git_dvc_or_remote_is_named_with_the_fix(project):
     shutil.rmtree(project / ".dvc")
     faults = faults_by_name(project)
     assert "git init" in faults["git"] and "expected a DVC repository" in faults["DVC"]
+
+
+@pytest.fixture
+def no_proxies(monkeypatch):
+    """A patch of the environment, in which no proxy is set."""
+    names = [name + end for name in ("http_", "https_", "all_", "no_") for end in ("proxy",)]
+    for name in [*names, *map(str.upper, names), "MLFLOW_TRACKING_URI", "PREFECT_API_URL"]:
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def test_a_dead_proxy_is_named_without_its_password(no_proxies):
+    no_proxies.setenv("HTTPS_PROXY", "http://user:secret@127.0.0.1:9")
+    (finding,) = doctor.check_proxies()
+    assert finding.name == "HTTPS_PROXY" and finding.fault.startswith("expected a proxy at http://127.0.0.1:9, found")
+
+
+def test_a_server_behind_a_proxy_and_one_on_loopback_are_told_apart(no_proxies):
+    assert list(doctor.check_servers()) == []
+    no_proxies.setenv("HTTP_PROXY", "http://proxy.example:3128")
+    no_proxies.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example:5000")
+    no_proxies.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
+    prefect, mlflow = doctor.check_servers()
+    assert "add mlflow.example to NO_PROXY" in mlflow.state and "export NO_PROXY=127.0.0.1" in prefect.state
+    no_proxies.setenv("NO_PROXY", "127.0.0.1,mlflow.example")
+    assert list(doctor.check_servers()) == []

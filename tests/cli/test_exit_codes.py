@@ -1,5 +1,7 @@
 """A user's error and Ctrl-C end a command with one line on stderr and an exit code."""
 
+from pathlib import Path
+
 import pytest
 
 from cli.exit_codes import exit_code
@@ -27,10 +29,18 @@ def test_a_users_error_is_2_and_an_interruption_130_each_with_its_line(
     assert capsys.readouterr() == ("", stderr)
 
 
-def test_any_other_exception_is_raised() -> None:
+def test_a_crash_is_1_with_one_line_and_its_traceback_in_a_file_of_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     @exit_code(stopped="")
     def command() -> int:
-        raise ValueError("broken")
+        raise ValueError("could not read 'where is my parcel'")
 
-    with pytest.raises(ValueError, match="broken"):
-        command()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").touch()
+    assert command() == 1
+    path = tmp_path / "data" / "scratch" / "commands" / "crash.txt"
+    line = f"error: expected no fault in the program, found ValueError: in {path}, as it may quote a row; "
+    printed = capsys.readouterr().err
+    assert printed.startswith(line) and printed.count("\n") == 1
+    assert "where is my parcel" in path.read_text()

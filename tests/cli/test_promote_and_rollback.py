@@ -1,10 +1,10 @@
-"""`gleaner promote`, `rollback` and `history` as a user runs them: SQLite, a real Prefect server, exit codes."""
+"""`gleaner promote`, `approve`, `rollback` and `history` as a user runs them: SQLite, real Prefect, exit codes."""
 
 from pathlib import Path
 
 import pytest
 
-from flows.prefect_server import url_file
+from tests.support.flow_project import announce_server
 from tests.support.promoting import (
     champion_version,
     make_project,
@@ -25,8 +25,7 @@ def root(tmp_path: Path, prefect_server: str, monkeypatch: pytest.MonkeyPatch) -
     set_limits(root)
     for right in (300, 340, 342):
         register_scored(root, right)
-    url_file(root / ".prefect").parent.mkdir()
-    url_file(root / ".prefect").write_text(prefect_server)
+    announce_server(root, prefect_server)
     return root
 
 
@@ -51,3 +50,21 @@ def test_promote_rollback_and_history(root: Path) -> None:
         ("rollback", "RolledBack"),
         ("promote", "Failed"),
     ]
+
+
+def test_a_version_waits_until_it_is_approved(root: Path) -> None:
+    set_limits(root, approval="required")
+    waiting = run_gleaner(root, "promote", "--version", "2")
+    assert waiting.returncode == 1, waiting.stdout + waiting.stderr
+    assert "Waiting: version 2 waits for approval until " in waiting.stdout and "Page: " in waiting.stdout
+    missing = run_gleaner(root, "approve", "2", "--by", "Ada")
+    assert missing.returncode == 2 and "Missing option '--reason'" in missing.stderr
+    wrong = run_gleaner(root, "approve", "3", "--by", "Ada", "--reason", "looks good")
+    assert wrong.returncode == 2 and "Traceback" not in wrong.stderr + wrong.stdout
+    assert (
+        "error: gleaner-demo: expected a version that waits for approval, found version 3, which does" in wrong.stderr
+    )
+    done = run_gleaner(root, "approve", "2", "--by", "Ada", "--reason", "looks good")
+    assert (done.returncode, champion_version(root)) == (0, "2"), done.stdout + done.stderr
+    assert done.stdout.endswith("Approved: gleaner-demo version 2 is champion, after version 1\n")
+    assert [state for name, state in stored_states(root) if name == "approve"] == ["Failed", "Approved"]

@@ -94,7 +94,7 @@ def test_a_version_without_a_verdict_was_never_judged(root: Path, params: Params
     register_scored(root, 340)
     assert "Promotion: never judged (initial: the first version that passed the gate)\n" in text("1")
     assert "Promotion: never judged; `gleaner promote --version 2`\n" in text("2")
-    assert facts("2")["promotion"] == {"outcome": "never judged", "reason": None}
+    assert facts("2")["promotion"] == {"outcome": "never judged", "reason": None, "approval": None}
 
 
 def test_the_last_judgement_counts_and_a_repeated_one_names_the_first(root: Path, params: Params, text: Any) -> None:

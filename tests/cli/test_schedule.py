@@ -39,7 +39,8 @@ def root(tmp_path: Path, prefect_server: str, monkeypatch: pytest.MonkeyPatch) -
     """A project with quick stages and the deployment of this project."""
     root = month_project.make_project(tmp_path)
     (root / "prefect.yaml").write_text((ROOT / "prefect.yaml").read_text())
-    variables = tool_environment(root) | {"PREFECT_API_URL": prefect_server, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+    client = {"PREFECT_API_URL": prefect_server, "PREFECT_API_AUTH_STRING": os.environ["PREFECT_API_AUTH_STRING"]}
+    variables = tool_environment(root) | client | {"PREFECT_WORKER_QUERY_SECONDS": "1"}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PREFECT_HOME", str(root / ".prefect"))
@@ -50,9 +51,10 @@ def root(tmp_path: Path, prefect_server: str, monkeypatch: pytest.MonkeyPatch) -
 def client(prefect_server: str) -> Iterator[Any]:
     """A client of the server on which the nights run."""
     from prefect.client.orchestration import get_client
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-    with temporary_settings({PREFECT_API_URL: prefect_server}), get_client(sync_client=True) as opened:
+    settings = {PREFECT_API_URL: prefect_server, PREFECT_API_AUTH_STRING: os.environ["PREFECT_API_AUTH_STRING"]}
+    with temporary_settings(settings), get_client(sync_client=True) as opened:
         yield opened
 
 
@@ -132,3 +134,35 @@ def test_a_night_that_died_with_its_machine_does_not_block_the_next(root: Path, 
         assert "1 night(s) died with their machine or worker: marked as crashed" in log.read_text()
         assert client.read_flow_run(number).state.is_crashed()
         assert wait_for_night(client, request_night(client)).state.name == "Promoted"
+
+
+@pytest.mark.slow
+def test_the_worker_runs_no_command_that_somebody_else_deployed(root: Path, client: Any, tmp_path: Path) -> None:
+    """Three ways in: a deployment of one's own, a run of ours with a command, and ours with another first step."""
+    marker = tmp_path / "executed"
+    command = {"command": f"touch {marker}"}
+    state: Any = Scheduled(scheduled_time=datetime.now(UTC))
+    with schedule(root):
+        nightly = deployment(client)
+        foreign = client.create_deployment(
+            nightly.flow_id,
+            "foreign",
+            work_pool_name="gleaner",
+            entrypoint=nightly.entrypoint,
+            path=str(root),
+            job_variables=command,
+        )
+        runs = [
+            client.create_flow_run_from_deployment(foreign, state=state),
+            client.create_flow_run_from_deployment(nightly.id, state=state, job_variables=command),
+            client.create_flow_run_from_deployment(
+                nightly.id, state=state, parameters={"root": str(tmp_path), "force": False}
+            ),
+        ]
+        states = [wait_for_night(client, run.id).state for run in runs]
+    assert [(state.is_cancelled(), state.message) for state in states] == [
+        (True, "not run: its deployment is not of prefect.yaml"),
+        (True, "not run: it brings job variables of its own"),
+        (True, "not run: its parameter root is not that of prefect.yaml"),
+    ]
+    assert not marker.exists()

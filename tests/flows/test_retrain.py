@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 
 from cli import simulate
-from flows.prefect_server import url_file
 from pipeline.experiments.simulated_month import Kind
 from tests.support import month_project
-from tests.support.flow_project import tool_environment
+from tests.support.flow_project import announce_server, tool_environment
 from tests.support.hooks import webhook
 from tests.support.real_project import set_params
 
@@ -27,8 +26,7 @@ def test_a_month_of_nights(
     root = month_project.make_project(tmp_path)
     for name, value in tool_environment(root).items():
         monkeypatch.setenv(name, value)
-    url_file(root / ".prefect").parent.mkdir()
-    url_file(root / ".prefect").write_text(prefect_server)
+    announce_server(root, prefect_server)
     monkeypatch.chdir(root)
     events = ["promoted", "refused", "failed", "drift", "skipped"]
     with webhook() as (address, posted):

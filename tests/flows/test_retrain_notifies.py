@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from flows.night_lock import night_lock
-from flows.prefect_server import url_file
 from tests.support import night_project as project
+from tests.support.flow_project import announce_server
 from tests.support.hooks import webhook
 from tests.support.real_project import run_tool, set_params
 
@@ -15,8 +15,7 @@ from tests.support.real_project import run_tool, set_params
 @pytest.fixture
 def root(tmp_path: Path, prefect_server: str) -> Path:
     root = project.make_project(tmp_path / "shop")
-    url_file(root / ".prefect").parent.mkdir()
-    url_file(root / ".prefect").write_text(prefect_server)
+    announce_server(root, prefect_server)
     return root
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from flows.prefect_server import url_file
 from pipeline.core.params import load_params
 from tests.support import month_project
+from tests.support.flow_project import announce_server
 from tests.support.real_project import git, set_params, start_tool, wait_for_tool
 
 NEW = [("where is the invoice of last month", "invoice"), ("the app shows no invoice at all", "invoice")]
@@ -37,8 +37,7 @@ def root(tmp_path: Path, prefect_server: str) -> Path:
     )
     (root / ".gitignore").write_text((root / ".gitignore").read_text() + "/db\n")
     git(root, "commit", "-q", "-am", "a database")
-    url_file(root / ".prefect").parent.mkdir()
-    url_file(root / ".prefect").write_text(prefect_server)
+    announce_server(root, prefect_server)
     return root
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from flows.prefect_server import url_file
 from pipeline.core.params import load_params
 from pipeline.experiments import simulated_month
 from tasks import registry
 from tasks.registry import nights, promotion_log
 from tests.support import month_project
+from tests.support.flow_project import announce_server
 from tests.support.hooks import webhook
 from tests.support.real_project import run_tool, set_params, start_tool, wait_for_tool
 
@@ -21,7 +21,7 @@ import os, signal, sys
 from pathlib import Path
 from flows import prefect_server
 prefect_server.configure_environment(Path.cwd())
-os.environ["PREFECT_API_URL"] = prefect_server.announced_url()  # before Prefect is imported
+prefect_server.find_server()  # before Prefect is imported
 from cli import retrain as command
 from flows import retrain
 retrain.promote = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
@@ -33,8 +33,7 @@ sys.exit(command.main(Path.cwd(), force=False))
 def root(tmp_path: Path, prefect_server: str) -> Path:
     """A project after its first night, on the server that the tests share."""
     root = month_project.make_project(tmp_path)
-    url_file(root / ".prefect").parent.mkdir()
-    url_file(root / ".prefect").write_text(prefect_server)
+    announce_server(root, prefect_server)
     done = run_tool(root, "gleaner", "retrain")
     assert done.returncode == 0, done.stdout + done.stderr
     return root

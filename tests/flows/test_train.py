@@ -3,15 +3,20 @@
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
-from flows.prefect_server import free_port, is_answering
+from cli.ui import mlflow_auth_file
+from flows.prefect_server import free_port
+from flows.server_address import announced_server, is_answering
 from pipeline.core.params import read_yaml, to_yaml
 from tests.support.flow_project import (
     BIN,
@@ -175,11 +180,24 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
+def command_lines() -> Iterator[str]:
+    """The command lines of all processes of this machine, which every user can read."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # the process has ended
+            yield path.read_text(errors="replace")
+
+
+def is_listening(url: str) -> bool:
+    """Whether a server takes connections at an address on loopback."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(url.rpartition(":")[2]))) == 0
+
+
 def is_all_ended(project: Path, stderr: str) -> bool:
     """Whether the long stage with its children, and the server that the run named on stderr, have ended."""
     (url,) = set(re.findall(r"http://127\.0\.0\.1:\d+", stderr))
     stage_left = any(Path(f"/proc/{pid}").exists() for pid in (project / "pids").read_text().split())
-    return not stage_left and not is_answering(f"{url}/api")
+    return not stage_left and not is_listening(url)
 
 
 def test_sigterm_ends_the_stages_and_the_server_of_a_run(
@@ -214,14 +232,23 @@ def test_the_ui_serves_both_pages_until_ctrl_c(project: Path, records: dict[str,
     ) as ui:
         printed = "".join(ui.stdout.readline().decode() for _ in range(3)) if ui.stdout else ""
         urls = re.findall(r"http://127\.0\.0\.1:\d+", printed)
-        assert len(urls) == 2 and is_answering(f"{urls[0]}/api") and is_answering(urls[1])
+        assert len(urls) == 2 and is_listening(urls[1])
+        server = announced_server(project / ".prefect")
+        assert server and server.url == f"{urls[0]}/api" and is_answering(server.url, server.credentials)
+        user, _, password = mlflow_auth_file(project / ".prefect").read_text().partition(":")
+        search = f"{urls[1]}/api/2.0/mlflow/experiments/search?max_results=1"
+        assert httpx.get(search, auth=(user, password)).status_code == 200
+        assert httpx.get(search).status_code == httpx.get(urls[1]).status_code == 401
+        for other in ({"Host": "evil.example:5000"}, {"Origin": "http://evil.example"}):
+            assert httpx.get(search, auth=(user, password), headers=other).status_code == 403
+        readable = "".join(command_lines())
+        assert password not in readable and str(server.credentials) not in readable
         ui.send_signal(signal.SIGINT)
-    assert ui.returncode == 0 and not is_answering(f"{urls[0]}/api") and not is_answering(urls[1])
+    assert ui.returncode == 0 and not any(map(is_listening, urls))
+    assert announced_server(project / ".prefect") is None
 
 
 def test_a_free_port_is_the_wanted_one_unless_it_is_taken() -> None:
-    import socket
-
     with socket.socket() as other_server:
         other_server.bind(("127.0.0.1", 0))
         other_server.listen()

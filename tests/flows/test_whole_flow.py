@@ -80,6 +80,14 @@ def test_no_stage_uses_the_network_beyond_loopback(project: Path, first: dict[st
     assert not refused.exists(), refused.read_text()
 
 
+@pytest.mark.parametrize(
+    "place",
+    ["data/ingest", "data/ingest/train.parquet", "data/scratch", ".dvc/cache", "dvc-storage", "mlruns", "mlflow.db"],
+)
+def test_only_the_owner_can_read_what_holds_texts(project: Path, first: dict[str, str], place: str) -> None:
+    assert (project / place).stat().st_mode & 0o077 == 0
+
+
 def test_every_stage_is_up_to_date_for_dvc_after_the_flow(project: Path, first: dict[str, str]) -> None:
     assert json.loads(run_tool(project, "dvc", "status", "--json").stdout) == {}
     before = (project / "dvc.lock").read_bytes()

@@ -12,6 +12,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 
+from flows.server_address import ServerAddress, announce
 from pipeline.core.params import to_yaml
 from tests.support.word_bundle import build
 
@@ -93,6 +94,11 @@ def tool_environment(root: Path) -> dict[str, str]:
     unwanted = ("PREFECT", "MLFLOW")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     return kept | {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]), "COLUMNS": "120"}
+
+
+def announce_server(root: Path, url: str) -> None:
+    """Let commands in the project find the server of the fixture `prefect_server`, as if `gleaner ui` served it."""
+    announce(root / ".prefect", ServerAddress(url, os.environ["PREFECT_API_AUTH_STRING"]))
 
 
 def run_gleaner(root: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -19,11 +19,13 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline.core import table
-from pipeline.core.params import Params, read_yaml, to_yaml, validate_params
+from pipeline.core.params import Params, load_params, read_yaml, to_yaml, validate_params
 from pipeline.core.stage import Paths
 from tasks import registry
+from tasks.approve import Answer, Approval, settle_request
 from tasks.compare import choose_versions, compare
-from tasks.promote import Promotion, decide_promotion, set_champion_alias, store_page, tag_version
+from tasks.promote import decide_promotion, set_champion_alias, store_page, tag_version
+from tasks.promotion_outcome import Promotion
 from tasks.registry import bundles, champion_alias, promotion_log
 from tasks.rollback import Rollback, roll_back
 from tests.support.word_bundle import build
@@ -115,7 +117,7 @@ def register_answers(root: Path, answer: dict[str, str], labels: list[str]) -> s
     tags = {bundles.MANIFEST_DIGEST_TAG: bundles.manifest_digest(folder)}
     number = str(client.create_model_version(MODEL, source, run, tags=tags).version)
     client.set_registered_model_alias(MODEL, "challenger", number)
-    champion_alias.enter_first_champion(client, MODEL, number, "flow")
+    champion_alias.enter_first_champion(client, MODEL, number, "flow", load_params(root / "params.yaml").promotion)
     return number
 
 
@@ -161,6 +163,14 @@ def promote(root: Path, params: Params, number: str | None = None) -> Promotion:
 def rollback(root: Path, params: Params, to: str | None = None, why: str = "") -> Rollback:
     """Run the steps of the flow without Prefect."""
     done = without_prefect(roll_back)(root, params, to, why, "flow")
+    without_prefect(set_champion_alias)(root, MODEL)
+    return done
+
+
+def approve(root: Path, params: Params, number: str, reject: bool = False) -> Approval:
+    """Run the steps of the flow without Prefect; Ada answers."""
+    answer = Answer(number, "Ada", "read the page", reject)
+    done = without_prefect(settle_request)(root, params, answer, "flow")
     without_prefect(set_champion_alias)(root, MODEL)
     return done
 

@@ -8,9 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from flows.prefect_server import url_file
 from pipeline.core.params import read_yaml, to_yaml
-from tests.support.flow_project import BIN, ROOT, tool_environment
+from tests.support.flow_project import BIN, ROOT, announce_server, tool_environment
 
 # Long enough for a test to kill it in the middle, after a checkpoint.
 FINETUNE = {"method": "full", "epochs": 6, "checkpoint_steps": 4}
@@ -40,8 +39,7 @@ def copy_project(root: Path, encoder: Path, server: str) -> Path:
         gate=limits | {"min_test_rows": 10},
         promotion={"max_gap_increase": None, "max_detectable": None, "max_judgements": 20},
     )
-    url_file(root / ".prefect").parent.mkdir()
-    url_file(root / ".prefect").write_text(server)
+    announce_server(root, server)
     git(root, "init", "-q")
     git(root, "add", "-A")
     git(root, "commit", "-q", "-m", "first")

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from flows.prefect_server import url_file
 from pipeline.core.params import load_params, read_yaml, to_yaml
 from pipeline.policies.gate import GateVerdict
 from tasks import registry
-from tests.support.flow_project import BIN, ROOT, copying_stage, make_project, tool_environment
+from tests.support.flow_project import BIN, ROOT, announce_server, copying_stage, make_project, tool_environment
 from tests.support.real_project import git, set_params
 
 STAGES = ["ingest", "shout", "export"]
@@ -73,8 +72,7 @@ def make_shouting_project(root: Path, server: str) -> None:
     ignored = "\n/raw\n/.loopback\n__pycache__/\n"
     (root / ".gitignore").write_text((root / ".gitignore").read_text() + ignored)
     (root / ".dvcignore").write_text("__pycache__/\n")
-    url_file(root / ".prefect").parent.mkdir()
-    url_file(root / ".prefect").write_text(server)
+    announce_server(root, server)
     commit(root, "first")
 
 

@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from prefect.logging import disable_run_logger
 
-from pipeline.core.errors import UserError
 from tasks import inbox, refresh
 from tasks.refresh import IntakeCounts
 from tests.support import night_project as project
@@ -88,23 +87,3 @@ def test_a_file_without_permission_does_not_stop_the_others(tmp_path: Path, monk
     counts = take_in_texts(root)
     assert (counts.unreadable, counts.new) == (1, 1)
     assert "found no permission" in (root / "inbox" / "texts" / "set-aside" / "a.csv.reason.txt").read_text()
-
-
-def test_missing_or_changed_arrivals_stop_the_night_before_it_trains_without_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = project.make_project(tmp_path)
-    monkeypatch.setattr(inbox, "SETTLING_SECONDS", 0.0)
-    project.drop_file(root, "a.csv", project.to_csv(ROWS, "text", "label"))
-    take_in_texts(root)
-    (file,) = (root / "arrivals").glob("*.parquet")
-    refresh.check_arrivals(root, project.project_params(root))
-    content = file.read_bytes()
-    file.unlink()
-    with pytest.raises(UserError, match=f"{file.name}: expected the file that DVC keeps, found none; `dvc checkout "):
-        refresh.check_arrivals(root, project.project_params(root))
-    file.write_bytes(content[:-1])
-    with pytest.raises(UserError, match="found another"):
-        refresh.check_arrivals(root, project.project_params(root))
-    project.git(root, "rm", "-q", f"arrivals/{file.name}.dvc")
-    refresh.check_arrivals(root, project.project_params(root))

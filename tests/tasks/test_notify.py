@@ -1,5 +1,6 @@
 """Messages reach a webhook, a mailbox, a Prefect block; a failure is named by its position, and no address is shown."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,10 @@ def test_pauses_between_retries_double(params: Any) -> None:
 @pytest.mark.slow
 def test_a_prefect_block_gets_the_message(prefect_server: str) -> None:
     from prefect.blocks.notifications import CustomWebhookNotificationBlock
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-    with temporary_settings({PREFECT_API_URL: prefect_server}), webhook() as (server, posted):
+    settings = {PREFECT_API_URL: prefect_server, PREFECT_API_AUTH_STRING: os.environ["PREFECT_API_AUTH_STRING"]}
+    with temporary_settings(settings), webhook() as (server, posted):
         block: Any = CustomWebhookNotificationBlock
         saved = block(
             name="ops", url=f"http://{server}/x", json_data={"said": "{{subject}}: {{body}}"}, allow_private_urls=True

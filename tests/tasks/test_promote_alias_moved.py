@@ -14,7 +14,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import Params
 from pipeline.models import classifier
 from tasks import registry
-from tasks.registry import promotion_log
+from tasks.registry import champion_alias, promotion_log
 from tests.support.promoting import (
     LABELS,
     MODEL,
@@ -105,12 +105,25 @@ def test_the_next_command_repairs_a_promotion_that_was_killed_before_the_alias_w
 def test_the_champion_of_a_registry_without_a_log_is_entered_in_it(root: Path, params: Params) -> None:
     register_scored(root, 300)
     register_scored(root, 340)
-    registry.connect(root).delete_registered_model(promotion_log.log_name(MODEL))
+    client = registry.connect(root)
+    client.delete_registered_model(promotion_log.log_name(MODEL))
+    client.delete_registered_model_tag(MODEL, champion_alias.ALIAS_ENTRY_TAG)  # an older Gleaner set none
     promoted = promote(root, params)
     assert promoted.outcome == "promoted" and promoted.notes == (
         "version 1 was champion before there was a promotion log: entered",
     )
     assert logged_actions(root) == [("adopted", "1"), ("promote", "2")]
+
+
+def test_a_deleted_log_is_said_to_be_deleted(root: Path, params: Params) -> None:
+    register_scored(root, 300)
+    register_scored(root, 340)
+    registry.connect(root).delete_registered_model(promotion_log.log_name(MODEL))
+    (note,) = promote(root, params).notes
+    assert note == (
+        "version 1 was champion when the promotion log was deleted, after entry 1 or later; how often test rows were "
+        "used is no longer known: entered"
+    )
 
 
 def stored_bundle(root: Path, number: str) -> Path:

@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 
 from flows import prefect_server
+from flows.server_address import ServerAddress, new_credentials
 from tasks.registry import connect, promotion_log
 from tests.support import postgres
 from tests.support.promoting import (
@@ -51,11 +52,12 @@ def root(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         set_limits(root)
         for right in (300, 340):
             register_scored(root, right)
-        port = prefect_server.free_port()
-        process = prefect_server.start_server(port)
+        server = ServerAddress(prefect_server.api_url(prefect_server.free_port()), new_credentials())
+        process = prefect_server.start_server(server)
         try:
-            prefect_server.wait_until_ready(process, prefect_server.api_url(port))
-            patch.setenv("PREFECT_API_URL", prefect_server.api_url(port))
+            prefect_server.wait_until_ready(process, server)
+            for name, value in prefect_server.client_settings(server).items():
+                patch.setenv(name, value)
             yield root
         finally:
             prefect_server.stop_server(process)

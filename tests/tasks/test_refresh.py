@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.labelling import arrivals, intake
+from pipeline.labelling import intake
 from pipeline.sources import arrival_files
 from tasks.refresh import IntakeCounts
 from tests.support import night_project as project
@@ -163,9 +163,3 @@ def test_later_arrivals_have_a_later_file_name_even_if_the_clock_goes_back(tmp_p
         take_in_texts(root, days=day)
     texts = [pd.read_parquet(path).loc[0, "text"] for path in arrival_files.list_files(root / "arrivals")]
     assert texts == ["one", "two", "three"]
-    middle = arrival_files.list_files(root / "arrivals")[1].name
-    assert arrivals.rows_since(middle, project.project_params(root).ingest, root)["text"].tolist() == ["three"]
-    assert (
-        arrivals.latest_file_name(project.project_params(root).ingest, root)
-        == arrival_files.list_files(root / "arrivals")[2].name
-    )

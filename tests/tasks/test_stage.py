@@ -205,7 +205,7 @@ def test_the_graph_lists_a_stage_after_those_that_it_needs(make: Make) -> None:
 
 def test_a_graph_that_dvc_refuses_is_a_users_error(make: Make) -> None:
     root = make({"one": script("1", deps=["x"], outs=["y"]), "two": script("1", deps=["y"], outs=["x"])}, {})
-    with pytest.raises(UserError, match="dvc.yaml: expected a project that DVC can read"):
+    with pytest.raises(UserError, match="expected a project that DVC can read"):
         stage.stage_graph(root)
 
 

@@ -5,7 +5,7 @@ from pipeline.core.params.encoder import Encoder
 from pipeline.core.params.evaluation import Evaluate, Export, Report
 from pipeline.core.params.explain import EmbeddingMap, Explain
 from pipeline.core.params.fairness import Counterfactual, Fairness, Mitigation, Offsets
-from pipeline.core.params.file import Params, load_params, read_yaml, to_yaml, validate_params
+from pipeline.core.params.file import Params, load_params, to_yaml, validate_params
 from pipeline.core.params.finetune import Finetune, Peft
 from pipeline.core.params.ingest import Columns, Duplicates, Ingest, LabelRules, Split
 from pipeline.core.params.pretrain import Pretrain, Scratch
@@ -14,6 +14,7 @@ from pipeline.core.params.pseudo_label import PseudoLabel, WordsView
 from pipeline.core.params.retraining import Drift, Feedback, FeedbackColumns, Notify, Refresh, Retrain
 from pipeline.core.params.training import Supervised, Training
 from pipeline.core.params.types import Section
+from pipeline.core.yaml_file import read_yaml
 
 __all__ = [
     "BackTranslate",

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.core.params.types import Name, Natural, Positive, Section, Seed
+from pipeline.core.params.types import Name, Natural, Positive, Resamples, Section, Seed
 
 
 class Export(Section):
@@ -25,7 +25,7 @@ class Export(Section):
 class Evaluate(Section):
     """How the served model is measured on the test rows, beside its baselines."""
 
-    bootstrap: Annotated[int, Field(ge=100)]
+    bootstrap: Resamples
     interval: Annotated[float, Field(gt=0, lt=1)]
     baseline_inverse_l2: Positive
     seed: Seed

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.core.params.types import Count, Natural, Section, Seed
+from pipeline.core.params.types import Count, Natural, Resamples, Section, Seed
 
 
 class EmbeddingMap(Section):
@@ -29,6 +29,6 @@ class Explain(Section):
     neighbours: Count
     class_words: Count
     map: EmbeddingMap
-    bootstrap: Annotated[int, Field(ge=100)]
+    bootstrap: Resamples
     interval: Annotated[float, Field(gt=0, lt=1)]
     seed: Seed

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.core.params.types import Count, Fraction, Name, NotNegative, Section, Seed
+from pipeline.core.params.types import Count, Fraction, Name, NotNegative, Resamples, Section, Seed
 
 
 class Fairness(Section):
@@ -12,7 +12,7 @@ class Fairness(Section):
 
     min_group_size: Count
     auc_class: str | None
-    bootstrap: Annotated[int, Field(ge=100)]
+    bootstrap: Resamples
     interval: Annotated[float, Field(gt=0, lt=1)]
     seed: Seed
 
@@ -23,7 +23,7 @@ class Counterfactual(Section):
     axes: list[Name]
     min_rows: Count
     max_swaps: Count
-    bootstrap: Annotated[int, Field(ge=100)]
+    bootstrap: Resamples
     interval: Annotated[float, Field(gt=0, lt=1)]
     seed: Seed
 

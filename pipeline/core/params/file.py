@@ -1,4 +1,4 @@
-"""params.yaml as a whole: read, checked and written. The models have no defaults, so the file holds every value.
+"""params.yaml as a whole: checked and written. The models have no defaults, so the file holds every value.
 
 All faults are reported at once, by the path that the user typed:
 ``finetune.lr: expected a number above 0, found "fast"``.
@@ -10,7 +10,6 @@ from typing import Any
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from pipeline.core.errors import UserError, combine_errors
 from pipeline.core.param_errors import describe_fault, fault_path, quote_value
@@ -27,6 +26,7 @@ from pipeline.core.params.pseudo_label import PseudoLabel
 from pipeline.core.params.retraining import Drift, Feedback, Notify, Refresh, Retrain
 from pipeline.core.params.types import Section
 from pipeline.core.renamed_params import RENAMED
+from pipeline.core.yaml_file import read_yaml
 
 
 class Params(Section):
@@ -60,21 +60,6 @@ class Params(Section):
 def load_params(path: Path) -> Params:
     """Read and check params.yaml. Raises UserError with a line for each fault."""
     return validate_params(read_yaml(path))
-
-
-def read_yaml(path: Path) -> Any:
-    """Read YAML 1.2 as DVC does: ``1e-5`` is a number and ``no`` is a string.
-
-    Raises UserError if there is no such file or it is no valid YAML.
-    """
-    try:
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: expected a YAML file, found none; run this from the project's root") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{line}: expected valid YAML, found {getattr(error, 'problem', error)}") from None
 
 
 def validate_params(content: Any) -> Params:

@@ -69,6 +69,16 @@ class Ingest(Section):
     seed: Seed
 
     @model_validator(mode="after")
+    def check_delimiter(self) -> "Ingest":
+        """Raises ValueError if the delimiter is more than one character, or one that cannot stand between cells."""
+        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
+            raise ValueError(
+                f"delimiter: expected one character that is no quote or line break, found {self.delimiter!r}; correct "
+                "it, or set it to null"
+            )
+        return self
+
+    @model_validator(mode="after")
     def check_source(self) -> "Ingest":
         """Raises ValueError if the source has no name, or nothing in it is named as training data."""
         if self.source != "files" and not self.url:

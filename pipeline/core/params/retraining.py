@@ -48,7 +48,7 @@ class Drift(Section):
     min_rows: Annotated[int, Field(ge=10)]
     max_rows: Annotated[int, Field(ge=50)]
     alpha: Annotated[float, Field(gt=0, lt=1)]
-    permutations: Annotated[int, Field(ge=200)]
+    permutations: Annotated[int, Field(ge=200, le=1_000_000)]
     min_separation: Annotated[float, Field(ge=0.5, le=1)]
     min_shift: Fraction
     seed: Seed
@@ -79,4 +79,4 @@ class Notify(Section):
     """Who is notified of a night, and of which outcomes."""
 
     to: list[Name]
-    on: list[Literal["promoted", "refused", "failed", "drift", "skipped"]]
+    on: list[Literal["promoted", "refused", "failed", "drift", "waiting", "skipped"]]

@@ -24,6 +24,7 @@ from pipeline.policies.promotion.verdict import (
 )
 
 GATE_LIMITS = {"min_test_rows", "max_group_gap"}  # limits of the gate that a promotion must meet, too
+NO_LIMITS = {"approval", "approval_days"}  # params of the section promotion that no verdict depends on
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ def limits_in_force(limits: Promotion, gate_limits: Gate, fairness: Fairness) ->
     verdict on an earlier pair by a digest of this content, so that another layout would make such verdicts unknown.
     """
     return {
-        "gate": gate_limits.model_dump(mode="json", include=GATE_LIMITS) | limits.model_dump(mode="json"),
+        "gate": gate_limits.model_dump(mode="json", include=GATE_LIMITS)
+        | limits.model_dump(mode="json", exclude=NO_LIMITS),
         "fairness": fairness.model_dump(mode="json", include={"min_group_size", "bootstrap", "interval", "seed"}),
     }
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flows.outcomes.night import Night, message_lines
+from flows.outcomes.night import Night, events, headline, message_lines
 from pipeline.policies.retraining import Decision
 
 NIGHT = datetime(2026, 1, 4, 2, tzinfo=UTC)
@@ -32,3 +32,10 @@ def test_a_night_that_did_not_train_names_each_criterion_once() -> None:
     reasons = tuple(line.replace("yes: ", "no: ") for line in REASONS)
     lines = message_lines(Night(NIGHT, outcome="skipped", decision=Decision(False, reasons)))
     assert all(is_named_once(lines, reason.split(": ")[1]) for reason in reasons) and lines[-1] == "off: age"
+
+
+def test_a_night_tells_of_every_version_that_waits_for_approval() -> None:
+    night = Night(NIGHT, outcome="skipped", decision=Decision(False, REASONS), waiting=["version 2 waits for approval"])
+    assert events(night) == {"skipped", "waiting"} and headline(night) == "skipped, waiting"
+    assert message_lines(night)[1] == "version 2 waits for approval" and night.exit_code == 0
+    assert Night(NIGHT, outcome="waiting").exit_code == 0

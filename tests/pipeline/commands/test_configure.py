@@ -40,6 +40,12 @@ def test_values_change_and_everything_else_stays(tmp_path, params):
     assert "# mean | cls" in params.read_text()
 
 
+def test_the_file_keeps_its_permissions(tmp_path, params):
+    params.chmod(0o664)
+    configure(overlay(tmp_path, "finetune: {lr: 1e-5}\n"), params)
+    assert params.stat().st_mode & 0o777 == 0o664
+
+
 def test_lists_and_free_form_mappings_are_replaced_whole(tmp_path, params):
     text = "ingest: {columns: {groups: {age: Age}}, labels: {rename: {x: y}, drop: []}, group_bins: {age: [30]}}\n"
     configure(overlay(tmp_path, text), params)

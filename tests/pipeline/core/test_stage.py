@@ -1,6 +1,7 @@
 """What every stage shares: how it starts and ends, and that no half-written file has its final name."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,10 @@ from pipeline.core.stage import progress, read_json, report_crash, withhold_mess
 ROOT = Path(__file__).parents[3]
 
 
-def python(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def python(*words: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PYTHONPATH": str(ROOT), **variables}
     return subprocess.run(
-        [sys.executable, *words], cwd=cwd, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+        [sys.executable, *words], cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )
 
 
@@ -33,6 +35,25 @@ def test_metrics_of_an_earlier_run_are_gone_when_a_run_fails(tmp_path: Path) -> 
     write_json({"rows": 1}, metrics)
     assert python("-m", "pipeline.stages.ingest", cwd=tmp_path).returncode == 2
     assert not metrics.exists()
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(None, 0o600), ("027", 0o640), ("0007", 0o660)])
+def test_only_the_owner_or_whom_the_variable_admits_can_read_outputs(
+    tmp_path: Path, umask: str | None, mode: int
+) -> None:
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    shutil.copytree(ROOT / "data" / "demo", tmp_path / "data" / "demo")
+    variables = {"GLEANER_UMASK": umask} if umask else {}
+    done = python("-m", "pipeline.stages.ingest", cwd=tmp_path, **variables)
+    assert done.returncode == 0, done.stderr
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "data" / "ingest").iterdir()}
+    assert modes == {mode} and (tmp_path / "data" / "ingest").stat().st_mode & 0o7 == 0
+
+
+@pytest.mark.parametrize("umask", ["", "9", "rw", "777", "-1"])
+def test_a_variable_that_is_no_umask_is_refused(tmp_path: Path, umask: str) -> None:
+    done = python("-m", "pipeline.stages.ingest", cwd=tmp_path, GLEANER_UMASK=umask)
+    assert done.returncode == 2 and done.stderr.startswith("error: GLEANER_UMASK: expected a umask from 000 to 077")
 
 
 @pytest.mark.parametrize("module", ["ingest", "finetune", "pseudo_label", "evaluate", "export", "pretrain"])

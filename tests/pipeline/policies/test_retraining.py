@@ -37,6 +37,7 @@ def situation(**changes: Any) -> Situation:
         ({"age_days": 30.5}, "champion 30.5 days old, 30 allowed"),
         ({"forced": True}, "asked for with --force"),
         ({"undecided_version": "4"}, "version 4 was registered, but never judged"),
+        ({"is_training_unfinished": True}, "a training of an earlier night was killed before its end"),
     ],
 )
 def test_one_reason_is_enough(changes: dict[str, Any], reason: str) -> None:

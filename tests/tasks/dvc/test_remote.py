@@ -11,11 +11,11 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from flows.prefect_server import url_file
 from pipeline.core.errors import UserError
 from tasks.registry import push_data
 from tests.support.flow_project import (
     BIN,
+    announce_server,
     count_versions,
     make_project,
     printed_outcomes,
@@ -45,8 +45,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def project(tmp_path: Path, prefect_server: str) -> Path:
     """A project of scripts."""
     root = make_project(tmp_path)
-    url_file(root / ".prefect").parent.mkdir()
-    url_file(root / ".prefect").write_text(prefect_server)
+    announce_server(root, prefect_server)
     return root
 
 

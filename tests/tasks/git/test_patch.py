@@ -166,5 +166,5 @@ def test_a_dirty_tree_is_refused_in_one_line_if_it_must_be_clean(project: Path, 
         require_clean(project, corpus_params)
     (project / ".git").rename(project / "gone")
     assert find_changes(project, corpus_params).all == ()
-    with pytest.raises(UserError, match=r"^registry\.require_clean: .* found no commit; nothing is registered"):
+    with pytest.raises(UserError, match=r"^registry\.require_clean: .* found no git repository; nothing is"):
         require_clean(project, corpus_params)

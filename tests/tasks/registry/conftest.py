@@ -38,6 +38,14 @@ def project(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 @pytest.fixture
+def root(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with an empty MLflow store."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(store, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
 def local(params: Callable[..., Params]) -> Params:
     """Params that push nothing, because the lock file names data that does not exist."""
     return params({"registry": {"push": False}})

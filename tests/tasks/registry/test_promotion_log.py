@@ -9,7 +9,7 @@ from cli import history
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
 from tasks import registry
-from tasks.registry import promotion_log
+from tasks.registry import lookup, promotion_log
 from tests.support.promoting import (
     MODEL,
     champion_version,
@@ -137,7 +137,11 @@ def test_a_busy_store_is_retried_and_an_entry_that_was_stored_counts_once(
 
     monkeypatch.setattr(client, "create_model_version", flaky)
     entered, ledger_after = promotion_log.append(
-        client, MODEL, promotion_log.draft_entry("refuse", "1", "1", "why", "flow")
+        client,
+        MODEL,
+        promotion_log.draft_entry(
+            "refuse", lookup.get_version(client, MODEL, "1").identity, read_ledger(root), "why", "flow"
+        ),
     )
     assert len(calls) == 2 and entered.number == 2 and len(ledger_after.entries) == 2
 

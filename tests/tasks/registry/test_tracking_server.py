@@ -10,9 +10,9 @@ import pytest
 
 from cli import ui
 from flows import prefect_server
-from flows.prefect_server import url_file
 from tasks.registry import connect, promotion_log
 from tests.support import flow_project
+from tests.support.flow_project import announce_server
 from tests.support.promoting import (
     MODEL,
     champion_version,
@@ -59,8 +59,7 @@ def root(tmp_path: Path, tracking: str, prefect_server: str, monkeypatch: pytest
     set_limits(root)
     for right in (300, 340):
         register_scored(root, right)
-    url_file(root / ".prefect").parent.mkdir()
-    url_file(root / ".prefect").write_text(prefect_server)
+    announce_server(root, prefect_server)
     return root
 
 
@@ -97,8 +96,7 @@ def test_a_training_registers_there_and_the_version_serves_from_there(
     tmp_path: Path, tracking: str, prefect_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = flow_project.make_project(tmp_path / "project")
-    url_file(root / ".prefect").parent.mkdir()
-    url_file(root / ".prefect").write_text(prefect_server)
+    announce_server(root, prefect_server)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking)
     done = run_gleaner(root, "run")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,42 @@
+"""The command `gleaner forget`: remove the rows of a person from every place that keeps texts."""
+
+from pathlib import Path
+
+from cli.exit_codes import exit_code
+from flows.maintenance_lock import maintenance_lock
+from flows.night_lock import night_lock
+from pipeline.core.params import load_params
+from pipeline.sources.decoding import escape_invalid
+
+STAYS = "git's history and backups that were made before still hold what they held; see docs/how-to/forget-a-person.md"
+
+
+@exit_code(stopped="the same command goes on from here")
+def main(root: Path, ids: list[str], match: Path | None, retire: bool, dry_run: bool) -> int:
+    """Forget rows.
+
+    Exit code 0 nothing is left, 1 something is left for people to do or a row was not found, 2 user error, 130 Ctrl-C.
+    """
+    params = load_params(root / "params.yaml")
+    from pipeline.labelling.forgetting import read_requests
+
+    wanted, requests = read_requests(ids, match, params.ingest)
+    from tasks.forget.run import apply_plan, count_lines, left_lines, make_plan
+
+    with maintenance_lock(root), night_lock(root):
+        plan = make_plan(root, params, wanted, requests, match)
+        retired = [] if dry_run else apply_plan(root, params, wanted, plan, retire)
+    counts, left = [*map(escape_invalid, count_lines(plan))], [*map(escape_invalid, left_lines(plan))]
+    print("Would remove:" if dry_run else "Removed:", *(counts or ["nothing, no place holds these rows"]), sep="\n  ")
+    if plan.learned:
+        print("Versions that learned from these rows:", *(learned.line for learned in plan.learned), sep="\n  ")
+    for learned in retired:
+        print(f"Retired: version {learned.version.number}; nobody can promote it or roll back to it")
+    if any(learned.is_champion for learned in plan.learned):
+        print("The champion serves on: train and promote a version without the rows, with `gleaner run`")
+    for name in plan.missing:
+        print(f"Not found: {name}")
+    if left:
+        print("Left for you:", *left, sep="\n  ")
+    print(*plan.notes, STAYS, *([f"{match} holds the texts: remove it, too"] if match else []), sep="\n")
+    return 1 if left or plan.missing else 0

@@ -1,0 +1,78 @@
+"""Commands for whoever operates a project: doctor, ui, backup, restore, prune, forget."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def doctor() -> None:
+    """Print what is missing or misconfigured on this machine, and the fix."""
+    from cli import doctor as command
+
+    raise typer.Exit(command.main(Path.cwd()))
+
+
+@app.command()
+def ui() -> None:
+    """Serve the pages of Prefect and MLflow on loopback until interrupted."""
+    from cli import ui as command
+
+    raise typer.Exit(command.main(Path.cwd()))
+
+
+@app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder outside the project.")],
+) -> None:
+    """Copy everything that cannot be made again into FOLDER; it works while runs and nights go on."""
+    from cli import backup as command
+
+    raise typer.Exit(command.main(Path.cwd(), folder))
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(help="A folder that `gleaner backup` made.")],
+    to: Annotated[Path, typer.Option(help="The folder of the project: new or empty.")] = Path("."),
+    force: Annotated[
+        bool, typer.Option("--force", help="Put what lies there into a folder beside it, and restore.")
+    ] = False,
+) -> None:
+    """Check every file of a backup, and make its project anew, here or elsewhere."""
+    from cli import restore as command
+
+    raise typer.Exit(command.main(folder, to, force))
+
+
+@app.command()
+def prune(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show counts and sizes, and remove nothing.")] = False,
+    keep_days: Annotated[
+        int, typer.Option(min=1, help="Nothing that changed in the last so many days is removed.")
+    ] = 30,
+) -> None:
+    """Remove versions, runs, DVC content and scratch files that no champion, alias, log entry or branch needs."""
+    from cli import prune as command
+
+    raise typer.Exit(command.main(Path.cwd(), dry_run, keep_days))
+
+
+@app.command()
+def forget(
+    id_: Annotated[
+        list[str] | None, typer.Option("--id", metavar="ID", help="The id of a row; may be given several times.")
+    ] = None,
+    match: Annotated[Path | None, typer.Option(metavar="FILE", help="A file with one text or id a line.")] = None,
+    retire: Annotated[
+        bool, typer.Option("--retire", help="Let nobody promote the versions that learned from them; not the champion.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")] = False,
+) -> None:
+    """Remove a person's rows from arrivals, inboxes, tables, DVC cache and remote; list the versions that learned."""
+    from cli import forget as command
+
+    raise typer.Exit(command.main(Path.cwd(), id_ or [], match, retire, dry_run))

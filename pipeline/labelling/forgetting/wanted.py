@@ -1,0 +1,131 @@
+"""Which rows are to be forgotten: by the ids that ingest gives to texts, so that no text has to be kept."""
+
+import html
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pipeline.core import table
+from pipeline.core.errors import UserError
+from pipeline.core.params import Ingest
+from pipeline.sources.cleaning import clean_text
+from pipeline.sources.pii_masking import mask_pii
+from pipeline.sources.source_name import source_name
+
+ROW_ID = re.compile(r"[0-9a-f]{16}")
+SHORTEST_QUOTE = 12  # characters; a shorter text is found as a cell or a line, not inside of other text
+MOST_KNOWN = 100_000  # answers that are remembered
+# Columns that hold no text of a row: a text that is one word may be the name of a class, too.
+OTHER_COLUMNS = {
+    "label",
+    "origin",
+    "split",
+    "reason",
+    "class",
+    "predicted",
+    "likely_label",
+    "version",
+    "method",
+    "role",
+}
+
+
+@dataclass
+class Wanted:
+    """The ids of the rows, and all texts that are known to be theirs; both grow while files are searched."""
+
+    params: Ingest
+    ids: set[str] = field(default_factory=set)
+    texts: set[str] = field(default_factory=set)  # normalised
+    spellings: set[str] = field(default_factory=set)  # the texts as tables have them
+    seen: set[str] = field(default_factory=set)  # ids that were found somewhere
+    known: dict[str, bool] = field(default_factory=dict)  # answers for texts that were asked before
+
+    @cached_property
+    def other_columns(self) -> set[str]:
+        """The names of columns that hold no text of a row."""
+        columns = self.params.columns
+        named = {columns.label, columns.split, *columns.groups.values()} - set(columns.text)
+        return OTHER_COLUMNS | {name for name in named if name} | {f"group.{name}" for name in columns.groups}
+
+    @cached_property
+    def source(self) -> str:
+        """The name of the data, of which ids are hashes."""
+        return source_name(self.params)
+
+    def ids_of(self, text: str) -> set[str]:
+        """The ids that ingest may have given to a text: as it is, and with personal data masked."""
+        clean = clean_text(text)
+        forms = {clean or text}
+        if self.params.mask_pii:
+            forms.add(mask_pii(clean, self.params.phone_region))
+        return {table.row_id(self.source, form) for form in forms}
+
+    def add_text(self, text: str) -> None:
+        """Want every row of this text."""
+        self.texts |= {table.normalise(text), table.normalise(clean_text(text))}
+        self.spellings.add(clean_text(text))
+        self.ids |= self.ids_of(text)
+
+    def learn(self, text: str) -> None:
+        """Know a text as that of a wanted row, such as a paraphrase of one, so that it is found in other files, too."""
+        self.texts.add(table.normalise(text))
+        self.spellings.add(text)
+        self.known.clear()
+
+    def is_wanted(self, value: Any) -> bool:
+        """Whether a cell is the id or the text of a wanted row."""
+        if not isinstance(value, str) or not value:
+            return False
+        if len(self.known) > MOST_KNOWN:
+            self.known.clear()
+        if value not in self.known:
+            named = {value} & self.ids or (self.ids_of(value) & self.ids)
+            self.seen |= named
+            self.known[value] = bool(named) or table.normalise(value) in self.texts
+        return self.known[value]
+
+    def is_wanted_long(self, value: Any) -> bool:
+        """Whether a value is the text of a wanted row, and too long to be the name of something."""
+        return isinstance(value, str) and len(value) >= SHORTEST_QUOTE and self.is_wanted(value)
+
+    def is_quoted_in(self, text: str, is_html: bool = False) -> bool:
+        """Whether a longer text quotes a wanted row; in HTML also where tags highlight its words."""
+        if is_html:
+            text = html.unescape(re.sub(r"<[^>]*>", "", text))
+        plain = table.normalise(text)
+        return any(len(wanted) >= SHORTEST_QUOTE and wanted in plain for wanted in self.texts)
+
+
+def read_requests(ids: list[str], match: Path | None, params: Ingest) -> tuple[Wanted, dict[str, set[str]]]:
+    """What people ask to forget, and the ids that each request stands for; a request is named, never quoted.
+
+    ``match`` is a file with one id or text a line. Raises UserError for no request, a wrong id, or an unreadable file.
+    """
+    wanted, requests = Wanted(params), {}
+    for number, row in enumerate(ids, start=1):
+        if not ROW_ID.fullmatch(row):
+            raise UserError(f"--id: expected a row id of 16 hexadecimal digits, found another value as number {number}")
+        wanted.ids.add(row)
+        requests[f"--id {row}"] = {row}
+    for number, line in enumerate(read_lines(match) if match else [], start=1):
+        if ROW_ID.fullmatch(line):
+            wanted.ids.add(line)
+            requests[f"{match}, line {number}"] = {line}
+        elif line:
+            wanted.add_text(line)
+            requests[f"{match}, line {number}"] = wanted.ids_of(line)
+    if not requests:
+        raise UserError("expected a row to forget, found none; name it with --id, or a file of texts with --match")
+    return wanted, requests
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a file of texts and ids. Raises UserError if it is no text in UTF-8."""
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "bytes that are no UTF-8"
+        raise UserError(f"{path}: expected a text file in UTF-8, one text or id a line, found: {reason}") from None

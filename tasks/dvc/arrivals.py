@@ -1,0 +1,65 @@
+"""Files of arrivals that DVC tracks: git holds their pointers, and a fresh clone lacks the files themselves."""
+
+import logging
+import shutil
+from pathlib import Path
+
+from pipeline.core.errors import UserError
+from pipeline.core.params import Params, read_yaml
+from pipeline.core.stage import write_atomically
+from pipeline.sources.arrival_files import list_pointers
+from tasks.dvc import store
+
+LOG = logging.getLogger(__name__)
+
+
+def restore_arrivals(root: Path, params: Params) -> list[Path]:
+    """Bring back each file of arrivals that DVC tracks and that is not there; returns the files brought back.
+
+    They come from the DVC cache or the default remote, and every byte is checked. Raises UserError if neither has one,
+    or if a file is there with another content: a training would miss its rows.
+    """
+    restored = []
+    for pointer in list_pointers(root / params.ingest.arrivals):
+        file, md5 = pointer.with_suffix(""), tracked_md5(pointer)
+        if not file.exists():
+            restore_file(root, file, md5)
+            restored.append(file)
+        elif store.file_md5(file) != md5:
+            found = f"{file.relative_to(root)}: expected the file that DVC keeps, found another"
+            raise UserError(f"{found}; {ways(root, pointer)}")
+    return restored
+
+
+def restore_file(root: Path, file: Path, md5: str) -> None:
+    """Bring one file back. Raises UserError if neither the cache nor the remote has it intact."""
+    pointer = file.with_name(file.name + ".dvc")
+    try:
+        content = store.find_content(root, str(file.relative_to(root)), md5)
+    except UserError as error:
+        raise UserError(
+            f"{file.relative_to(root)}: expected the file that DVC keeps, found none here, in the DVC cache or in the "
+            f"default remote; {ways(root, pointer)}"
+        ) from error
+    if file.is_symlink():
+        file.unlink()  # it leads nowhere
+    write_atomically(file, lambda part: shutil.copyfile(content, part))
+    LOG.warning("%s was not here; brought back from DVC", file.relative_to(root))
+
+
+def tracked_md5(pointer: Path) -> str:
+    """The MD5 in a pointer. Raises UserError if it is no pointer of DVC."""
+    try:
+        md5: str = read_yaml(pointer)["outs"][0]["md5"]
+    except (KeyError, IndexError, TypeError):
+        raise UserError(f"{pointer}: expected a pointer of DVC, found none; `git checkout` it, or remove it") from None
+    return md5
+
+
+def ways(root: Path, pointer: Path) -> str:
+    """What to do about a file of arrivals that is gone or changed."""
+    path = pointer.relative_to(root)
+    return (
+        f"`dvc checkout {path}` brings it back, `dvc pull {path}` where only the remote has it; `git rm {path}` gives "
+        "its rows up"
+    )

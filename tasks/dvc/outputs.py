@@ -1,0 +1,102 @@
+"""Outputs hashed in full: DVC itself trusts a file whose time, size and number did not change, and every object in its
+cache that is write-protected. A damaged object would be checked out, believed and pushed."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.core.params import read_yaml
+from tasks.dvc.lock_file import LockEntry
+from tasks.dvc.repository import open_repo
+from tasks.dvc.store import DvcStore, file_md5
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+
+
+def recorded_outputs(name: str, root: Path) -> list[LockEntry]:
+    """The outputs of a stage that dvc.lock records with a digest."""
+    path = root / "dvc.lock"
+    stages = read_yaml(path).get("stages") if path.exists() else None
+    stage = (stages or {}).get(name, {})
+    return [out for out in stage.get("outs", []) if "md5" in out]
+
+
+def differing_outputs(name: str, root: Path) -> list[str]:
+    """The paths of a stage's outputs whose content is not what dvc.lock records; each byte is read."""
+    outs = recorded_outputs(name, root)
+    if not outs:
+        return []
+    with open_repo(root) as repo:
+        return [out["path"] for out in outs if full_md5(repo, root / out["path"]) != out["md5"]]
+
+
+def misplaced_outputs(root: Path, names: list[str]) -> list[str]:
+    """The paths of all outputs of these stages whose content is not what dvc.lock records; each byte is read."""
+    return [path for name in names for path in differing_outputs(name, root)]
+
+
+def full_md5(repo: "Repo", path: Path) -> str | None:
+    """The MD5 that DVC gives to a file or folder, from its bytes and not from DVC's memory; None if it is not there."""
+    from dvc.fs import localfs
+    from dvc_data.hashfile.build import build
+    from dvc_data.hashfile.db import HashFileDB
+
+    forgetful = HashFileDB(localfs, repo.cache.local.path)  # has no state, so it knows no file
+    try:
+        _, _, built = build(forgetful, str(path), localfs, "md5", ignore=repo.dvcignore, dry_run=True)
+    except FileNotFoundError:
+        return None
+    digest: str = built.hash_info.value
+    return digest
+
+
+def remove_outputs(root: Path, paths: list[str]) -> None:
+    """Remove outputs that are not what dvc.lock records."""
+    for path in map(root.joinpath, paths):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def remove_damaged_objects(dvc_store: DvcStore, out: LockEntry) -> list[str]:
+    """Remove the objects of an output in the cache whose content is not what their name says; returns their MD5."""
+    damaged = [md5 for md5 in [out["md5"], *listed_objects(dvc_store, out)] if is_damaged(dvc_store, md5)]
+    for md5 in damaged:
+        object_file = dvc_store.cached(md5)
+        if object_file is not None:
+            object_file.unlink()
+    return damaged
+
+
+def listed_objects(dvc_store: DvcStore, out: LockEntry) -> list[str]:
+    """The MD5 of the files of a folder, from its list in the cache; empty for a file, or if the list is not intact."""
+    if dvc_store.intact(out["md5"]) is None:
+        return []
+    return [md5 for md5 in (dvc_store.files(out) or {}).values() if md5 != out["md5"]]
+
+
+def is_damaged(dvc_store: DvcStore, md5: str) -> bool:
+    """Whether the cache has an object of this name with another content."""
+    path = dvc_store.cached(md5)
+    return path is not None and file_md5(path) != md5.removesuffix(".dir")
+
+
+def mend_cache(root: Path, names: list[str]) -> list[str]:
+    """Replace the damaged objects of these stages and of arrivals by what stands in the project; returns their MD5.
+
+    `dvc push` sends objects as they are, so they are hashed before it. What stands in the project must be intact.
+    """
+    mended: list[str] = []
+    with open_repo(root) as repo:
+        dvc_store = DvcStore(repo)
+        for stage in repo.index.stages:
+            if getattr(stage, "name", None) not in {None, "", *names}:
+                continue
+            outs = [{"path": out.def_path, "md5": out.hash_info.value} for out in stage.outs if out.hash_info]
+            removed = [md5 for out in outs for md5 in remove_damaged_objects(dvc_store, out)]
+            if removed:
+                repo.commit(stage.addressing, force=True)
+            mended += removed
+    return mended

@@ -1,0 +1,180 @@
+"""Forgets rows: finds them everywhere, enters it in data/operations.jsonl, removes them, and says what is left.
+
+It can be killed at any point: the same command goes on from there, because rows are found by their ids, which are
+hashes of their texts, and the entry names what was found before anything was removed.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.core.params import Params, read_yaml
+from pipeline.labelling.forgetting import Wanted, search_file
+from pipeline.sources import arrival_files
+from tasks.dvc.objects import local_places
+from tasks.dvc.store import DvcStore, file_md5, open_dvc_store
+from tasks.forget.findings import Finding, delete_vectors, find_in_files, find_in_objects
+from tasks.forget.versions import Learned, find_learned
+from tasks.operations_log import append_entry, read_entries
+from tasks.refresh import add_to_dvc, commit_pointers
+from tasks.registry.retirement import retire_version
+from tasks.registry.store import project_store_uri, store_uri
+
+STARTED, DONE = "forget", "forgotten"  # operations in the log
+
+
+@dataclass
+class Plan:
+    """What was found, and what people have to know."""
+
+    findings: list[Finding]
+    learned: list[Learned]
+    missing: list[str]  # requests of which nothing was found, now or before
+    arrivals: list[str]  # files of arrivals that DVC has to track anew
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def left(self) -> list[Finding]:
+        """What people have to do themselves."""
+        return [finding for finding in self.findings if finding.action in ("left", "unsearched")]
+
+
+def make_plan(root: Path, params: Params, wanted: Wanted, requests: dict[str, set[str]], match: Path | None) -> Plan:
+    """Search every place for the wanted rows. Changes nothing."""
+    learn_texts(root, params, wanted)
+    started = [entry for entry in read_entries(root, STARTED) if wanted.ids & set(entry["ids"])]
+    done = {row for entry in read_entries(root, DONE) for row in entry["ids"]}
+    known_before = {row for entry in started for row in entry["ids"]}
+    notes = server_notes(root)
+    with ExitStack() as stack:
+        store = stack.enter_context(open_dvc_store(root)) if (root / ".dvc").is_dir() else None
+        places, others = local_places(store) if store else ([], [])
+        notes += [f"{name}: it is no folder of this machine and was not searched; `dvc gc --cloud`" for name in others]
+        ignored = {path for place in places for path in (place.folder, place.folder.parents[1])}
+        files = list(find_in_files(root, params, wanted, ignored | ({match.resolve()} if match else set())))
+        owned = {file_md5(finding.path) for finding in files if finding.action == "left"}
+        objects = list(find_in_objects(places, wanted, owned))
+        before = {number for entry in started for number in entry["versions"]}
+        learned = find_learned(root, params, store, wanted, before)
+    missing = [name for name, ids in requests.items() if not ids & (wanted.seen | known_before | done)]
+    arrivals = [finding.name for finding in files if finding.action == "arrivals"]
+    arrivals += [name for entry in started for name in entry["arrivals"] if is_untracked_change(root / name)]
+    findings = sorted([*objects, *files], key=lambda finding: finding.rank)
+    return Plan(findings, learned, missing, list(dict.fromkeys(arrivals)), notes)
+
+
+def learn_texts(root: Path, params: Params, wanted: Wanted) -> None:
+    """Learn the texts of the wanted rows, and the ids and texts of what derives from them, from tables and arrivals."""
+    for path in sorted((root / "data").glob("*/*.parquet")):
+        rows = read_columns(path, ["id", "source_id", "text"])
+        hit = rows["id"].isin(wanted.ids) | rows["source_id"].isin(wanted.ids) | rows["text"].map(wanted.is_wanted)
+        wanted.seen |= set(rows.loc[hit, "id"]) & wanted.ids
+        wanted.ids |= set(rows.loc[hit, "id"])
+        for text in rows.loc[hit, "text"]:
+            wanted.learn(text)
+    for path in arrival_files.list_files(root / params.ingest.arrivals):
+        for text in read_columns(path, ["text"])["text"]:
+            if wanted.is_wanted(text):
+                wanted.learn(text)
+
+
+def read_columns(path: Path, names: list[str]) -> pd.DataFrame:
+    """These columns of a table as text; no rows if it lacks one or cannot be read."""
+    import pyarrow as pa
+
+    try:
+        return pd.read_parquet(path, columns=names).fillna("").astype(str)
+    except (pa.ArrowException, OSError, ValueError, KeyError):
+        return pd.DataFrame(columns=names, dtype="str")
+
+
+def server_notes(root: Path) -> list[str]:
+    """What is kept outside the project and was not searched."""
+    if store_uri(root) == project_store_uri(root):
+        return []
+    return ["MLflow: a server keeps the artifacts of versions, which hold no text; they were not searched"]
+
+
+def is_untracked_change(path: Path) -> bool:
+    """Whether a file differs from its DVC pointer: a forget was killed before DVC had tracked the rest."""
+    pointer = path.with_name(f"{path.name}.dvc")
+    return path.exists() and pointer.exists() and read_yaml(pointer)["outs"][0]["md5"] != file_md5(path)
+
+
+def apply_plan(root: Path, params: Params, wanted: Wanted, plan: Plan, retire: bool) -> list[Learned]:
+    """Enter the plan in the log, remove the rows, and retire versions if asked; returns the retired ones."""
+    ids = sorted(wanted.ids)
+    numbers = [learned.version.number for learned in plan.learned]
+    content = {"ids": ids, "versions": numbers, "arrivals": plan.arrivals}
+    append_entry(root, STARTED, content | {"files": [f"{item.place}: {item.name}" for item in plan.findings]})
+    remove_objects(root, plan)
+    for finding in plan.findings:
+        apply_finding(finding, wanted)
+    if plan.arrivals:
+        add_to_dvc([root / name for name in plan.arrivals], root)
+        if params.refresh.commit:
+            commit_pointers([f"{name}.dvc" for name in plan.arrivals], root)
+    retired = []
+    if retire:
+        retired = [learned for learned in plan.learned if not learned.is_champion]
+        for learned in retired:
+            retire_version(learned.version, f"it learned from rows that were forgotten on {datetime.now(UTC):%Y-%m-%d}")
+    left = [finding.name for finding in plan.left]
+    append_entry(root, DONE, {"ids": ids, "left": left, "retired": [item.version.number for item in retired]})
+    return retired
+
+
+def remove_objects(root: Path, plan: Plan) -> None:
+    """Remove the objects of DVC that hold the rows from cache and remote."""
+    objects = [finding for finding in plan.findings if finding.action == "object"]
+    if not objects:
+        return
+    with open_dvc_store(root) as store:
+        remove_from(store, objects)
+
+
+def remove_from(store: DvcStore, objects: list[Finding]) -> None:
+    """Remove objects from the places of a store, while no other process changes them."""
+    with store.repo.lock:
+        for place in local_places(store)[0]:
+            place.remove([finding.path for finding in objects if finding.place == place.name])
+
+
+def apply_finding(finding: Finding, wanted: Wanted) -> None:
+    """Do with one file what its action says. A file that changed meanwhile is searched again."""
+    if finding.action == "remove":
+        finding.path.unlink(missing_ok=True)
+    elif finding.action == "vectors":
+        delete_vectors(finding.path, wanted)
+    elif finding.action in ("rewrite", "arrivals") and finding.path.exists():
+        found = search_file(finding.path, wanted)
+        if found is not None and found.rest is not None:
+            mode = finding.path.stat().st_mode
+            found.write_rest(finding.path)
+            finding.path.chmod(mode)
+
+
+def count_lines(plan: Plan) -> Iterator[str]:
+    """What is removed where, one line a place."""
+    for place in ("DVC cache", "DVC remote"):
+        count = sum(finding.place == place for finding in plan.findings)
+        if count:
+            yield f"{place}: {count} objects"
+    for finding in plan.findings:
+        if finding.place == "files" and finding not in plan.left:
+            what = f"{len(finding.rows)} rows" if finding.rows and finding.action != "remove" else "the file"
+            yield f"{finding.name}: {'vectors' if finding.action == 'vectors' else what}"
+
+
+def left_lines(plan: Plan) -> Iterator[str]:
+    """What people have to do themselves, one line a file."""
+    for finding in plan.left:
+        rows = f"record {', '.join(map(str, finding.rows[:10]))}" if finding.rows else "somewhere in it"
+        if finding.action == "unsearched":
+            yield f"{finding.name}: it could not be read, so that nobody knows whether it holds the rows; remove it"
+        else:
+            yield f"{finding.name}: {rows}; it is yours, remove it there, or the next run reads it again"

@@ -1,0 +1,133 @@
+"""What nobody needs any more, in MLflow, DVC and data/scratch: found, shown with its size, and removed."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pipeline.core.params import Params, read_yaml
+from tasks.dvc.objects import object_places, used_by_lock, used_by_project
+from tasks.dvc.store import DvcStore, open_dvc_store
+from tasks.git.command import try_git
+from tasks.operations_log import append_entry
+from tasks.registry.lookup import RegisteredVersion
+from tasks.registry.unneeded import Unneeded, delete_unneeded, find_unneeded
+
+LOCK_NAMES = {"lock", "held"}
+
+
+@dataclass
+class Group:
+    """Things of one kind that may go: their names, and the bytes that they take."""
+
+    kind: str
+    names: list[str] = field(default_factory=list)
+    bytes: int = 0
+
+    def add(self, name: str, size: int) -> None:
+        """Add one thing."""
+        self.names.append(name)
+        self.bytes += size
+
+
+@dataclass
+class Plan:
+    """What a prune removes, kind by kind, and what it leaves alone with the reason."""
+
+    groups: list[Group]
+    notes: list[str]
+    unneeded: Unneeded
+
+
+def make_plan(root: Path, params: Params, keep_days: int, now: datetime) -> Plan:
+    """What nobody needs and is older than ``keep_days``. Changes nothing."""
+    before = now - timedelta(days=keep_days)
+    unneeded = find_unneeded(root, params, before)
+    plan = Plan([], list(unneeded.notes), unneeded)
+    of_versions = {version.run for version in unneeded.versions}
+    others = [run for run in unneeded.runs if run not in of_versions]
+    numbers = [version.number for version in unneeded.versions]
+    plan.groups.append(Group("versions", numbers, unneeded.bytes_of_versions))
+    plan.groups.append(Group("runs", others, unneeded.bytes_of_runs))
+    if (root / ".dvc").is_dir():
+        with open_dvc_store(root) as store:
+            plan_objects(store, root, before, plan)
+    plan.groups.append(plan_scratch(root, before))
+    return plan
+
+
+def plan_objects(store: DvcStore, root: Path, before: datetime, plan: Plan) -> None:
+    """Add the objects in DVC's cache and remote that are old and that nothing names."""
+    places, notes = object_places(store, root)
+    plan.notes += notes
+    needed = plan.unneeded.needed
+    locks = {version.number: version.lock_or_none() for version in needed}
+    if unreadable := [number for number, lock in locks.items() if lock is None]:
+        plan.notes.append(f"version {unreadable[0]}: its dvc.lock cannot be read, so that no content of DVC is removed")
+        return
+    used = used_by_project(store, existing_commits(root, needed))
+    if (root / "dvc.lock").is_file():
+        used |= used_by_lock(store, read_yaml(root / "dvc.lock"))
+    for lock in locks.values():
+        used |= used_by_lock(store, lock or {"stages": {}})
+    for place in places:
+        group = Group(place.name)
+        for md5, path in place.list():
+            if md5 not in used and is_older(path, before):
+                group.add(md5, path.stat().st_size)
+        plan.groups.append(group)
+
+
+def existing_commits(root: Path, versions: tuple[RegisteredVersion, ...]) -> list[str]:
+    """The commits of these versions that are in the repository, each once."""
+    commits = {version.tags.get("gleaner.git_commit", "none: ") for version in versions}
+    named = sorted(commit for commit in commits if not commit.startswith("none: "))
+    return [commit for commit in named if try_git(root, "cat-file", "-e", f"{commit}^{{commit}}").returncode == 0]
+
+
+def plan_scratch(root: Path, before: datetime) -> Group:
+    """The entries of data/scratch/<stage>/ in which nothing has changed since ``before``."""
+    group = Group("data/scratch")
+    for entry in sorted((root / "data" / "scratch").glob("*/*")):
+        files = [path for path in (entry, *entry.rglob("*")) if not path.is_dir()]
+        if entry.name not in LOCK_NAMES and all(is_older(path, before) for path in (entry, *files)):
+            group.add(entry.relative_to(root).as_posix(), sum(path.lstat().st_size for path in files))
+    return group
+
+
+def is_older(path: Path, before: datetime) -> bool:
+    """Whether a file or folder was changed last before a time."""
+    return datetime.fromtimestamp(path.lstat().st_mtime, UTC) < before
+
+
+def apply_plan(root: Path, plan: Plan) -> None:
+    """Remove what the plan names, after an entry in data/operations.jsonl."""
+    removed = {group.kind: group.names for group in plan.groups if group.names}
+    if not removed:
+        return
+    append_entry(root, "prune", {"removed": removed, "bytes": sum(group.bytes for group in plan.groups)})
+    if plan.unneeded.versions or plan.unneeded.runs:
+        delete_unneeded(root, plan.unneeded)
+    if "DVC cache" in removed or "DVC remote" in removed:
+        with open_dvc_store(root) as store:
+            for place in object_places(store, root)[0]:
+                wanted = set(removed.get(place.name, []))
+                place.remove([path for md5, path in place.list() if md5 in wanted])
+    for name in removed.get("data/scratch", []):
+        path = root / name
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+
+
+def plan_lines(plan: Plan) -> Iterator[str]:
+    """One line for each kind: how many, how many megabytes, and the numbers of versions."""
+    for group in plan.groups:
+        listed = f": {', '.join(group.names)}" if group.kind == "versions" and group.names else ""
+        yield f"{group.kind:<13}{len(group.names):>7}{group.bytes / 1e6:>12.1f} MB{listed}"
+    yield f"{'all':<13}{sum(len(group.names) for group in plan.groups):>7}{total(plan) / 1e6:>12.1f} MB"
+    yield from plan.notes
+
+
+def total(plan: Plan) -> int:
+    """The bytes that the plan frees."""
+    return sum(group.bytes for group in plan.groups)

@@ -1,0 +1,21 @@
+"""Whether the champion of a project can be served: its bundle is fetched, and every byte of it checked."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pipeline.core.params import load_params
+from tasks.registry import bundles, lookup, promotion_log
+from tasks.registry.store import connect, project_store_uri, store_uri
+
+
+def check_champion(root: Path) -> str:
+    """One line about the champion by the promotion log. Raises UserError if its bundle is gone or changed."""
+    if store_uri(root) == project_store_uri(root) and not (root / "mlflow.db").exists():
+        return "no version was registered yet"
+    client, model = connect(root), load_params(root / "params.yaml").registry.model
+    champion = promotion_log.read(client, model).champion
+    if champion is None:
+        return f"{model}: no version was champion yet"
+    with TemporaryDirectory() as folder:
+        bundles.fetch_bundle(lookup.get_version(client, model, champion), Path(folder))
+    return f"champion: {model} version {champion}, every byte of its bundle checked; `gleaner history` shows the rest"

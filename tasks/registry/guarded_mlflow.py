@@ -1,0 +1,35 @@
+"""MLflow's server for one project: on loopback, behind the guard, with a password of its own.
+
+    python -m tasks.registry.guarded_mlflow PORT
+
+Password and address of the store are in the environment: a command line can be read by other users, and the address
+may hold a password, too. MLflow's own basic-auth keeps a database of users and needs a package that is not pinned here.
+"""
+
+import os
+import sys
+
+import uvicorn
+from mlflow.server import constants
+
+from tasks.processes.loopback_guard import LoopbackGuard
+from tasks.registry.store import MLFLOW_CREDENTIALS, MLFLOW_STORE
+
+
+def main(port: int) -> None:
+    """Serve the runs and versions of a store until the process ends."""
+    store, credentials = os.environ.pop(MLFLOW_STORE), os.environ.pop(MLFLOW_CREDENTIALS)
+    os.environ |= {  # what `mlflow server --backend-store-uri` sets for its workers
+        constants.BACKEND_STORE_URI_ENV_VAR: store,
+        constants.REGISTRY_STORE_URI_ENV_VAR: store,
+        constants.ARTIFACT_ROOT_ENV_VAR: "mlflow-artifacts:/",
+        constants.SERVE_ARTIFACTS_ENV_VAR: "true",
+        constants.ARTIFACTS_DESTINATION_ENV_VAR: "./mlartifacts",
+    }
+    from mlflow.server.fastapi_app import app  # it reads these variables when it is imported
+
+    uvicorn.run(LoopbackGuard(app, port, credentials), host="127.0.0.1", port=port, log_level="info")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
