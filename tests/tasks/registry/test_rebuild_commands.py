@@ -11,8 +11,8 @@ import pytest
 from pipeline.core.errors import UserError
 from tasks.dvc.lock_file import is_lock
 from tasks.dvc.store import open_dvc_store
-from tasks.registry.lookup import RegisteredVersion
 from tasks.registry.rebuild_commands import download_commands, encoder_commands, stage_commands
+from tasks.registry.registered_version import RegisteredVersion
 from tests.support.flow_project import BIN
 from tests.support.registering import git
 
