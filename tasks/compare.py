@@ -18,7 +18,7 @@ from tasks.dvc import store
 from tasks.dvc.lock_file import md5_of
 from tasks.prefect_states.user_error import as_failed_state
 from tasks.registry import bundles, champion_alias, lookup, versions
-from tasks.registry.lookup import RegisteredVersion
+from tasks.registry.registered_version import RegisteredVersion
 from tasks.registry.retirement import require_in_use
 from tasks.registry.store import connect
 

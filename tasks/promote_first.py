@@ -13,7 +13,7 @@ from pipeline.policies.promotion.ledger import Ledger
 from tasks.prefect_states.user_error import as_failed_state
 from tasks.promotion_outcome import Promotion, PromotionOutcome
 from tasks.registry import champion_alias, lookup
-from tasks.registry.lookup import RegisteredVersion
+from tasks.registry.registered_version import RegisteredVersion
 from tasks.registry.store import connect
 
 

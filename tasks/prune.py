@@ -11,7 +11,7 @@ from tasks.dvc.objects import object_places, used_by_lock, used_by_project
 from tasks.dvc.store import DvcStore, open_dvc_store
 from tasks.git.command import try_git
 from tasks.operations_log import append_entry
-from tasks.registry.lookup import RegisteredVersion
+from tasks.registry.registered_version import RegisteredVersion
 from tasks.registry.unneeded import Unneeded, delete_unneeded, find_unneeded
 
 LOCK_NAMES = {"lock", "held"}

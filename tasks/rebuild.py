@@ -19,7 +19,7 @@ from tasks.dvc.store import DvcStore, open_dvc_store, output_files
 from tasks.git.worktree import link_untracked
 from tasks.prefect_states.user_error import as_failed_state
 from tasks.processes.process import Processes
-from tasks.registry.lookup import RegisteredVersion
+from tasks.registry.registered_version import RegisteredVersion
 from tasks.registry.store import flatten, is_number
 from tasks.stage import run_dvc_repro
 

@@ -16,7 +16,7 @@ from pipeline.policies.promotion.ledger import Ledger
 from tasks.prefect_states.user_error import as_failed_state
 from tasks.registry import bundles, champion_alias, lookup, promotion_log
 from tasks.registry.champion_alias import ChampionState
-from tasks.registry.lookup import RegisteredVersion
+from tasks.registry.registered_version import RegisteredVersion
 from tasks.registry.retirement import require_in_use
 from tasks.registry.store import connect
 

@@ -141,8 +141,12 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
     write(part)
     if path.is_dir():
-        shutil.rmtree(path)
-    os.replace(part, path)
+        old = path.with_name(f".{path.name}.old.{os.getpid()}.part")
+        os.rename(path, old)  # quicker than to remove it: readers find the one or the other
+        os.replace(part, path)
+        shutil.rmtree(old)
+    else:
+        os.replace(part, path)
 
 
 def is_running(process_id: int) -> bool:

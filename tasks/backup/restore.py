@@ -8,12 +8,12 @@ from pathlib import Path
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import read_yaml
-from tasks.backup.artifact_paths import move_artifact_paths
 from tasks.backup.manifest import BUNDLE, PROJECT, REMOTE, Manifest, check_files, read_manifest
 from tasks.backup.project_files import DATABASE, SKIPPED_NAMES
 from tasks.backup.repository import restore_repository
 from tasks.dvc.lock_file import LockEntry, outputs
 from tasks.dvc.store import open_dvc_store
+from tasks.registry.artifact_paths import move_artifact_paths
 
 RESTORED_REMOTE = "dvc-storage"  # for the content of a remote that lay outside the project
 

@@ -8,7 +8,7 @@ from pipeline.labelling.forgetting import NOT_SEARCHED, Wanted, search_content
 from tasks.dvc.lock_file import outputs
 from tasks.dvc.store import DvcStore
 from tasks.registry import lookup, promotion_log
-from tasks.registry.lookup import RegisteredVersion
+from tasks.registry.registered_version import RegisteredVersion
 from tasks.registry.store import connect
 
 INGESTED = "data/ingest/"

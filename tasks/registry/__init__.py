@@ -3,7 +3,8 @@
 Only this folder talks to MLflow's stores. MLflow itself loads tasks/registry/served_model.py.
 """
 
-from tasks.registry.lookup import RegisteredVersion, all_versions, find_baseline, find_version
+from tasks.registry.lookup import all_versions, find_baseline, find_version
+from tasks.registry.registered_version import RegisteredVersion
 from tasks.registry.runs import ABOUT_ARTIFACT, BATCH_SIZE, Run, open_run
 from tasks.registry.store import MLFLOW_CREDENTIALS, MLFLOW_STORE, connect, experiment_id, flatten, store_uri
 from tasks.registry.versions import (

@@ -7,7 +7,7 @@ from mlflow.exceptions import MlflowException
 from pipeline.core.digests import file_sha256
 from pipeline.core.errors import UserError
 from pipeline.models import classifier
-from tasks.registry.lookup import MANIFEST_DIGEST_TAG, RegisteredVersion
+from tasks.registry.registered_version import MANIFEST_DIGEST_TAG, RegisteredVersion
 
 __all__ = ["MANIFEST_DIGEST_TAG", "fetch_bundle", "manifest_digest"]
 

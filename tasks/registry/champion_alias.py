@@ -16,7 +16,7 @@ from pipeline.core.params import Promotion
 from pipeline.policies.promotion.entry import AWAITING, VersionIdentity
 from pipeline.policies.promotion.ledger import Ledger
 from tasks.registry import lookup, promotion_log
-from tasks.registry.lookup import RegisteredVersion
+from tasks.registry.registered_version import RegisteredVersion
 from tasks.registry.runs import REPORT_ARTIFACT
 from tasks.registry.store import retry_while_busy
 

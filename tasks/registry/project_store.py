@@ -15,19 +15,13 @@ from filelock import FileLock, Timeout
 
 from pipeline.core.errors import UserError
 from pipeline.core.printable import printable
+from tasks.registry.artifact_paths import move_artifact_paths
 
 DATABASE, ARTIFACTS = "mlflow.db", "mlruns"
 # Written once the store has an experiment, with the project's path. DVC keeps this folder out of git: a clone lacks it.
 MARKER = Path(".dvc", "tmp", "gleaner_registry")
 LOCK_TIMEOUT = 120.0  # seconds; MLflow makes the tables of a new database in about five
 DEFAULT_EXPERIMENT = 0  # MLflow makes it in every store
-PATH_COLUMNS = (  # where MLflow 3 keeps paths of artifacts
-    ("experiments", "artifact_location"),
-    ("runs", "artifact_uri"),
-    ("logged_models", "artifact_location"),
-    ("model_versions", "source"),
-    ("model_versions", "storage_location"),
-)
 
 
 @contextmanager
@@ -139,17 +133,12 @@ def write_marker(root: Path) -> None:
 def put_paths_right(root: Path) -> None:
     """Let all paths of artifacts in the database that lead to the project's former place lead to this one.
 
-    All are changed in one transaction, and one line on stderr tells it.
+    One line on stderr tells it.
     """
-    with closing(sqlite3.connect(root / DATABASE, timeout=LOCK_TIMEOUT)) as connection:
-        former = former_roots(connection, root)
-        if not former:
-            return
-        tables, changed = table_names(connection), 0
-        with connection:
-            for place in former:
-                for table, column in (pair for pair in PATH_COLUMNS if pair[0] in tables):
-                    changed += replace_prefix(connection, table, column, place, root)
+    former = former_roots(root)
+    if not former:
+        return
+    changed = sum(move_artifact_paths(root / DATABASE, place, root) for place in former)
     places = ", ".join(printable(str(place)) for place in former)
     print(
         f"{DATABASE}: the project was in {places} before; {changed} paths of artifacts lead to this folder now",
@@ -157,13 +146,15 @@ def put_paths_right(root: Path) -> None:
     )
 
 
-def former_roots(connection: sqlite3.Connection, root: Path) -> list[Path]:
+def former_roots(root: Path) -> list[Path]:
     """The folders, other than ``root``, that the project's experiments say it is in."""
     from mlflow.utils.file_utils import local_file_uri_to_path
 
     query = "SELECT name, artifact_location FROM experiments WHERE experiment_id != ?"
+    with closing(sqlite3.connect(root / DATABASE, timeout=LOCK_TIMEOUT)) as connection:
+        experiments = connection.execute(query, [DEFAULT_EXPERIMENT]).fetchall()
     places = set()
-    for name, location in connection.execute(query, [DEFAULT_EXPERIMENT]):
+    for name, location in experiments:
         if not location or not location.startswith("file:"):
             continue
         path, inside = Path(local_file_uri_to_path(location)), Path(ARTIFACTS, name)
@@ -181,13 +172,3 @@ def belongs_here(place: Path, root: Path, inside: Path) -> bool:
     Otherwise the user keeps them there on purpose.
     """
     return (root / inside).exists() or (place / DATABASE).exists() or not (place / inside).exists()
-
-
-def replace_prefix(connection: sqlite3.Connection, table: str, column: str, place: Path, root: Path) -> int:
-    """Replace ``place`` by ``root`` in the paths of one column that lead into its artifacts; returns how many."""
-    changed = 0
-    for form in (Path.as_uri, str):  # MLflow's default experiment has a plain path
-        old, new = (form(folder / ARTIFACTS) for folder in (place, root))
-        statement = f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?"
-        changed += connection.execute(statement, [f"{new}/", len(old) + 2, len(old) + 1, f"{old}/"]).rowcount
-    return changed

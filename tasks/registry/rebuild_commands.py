@@ -11,7 +11,7 @@ from tasks.dvc.lock_file import Lock, LockEntry, outputs, raw_data, stage_order
 from tasks.dvc.store import DvcStore
 from tasks.git.command import run_git
 from tasks.git.worktree import require_commit
-from tasks.registry.lookup import RegisteredVersion
+from tasks.registry.registered_version import RegisteredVersion
 from tasks.registry.runs import PATCH_ARTIFACT
 from tasks.registry.store import project_store_uri, store_uri
 

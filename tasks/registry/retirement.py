@@ -1,7 +1,7 @@
 """Versions that nobody may promote any more, because they learned from rows that had to be forgotten."""
 
 from pipeline.core.errors import UserError
-from tasks.registry.lookup import RegisteredVersion
+from tasks.registry.registered_version import RegisteredVersion
 from tasks.registry.store import retry_while_busy
 
 RETIRED = "gleaner.retired"  # tag of a version: when and why

@@ -17,8 +17,8 @@ from mlflow.tracking._tracking_service.utils import _get_store
 
 from pipeline.core.params import Params
 from tasks.registry import lookup, promotion_log
-from tasks.registry.lookup import RegisteredVersion
 from tasks.registry.nights import ARRIVALS, KIND, search_runs
+from tasks.registry.registered_version import RegisteredVersion
 from tasks.registry.store import connect, project_store_uri, store_uri
 
 

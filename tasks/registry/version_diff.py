@@ -6,7 +6,7 @@ from typing import Any
 
 from tasks.dvc.lock_file import Lock, LockEntry, code_files, outputs, raw_data
 from tasks.dvc.store import DvcStore
-from tasks.registry.lookup import RegisteredVersion
+from tasks.registry.registered_version import RegisteredVersion
 from tasks.registry.store import flatten
 
 BeforeAfter = tuple[Any, Any]  # None: the version does not have it

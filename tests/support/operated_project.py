@@ -55,7 +55,7 @@ def operated_project(folder: Path, store: Path) -> Iterator[Path]:
 
 def copy_to(source: Path, target: Path) -> Path:
     """A copy of a project whose database names the copy's own folders."""
-    from tasks.backup.artifact_paths import move_artifact_paths
+    from tasks.registry.artifact_paths import move_artifact_paths
 
     shutil.copytree(source, target, symlinks=True)
     shutil.rmtree(target / ".dvc" / "tmp", ignore_errors=True)

@@ -15,7 +15,7 @@ import pytest
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
 from tasks import registry
-from tasks.registry import bundles, lookup, project_store
+from tasks.registry import artifact_paths, bundles, lookup, project_store
 from tests.support.promoting import (
     MODEL,
     champion_version,
@@ -53,7 +53,8 @@ def paths_in_database(root: Path) -> list[str]:
     with closing(sqlite3.connect(root / "mlflow.db")) as connection:
         return [
             value
-            for table, column in project_store.PATH_COLUMNS
+            for table, columns in artifact_paths.COLUMNS.items()
+            for column in columns
             for (value,) in connection.execute(f"SELECT {column} FROM {table}")
             if value and table != "experiments"
         ]

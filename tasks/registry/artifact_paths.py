@@ -1,9 +1,10 @@
-"""MLflow's database names the folder of every run and version; a restored project lies elsewhere."""
+"""MLflow's database names the folder of every run and version; a project that was moved or restored lies elsewhere."""
 
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+LOCK_TIMEOUT = 60.0  # seconds to wait for another writer
 COLUMNS = {
     "experiments": ("artifact_location",),
     "runs": ("artifact_uri",),
@@ -15,11 +16,11 @@ COLUMNS = {
 def move_artifact_paths(database: Path, old: Path, new: Path) -> int:
     """Let the paths in a database that lead below ``old`` lead below ``new``; returns how many were changed.
 
-    Nobody else may use the database meanwhile.
+    All are changed in one transaction. Nobody else may use the database meanwhile.
     """
     changed = 0
     forms = ((old.as_uri(), new.as_uri()), (f"file://{old}", new.as_uri()), (str(old), str(new)))
-    with closing(sqlite3.connect(database)) as connection, connection:
+    with closing(sqlite3.connect(database, timeout=LOCK_TIMEOUT)) as connection, connection:
         for table, columns in COLUMNS.items():
             existing = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
             for column in existing.intersection(columns):
