@@ -11,7 +11,9 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -152,13 +154,20 @@ def fork_night(root: Path, flow_run: FlowRun, day: float, step: str | None) -> d
         try:
             if step is not None:
                 kill_at(step, root)
-            answer.write_text(json.dumps(play_night(root, flow_run, day)))
+            outcome = play_night(root, flow_run, day)
+            answer.write_text(json.dumps(outcome | {"modules": sorted(sys.modules)}))
+        except BaseException:  # noqa: BLE001  the fork must not go on as its parent
+            traceback.print_exc()
         finally:
-            os._exit(0 if answer.exists() else 1)
+            sys.stderr.flush()
+            os._exit(0)
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         return {"signal": os.WTERMSIG(status)}
-    content: dict[str, Any] = json.loads(answer.read_text()) if answer.exists() else {"crash": status}
+    content: dict[str, Any] = json.loads(answer.read_text()) if answer.exists() else {"modules": []}
+    for module in content.pop("modules"):  # the next fork finds them imported
+        with suppress(ImportError):
+            import_module(module)
     return content
 
 
