@@ -1,6 +1,7 @@
 """A champion that was deleted in MLflow, alone or with the whole model: told apart, entered, and a way on."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -126,7 +127,7 @@ def test_without_any_earlier_champion_the_next_version_is_the_first_again(
     register_scored(root, 340)
     registry.connect(root).delete_model_version(MODEL, "1")
     assert "`gleaner promote --version N` makes a version the first champion" in print_history(root, capsys)
-    with pytest.raises(UserError, match="expected a champion before|expected an earlier champion"):
+    with pytest.raises(UserError, match="expected an earlier champion in the registry, found none; `gleaner run` or"):
         rollback(root, params)
     promoted = without_prefect(promote_first)(root, params, None, "flow")
     assert promoted.outcome == "promoted" and champion_version(root) == promoted.champion == "2"
@@ -188,6 +189,26 @@ def test_a_version_whose_digest_is_another_one_than_in_the_log_is_no_champion(ro
     registry.connect(root).set_model_version_tag(MODEL, "1", "gleaner.manifest", "0" * 64)
     state = champion_alias.load_champion_state(registry.connect(root), MODEL)
     assert state.ledger.champion is None and "is not the one that became champion" in state.repaired[0]
+
+
+def test_a_lost_bundle_of_an_earlier_champion_leaves_a_way_on(root: Path, params: Params) -> None:
+    promote_three(root, params)
+    client = registry.connect(root)
+    client.delete_model_version(MODEL, "3")
+    bundles = sorted((root / "mlruns").rglob("artifacts/bundle"), key=lambda folder: folder.stat().st_mtime)
+    shutil.rmtree(bundles[1])
+    with pytest.raises(
+        UserError, match=r"version 2: expected its bundle .*; `gleaner rollback --to N` goes to .* \(1\)"
+    ):
+        rollback(root, params)
+    client.delete_model_version(MODEL, "1")
+    with pytest.raises(
+        UserError, match="if it is lost, delete version 2 in MLflow: then the next version is the first"
+    ):
+        rollback(root, params)
+    client.delete_model_version(MODEL, "2")
+    register_scored(root, 300)
+    assert champion_version(root) == "4"
 
 
 def test_a_promotion_whose_champion_is_deleted_meanwhile_is_lost(root: Path, params: Params) -> None:
