@@ -15,6 +15,7 @@ from tasks.backup.repository import restore_repository
 from tasks.dvc.lock_file import LockEntry, outputs
 from tasks.dvc.store import open_dvc_store
 
+STAGING = ".restoring"  # in the project's folder, which may be a disk of its own
 RESTORED_REMOTE = "dvc-storage"  # for the content of a remote that lay outside the project
 
 
@@ -37,7 +38,7 @@ def restore(folder: Path, target: Path, force: bool) -> Restored:
     target = Path(os.path.abspath(target))
     check_target(folder, target, manifest, force)
     check_files(manifest, folder)
-    staging = target.with_name(f".{target.name}.restoring")
+    staging = target / STAGING
     done = Restored(target / manifest.prefix, manifest)
     try:
         if staging.exists():  # of a restore that was killed
@@ -170,12 +171,13 @@ def put_aside(target: Path, done: Restored) -> None:
 
 def stays(entry: Path) -> bool:
     """Whether an entry of the target belongs to this machine, such as the environment that runs this command."""
-    return (entry / "pyvenv.cfg").is_file() or (entry.name in {*SKIPPED_NAMES, ".prefect"} and entry.name != ".git")
+    return (entry / "pyvenv.cfg").is_file() or (
+        entry.name in {*SKIPPED_NAMES, ".prefect", STAGING} and entry.name != ".git"
+    )
 
 
 def move_in_place(staging: Path, target: Path) -> None:
     """Move the finished project into ``target``, params.yaml last: without it, the folder is no project."""
-    target.mkdir(parents=True, exist_ok=True)
     for entry in sorted(staging.iterdir(), key=lambda entry: entry.name == "params.yaml"):
         if entry.is_dir() and (target / entry.name).is_dir():  # a cache of a tool that stayed
             shutil.rmtree(target / entry.name)

@@ -24,6 +24,8 @@ from tests.support import night_project, refreshing
 from tests.support.night_project import drop_file, git, project_params, to_csv
 from tests.support.operated_project import ARRIVED, SECRET, copy_to, files_with, operated_project, register
 
+pytestmark = pytest.mark.slow
+
 PERSON = table.row_id("raw", SECRET)
 ARRIVALS = "arrivals/2026-11-24T02-00-00.parquet"
 PARAPHRASE = "my name is Ada Byron and my repayment is late"

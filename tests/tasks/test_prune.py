@@ -21,6 +21,8 @@ from tasks.registry.nights import ARRIVALS, KIND, NIGHT
 from tests.support.night_project import git, project_params, run_ingest, to_csv
 from tests.support.operated_project import copy_to, operated_project, register
 
+pytestmark = pytest.mark.slow
+
 LATER = datetime.now(UTC) + timedelta(days=60)
 
 
