@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+STAGING = ".restoring"  # holds a project until its restore is finished; the project's folder may be a disk of its own
 # Made anew by their tools, or bound to this machine and to the path of the project.
-SKIPPED_NAMES = {"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".ipynb_checkpoints", ".git"}
+SKIPPED_NAMES = {"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".ipynb_checkpoints", ".git", STAGING}
 SKIPPED_PATHS = {".prefect", ".dvc/tmp", "data/scratch", ".setup"}
 DATABASE = "mlflow.db"
 DATABASE_FILES = {DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal"}

@@ -10,12 +10,11 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import read_yaml
 from tasks.backup.artifact_paths import move_artifact_paths
 from tasks.backup.manifest import BUNDLE, PROJECT, REMOTE, Manifest, check_files, read_manifest
-from tasks.backup.project_files import DATABASE, SKIPPED_NAMES
+from tasks.backup.project_files import DATABASE, SKIPPED_NAMES, STAGING
 from tasks.backup.repository import restore_repository
 from tasks.dvc.lock_file import LockEntry, outputs
 from tasks.dvc.store import open_dvc_store
 
-STAGING = ".restoring"  # in the project's folder, which may be a disk of its own
 RESTORED_REMOTE = "dvc-storage"  # for the content of a remote that lay outside the project
 
 
@@ -171,9 +170,8 @@ def put_aside(target: Path, done: Restored) -> None:
 
 def stays(entry: Path) -> bool:
     """Whether an entry of the target belongs to this machine, such as the environment that runs this command."""
-    return (entry / "pyvenv.cfg").is_file() or (
-        entry.name in {*SKIPPED_NAMES, ".prefect", STAGING} and entry.name != ".git"
-    )
+    is_of_tool = entry.name in {*SKIPPED_NAMES, ".prefect"} and entry.name != ".git"
+    return is_of_tool or (entry / "pyvenv.cfg").is_file()
 
 
 def move_in_place(staging: Path, target: Path) -> None:

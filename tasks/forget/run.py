@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.core.params import Params, read_yaml
+from pipeline.core.params import Params
 from pipeline.labelling.forgetting import Wanted, search_file
 from pipeline.sources import arrival_files
 from tasks.dvc.objects import local_places
@@ -46,9 +46,10 @@ class Plan:
 def make_plan(root: Path, params: Params, wanted: Wanted, requests: dict[str, set[str]], match: Path | None) -> Plan:
     """Search every place for the wanted rows. Changes nothing."""
     learn_texts(root, params, wanted)
-    started = [entry for entry in read_entries(root, STARTED) if wanted.ids & set(entry["ids"])]
-    done = {row for entry in read_entries(root, DONE) for row in entry["ids"]}
-    known_before = {row for entry in started for row in entry["ids"]}
+    entries = [entry for entry in read_entries(root, STARTED, DONE) if wanted.ids & set(entry["ids"])]
+    started = [entry for entry in entries if entry["operation"] == STARTED]
+    was_cut_off = bool(entries) and entries[-1]["operation"] == STARTED
+    known_before = {row for entry in entries for row in entry["ids"]}
     notes = server_notes(root)
     with ExitStack() as stack:
         store = stack.enter_context(open_dvc_store(root)) if (root / ".dvc").is_dir() else None
@@ -60,9 +61,10 @@ def make_plan(root: Path, params: Params, wanted: Wanted, requests: dict[str, se
         objects = list(find_in_objects(places, wanted, owned))
         before = {number for entry in started for number in entry["versions"]}
         learned = find_learned(root, params, store, wanted, before)
-    missing = [name for name, ids in requests.items() if not ids & (wanted.seen | known_before | done)]
+    missing = [name for name, ids in requests.items() if not ids & (wanted.seen | known_before)]
     arrivals = [finding.name for finding in files if finding.action == "arrivals"]
-    arrivals += [name for entry in started for name in entry["arrivals"] if is_untracked_change(root / name)]
+    if was_cut_off:  # DVC and git may not have the rest yet
+        arrivals += [name for name in started[-1]["arrivals"] if (root / name).exists()]
     findings = sorted([*objects, *files], key=lambda finding: finding.rank)
     return Plan(findings, learned, missing, list(dict.fromkeys(arrivals)), notes)
 
@@ -97,12 +99,6 @@ def server_notes(root: Path) -> list[str]:
     if store_uri(root) == project_store_uri(root):
         return []
     return ["MLflow: a server keeps the artifacts of versions, which hold no text; they were not searched"]
-
-
-def is_untracked_change(path: Path) -> bool:
-    """Whether a file differs from its DVC pointer: a forget was killed before DVC had tracked the rest."""
-    pointer = path.with_name(f"{path.name}.dvc")
-    return path.exists() and pointer.exists() and read_yaml(pointer)["outs"][0]["md5"] != file_md5(path)
 
 
 def apply_plan(root: Path, params: Params, wanted: Wanted, plan: Plan, retire: bool) -> list[Learned]:

@@ -3,20 +3,23 @@
 import shutil
 import sqlite3
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from pipeline.core.errors import UserError
 from tasks.backup import create, restore
 from tasks.backup.create import back_up
 from tasks.backup.manifest import MANIFEST, UNFINISHED, read_manifest
+from tests.support import refreshing
+from tests.support.night_project import drop_file, to_csv
 
 pytestmark = pytest.mark.slow
 
 Usage = namedtuple("Usage", "total used free")
-ARRIVALS = "arrivals/2026-11-24T02-00-00.parquet"
 
 
 def test_the_outputs_of_stages_are_in_a_backup_once(root: Path, tmp_path: Path) -> None:
@@ -109,3 +112,20 @@ def test_what_servers_keep_is_said(root: Path, tmp_path: Path, monkeypatch: pyte
         "MLflow: https://ada:***@mlflow.example.com keeps runs and versions, and whoever runs it backs it up",
         "DVC remote: s3://bucket/path keeps its content, and whoever runs it backs it up",
     ]
+
+
+def test_no_row_is_lost_while_nights_take_them_in(root: Path, tmp_path: Path) -> None:
+    texts: set[str] = set()
+    with ThreadPoolExecutor(1) as pool:
+        for night in range(4):
+            new = [f"row {number} of night {night}" for number in range(3)]
+            for text in new:
+                drop_file(root, f"{text}.csv", to_csv([(text, "refund")], "text", "label"))
+            texts |= {*new}
+            copying = pool.submit(back_up, root, tmp_path / f"backup-{night}")
+            refreshing.take_in_texts(root, days=night + 1)
+            copying.result()
+            copied = tmp_path / f"backup-{night}" / "project"
+            waiting = [pd.read_csv(path)["text"] for path in (copied / "inbox" / "texts").glob("*.csv")]
+            arrived = [pd.read_parquet(path)["text"] for path in (copied / "arrivals").glob("*.parquet")]
+            assert texts <= set(pd.concat([*waiting, *arrived]))
