@@ -18,7 +18,7 @@ Run commands in the root of the project, where `params.yaml` lies. Exit codes:
 | code | meaning |
 |---|---|
 | 0 | done: registered or already registered, promoted, rolled back, a match, or a night without a reason to train |
-| 1 | refused, insufficient, lost to another promoter, different from what was recorded, or failed |
+| 1 | refused, insufficient, lost to another promoter, different from the record, something left for you, or failed |
 | 2 | a mistake in params, data or arguments; one line names it |
 | 130 | interrupted with Ctrl-C |
 

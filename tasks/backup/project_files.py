@@ -58,7 +58,7 @@ def walk(root: Path, start: str, skipped: set[str]) -> Iterator[Path]:
 
 def is_skipped(path: Path, root: Path, skipped: set[str]) -> bool:
     """Whether a path is left out with all below it: one of ``skipped``, a virtual environment, or what tools remake."""
-    if path.name in SKIPPED_NAMES or path.name.endswith(".part"):
+    if path.name in SKIPPED_NAMES:
         return True
     return path.relative_to(root).as_posix() in skipped or (path / "pyvenv.cfg").is_file()
 

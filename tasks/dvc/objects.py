@@ -9,12 +9,14 @@ from pipeline.core.errors import UserError
 from tasks.dvc.lock_file import Lock, outputs
 from tasks.dvc.store import DvcStore
 
+CACHE, REMOTE = "DVC cache", "DVC remote"
+
 
 @dataclass(frozen=True)
 class Objects:
     """One place that keeps objects, with DVC's own object database for it."""
 
-    name: str  # "DVC cache" or "DVC remote"
+    name: str  # CACHE or REMOTE
     folder: Path  # with files named <2 digits>/<the rest of the MD5>
     database: Any
 
@@ -49,7 +51,7 @@ def object_places(store: DvcStore, root: Path) -> tuple[list[Objects], list[str]
 def local_places(store: DvcStore) -> tuple[list[Objects], list[str]]:
     """Cache and default remote where they are folders of this machine, and the names of those that are not."""
     places, others = [], []
-    for name, database in (("DVC cache", store.repo.cache.local), ("DVC remote", store.remote())):
+    for name, database in ((CACHE, store.repo.cache.local), (REMOTE, store.remote())):
         if database is None:
             continue
         protocol = database.fs.protocol

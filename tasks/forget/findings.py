@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.core.params import Params, read_yaml
-from pipeline.labelling.forgetting import NOT_SEARCHED, Found, Wanted, search_file
+from pipeline.labelling.forgetting import LARGEST, NOT_SEARCHED, Found, Wanted, search_file
 from tasks.backup.project_files import DATABASE, SKIPPED_PATHS, list_tree
 from tasks.dvc.objects import Objects
 from tasks.git.command import try_git
@@ -57,12 +57,17 @@ def find_in_objects(places: list[Objects], wanted: Wanted, kept: set[str]) -> It
                 yield Finding(place.name, md5, path, "object")
 
 
-def find_in_files(root: Path, params: Params, wanted: Wanted, ignored: set[Path]) -> Iterator[Finding]:
-    """The project's files that hold wanted rows. ``ignored`` are the folders of DVC's content, and other files."""
+def find_in_files(
+    root: Path, params: Params, wanted: Wanted, ignored: set[Path], cache: Path | None
+) -> Iterator[Finding]:
+    """The project's files that hold wanted rows. ``ignored`` are the folders of DVC's content, and other files.
+
+    A link into the DVC ``cache`` counts as the file that it leads to.
+    """
     inside = {path.relative_to(root).as_posix() for path in ignored if path.is_relative_to(root)}
     skipped = (SKIPPED_PATHS - {SCRATCH, ".prefect"}) | inside | {LOG.as_posix()}
     tracked = set(try_git(root, "ls-files", "-z").stdout.decode(errors="surrogateescape").split("\0"))
-    for name in list_tree(root, "", skipped).files:
+    for name in list_tree(root, "", skipped, cache).files:
         path = root / name
         if name.startswith(f"{EMBEDDINGS}/"):
             if name.endswith(".sqlite") and count_vectors(path, wanted):
@@ -79,12 +84,13 @@ def choose_action(root: Path, name: str, found: Found, params: Params, tracked: 
     """What is to be done with a file; None for one that cannot be searched and that no person has put there."""
     inboxes = [path for path in (params.refresh.inbox, params.feedback.path) if path]
     in_inbox = any(is_below(name, path) for path in inboxes)
+    in_arrivals = is_below(name, params.ingest.arrivals)
     if found is NOT_SEARCHED:
-        return "unsearched" if in_inbox else None
+        return "unsearched" if in_inbox or in_arrivals or (root / name).stat().st_size > LARGEST else None
     can_be_rewritten = found.rest is not None
     if name in tracked or is_below(name, params.ingest.path) or name.startswith(DATABASE):
         return "left"
-    if is_below(name, params.ingest.arrivals):
+    if in_arrivals:
         return "arrivals" if can_be_rewritten else "left"
     if in_inbox:
         was_read = {TAKEN_FOLDER, SET_ASIDE_FOLDER} & set(Path(name).parts)

@@ -4,6 +4,7 @@ It can be killed at any point: the same command goes on from there, because rows
 hashes of their texts, and the entry names what was found before anything was removed.
 """
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -13,9 +14,10 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.core.params import Params
+from pipeline.core.stage import write_atomically
 from pipeline.labelling.forgetting import Wanted, search_file
 from pipeline.sources import arrival_files
-from tasks.dvc.objects import local_places
+from tasks.dvc.objects import CACHE, REMOTE, local_places
 from tasks.dvc.store import DvcStore, file_md5, open_dvc_store
 from tasks.forget.findings import Finding, delete_vectors, find_in_files, find_in_objects
 from tasks.forget.versions import Learned, find_learned
@@ -36,6 +38,7 @@ class Plan:
     missing: list[str]  # requests of which nothing was found, now or before
     arrivals: list[str]  # files of arrivals that DVC has to track anew
     notes: list[str] = field(default_factory=list)
+    remotes: list[str] = field(default_factory=list)  # that are no folder of this machine
 
     @property
     def left(self) -> list[Finding]:
@@ -54,9 +57,10 @@ def make_plan(root: Path, params: Params, wanted: Wanted, requests: dict[str, se
     with ExitStack() as stack:
         store = stack.enter_context(open_dvc_store(root)) if (root / ".dvc").is_dir() else None
         places, others = local_places(store) if store else ([], [])
-        notes += [f"{name}: it is no folder of this machine and was not searched; `dvc gc --cloud`" for name in others]
         ignored = {path for place in places for path in (place.folder, place.folder.parents[1])}
-        files = list(find_in_files(root, params, wanted, ignored | ({match.resolve()} if match else set())))
+        ignored |= {match.resolve()} if match else set()
+        cache = next((place.folder.resolve() for place in places if place.name == CACHE), None)
+        files = list(find_in_files(root, params, wanted, ignored, cache))
         owned = {file_md5(finding.path) for finding in files if finding.action == "left"}
         objects = list(find_in_objects(places, wanted, owned))
         before = {number for entry in started for number in entry["versions"]}
@@ -66,7 +70,7 @@ def make_plan(root: Path, params: Params, wanted: Wanted, requests: dict[str, se
     if was_cut_off:  # DVC and git may not have the rest yet
         arrivals += [name for name in started[-1]["arrivals"] if (root / name).exists()]
     findings = sorted([*objects, *files], key=lambda finding: finding.rank)
-    return Plan(findings, learned, missing, list(dict.fromkeys(arrivals)), notes)
+    return Plan(findings, learned, missing, list(dict.fromkeys(arrivals)), notes, others)
 
 
 def learn_texts(root: Path, params: Params, wanted: Wanted) -> None:
@@ -107,6 +111,9 @@ def apply_plan(root: Path, params: Params, wanted: Wanted, plan: Plan, retire: b
     numbers = [learned.version.number for learned in plan.learned]
     content = {"ids": ids, "versions": numbers, "arrivals": plan.arrivals}
     append_entry(root, STARTED, content | {"files": [f"{item.place}: {item.name}" for item in plan.findings]})
+    for finding in plan.findings:
+        if finding.path.is_symlink():  # into the cache, whose object goes now
+            write_atomically(finding.path, lambda part, path=finding.path: shutil.copyfile(path, part))
     remove_objects(root, plan)
     for finding in plan.findings:
         apply_finding(finding, wanted)
@@ -156,7 +163,7 @@ def apply_finding(finding: Finding, wanted: Wanted) -> None:
 
 def count_lines(plan: Plan) -> Iterator[str]:
     """What is removed where, one line a place."""
-    for place in ("DVC cache", "DVC remote"):
+    for place in (CACHE, REMOTE):
         count = sum(finding.place == place for finding in plan.findings)
         if count:
             yield f"{place}: {count} objects"
@@ -168,6 +175,8 @@ def count_lines(plan: Plan) -> Iterator[str]:
 
 def left_lines(plan: Plan) -> Iterator[str]:
     """What people have to do themselves, one line a file."""
+    for name in plan.remotes:
+        yield f"{name}: it is no folder of this machine and was not searched; `dvc gc --workspace --cloud` empties it"
     for finding in plan.left:
         rows = f"record {', '.join(map(str, finding.rows[:10]))}" if finding.rows else "somewhere in it"
         if finding.action == "unsearched":

@@ -222,3 +222,19 @@ def test_a_file_in_the_inbox_that_cannot_be_read_is_named(root: Path, capsys: py
     drop_file(root, "sheet.xlsx", b"PK\x03\x04" + bytes(range(256)) * 20)
     assert forget(root, PERSON) == 1
     assert "inbox/texts/sheet.xlsx: it could not be read" in capsys.readouterr().out
+
+
+def test_arrivals_that_are_links_into_the_cache_keep_the_rows_of_others(root: Path) -> None:
+    arrived = root / ARRIVALS
+    md5 = hashlib.md5(arrived.read_bytes()).hexdigest()
+    arrived.unlink()
+    arrived.symlink_to(root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:])
+    assert forget(root, PERSON) == 0
+    assert list(pd.read_parquet(arrived)["text"]) == [ARRIVED[1][0]] and not arrived.is_symlink()
+
+
+def test_a_remote_that_is_no_folder_is_said(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = root / ".dvc" / "config"
+    config.write_text(config.read_text().replace("../storage", "s3://bucket/path"))
+    assert forget(root, table.row_id("raw", ARRIVED[1][0]), dry_run=True) == 1
+    assert "DVC remote: it is no folder of this machine and was not searched" in capsys.readouterr().out
