@@ -1,5 +1,6 @@
 """The objects in a project's DVC cache and in a remote that is a folder of the project: listed, measured, removed."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,7 @@ def used_by_project(store: DvcStore, commits: list[str]) -> set[str]:
     """
     from dvc.exceptions import DvcException
 
+    logging.getLogger("dvc").setLevel(logging.ERROR)  # it warns of each stage that has not run yet
     try:
         with store.repo.lock:
             used = store.repo.used_objs(all_branches=True, all_tags=True, all_experiments=True, revs=commits)

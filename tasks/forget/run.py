@@ -166,11 +166,16 @@ def count_lines(plan: Plan) -> Iterator[str]:
     for place in (CACHE, REMOTE):
         count = sum(finding.place == place for finding in plan.findings)
         if count:
-            yield f"{place}: {count} objects"
+            yield f"{place}: {plural(count, 'object')}"
     for finding in plan.findings:
         if finding.place == "files" and finding not in plan.left:
-            what = f"{len(finding.rows)} rows" if finding.rows and finding.action != "remove" else "the file"
+            what = plural(len(finding.rows), "row") if finding.rows and finding.action != "remove" else "the file"
             yield f"{finding.name}: {'vectors' if finding.action == 'vectors' else what}"
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun, such as "2 rows"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def left_lines(plan: Plan) -> Iterator[str]:
