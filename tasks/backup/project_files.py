@@ -10,7 +10,7 @@ STAGING = ".restoring"  # holds a project until its restore is finished; the pro
 SKIPPED_NAMES = {"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".ipynb_checkpoints", ".git", STAGING}
 SKIPPED_PATHS = {".prefect", ".dvc/tmp", "data/scratch", ".setup"}
 DATABASE = "mlflow.db"
-DATABASE_FILES = {DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal"}
+DATABASE_FILES = {DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", f"{DATABASE}.lock"}
 
 
 @dataclass

@@ -87,7 +87,7 @@ def owned_paths(root: Path, params: Params) -> set[str]:
     tracked = set(try_git(root, "ls-files", "-z").stdout.decode(errors="surrogateescape").split("\0"))
     lock = read_yaml(root / "dvc.lock") if (root / "dvc.lock").is_file() else {"stages": {}}
     raw = {path for path in raw_data(lock) if not is_below(path, params.ingest.arrivals)}
-    return (tracked - {""}) | {os.path.normpath(path) for path in (*raw, params.ingest.path)}
+    return (tracked | {os.path.normpath(path) for path in (*raw, params.ingest.path)}) - {"", "."}
 
 
 def choose_action(root: Path, name: str, found: Found, params: Params, owned: set[str]) -> Action | None:

@@ -18,8 +18,10 @@ from mlflow.tracking._tracking_service.utils import _get_store
 from pipeline.core.params import Params
 from tasks.registry import lookup, promotion_log
 from tasks.registry.lookup import RegisteredVersion
-from tasks.registry.nights import ARRIVALS, KIND, search_runs
+from tasks.registry.nights import KIND, search_runs
 from tasks.registry.store import connect, project_store_uri, store_uri
+
+ARRIVALS = "gleaner.arrivals"  # begins the names of a training's tags that say which arrivals it has read
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,15 @@ def unneeded_runs(
     """The ids of the runs that are not needed; the newest training stays, because the next run may take it up."""
     trainings = [run for run in search_runs(client, root, params, "") if KIND not in run.data.tags]
     for run in trainings[1:]:
-        read_by_nights = run.info.status == "FINISHED" and run.data.tags.get(ARRIVALS)
+        read_by_nights = run.info.status == "FINISHED" and has_read_arrivals(run.data.tags)
         is_old = datetime.fromtimestamp(run.info.start_time / 1000, UTC) < before
         if is_old and not read_by_nights and run.info.run_id not in needed:
             yield run.info.run_id
+
+
+def has_read_arrivals(tags: dict[str, str]) -> bool:
+    """Whether the tags of a training name arrivals, by which a night knows what was learned."""
+    return any(key.startswith(ARRIVALS) and value not in ("", "{}") for key, value in tags.items())
 
 
 def logged_models(client: MlflowClient, root: Path, params: Params, runs: list[str]) -> list[Any]:

@@ -17,7 +17,8 @@ from tasks.operations_log import LOG, read_entries
 from tasks.prune import Plan, apply_plan, make_plan, plan_lines
 from tasks.registry import lookup
 from tasks.registry.champion_check import check_champion
-from tasks.registry.nights import ARRIVALS, KIND, NIGHT
+from tasks.registry.nights import KIND, NIGHT
+from tasks.registry.unneeded import ARRIVALS
 from tests.support.night_project import git, project_params, run_ingest, to_csv
 from tests.support.operated_project import copy_to, operated_project, register
 
