@@ -3,6 +3,7 @@
 import os
 import shutil
 from configparser import ConfigParser
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,13 +19,13 @@ from tasks.dvc.store import open_dvc_store
 RESTORED_REMOTE = "dvc-storage"  # for the content of a remote that lay outside the project
 
 
+@dataclass
 class Restored:
-    """What a restore did: the folder of the project, its files, and notes for people."""
+    """What a restore did: the folder of the project, the backup's manifest, and notes for people."""
 
-    def __init__(self, project: Path, manifest: Manifest) -> None:
-        self.project = project
-        self.manifest = manifest
-        self.notes: list[str] = []
+    project: Path
+    manifest: Manifest
+    notes: list[str] = field(default_factory=list)
 
 
 def restore(folder: Path, target: Path, force: bool) -> Restored:
