@@ -8,9 +8,16 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from flows.prefect_server import url_file
 from pipeline.core.params import read_yaml, to_yaml
-from tests.support.flow_project import METRICS, count_versions, make_project, mlflow_runs, printed_outcomes, run_gleaner
+from tests.support.flow_project import (
+    METRICS,
+    announce_server,
+    count_versions,
+    make_project,
+    mlflow_runs,
+    printed_outcomes,
+    run_gleaner,
+)
 from tests.support.registering import git
 from tests.support.stage_project import overwrite
 
@@ -22,8 +29,7 @@ EDIT = "sed -i 's/^  retries: .*/  retries: 1/' params.yaml && git -c user.name=
 def project(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Path:
     """A committed project; its stage evaluate edits params.yaml and commits it, but only once."""
     root = make_project(tmp_path_factory.mktemp("lineage"))
-    url_file(root / ".prefect").parent.mkdir()
-    url_file(root / ".prefect").write_text(prefect_server)
+    announce_server(root, prefect_server)
     graph = read_yaml(root / "dvc.yaml")
     evaluate = graph["stages"]["evaluate"]
     evaluate["cmd"] = f"{{ [ -e edited ] || {{ touch edited && {EDIT}; }}; }} && {evaluate['cmd']}"

@@ -20,11 +20,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from flows.prefect_server import url_file
 from flows.prefect_session import FlowRun, prefect_session
 from pipeline.core.params import to_yaml
 from tests.support import month_project, night_project
-from tests.support.flow_project import GROUPS, METRICS
+from tests.support.flow_project import GROUPS, METRICS, announce_server
 from tests.support.night_project import git
 from tests.support.real_project import set_params
 from tests.support.word_bundle import build
@@ -97,8 +96,7 @@ def make_project(root: Path, server: str) -> Path:
     (root / "constraints.txt").write_text((ROOT / "constraints.txt").read_text())
     ignored = "/data\n/arrivals/*.parquet\n/inbox/\n/mlruns\n/mlflow.db*\n/.prefect\n/.loopback\n"
     (root / ".gitignore").write_text(ignored)
-    url_file(root / ".prefect").parent.mkdir()
-    url_file(root / ".prefect").write_text(server)
+    announce_server(root, server)
     git(root, "add", "-A")
     git(root, "commit", "-q", "-m", "stages")
     return root
