@@ -20,6 +20,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+TextSource = Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, JSON or plain lines; - reads stdin.")]
+TextColumn = Annotated[str | None, typer.Option(help="Column or key of the text; by default one of a known name.")]
+INPUT_FORMAT = "csv, tsv, jsonl or lines; by default by the ending or the content."
 
 
 @app.command()
@@ -84,14 +87,10 @@ def configure(
 
 @app.command()
 def predict(
-    source: Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, JSON or plain lines; - reads stdin.")],
+    source: TextSource,
     bundle: Annotated[Path, typer.Option(help="The folder of the classifier.")] = Path("data/export/bundle"),
-    text_column: Annotated[
-        str | None, typer.Option(help="The column or key that holds the text; by default one of a known name.")
-    ] = None,
-    format_: Annotated[
-        str | None, typer.Option("--format", help="csv, tsv, jsonl or lines; by default by the ending or the content.")
-    ] = None,
+    text_column: TextColumn = None,
+    format_: Annotated[str | None, typer.Option("--format", help=INPUT_FORMAT)] = None,
 ) -> None:
     """Label texts: writes the rows of the input with label and confidence added."""
     from pipeline.commands.predict import predict_file
@@ -102,32 +101,19 @@ def predict(
 
 @app.command()
 def explain(
-    source: Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, JSON or plain lines; - reads stdin.")],
+    source: TextSource,
     method: Annotated[str, typer.Option(help="integrated_gradients, rollout, lime or all.")] = "integrated_gradients",
     bundle: Annotated[
         Path, typer.Option(help="The folder of the classifier; data/finetune/model has no class offsets yet.")
     ] = Path("data/export/bundle"),
-    text_column: Annotated[
-        str | None, typer.Option(help="The column or key that holds the text; by default one of a known name.")
-    ] = None,
-    input_format: Annotated[
-        str | None, typer.Option(help="csv, tsv, jsonl or lines; by default by the ending or the content.")
-    ] = None,
+    text_column: TextColumn = None,
+    input_format: Annotated[str | None, typer.Option(help=INPUT_FORMAT)] = None,
     format_: Annotated[str, typer.Option("--format", help="Of the output: text, json (JSON Lines) or html.")] = "text",
-    steps: Annotated[
-        int | None,
-        typer.Option(min=2, help="Steps of integrated gradients; by default explain.steps of params.yaml."),
-    ] = None,
+    steps: Annotated[int | None, typer.Option(min=2, help="Of integrated gradients; by default explain.steps.")] = None,
     baseline: Annotated[
-        str | None,
-        typer.Option(
-            help="mask or pad: the token that stands for no word; by default explain.baseline of params.yaml."
-        ),
+        str | None, typer.Option(help="mask or pad: the token that stands for no word; by default explain.baseline.")
     ] = None,
-    samples: Annotated[
-        int | None,
-        typer.Option(min=10, help="Variants of each text, for LIME; by default explain.lime_samples of params.yaml."),
-    ] = None,
+    samples: Annotated[int | None, typer.Option(min=10, help="Of LIME; by default explain.lime_samples.")] = None,
 ) -> None:
     """Explain texts: prints the label of each, and the words for and against it."""
     from pipeline.commands.explain import Request, explain_file, settings_with_defaults

@@ -14,6 +14,7 @@ PARQUET_MARK = b"PAR1"
 BLOCK_BYTES = 2**20
 # First bytes of files that people take for text files: what they are, and what to do.
 NO_TEXT = {
+    GZIP_MARK: "a gzip file inside a gzip file; unpack it once",
     b"PK\x03\x04": "a ZIP archive or an Excel workbook; save the sheet as CSV",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as CSV",
     PARQUET_MARK: "a Parquet file; name it .parquet, or set the format",
