@@ -17,6 +17,7 @@ from pipeline.sources.limits import (
 from pipeline.sources.source import Record, Source, columns_to_read
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
 # Rows are read by batches. A value that is stored once for very many rows grows in memory, which is noticed after one.
@@ -35,6 +36,8 @@ def read(path: Path, name: str, split: str, params: Ingest) -> Source:
 
     try:
         with pq.ParquetFile(path) as file:
+            texts = [field.name for field in file.schema_arrow if is_text(field.type)]
+        with pq.ParquetFile(path, read_dictionary=texts) as file:
             columns = [escape_invalid(column) for column in file.schema_arrow.names]
             check_limit(name, len(columns), MAX_COLUMNS, "columns")
             needed = [column for column in columns_to_read(params.columns) if column in columns]
@@ -60,7 +63,7 @@ def read_columns(file: "pq.ParquetFile", needed: list[str], size: int, name: str
     values: dict[str, list[Any]] = {column: [] for column in needed}
     total = 0
     for batch in file.iter_batches(batch_size=batch_rows, columns=needed):
-        total += batch.nbytes
+        total += sum(count_bytes(batch.column(column)) for column in needed)
         check_limit(name, total, unpacked_limit(size), WHAT_BYTES)
         for column in needed:
             values[column] += column_values(batch.column(column))
@@ -91,17 +94,37 @@ def check_footer(metadata: "pq.FileMetaData", needed: list[str], size: int, name
     return unpacked
 
 
-def column_values(column: Any) -> list[Any]:
+def is_text(kind: "pa.DataType") -> bool:
+    """Whether values of an Arrow type are text or bytes."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return is_bytes or pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def count_bytes(column: "pa.Array") -> int:
+    """The bytes of an Arrow array, where a text counts as often as it occurs."""
+    import pyarrow.compute as pc
+
+    if not (hasattr(column, "dictionary") and is_text(column.type)):
+        return int(column.nbytes)
+    lengths = pc.take(pc.binary_length(column.dictionary), column.indices)
+    return int(column.indices.nbytes) + int(pc.sum(lengths).as_py() or 0)
+
+
+def column_values(column: "pa.Array") -> list[Any]:
     """The values of an Arrow array; text comes as bytes, because pyarrow does not check that it is valid UTF-8.
 
     Times that Python has no type for, such as the year 20000, come as text.
     """
     import pyarrow as pa
 
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    if hasattr(column, "dictionary"):
+        values = column_values(column.dictionary)
+        return [None if place is None else values[place] for place in column.indices.to_pylist()]
     try:
-        return (column.cast(pa.large_binary()) if is_text else column).to_pylist()
+        return (column.cast(pa.large_binary()) if is_text(column.type) else column).to_pylist()
     except (ValueError, OverflowError):
         return column.cast(pa.large_string()).to_pylist()
