@@ -3,6 +3,10 @@
 import gzip
 import io
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +14,9 @@ from pipeline.core.errors import UserError
 from pipeline.sources.text_format import Choice, check_format
 from pipeline.sources.text_rows import TextRows, read_rows
 from pipeline.sources.text_stream import open_lines
+from tests.support.word_bundle import build
+
+ROOT = Path(__file__).parents[3]
 
 
 def read(
@@ -105,3 +112,26 @@ def test_as_many_rows_come_out_as_go_in(monkeypatch: pytest.MonkeyPatch) -> None
     assert texts == ["a", "", "", "", "", '"d', '"e" f', "g"]
     _, texts = read(monkeypatch, json.dumps([{"text": "a"}, 5, {"text": None}, {"other": 1}, {"text": "b"}]))
     assert texts == ["a", "", "", "", "b"]
+
+
+@pytest.mark.parametrize("command", [["predict"], ["explain", "--method", "lime", "--steps", "4", "--samples", "50"]])
+def test_the_commands_say_how_they_read_or_end_with_one_line(tmp_path: Path, command: list[str]) -> None:
+    bundle = build(tmp_path / "bundle", {"refund": [4, 0], "parcel": [0, 2]}, ["refund", "delivery"])
+    option = "--format" if command[0] == "predict" else "--input-format"
+    baseline = [] if command[0] == "predict" else ["--baseline", "mask"]
+
+    def run(content: str, *options: str) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-m", "cli", *command, "-", "--bundle", str(bundle), *baseline, *options]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        return subprocess.run(
+            words, cwd=tmp_path, env=environment, input=content, capture_output=True, text=True, check=False
+        )
+
+    done = run("Message;id\nwhere is my parcel;17\n")
+    assert (done.returncode, done.stderr) == (0, "standard input: read as CSV, column Message\n")
+    assert "delivery" in done.stdout
+    done = run("name;number\nwhere is my parcel;17\n")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert f"set {option} lines" in done.stderr
+    done = run("name;number\nwhere is my parcel;17\n", "--text-column", "name")
+    assert (done.returncode, done.stderr) == (0, "standard input: read as CSV, column name\n")

@@ -18,7 +18,12 @@ def csv_bytes(texts: list[str], encodings: list[str]) -> bytes:
 
 
 def test_each_file_of_a_folder_has_its_own_encoding(tmp_path: Path) -> None:
-    write(tmp_path, a__csv=csv_bytes(FRENCH[:2], ["utf-8"]), b__csv=csv_bytes(FRENCH[2:], ["utf-16"]), test__csv=TEST)
+    write(
+        tmp_path,
+        a__csv=csv_bytes(FRENCH[:2], ["utf-8"]),
+        b__csv=csv_bytes(FRENCH[2:], ["utf-8"]).decode().encode("utf-16"),
+        test__csv=TEST,
+    )
     (tmp_path / "raw" / "c.csv").write_bytes(csv_bytes([text + " aussi" for text in FRENCH], ["latin-1"]))
     ingest(tmp_path, train=["[abc].csv"])
     assert output(tmp_path, "train")["text"].tolist() == [*FRENCH, *(text + " aussi" for text in FRENCH)]
