@@ -82,10 +82,11 @@ def check_columns(source: Source, params: Ingest) -> None:
 def describe_header(columns: list[str]) -> str:
     """The column names for a message; only their number if they look like a first row of data.
 
-    A name has at most three words and 40 characters. One longer cell makes it a row, whose text no message may quote.
+    A name has at most three words and 40 printable characters. Any other cell makes it a row, whose text no message may
+    quote.
     """
-    if all(len(name.split()) <= 3 and len(name) <= 40 for name in columns):
-        return ", ".join(columns)
+    if all(len(name.split()) <= 3 and len(name) <= 40 and name.isprintable() for name in columns):
+        return ", ".join(columns[:20]) + (f" and {len(columns) - 20:,} more" if len(columns) > 20 else "")
     return f"a first row of {len(columns)} cells that are no names (is there a header?)"
 
 
