@@ -40,6 +40,7 @@ class Night:
     is_user_error: bool = False  # whether the fault is a user's
     unsent: list[str] = field(default_factory=list)  # notifications that could not be sent
     is_notified: bool = False  # whether all notifications were sent, or tried
+    remarks: list[str] = field(default_factory=list)  # of its training: rows set aside by file, why accuracy is low
     crashed_before: int = 0  # nights before this one that were killed
     unread_arrivals: tuple[str, ...] = ()  # names of arrival files that no training has read
 
@@ -90,6 +91,7 @@ def message_lines(night: Night) -> list[str]:
     lines += [
         counts.line(what) for what, counts in (("texts", night.texts), ("corrections", night.corrections)) if counts
     ]
+    lines += night.remarks
     if night.unread_arrivals:
         lines.append(f"arrivals that no training had read: {', '.join(night.unread_arrivals)}")
     lines += [

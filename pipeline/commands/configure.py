@@ -17,7 +17,15 @@ from pipeline.core.params import read_yaml, validate_params
 from pipeline.core.stage import write_atomically
 
 # Mappings whose keys the user chooses. An overlay replaces them whole; merged, entries of the demo would remain.
-FREE_FORM_KEYS = {"ingest.columns.groups", "ingest.labels.rename", "ingest.labels.descriptions", "ingest.group_bins"}
+FREE_FORM_KEYS = {
+    "ingest.columns.groups",
+    "ingest.labels.rename",
+    "ingest.labels.descriptions",
+    "ingest.group_values.rename",
+    "ingest.group_values.missing",
+    "ingest.group_values.keep",
+    "ingest.group_bins",
+}
 DATA_VARIABLE = "GLEANER_DATA"
 DATA_REFERENCE = "${GLEANER_DATA}"
 

@@ -1,5 +1,6 @@
 """Rows of the arrival files, with the ids and labels that the stage `ingest` gives them."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -9,18 +10,28 @@ from pipeline.core.params import Ingest
 from pipeline.sources import arrival_files
 from pipeline.sources.cleaning import clean_rows
 from pipeline.sources.source_name import source_name
+from pipeline.sources.value_rules import join_spellings, label_value_rules, rename_values
 
 
 def identify_rows(rows: pd.DataFrame, params: Ingest) -> pd.DataFrame:
     """Mapped rows cleaned, with their id and their label renamed, as ingest will have them.
 
-    The column ``raw_label`` keeps the label as it was read.
+    The column ``raw_label`` keeps the label as it was read. A label may still be spelled otherwise than in the source:
+    see `spell_as_known`.
     """
     rows = clean_rows(rows, params)
-    name, rename = source_name(params), params.labels.rename
+    name = source_name(params)
     ids = [table.row_id(name, text or raw) for text, raw in zip(rows["text"], rows["raw"], strict=True)]
-    renamed = rows["label"].map(lambda label: rename.get(label, label), "ignore")
+    renamed = rename_values(rows["label"], label_value_rules(params.labels))
     return rows.assign(id=ids, raw_label=rows["label"], label=renamed)
+
+
+def spell_as_known(rows: pd.DataFrame, labels: Iterable[str], params: Ingest) -> pd.DataFrame:
+    """The rows with each label in the spelling that it has among the known ``labels``, where it is certainly the same.
+
+    So has the stage `ingest` them later: "1.0" arrives as "1" where the source has "1".
+    """
+    return rows.assign(label=join_spellings(rows["label"], label_value_rules(params.labels), first=labels))
 
 
 def latest_file_name(params: Ingest, root: Path) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.core.errors import UserError
 from pipeline.core.params import Ingest
 from pipeline.sources import delimited, label_studio
+from pipeline.sources.class_names import name_classes, schema_class_names
 from pipeline.sources.decoding import decode
 from pipeline.sources.source import SPLITS, Record, Source, columns_to_read
 
@@ -142,11 +143,14 @@ def read_parquet(path: Path, name: str, split: str, params: Ingest) -> Source:
     try:
         with pq.ParquetFile(path) as file:
             columns = file.schema_arrow.names
+            class_names = schema_class_names(file.schema_arrow.metadata)
             names = [key for key in columns_to_read(params.columns) if key in columns]
             table = file.read(columns=names)
     except (pa.ArrowInvalid, OSError):
         raise UserError(f"{name}: expected a whole Parquet file, found something else; set ingest.format") from None
     values = {key: column_values(table[key]) for key in names}
+    for key in class_names.keys() & values.keys():
+        values[key] = [name_classes(value, class_names[key]) for value in values[key]]
     records = [Record(row + 1, {key: values[key][row] for key in names}) for row in range(table.num_rows)]
     return Source(name, split, columns, records)
 

@@ -1,0 +1,52 @@
+"""Classes that a split lacks, and classes of too few rows to train and test on."""
+
+import pandas as pd
+
+from pipeline.stages.ingest.doubts import Doubt
+from pipeline.stages.ingest.quoting import LISTED, count_rows, list_names, quote_name
+
+FEWEST_ROWS = 3  # one to train on, one to validate and one to test with
+
+
+def unlearned_class_doubts(labelled: pd.DataFrame, keep: tuple[str, ...]) -> list[Doubt]:
+    """A doubt for each class of validation or test rows that no training row has: it may be a slip of spelling.
+
+    ``labelled`` holds the usable rows with a label: split, label. A class of under three rows does not count as
+    doubtful. Training rows of under two classes give no doubt: they are without gold labels on purpose, or an error of
+    their own.
+    """
+    learned = set(labelled.loc[labelled["split"].eq("train"), "label"])
+    held_out = labelled.loc[labelled["split"].isin(["validation", "test"])]
+    if len(learned) < 2:
+        return []
+    rows = held_out["label"].value_counts()
+    unlearned = [str(label) for label in sorted(rows.index) if label not in learned and label not in keep]
+    doubts = []
+    for label in unlearned[:LISTED]:
+        splits = " and ".join(sorted(held_out.loc[held_out["label"].eq(label), "split"].unique()))
+        shown = f"{quote_name(label)} ({count_rows(int(rows[label]))})"
+        sentence = f"{shown} occurs in {splits} rows, but in no training row"
+        doubts.append(Doubt(sentence, (label,) if rows[label] >= FEWEST_ROWS else ()))
+    if rest := unlearned[LISTED:]:
+        sentence = f"{len(rest)} more classes occur in validation or test rows, but in no training row"
+        doubts.append(Doubt(sentence, tuple(label for label in rest if rows[label] >= FEWEST_ROWS)))
+    return doubts
+
+
+def rare_class_notes(labelled: pd.DataFrame, is_test_given: bool) -> list[str]:
+    """A sentence on the classes of under three rows, and one on the training classes that a given test split lacks.
+
+    ``labelled`` holds the usable rows with a label: split, label. Few labels are no fault, so nothing stops for them.
+    """
+    rows = labelled["label"].value_counts()
+    rare = sorted(str(label) for label in rows.index[rows < FEWEST_ROWS])
+    notes = []
+    if rare:
+        classes = "class has" if len(rare) == 1 else "classes have"
+        notes.append(f"{len(rare)} {classes} under {FEWEST_ROWS} labelled rows: {list_names(rare)}")
+    tested = set(labelled.loc[labelled["split"].eq("test"), "label"])
+    untested = sorted(set(map(str, rows.index)) - tested)
+    if untested and tested and is_test_given:
+        classes = "class occurs" if len(untested) == 1 else "classes occur"
+        notes.append(f"{len(untested)} {classes} in no test row: {list_names(untested)}")
+    return notes
