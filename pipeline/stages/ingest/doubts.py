@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from pipeline.stages.ingest.quoting import yaml_list, yaml_mapping
+from pipeline.stages.ingest.quoting import quote_name, yaml_list, yaml_mapping
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,10 @@ class Proposal:
     missing: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
 
-    def lines(self) -> list[str]:
-        """The rules as YAML, one line each."""
-        rules = [("rename", yaml_mapping(self.rename))]
-        rules += [("missing", yaml_list(self.missing)), ("drop", yaml_list(self.drop))]
-        return [f"{key}: {value}" for key, value in rules if value not in ("{}", "[]")]
+    def rules(self) -> dict[str, str]:
+        """The rules that are not empty: their key in params, and their value as YAML on one line."""
+        rules = {"rename": yaml_mapping(self.rename), "missing": yaml_list(self.missing), "drop": yaml_list(self.drop)}
+        return {key: value for key, value in rules.items() if value not in ("{}", "[]")}
 
     def for_groups(self) -> "Proposal":
         """The same for a group attribute: a row is not dropped for its group, the group is not known then."""
@@ -36,11 +35,24 @@ class Doubt:
     proposal: Proposal = Proposal()
     meaning: str = ""  # what the values are if the proposal is right, such as "one class"
 
-    def line(self, key: str) -> str:
-        """The finding with the lines that settle it; ``key`` is the section of params, such as ingest.labels."""
-        answers = [f"{self.meaning}: {', '.join(self.proposal.lines())}"] if self.proposal.lines() else []
-        answers += [f"right as it is: keep: {yaml_list(self.values)}"] if yaml_list(self.values) != "[]" else []
-        return f"{key}: {self.sentence}" + (f" ({'; '.join(answers)})" if answers else "")
+    def line(self, key: str, attribute: str | None) -> str:
+        """The finding with the lines that settle it.
+
+        ``key`` is their section of params, such as ingest.labels; ``attribute`` is the group attribute, if it is one.
+        """
+        where = key if attribute is None else f"{key}, attribute {quote_name(attribute)}"
+        keep = {"keep": yaml_list(self.values)} if yaml_list(self.values) != "[]" else {}
+        answers = [
+            f"{meaning}: {', '.join(f'{rule}: {of_attribute(value, attribute)}' for rule, value in rules.items())}"
+            for meaning, rules in ((self.meaning, self.proposal.rules()), ("right as it is", keep))
+            if rules
+        ]
+        return f"{where}: {self.sentence}" + (f" ({'; '.join(answers)})" if answers else "")
+
+
+def of_attribute(rule: str, attribute: str | None) -> str:
+    """A rule as the YAML value of one group attribute; as it is for labels."""
+    return rule if attribute is None else f"{{{quote_name(attribute)}: {rule}}}"
 
 
 def doubtful_rows(doubts: Iterable[Doubt], counts: "pd.Series[int]") -> int:

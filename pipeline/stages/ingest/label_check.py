@@ -36,10 +36,9 @@ class ColumnCheck:
 
     def lines(self) -> list[str]:
         """A line for each doubt."""
-        key = self.key if self.attribute is None else f"{self.key}, attribute {quote_name(self.attribute)}"
-        lines = [doubt.line(key) for doubt in self.doubts[:MOST_LINES]]
+        lines = [doubt.line(self.key, self.attribute) for doubt in self.doubts[:MOST_LINES]]
         more = len(self.doubts) - MOST_LINES
-        return [*lines, f"{key}: {more} more doubts of this kind"] if more > 0 else lines
+        return [*lines, f"{self.key}: {more} more doubts of these kinds"] if more > 0 else lines
 
 
 def check_values(rows: pd.DataFrame, params: Ingest) -> list[str]:

@@ -13,9 +13,10 @@ TRUE, FALSE = ("true", "t", "yes", "y", "on", "1"), ("false", "f", "no", "n", "o
 def look_alike_doubts(counts: "pd.Series[int]", keep: tuple[str, ...], noun: str) -> list[Doubt]:
     """A doubt for each group of values that look alike; ``counts`` gives the rows of each value.
 
-    The value of most rows is taken for the right one. ``noun`` is "class" or "group".
+    The value of most rows is taken for the right one. A value to ``keep`` looks like no other. ``noun`` is "class" or
+    "group".
     """
-    names = [str(name) for name in counts.index if not is_missing_word(str(name))]
+    names = [name for name in map(str, counts.index) if name not in keep and not is_missing_word(name)]
     keys = {name: look_alike_key(name) for name in names}
     if all(key in TRUE + FALSE for key in keys.values()):
         keys = {name: "true" if key in TRUE else "false" for name, key in keys.items()}
@@ -24,8 +25,8 @@ def look_alike_doubts(counts: "pd.Series[int]", keep: tuple[str, ...], noun: str
         groups.setdefault(key, []).append(name)
     doubts = []
     for group in groups.values():
-        right = min(group, key=lambda name: (name not in keep, -counts[name], name != name.casefold(), name))
-        others = tuple(name for name in group if name != right and name not in keep)
+        right = min(group, key=lambda name: (-counts[name], name != name.casefold(), name))
+        others = tuple(name for name in group if name != right)
         if others:
             listed = " and ".join(f"{quote_name(name)} ({count_rows(int(counts[name]))})" for name in others)
             sentence = f"{listed} {'look' if len(others) > 1 else 'looks'} like {quote_name(right)}"

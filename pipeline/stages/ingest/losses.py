@@ -54,5 +54,6 @@ def loss_lines(rows: pd.DataFrame) -> list[str]:
 def describe_loss(set_aside: pd.DataFrame, read: int) -> str:
     """The rows that are set aside in words, such as "80 of 160 rows set aside: 80 broken quotes"."""
     reasons = set_aside["reason"].value_counts()
-    why = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1]))
+    by_count = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    why = ", ".join(f"{count} {reason}" for reason, count in by_count)
     return f"{len(set_aside)} of {read} rows set aside: {why}"

@@ -25,22 +25,21 @@ def settling_lines(label_doubts: list[Doubt], doubts_by_attribute: dict[str, lis
 def settle_labels(doubts: list[Doubt], rules: LabelRules) -> str:
     """The rules of labels with those that the doubts propose, as YAML; empty if none is proposed."""
     proposed = merge_proposals(doubts)
-    if not proposed.lines():
+    if not proposed.rules():
         return ""
     before = Proposal(rules.rename, tuple(rules.missing), tuple(rules.drop))
-    return ", ".join(add_proposal(before, proposed).lines())
+    return ", ".join(f"{key}: {value}" for key, value in add_proposal(before, proposed).rules().items())
 
 
 def settle_groups(doubts_by_attribute: dict[str, list[Doubt]], rules: GroupRules) -> str:
     """The rules of group values with those that the doubts propose, as YAML; empty if none is proposed."""
     proposed = {attribute: merge_proposals(doubts) for attribute, doubts in doubts_by_attribute.items()}
-    if not any(proposal.lines() for proposal in proposed.values()):
+    if not any(proposal.rules() for proposal in proposed.values()):
         return ""
     lines: dict[str, list[str]] = {}
     for attribute in sorted({*proposed, *rules.rename, *rules.missing}):
         before = Proposal(rules.rename.get(attribute, {}), tuple(rules.missing.get(attribute, [])))
-        for line in add_proposal(before, proposed.get(attribute, Proposal())).lines():
-            key, value = line.split(": ", 1)
+        for key, value in add_proposal(before, proposed.get(attribute, Proposal())).rules().items():
             lines.setdefault(key, []).append(f"{quote_name(attribute)}: {value}")
     return ", ".join(f"{key}: {{{', '.join(values)}}}" for key, values in lines.items())
 
