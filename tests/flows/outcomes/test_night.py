@@ -1,4 +1,4 @@
-"""The message about a night names each criterion of its decision once."""
+"""The message about a night names each criterion of its decision once, and tells what was set aside."""
 
 from datetime import UTC, datetime
 
@@ -6,6 +6,7 @@ import pytest
 
 from flows.outcomes.night import Night, message_lines
 from pipeline.policies.retraining import Decision
+from tasks.refresh import IntakeCounts
 
 NIGHT = datetime(2026, 1, 4, 2, tzinfo=UTC)
 REASONS = (
@@ -32,3 +33,14 @@ def test_a_night_that_did_not_train_names_each_criterion_once() -> None:
     reasons = tuple(line.replace("yes: ", "no: ") for line in REASONS)
     lines = message_lines(Night(NIGHT, outcome="skipped", decision=Decision(False, reasons)))
     assert all(is_named_once(lines, reason.split(": ")[1]) for reason in reasons) and lines[-1] == "off: age"
+
+
+def test_a_night_tells_what_was_set_aside_of_which_file() -> None:
+    counts = IntakeCounts(2, 0, 80, 80, 0, {"broken quotes": 80}, rows=160, files_set_aside=("monday.csv",))
+    night = Night(NIGHT, outcome="refused", texts=counts, remarks=["train.csv: 3 of 9 rows set aside: 3 empty text"])
+    lines = message_lines(night)
+    assert (
+        "texts: 80 new (80 labelled) and 0 known in 2 files; 80 of 160 rows set aside: 80 broken quotes; in monday.csv"
+        in lines
+    )
+    assert "train.csv: 3 of 9 rows set aside: 3 empty text" in lines
