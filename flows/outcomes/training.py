@@ -66,7 +66,7 @@ def print_training(root: Path, training: Training) -> None:
 def data_lines(root: Path) -> list[str]:
     """What ingest says on labels and group values, and a line for each file of which it set rows aside."""
     counts = read_json(Paths(root).data("ingest") / "metrics.json")
-    return [*counts.get("told", []), *counts.get("losses", [])]
+    return [*counts.get("remarks", []), *counts.get("rejected_by_file", [])]
 
 
 def caveat_lines(root: Path) -> list[str]:

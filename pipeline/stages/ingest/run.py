@@ -19,8 +19,8 @@ from pipeline.stages.ingest import (
     joined_spellings,
     label_check,
     labels,
-    losses,
     near_duplicates,
+    rejections,
     returned_answers,
     splits,
 )
@@ -40,9 +40,9 @@ def run(params: Ingest, paths: Paths) -> Metrics:
     read = read_rows(sources, params, paths)
     rows = groups.apply_group_rules(labels.apply_label_rules(read, params.labels), params)
     check_sources(rows, sources)
-    losses.check_losses(rows[~rows["arrived"]], params)
-    told = tell(joined_spellings.spelling_lines(read, rows, params))
-    told += tell(label_check.check_values(rows, params))
+    rejections.check_rejected_share(rows[~rows["arrived"]], params)
+    remarks = print_lines(joined_spellings.spelling_lines(read, rows, params))
+    remarks += print_lines(label_check.check_values(rows, params))
     rows = identify_rows(rows, params)
     shares = splits.missing_shares(rows[~rows["arrived"]], params)
     rows = split_rows(rows, shares, params)
@@ -54,8 +54,8 @@ def run(params: Ingest, paths: Paths) -> Metrics:
     tables = split_tables(rows, params)
     check_tables(tables, params)
     write_outputs(tables, rows, label_list, paths)
-    set_aside = tell(losses.loss_lines(rows))
-    return count_rows(rows, tables, label_list["labels"]) | {"told": told, "losses": set_aside}
+    by_file = print_lines(rejections.rejection_lines(rows))
+    return count_rows(rows, tables, label_list["labels"]) | {"rejected_by_file": by_file, "remarks": remarks}
 
 
 def read_rows(sources: list[Source], params: Ingest, paths: Paths) -> pd.DataFrame:
@@ -72,7 +72,7 @@ def identify_rows(rows: pd.DataFrame, params: Ingest) -> pd.DataFrame:
     return rows
 
 
-def tell(lines: list[str]) -> list[str]:
+def print_lines(lines: list[str]) -> list[str]:
     """The lines, which are printed on stderr."""
     for line in lines:
         print(line, file=sys.stderr)

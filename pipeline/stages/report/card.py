@@ -32,7 +32,7 @@ def render(results: Results) -> str:
         descriptions=results.descriptions,
         headline=view.headline(results),
         caveats=accuracy_caveats(results.metrics["evaluate"]),
-        losses=view.losses(results),
+        rejections=view.rejections(results),
         splits=view.split_facts(results),
         origins=view.rows_by_origin(results),
         score_table=score_table(results),

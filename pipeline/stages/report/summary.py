@@ -186,7 +186,7 @@ def rejected_rows(results: Results) -> Finding | None:
     count = sum(results.rejected.values())
     if not count:
         return None
-    files = view.losses(results)
+    files = view.rejections(results)
     more = f"; {len(files) - NAMED_FILES} more files" if len(files) > NAMED_FILES else ""
     detail = f" ({'; '.join(files[:NAMED_FILES])}{more})" if files else ""
     return Finding(f"{format_value(count)} rows of the source could not be used{detail}.", "data")

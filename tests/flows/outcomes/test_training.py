@@ -15,7 +15,7 @@ LOSS = "train.csv: 80 of 160 rows set aside: 80 broken quotes"
 
 def test_losses_doubts_and_caveats_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = write_run(tmp_path)
-    change_json(root / "data/ingest/metrics.json", told=[DOUBT], losses=[LOSS])
+    change_json(root / "data/ingest/metrics.json", remarks=[DOUBT], rejected_by_file=[LOSS])
     change_json(root / "data/evaluate/metrics.json", accuracy=0.2, largest_class="[b]refund", largest_class_share=0.5)
     print_training(root, Training([StageOutcome("ingest", "ran")]))
     printed = capsys.readouterr().out

@@ -38,7 +38,7 @@ def test_spellings_of_a_group_are_joined_and_told(tmp_path: Path) -> None:
     metrics = ingest(tmp_path, **COLUMNS)
     assert set(output(tmp_path, "train")["group.sex"]) == {"f", "m"}
     changed, is_told = r'"f\u200b" (15 rows), "ｆ" (15 rows)', "from which they differ in spelling only"
-    assert metrics["told"] == [f'ingest.group_values, attribute "sex": {changed} are taken for "f", {is_told}']
+    assert metrics["remarks"] == [f'ingest.group_values, attribute "sex": {changed} are taken for "f", {is_told}']
 
 
 def test_doubtful_groups_stop_the_run_and_the_last_line_settles_them(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_what_is_certain_is_joined_and_told(tmp_path: Path, capsys: pytest.Captu
     assert labels_of(tmp_path) == ["billing", "delivery"]
     assert output(tmp_path, "train")["label"].value_counts().to_dict() == {"billing": 18, "delivery": 27}
     line = r'ingest.labels: "billing\u200b" (9 rows) is taken for "billing", from which it differs in spelling only'
-    assert line in metrics["told"] and line in capsys.readouterr().err
+    assert line in metrics["remarks"] and line in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_spelling_of_which_there_is_one_stays(tmp_path: Path) -> None:
     write_rows(tmp_path, {"1.0": 9, "2.0": 9, "2.5": 9}, {"1.0": 9, "2.0": 9, "2.5": 9})
     metrics = ingest(tmp_path)
     assert labels_of(tmp_path) == ["1.0", "2.0", "2.5"]
-    assert metrics["told"] == []
+    assert metrics["remarks"] == []
 
 
 def test_capitals_that_differ_stop_the_run_with_the_lines_that_settle_it(tmp_path: Path) -> None:
@@ -132,21 +132,21 @@ def test_a_real_class_called_none_survives(tmp_path: Path) -> None:
     write_rows(tmp_path, {"None": 20, "delivery": 20}, {"None": 10, "delivery": 10})
     metrics = ingest(tmp_path, labels={"keep": ["None"]})
     assert labels_of(tmp_path) == ["None", "delivery"]
-    assert metrics["told"] == []
+    assert metrics["remarks"] == []
 
 
 def test_warn_tells_the_same_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_rows(tmp_path, {"billing": 20, "delivery": 20, "nan": 10})
     metrics = ingest(tmp_path, doubts="warn")
-    assert '"nan" (10 rows) looks like a missing value' in metrics["told"][0]
-    assert metrics["told"][0] in capsys.readouterr().err
+    assert '"nan" (10 rows) looks like a missing value' in metrics["remarks"][0]
+    assert metrics["remarks"][0] in capsys.readouterr().err
     assert labels_of(tmp_path) == ["billing", "delivery", "nan"]
 
 
 def test_a_doubt_about_few_rows_is_told_and_stops_nothing(tmp_path: Path) -> None:
     write_rows(tmp_path, {"billing": 100, "delivery": 100, "Billing": 2})
     metrics = ingest(tmp_path)
-    assert metrics["told"][0].startswith('ingest.labels: "Billing" (2 rows) looks like "billing" (110 rows)')
+    assert metrics["remarks"][0].startswith('ingest.labels: "Billing" (2 rows) looks like "billing" (110 rows)')
     assert stopped(tmp_path, max_doubtful_share=0.001)[0].startswith("ingest.labels: expected labels beyond doubt")
 
 
@@ -169,7 +169,7 @@ def test_a_rare_label_that_is_the_header_stops_the_run_and_a_class_of_that_name_
     write_rows(tmp_path, {"billing": 40, "delivery": 40, "label": 3})
     assert "looks like the header of the column" in stopped(tmp_path)[1]
     write_rows(tmp_path, {"label": 40, "delivery": 40}, {"label": 10, "delivery": 10})
-    assert ingest(tmp_path)["told"] == []
+    assert ingest(tmp_path)["remarks"] == []
 
 
 def test_a_class_that_no_training_row_has_stops_the_run(tmp_path: Path) -> None:
@@ -177,17 +177,17 @@ def test_a_class_that_no_training_row_has_stops_the_run(tmp_path: Path) -> None:
     lines = stopped(tmp_path)
     assert lines[1].startswith('ingest.labels: "deliveries" (10 rows) occurs in test rows, but in no training row')
     metrics = ingest(tmp_path, labels={"keep": ["deliveries"]})
-    assert metrics["told"] == ['ingest.labels: 1 class occurs in no test row: "delivery"']
+    assert metrics["remarks"] == ['ingest.labels: 1 class occurs in no test row: "delivery"']
 
 
 def test_few_labels_are_told_and_stop_nothing(tmp_path: Path) -> None:
     write_rows(tmp_path, {"billing": 1, "delivery": 1, "refund": 1}, {"billing": 1, "delivery": 1, "refund": 1})
     metrics = ingest(tmp_path)
     line = 'ingest.labels: 3 classes have under 3 labelled rows: "billing", "delivery", "refund"'
-    assert metrics["told"] == [line]
+    assert metrics["remarks"] == [line]
     write_rows(tmp_path, {"billing": 30, "delivery": 30})
-    assert ingest(tmp_path, labels_per_class=1)["told"] == []
-    assert ingest(tmp_path, labels_per_class=0)["told"] == []
+    assert ingest(tmp_path, labels_per_class=1)["remarks"] == []
+    assert ingest(tmp_path, labels_per_class=0)["remarks"] == []
 
 
 def test_true_and_1_look_alike_where_all_labels_are_booleans(tmp_path: Path) -> None:
@@ -210,4 +210,6 @@ def test_no_message_quotes_a_text_that_was_taken_for_a_label(tmp_path: Path) -> 
 
 def test_a_class_that_a_few_labels_lack_by_chance_stops_nothing(tmp_path: Path) -> None:
     write_rows(tmp_path, {"billing": 3, "delivery": 3}, {"billing": 20, "delivery": 20, "refund": 5})
-    assert ingest(tmp_path)["told"] == ['ingest.labels: "refund" (5 rows) occurs in test rows, but in no training row']
+    assert ingest(tmp_path)["remarks"] == [
+        'ingest.labels: "refund" (5 rows) occurs in test rows, but in no training row'
+    ]
