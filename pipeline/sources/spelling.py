@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from decimal import Decimal, InvalidOperation
+from html import unescape
 
 # Characters that are not seen: format characters (category Cf), variation selectors, fillers and blanks.
 OTHER_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
@@ -54,10 +55,10 @@ def fold_forms(value: str) -> str:
 def look_alike_key(value: str) -> str:
     """A key that ``value`` shares with all spellings that a person may take for the same value.
 
-    It ignores capitals, quotes, a full stop or colon at the end, the difference of space, hyphen and underscore,
-    letters of another script that look the same, and how a number is written.
+    It ignores capitals, entities of HTML, quotes, a full stop or colon at the end, the difference of space, hyphen and
+    underscore, letters of another script that look the same, and how a number is written.
     """
-    folded = unicodedata.normalize("NFKC", plain_spelling(value)).casefold()
+    folded = unicodedata.normalize("NFKC", plain_spelling(unescape(value))).casefold()
     if (number := read_number(folded)) is not None:
         return f"{number.normalize():f}"
     folded = unicodedata.normalize("NFC", folded).translate(HOMOGLYPHS).replace("_", " ")

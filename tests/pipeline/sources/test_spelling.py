@@ -56,6 +56,7 @@ def test_joiners_within_words_of_other_scripts_and_emoji_stay() -> None:
         ("spam", "\u0455\u0440\u0430m"),  # Cyrillic letters
         ("①", "1"),
         ("straße", "STRASSE"),
+        ("R&amp;D", "R&D"),
     ],
 )
 def test_spellings_that_look_alike(values: tuple[str, ...]) -> None:
