@@ -64,8 +64,12 @@ def print_training(root: Path, training: Training) -> None:
 
 
 def data_lines(root: Path) -> list[str]:
-    """What ingest says on labels and group values, and a line for each file of which it set rows aside."""
-    counts = read_json(Paths(root).data("ingest") / "metrics.json")
+    """What ingest says on labels and group values, and a line for each file of which it set rows aside.
+
+    It is empty where another stage of that name, which writes no metrics, takes the place of ingest.
+    """
+    path = Paths(root).data("ingest") / "metrics.json"
+    counts = read_json(path) if path.exists() else {}
     return [*counts.get("remarks", []), *counts.get("rejected_by_file", [])]
 
 
