@@ -47,10 +47,11 @@ def print_training(root: Path, training: Training) -> None:
     for stage in training.stages:
         if stage.message:
             console.print(f"[red]{escape(stage.stage)} failed:[/red]\n{escape(stage.message)}")
+    is_ingested = any(stage.done for stage in training.stages if stage.stage == "ingest")
+    if is_ingested and (lines := data_lines(root)):
+        console.print("\n".join(["[bold]Data[/bold]", *(f"  {escape(line)}" for line in lines)]))
     if not all(stage.done for stage in training.stages):
         return
-    if lines := data_lines(root):
-        console.print("\n".join(["[bold]Data[/bold]", *(f"  {escape(line)}" for line in lines)]))
     share = load_params(root / "params.yaml").evaluate.interval
     console.print(rich_table(f"Test split, {share:.0%} intervals", metric_rows(root)))
     console.print("".join(f"  {escape(line)}\n" for line in caveat_lines(root)), end="")

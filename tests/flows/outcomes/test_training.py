@@ -23,6 +23,14 @@ def test_losses_doubts_and_caveats_are_printed(tmp_path: Path, capsys: pytest.Ca
     assert '  Accuracy 0.200 is below 0.500, the share of test rows of the largest class "[b]refund"' in printed
 
 
+def test_they_are_printed_where_a_later_stage_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_run(tmp_path)
+    change_json(root / "data/ingest/metrics.json", rejected_by_file=[LOSS])
+    stages = [StageOutcome("ingest", "cached"), StageOutcome("pretrain", "failed", message="out of memory")]
+    print_training(root, Training(stages))
+    assert f"Data\n  {LOSS}\n" in capsys.readouterr().out
+
+
 def test_a_run_without_any_of_them_prints_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = write_run(tmp_path)
     print_training(root, Training([StageOutcome("ingest", "ran")]))
