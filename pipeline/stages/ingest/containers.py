@@ -1,9 +1,12 @@
 """Values that look like a list, an object, several values at once, or the header of their column."""
 
+import json
 import re
 
 import pandas as pd
 
+from pipeline.core.table import normalise
+from pipeline.sources.cell_text import cell_text
 from pipeline.sources.spelling import look_alike_key
 from pipeline.stages.ingest.doubts import Doubt, Proposal
 from pipeline.stages.ingest.quoting import count_rows, quote_name
@@ -25,7 +28,7 @@ def container_doubts(counts: "pd.Series[int]", keep: tuple[str, ...]) -> list[Do
             continue
         shown = f"{quote_name(value)} ({count_rows(int(counts[value]))})"
         if CONTAINER.fullmatch(value):
-            entry = names.get(look_alike_key(value[1:-1]))
+            entry = only_entry(value) or names.get(look_alike_key(value[1:-1]))
             proposal = Proposal(rename={value: entry}) if entry else Proposal(drop=(value,))
             meaning = "that entry" if entry else "set aside"
             doubts.append(Doubt(f"{shown} looks like a list or an object", (value,), proposal, meaning))
@@ -33,6 +36,17 @@ def container_doubts(counts: "pd.Series[int]", keep: tuple[str, ...]) -> list[Do
             sentence = f"{shown} looks like {' and '.join(map(quote_name, parts))} at once"
             doubts.append(Doubt(sentence, (value,), Proposal(drop=(value,)), "set aside"))
     return doubts
+
+
+def only_entry(value: str) -> str | None:
+    """The one text or number in a JSON object or list, such as "a" of {"label": "a"}; None if there are more or none."""
+    try:
+        content = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    while isinstance(content, dict | list) and len(content) == 1:
+        content = next(iter(content.values())) if isinstance(content, dict) else content[0]
+    return None if content is None or isinstance(content, dict | list) else normalise(cell_text(content)) or None
 
 
 def joined_values(value: str, names: dict[str, str]) -> list[str]:

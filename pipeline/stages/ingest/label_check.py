@@ -69,7 +69,7 @@ def check_labels(usable: pd.DataFrame, params: Ingest) -> ColumnCheck:
     counts, keep = labelled["label"].value_counts(), label_value_rules(params.labels).keep
     doubts = missing_word_doubts(counts, keep, "label") + look_alike_doubts(counts, keep, "class")
     doubts += container_doubts(counts, keep) + header_doubts(counts, keep, params.columns.label or "")
-    explained = {value for doubt in doubts for value in doubt.values}
+    explained = {value for doubt in doubts for value in (*doubt.values, *doubt.proposal.rename.values())}
     doubts += unlearned_class_doubts(labelled, (*keep, *explained))
     return ColumnCheck("ingest.labels", None, doubts, doubtful_rows(doubts, counts), len(labelled))
 

@@ -159,7 +159,7 @@ def test_labels_that_look_like_containers_stop_the_run(tmp_path: Path, value: st
     write(tmp_path, train__csv=csv_text(rows), test__csv=csv_text(labelled({"billing": 9, "delivery": 9}, seed=1)))
     lines = stopped(tmp_path)
     assert "looks like a list or an object" in lines[1] or 'looks like "billing" and "delivery" at once' in lines[1]
-    rule = {"rename": {value: "billing"}} if value == "[billing]" else {"drop": [value]}
+    rule = {"drop": [value]} if "delivery" in value else {"rename": {value: "billing"}}
     assert lines[-1].startswith(f"ingest: {{labels: {{{next(iter(rule))}: ")
     ingest(tmp_path, labels=rule)
     assert labels_of(tmp_path) == ["billing", "delivery"]
@@ -188,6 +188,13 @@ def test_few_labels_are_told_and_stop_nothing(tmp_path: Path) -> None:
     write_rows(tmp_path, {"billing": 30, "delivery": 30})
     assert ingest(tmp_path, labels_per_class=1)["remarks"] == []
     assert ingest(tmp_path, labels_per_class=0)["remarks"] == []
+
+
+def test_a_spelling_in_quotes_is_taken_for_the_wrong_one(tmp_path: Path) -> None:
+    write_rows(tmp_path, {"'billing'": 40, "'delivery'": 40})
+    lines = stopped(tmp_path)
+    assert lines[-1] == """ingest: {labels: {rename: {"'billing'": "billing", "'delivery'": "delivery"}}}"""
+    assert not any("in no training row" in line for line in lines)
 
 
 def test_true_and_1_look_alike_where_all_labels_are_booleans(tmp_path: Path) -> None:
