@@ -39,7 +39,7 @@ def container_doubts(counts: "pd.Series[int]", keep: tuple[str, ...]) -> list[Do
 
 
 def only_entry(value: str) -> str | None:
-    """The one text or number in a JSON object or list, such as "a" of {"label": "a"}; None if there are more or none."""
+    """The one text or number in a JSON object or list, such as "a" of {"label": "a"}; None if it has not just one."""
     try:
         content = json.loads(value)
     except (ValueError, RecursionError):
