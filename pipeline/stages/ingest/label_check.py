@@ -44,13 +44,15 @@ class ColumnCheck:
 def check_values(rows: pd.DataFrame, params: Ingest) -> list[str]:
     """The doubts about labels and group values, and what else is worth a look: a line each.
 
-    ``rows`` are all rows with their labels, before splits are drawn; arrivals were checked when they came. Raises
-    UserError, with a line for each doubt and the lines of params that settle them, if ``ingest.doubts`` is "stop" and
-    the doubts concern more than ``ingest.max_doubtful_share`` of the rows.
+    ``rows`` are all rows with their labels, before splits are drawn. Arrivals were checked when they came, so no values
+    of theirs are in doubt. Raises UserError, with a line for each doubt and the lines of params that settle them, if
+    ``ingest.doubts`` is "stop" and the doubts concern more than ``ingest.max_doubtful_share`` of the rows.
     """
-    usable = rows[rows["reason"].isna() & ~rows["arrived"]]
-    checks = [check_labels(usable, params)]
-    checks += [check_group(usable, attr, params) for attr in params.columns.groups if attr not in params.group_bins]
+    usable = rows[rows["reason"].isna()]
+    labelled = usable.loc[usable["label"].notna(), ["split", "label", "arrived"]]
+    of_source = usable[~usable["arrived"]]
+    checks = [check_labels(labelled, params)]
+    checks += [check_group(of_source, attr, params) for attr in params.columns.groups if attr not in params.group_bins]
     lines = [line for check in checks for line in check.lines()]
     stopping = [check for check in checks if check.is_above(params.max_doubtful_share)]
     if params.doubts == "stop" and stopping:
@@ -58,25 +60,27 @@ def check_values(rows: pd.DataFrame, params: Ingest) -> list[str]:
         doubts_by_attribute = {str(check.attribute): check.doubts for check in of_groups}
         settling = settling_lines(of_labels.doubts, doubts_by_attribute, params)
         raise combine_errors([*map(describe_stop, stopping), *lines, *settling])
-    labelled = usable.loc[usable["label"].notna(), ["split", "label"]]
     notes = rare_class_notes(labelled, is_test_given=labelled["split"].eq("test").any())
     return lines + [f"ingest.labels: {note}" for note in notes]
 
 
-def check_labels(usable: pd.DataFrame, params: Ingest) -> ColumnCheck:
-    """The doubts about the labels of the usable rows."""
-    labelled = usable.loc[usable["label"].notna(), ["split", "label"]]
-    counts, keep = labelled["label"].value_counts(), label_value_rules(params.labels).keep
+def check_labels(labelled: pd.DataFrame, params: Ingest) -> ColumnCheck:
+    """The doubts about the labels of the source; ``labelled`` holds the usable rows with a label: split, label, arrived.
+
+    Arrivals count as rows to train on.
+    """
+    counts = labelled.loc[~labelled["arrived"], "label"].value_counts()
+    keep = label_value_rules(params.labels).keep
     doubts = missing_word_doubts(counts, keep, "label") + look_alike_doubts(counts, keep, "class")
     doubts += container_doubts(counts, keep) + header_doubts(counts, keep, params.columns.label or "")
     explained = {value for doubt in doubts for value in (*doubt.values, *doubt.proposal.rename.values())}
     doubts += unlearned_class_doubts(labelled, (*keep, *explained))
-    return ColumnCheck("ingest.labels", None, doubts, doubtful_rows(doubts, counts), len(labelled))
+    return ColumnCheck("ingest.labels", None, doubts, doubtful_rows(doubts, counts), int(counts.sum()))
 
 
-def check_group(usable: pd.DataFrame, attribute: str, params: Ingest) -> ColumnCheck:
-    """The doubts about the values of one group attribute of the usable rows."""
-    counts = usable[GROUP_PREFIX + attribute].value_counts()
+def check_group(rows: pd.DataFrame, attribute: str, params: Ingest) -> ColumnCheck:
+    """The doubts about the values of one group attribute; ``rows`` are the usable rows of the source."""
+    counts = rows[GROUP_PREFIX + attribute].value_counts()
     keep = group_value_rules(params.group_values, attribute).keep
     doubts = missing_word_doubts(counts, keep, "group") + look_alike_doubts(counts, keep, "group")
     doubts += container_doubts(counts, keep) + header_doubts(counts, keep, params.columns.groups[attribute])
