@@ -65,9 +65,9 @@ def check_values(rows: pd.DataFrame, params: Ingest) -> list[str]:
 
 
 def check_labels(labelled: pd.DataFrame, params: Ingest) -> ColumnCheck:
-    """The doubts about the labels of the source; ``labelled`` holds the usable rows with a label: split, label, arrived.
+    """The doubts about the labels of the source; arrivals count as rows to train on.
 
-    Arrivals count as rows to train on.
+    ``labelled`` holds the usable rows with a label: split, label, arrived.
     """
     counts = labelled.loc[~labelled["arrived"], "label"].value_counts()
     keep = label_value_rules(params.labels).keep
