@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Ingest
+from pipeline.sources.class_names import name_classes, schema_class_names
 from pipeline.sources.decoding import escape_invalid
 from pipeline.sources.limits import (
     ANY_RATIO_ROWS,
@@ -46,9 +47,12 @@ def read(path: Path, name: str, split: str, params: Ingest) -> Source:
                 listed = ", ".join(repeated)
                 raise UserError(f"{name}: expected each column once, found {listed} more than once; rename it")
             count = file.metadata.num_rows
+            class_names = schema_class_names(file.schema_arrow.metadata)
             values = read_columns(file, needed, path.stat().st_size, name)
     except (pa.ArrowException, OSError):
         raise UserError(f"{name}: expected a whole Parquet file, found something else; set ingest.format") from None
+    for key in class_names.keys() & values.keys():
+        values[key] = [name_classes(value, class_names[key]) for value in values[key]]
     records = [Record(row + 1, {key: values[key][row] for key in needed}) for row in range(count)]
     return Source(name, split, columns, records)
 
