@@ -28,14 +28,16 @@ def assert_whole(root: Path) -> None:
 
 
 def test_a_damaged_object_is_not_restored_but_made_again(project: Path) -> None:
-    overwrite(*cached_objects(project, "0.9"), content="1.8")
+    (cached,) = cached_objects(project, "0.9")
+    overwrite(cached, "1.8")
     shutil.rmtree(project / "data")
     assert run_stage(project, "copy").status == "ran"
     assert_whole(project)
 
 
 def test_a_damaged_object_that_dvc_checked_out_is_noticed(project: Path) -> None:
-    overwrite(*cached_objects(project, "0.9"), content="1.8")
+    (cached,) = cached_objects(project, "0.9")
+    overwrite(cached, "1.8")
     shutil.rmtree(project / "data")
     subprocess.run([f"{BIN}/dvc", "checkout", "-q"], cwd=project, check=True)
     assert (project / "data" / "copy" / "a").read_text() == "1.8"
