@@ -119,7 +119,7 @@ def parse_int(digits: str) -> int | str:
 
 
 def check_depth(value: Any, text: str) -> None:
-    """Raise ValueError if a JSON value is nested too deeply to be written again; ``text`` is its JSON."""
+    """Raises ValueError if a JSON value is nested too deeply to be written again; ``text`` is its JSON."""
     if text.count("[") + text.count("{") <= MAX_JSON_DEPTH:
         return
     level = [value]

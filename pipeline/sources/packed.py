@@ -71,7 +71,7 @@ def read_up_to(file: IO[bytes], limit: int) -> bytes:
 
 
 def check_is_text(start: bytes, name: str) -> None:
-    """Raise UserError if a file that begins with ``start`` is a known format other than text."""
+    """Raises UserError if a file that begins with ``start`` is a known format other than text."""
     for mark, what in NO_TEXT.items():
         if start.startswith(mark):
             raise UserError(f"{name}: expected a text file, found {what}")

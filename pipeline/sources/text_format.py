@@ -45,7 +45,7 @@ class Choice:
 
 
 def check_format(choice: Choice) -> None:
-    """Raise UserError if the format that the user gave is unknown."""
+    """Raises UserError if the format that the user gave is unknown."""
     if choice.format is not None and choice.format not in NAMES_BY_FORMAT:
         raise UserError(f"{choice.option}: expected one of {', '.join(NAMES_BY_FORMAT)}, found {choice.format}")
 
