@@ -71,7 +71,7 @@ def joined_spellings(values: Iterable[str], rules: ValueRules, first: Iterable[s
         spellings.setdefault(plain_spelling(value), set()).add(value)
     preferred = set(first)
     named = {plain_spelling(name): name for name in reversed(rules.named)}
-    joined = {}
+    joined: dict[str, str] = {}
     for plain, group in spellings.items():
         candidates = group & preferred or group
         used = named.get(plain) or (next(iter(candidates)) if len(candidates) == 1 else plain)

@@ -1,5 +1,7 @@
 """What was put right because it is certain: spellings of one label or group that were joined, a line each."""
 
+from collections import Counter
+
 import pandas as pd
 
 from pipeline.core.params import Ingest
@@ -24,11 +26,11 @@ def spelling_lines(read: pd.DataFrame, settled: pd.DataFrame, params: Ingest) ->
 def changed_spellings(before: "pd.Series[str]", after: "pd.Series[str]", renamed: set[str], key: str) -> list[str]:
     """A line for each value of ``after`` that was spelled otherwise in ``before``, where no rename made it so."""
     is_changed = before.notna() & after.notna() & before.ne(after) & ~before.isin(list(renamed))
-    pairs = pd.DataFrame({"before": before[is_changed], "after": after[is_changed]}).value_counts(sort=False)
+    pairs = Counter(zip(before[is_changed], after[is_changed], strict=True))
     spellings: dict[str, list[str]] = {}
-    for (old, new), count in pairs.items():
+    for (old, new), count in sorted(pairs.items()):
         if plain_spelling(old) == plain_spelling(new):
-            spellings.setdefault(new, []).append(f"{quote_name(old)} ({count_rows(int(count))})")
+            spellings.setdefault(new, []).append(f"{quote_name(old)} ({count_rows(count)})")
     return [describe_joined(old, new, key) for new, old in spellings.items()]
 
 

@@ -60,7 +60,7 @@ def check_values(rows: pd.DataFrame, params: Ingest) -> list[str]:
         doubts_by_attribute = {str(check.attribute): check.doubts for check in of_groups}
         settling = settling_lines(of_labels.doubts, doubts_by_attribute, params)
         raise combine_errors([*map(describe_stop, stopping), *lines, *settling])
-    notes = rare_class_notes(labelled, is_test_given=labelled["split"].eq("test").any())
+    notes = rare_class_notes(labelled, is_test_given="test" in set(labelled["split"]))
     return lines + [f"ingest.labels: {note}" for note in notes]
 
 
