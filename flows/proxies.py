@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, MutableMapping
 from importlib.util import find_spec
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
 from pipeline.core.errors import UserError
 

@@ -218,6 +218,7 @@ def copy_dvc(root: Path, folder: Path, manifest: Manifest, places: DvcPlaces) ->
         cache = None
     kept = f"{PROJECT}/{cache.relative_to(home).as_posix()}" if cache is not None else ""
     for name in list_tree(cache, "", set()).files if cache is not None and cache.exists() else []:
+        assert cache is not None
         with suppress(FileNotFoundError):
             manifest.files[f"{kept}/{name}"] = copy_file(cache / name, folder / kept / name)
     if places.remote is None or not places.remote.exists():

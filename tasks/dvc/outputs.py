@@ -47,7 +47,7 @@ def full_md5(repo: "Repo", path: Path) -> str | None:
         _, _, built = build(forgetful, str(path), localfs, "md5", ignore=repo.dvcignore, dry_run=True)
     except FileNotFoundError:
         return None
-    digest: str = built.hash_info.value
+    digest: str | None = built.hash_info.value
     return digest
 
 

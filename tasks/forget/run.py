@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -113,7 +114,7 @@ def apply_plan(root: Path, params: Params, wanted: Wanted, plan: Plan, retire: b
     append_entry(root, STARTED, content | {"files": [f"{item.place}: {item.name}" for item in plan.findings]})
     for finding in plan.findings:
         if finding.path.is_symlink():  # into the cache, whose object goes now
-            write_atomically(finding.path, lambda part, path=finding.path: shutil.copyfile(path, part))
+            write_atomically(finding.path, partial(shutil.copyfile, finding.path))
     remove_objects(root, plan)
     for finding in plan.findings:
         apply_finding(finding, wanted)

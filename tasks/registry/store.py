@@ -79,6 +79,7 @@ def experiment_id(client: MlflowClient, root: Path, name: str) -> str:
         if in_project:
             project_store.write_marker(root)
         experiment = client.get_experiment_by_name(name)
+        assert experiment is not None
     if experiment.lifecycle_stage == "deleted":
         raise UserError(
             f"registry.experiment: expected an experiment in use, found {name} deleted; "

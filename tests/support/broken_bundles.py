@@ -56,6 +56,11 @@ def flip_bit(name: str) -> Spoil:
     return flip
 
 
+def without(name: str) -> Spoil:
+    """Remove a file."""
+    return lambda folder: (folder / name).unlink()
+
+
 def cut(name: str) -> Spoil:
     """Keep the first half of a file."""
     return lambda folder: os.truncate(folder / name, (folder / name).stat().st_size // 2)

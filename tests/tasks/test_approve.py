@@ -51,7 +51,7 @@ def end_the_time_of_requests(patch: pytest.MonkeyPatch) -> None:
 
     class Later(datetime):
         @classmethod
-        def now(cls, tz: object = None) -> datetime:
+        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
             return later
 
     for module in ("tasks.approve", "tasks.promote", "tasks.registry.champion_alias", "cli.promotion_record"):

@@ -16,7 +16,7 @@ from tasks.refresh import IntakeCounts
 from tests.support import night_project as project
 from tests.support.refreshing import NEW, run_without_flow, take_in_texts
 
-LABEL_RULES = {"rename": {}, "drop": [], "missing": [], "keep": [], "descriptions": {}}
+LABEL_RULES: dict[str, object] = {"rename": {}, "drop": [], "missing": [], "keep": [], "descriptions": {}}
 
 
 @pytest.fixture(autouse=True)

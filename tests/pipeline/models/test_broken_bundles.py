@@ -37,12 +37,13 @@ from tests.support.broken_bundles import (
     sealed,
     setting,
     table,
+    without,
 )
 
 WORDS = {"good": [2.0, 0.0], "bad": [0.0, 2.0]}
 DEEP = "[" * 100_000
 BROKEN: dict[str, tuple[Spoil, str]] = {
-    **{f"no {name}": (lambda folder, name=name: (folder / name).unlink(), name) for name in FILES},
+    **{f"no {name}": (without(name), name) for name in FILES},
     **{f"empty {name}": (content(name, ""), name) for name in FILES},
     **{f"half of {name}": (cut(name), name) for name in FILES},
     **{f"a bit of {name} flipped": (flip_bit(name), ".json|model.onnx") for name in FILES[1:]},

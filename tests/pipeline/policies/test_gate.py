@@ -87,7 +87,7 @@ def test_a_gain_that_was_not_measured_is_insufficient(gain):
     assert "not measured" in line(verdict, "gain_over_probe of at")
 
 
-NO_LIMITS = Gate(**dict.fromkeys(Gate.model_fields, None) | {"min_test_rows": 1})
+NO_LIMITS = Gate.model_validate(dict.fromkeys(Gate.model_fields) | {"min_test_rows": 1})
 
 
 @pytest.mark.parametrize("limits", [LIMITS, NO_LIMITS])

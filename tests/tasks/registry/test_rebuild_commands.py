@@ -78,7 +78,15 @@ def test_a_commit_that_is_none_is_refused(tmp_path: Path, commit: str) -> None:
         _ = version(tags={"gleaner.git_commit": commit}).commit
 
 
-NO_LOCKS = [None, [], {}, {"stages": []}, {"stages": {"a": 1}}, {"stages": {"a": {"outs": [1]}}}, {"stages": {1: {}}}]
+NO_LOCKS: list[object] = [
+    None,
+    [],
+    {},
+    {"stages": []},
+    {"stages": {"a": 1}},
+    {"stages": {"a": {"outs": [1]}}},
+    {"stages": {1: {}}},
+]
 
 
 @pytest.mark.parametrize("content", NO_LOCKS)
