@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -17,7 +18,7 @@ AHEAD = NOW.replace(year=2027)
 
 @pytest.fixture
 def ingest(params: Callable[..., Params]) -> Ingest:
-    columns = {"text": ["text"], "label": "label", "split": None, "groups": {}}
+    columns: dict[str, Any] = {"text": ["text"], "label": "label", "split": None, "groups": {}}
     return params({"ingest": {"columns": columns}}).ingest
 
 
