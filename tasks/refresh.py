@@ -159,6 +159,7 @@ def store_arrivals(rows: pd.DataFrame, path: Path, root: Path, params: Params) -
 def track_arrivals(root: Path, params: Params) -> None:
     """Add every file of arrivals that DVC does not track yet, and commit its pointer if ``refresh.commit`` is set."""
     folder = root / params.ingest.arrivals
+    arrival_files.remove_unfinished(folder)  # only one night runs at a time
     files = arrival_files.list_files(folder)
     untracked = [path for path in files if not path.with_name(path.name + ".dvc").exists()]
     if untracked:

@@ -109,6 +109,15 @@ def write(rows: pd.DataFrame, path: Path) -> None:
     write_atomically(path, lambda part: rows[names].astype("str").to_parquet(part, index=False))
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a process that was killed had begun to write. Call it where no other process writes arrivals.
+
+    Such a file holds texts, git does not ignore it, and for DVC it would be a part of the folder that ingest reads.
+    """
+    for part in folder.glob(".*.parquet.*.part"):
+        part.unlink()
+
+
 def read_file(path: Path) -> pd.DataFrame:
     """The rows of one arrival file. Raises UserError if the file is not one."""
     import pyarrow as pa

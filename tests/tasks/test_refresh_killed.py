@@ -1,5 +1,6 @@
 """A kill between any two steps of taking texts in loses nothing and doubles nothing."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,3 +62,24 @@ def test_a_kill_between_any_two_steps_changes_nothing(
     assert len(list((root / "inbox" / "texts" / "set-aside").glob("rows-*.csv"))) == 1
     assert sorted(path.name[20:] for path in (root / "inbox" / "texts" / "taken").iterdir()) == ["a.csv", "b.csv"]
     assert take_in_texts(root, days=2) == IntakeCounts()
+
+
+def test_a_kill_in_the_middle_of_writing_leaves_no_part_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = project.make_project(tmp_path)
+    project.drop_file(root, "a.csv", project.to_csv(NEW, "text", "label"))
+
+    def die(*_: object, **__: object) -> None:
+        (part,) = (root / "arrivals").glob(".*.part")
+        part.write_bytes(part.read_bytes()[:100])
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", die)
+        with pytest.raises(Killed):
+            take_in_texts(root)
+    assert take_in_texts(root, days=1).new == len(NEW)
+    names = sorted(path.name for path in (root / "arrivals").iterdir())
+    assert names == ["2026-11-25T02-00-00.parquet", "2026-11-25T02-00-00.parquet.dvc"]
+    assert not project.git(root, "status", "--porcelain")
