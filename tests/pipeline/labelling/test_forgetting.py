@@ -4,6 +4,7 @@ import gzip
 import json
 from collections.abc import Callable
 from io import BytesIO
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -92,7 +93,7 @@ def test_a_file_that_nobody_understands_is_not_searched(wanted: Wanted) -> None:
 
 
 def test_several_columns_joined_are_one_text(params: Callable[..., Params]) -> None:
-    columns = {"text": ["title", "body"], "label": "label", "split": None, "groups": {}}
+    columns: dict[str, Any] = {"text": ["title", "body"], "label": "label", "split": None, "groups": {}}
     wanted = Wanted(params({"ingest": {"columns": columns, "join": "\n"}}).ingest)
     wanted.ids.add(table.row_id(wanted.source, "late parcel\nit never came"))
     found = search_content(b"title,body,label\nlate parcel,it never came,x\nlate parcel,other,x\n", wanted)
