@@ -216,11 +216,12 @@ def copy_dvc(root: Path, folder: Path, manifest: Manifest, places: DvcPlaces) ->
     if cache is not None and not cache.is_relative_to(home):
         manifest.left.append(f"DVC cache: {cache} lies outside the project; back it up with its owner")
         cache = None
-    kept = f"{PROJECT}/{cache.relative_to(home).as_posix()}" if cache is not None else ""
-    for name in list_tree(cache, "", set()).files if cache is not None and cache.exists() else []:
-        assert cache is not None
-        with suppress(FileNotFoundError):
-            manifest.files[f"{kept}/{name}"] = copy_file(cache / name, folder / kept / name)
+    kept = ""
+    if cache is not None and cache.exists():
+        kept = f"{PROJECT}/{cache.relative_to(home).as_posix()}"
+        for name in list_tree(cache, "", set()).files:
+            with suppress(FileNotFoundError):
+                manifest.files[f"{kept}/{name}"] = copy_file(cache / name, folder / kept / name)
     if places.remote is None or not places.remote.exists():
         return
     is_inside = places.remote.is_relative_to(home)
