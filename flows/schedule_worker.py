@@ -70,7 +70,7 @@ async def read_deployments(client: PrefectClient, root: Path) -> dict[str, Deplo
     """The deployments of prefect.yaml as the server has them, by id."""
     deployments = {}
     for wanted in read_yaml(root / "prefect.yaml").get("deployments") or []:
-        flow = await asyncio.to_thread(load_flow_from_entrypoint, wanted["entrypoint"])
+        flow: Any = await asyncio.to_thread(load_flow_from_entrypoint, wanted["entrypoint"])
         found = await client.read_deployment_by_name(f"{flow.name}/{wanted['name']}")
         deployments[str(found.id)] = found
     return deployments
