@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, MutableMapping
 from importlib.util import find_spec
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
+from urllib.request import getproxies_environment, proxy_bypass
 
 from pipeline.core.errors import UserError
 
@@ -52,14 +52,14 @@ def proxy_of(address: str) -> str | None:
     parts = urlsplit(address)
     proxies = getproxies_environment()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if proxy is None or parts.hostname in LOOPBACK or proxy_bypass_environment(parts.netloc.rpartition("@")[2]):
+    if proxy is None or parts.hostname in LOOPBACK or proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None
     return proxy
 
 
 def is_missing_in_no_proxy(host: str) -> bool:
     """Whether a proxy is set and the user's NO_PROXY does not keep it away from a host."""
-    return any(set_proxies()) and not proxy_bypass_environment(host)
+    return any(set_proxies()) and not proxy_bypass(host)
 
 
 def proxy_endpoint(proxy: str) -> tuple[str, int] | None:

@@ -16,7 +16,7 @@ from typing import Any
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import DeploymentResponse
-from prefect.flows import Flow, load_flow_from_entrypoint
+from prefect.flows import load_flow_from_entrypoint
 from prefect.states import Cancelled
 from prefect.utilities.processutils import setup_signal_handlers_worker
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
@@ -70,7 +70,7 @@ async def read_deployments(client: PrefectClient, root: Path) -> dict[str, Deplo
     """The deployments of prefect.yaml as the server has them, by id."""
     deployments = {}
     for wanted in read_yaml(root / "prefect.yaml").get("deployments") or []:
-        flow: Flow[..., Any] = await asyncio.to_thread(load_flow_from_entrypoint, wanted["entrypoint"])
+        flow: Any = await asyncio.to_thread(load_flow_from_entrypoint, wanted["entrypoint"])
         found = await client.read_deployment_by_name(f"{flow.name}/{wanted['name']}")
         deployments[str(found.id)] = found
     return deployments

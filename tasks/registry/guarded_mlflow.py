@@ -16,9 +16,8 @@ from tasks.processes.loopback_guard import LoopbackGuard
 from tasks.registry.store import MLFLOW_CREDENTIALS, MLFLOW_STORE
 
 
-def main(port: int) -> None:
-    """Serve the runs and versions of a store until the process ends."""
-    store, credentials = os.environ.pop(MLFLOW_STORE), os.environ.pop(MLFLOW_CREDENTIALS)
+def guarded_pages(port: int, store: str, credentials: str) -> LoopbackGuard:
+    """MLflow's pages and API for the runs and versions of a store, behind the guard; ``credentials``: user:password."""
     os.environ |= {  # what `mlflow server --backend-store-uri` sets for its workers
         constants.BACKEND_STORE_URI_ENV_VAR: store,
         constants.REGISTRY_STORE_URI_ENV_VAR: store,
@@ -28,7 +27,13 @@ def main(port: int) -> None:
     }
     from mlflow.server.fastapi_app import app  # it reads these variables when it is imported
 
-    uvicorn.run(LoopbackGuard(app, port, credentials), host="127.0.0.1", port=port, log_level="info")
+    return LoopbackGuard(app, port, credentials)
+
+
+def main(port: int) -> None:
+    """Serve until the process ends."""
+    guarded = guarded_pages(port, os.environ.pop(MLFLOW_STORE), os.environ.pop(MLFLOW_CREDENTIALS))
+    uvicorn.run(guarded, host="127.0.0.1", port=port, log_level="info")
 
 
 if __name__ == "__main__":

@@ -8,20 +8,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
-import httpx
 import pytest
 
-from cli.ui import mlflow_auth_file
 from flows.prefect_server import free_port
-from flows.server_address import announced_server, is_answering
 from pipeline.core.params import read_yaml, to_yaml
 from tests.support.flow_project import (
     BIN,
     ROOT,
     count_versions,
+    is_listening,
     last_states,
     make_project,
     mlflow_runs,
@@ -180,19 +177,6 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
-def command_lines() -> Iterator[str]:
-    """The command lines of all processes of this machine, which every user can read."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):  # the process has ended
-            yield path.read_text(errors="replace")
-
-
-def is_listening(url: str) -> bool:
-    """Whether a server takes connections at an address on loopback."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", int(url.rpartition(":")[2]))) == 0
-
-
 def is_all_ended(project: Path, stderr: str) -> bool:
     """Whether the long stage with its children, and the server that the run named on stderr, have ended."""
     (url,) = set(re.findall(r"http://127\.0\.0\.1:\d+", stderr))
@@ -224,28 +208,6 @@ def test_all_faults_in_params_are_printed_before_anything_starts(tmp_path: Path)
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.count("\n") == 2 and done.stderr.startswith("error: finetune.lr: expected a number")
     assert not (tmp_path / ".prefect").exists() and not (tmp_path / "mlflow.db").exists()
-
-
-def test_the_ui_serves_both_pages_until_ctrl_c(project: Path, records: dict[str, str]) -> None:
-    with subprocess.Popen(
-        [f"{BIN}/gleaner", "ui"], cwd=project, env=tool_environment(project), stdout=subprocess.PIPE
-    ) as ui:
-        printed = "".join(ui.stdout.readline().decode() for _ in range(3)) if ui.stdout else ""
-        urls = re.findall(r"http://127\.0\.0\.1:\d+", printed)
-        assert len(urls) == 2 and is_listening(urls[1])
-        server = announced_server(project / ".prefect")
-        assert server and server.url == f"{urls[0]}/api" and is_answering(server.url, server.credentials)
-        user, _, password = mlflow_auth_file(project / ".prefect").read_text().partition(":")
-        search = f"{urls[1]}/api/2.0/mlflow/experiments/search?max_results=1"
-        assert httpx.get(search, auth=(user, password)).status_code == 200
-        assert httpx.get(search).status_code == httpx.get(urls[1]).status_code == 401
-        for other in ({"Host": "evil.example:5000"}, {"Origin": "http://evil.example"}):
-            assert httpx.get(search, auth=(user, password), headers=other).status_code == 403
-        readable = "".join(command_lines())
-        assert password not in readable and str(server.credentials) not in readable
-        ui.send_signal(signal.SIGINT)
-    assert ui.returncode == 0 and not any(map(is_listening, urls))
-    assert announced_server(project / ".prefect") is None
 
 
 def test_a_free_port_is_the_wanted_one_unless_it_is_taken() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -112,6 +113,12 @@ def run_gleaner(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
         timeout=300,
         check=False,  # most tests check the exit code
     )
+
+
+def is_listening(url: str) -> bool:
+    """Whether a server takes connections at an address on loopback."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(url.rpartition(":")[2]))) == 0
 
 
 def printed_outcomes(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
