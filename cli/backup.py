@@ -4,11 +4,13 @@ from pathlib import Path
 
 from cli.exit_codes import exit_code
 from flows.maintenance_lock import maintenance_lock
+from flows.prefect_server import configure_environment
 
 
 @exit_code(stopped="the backup is unfinished; the same command starts it again")
 def main(root: Path, folder: Path) -> int:
     """Make a backup. Exit code 0, 2 user error, 130 Ctrl-C."""
+    configure_environment(root)
     from tasks.backup.create import back_up, require_project
 
     require_project(root)

@@ -5,6 +5,7 @@ from pathlib import Path
 from cli.exit_codes import exit_code
 from flows.maintenance_lock import maintenance_lock
 from flows.night_lock import night_lock
+from flows.prefect_server import configure_environment
 from pipeline.core.params import load_params
 from pipeline.sources.decoding import escape_invalid
 
@@ -21,6 +22,7 @@ def main(root: Path, ids: list[str], match: Path | None, retire: bool, dry_run: 
     from pipeline.labelling.forgetting import read_requests
 
     wanted, requests = read_requests(ids, match, params.ingest)
+    configure_environment(root)
     from tasks.forget.run import apply_plan, count_lines, left_lines, make_plan
 
     with maintenance_lock(root), night_lock(root):

@@ -6,6 +6,7 @@ from pathlib import Path
 from cli.exit_codes import exit_code
 from flows.maintenance_lock import maintenance_lock
 from flows.night_lock import night_lock
+from flows.prefect_server import configure_environment
 from pipeline.core.params import load_params
 
 
@@ -13,6 +14,7 @@ from pipeline.core.params import load_params
 def main(root: Path, dry_run: bool, keep_days: int) -> int:
     """Prune, or show what a prune would remove. Exit code 0, 2 user error, 130 Ctrl-C."""
     params = load_params(root / "params.yaml")
+    configure_environment(root)
     from tasks.prune import apply_plan, make_plan, plan_lines
 
     with maintenance_lock(root), night_lock(root):

@@ -6,11 +6,13 @@ from pathlib import Path
 from cli.exit_codes import exit_code
 from flows.maintenance_lock import maintenance_lock
 from flows.night_lock import night_lock
+from flows.prefect_server import configure_environment
 
 
 @exit_code(stopped="nothing is in place yet; the same command starts the restore again")
 def main(backup: Path, target: Path, force: bool) -> int:
     """Restore a backup into ``target``. Exit code 0, 2 user error, 130 Ctrl-C."""
+    configure_environment(target.absolute())
     from tasks.backup.restore import restore
 
     with ExitStack() as locks:

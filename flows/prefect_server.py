@@ -17,12 +17,14 @@ from types import FrameType
 
 from flows.proxies import bypass_loopback, check_proxies
 from flows.server_address import (
+    ANOTHER_SERVER,
     NO_SERVER,
     SILENT,
     ServerAddress,
     announce,
     announced_server,
     is_answering,
+    is_of_this_user,
     new_credentials,
     server_fault,
     withdraw_announcement,
@@ -38,7 +40,8 @@ SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # 14 seconds; MLflow's own 7 keep a command waiting for four minutes
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # a dead server is told after 14 seconds; MLflow's own 7 take four minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",  # seconds, for each try; a server that hangs is told after a minute and a half
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that the pages of a project do not need
     "DVC_NO_ANALYTICS": "true",
 }
@@ -79,7 +82,7 @@ def find_server() -> ServerAddress | None:
     home, address = Path(os.environ["PREFECT_HOME"]), os.environ.get("PREFECT_API_URL")
     server = announced_server(home)
     if server is not None and address in (None, server.url):
-        fault = server_fault(server)
+        fault = server_fault(server) if is_of_this_user(server.url) else ANOTHER_SERVER
         if fault is None:
             os.environ |= client_settings(server)
             return server

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from flows.prefect_server import interruptible, running_server
-from flows.server_address import is_answering
+from flows.server_address import NO_SERVER, ServerAddress, server_fault
 
 STORE_TIMEOUT = 15.0  # seconds for the server to store the last logs and states
 
@@ -45,10 +45,11 @@ def flow_run(wait_for_server: Callable[[], None], kind: str) -> Iterator[str]:
     except TerminationSignal:
         raise KeyboardInterrupt from None
     finally:
-        if is_answering(os.environ["PREFECT_API_URL"], os.environ.get("PREFECT_API_AUTH_STRING")):
-            wait_until_stored(name)
-        else:
+        server = ServerAddress(os.environ["PREFECT_API_URL"], os.environ.get("PREFECT_API_AUTH_STRING"))
+        if server_fault(server) == NO_SERVER:
             print("warning: the Prefect server is gone: the last logs and states of this run are lost", file=sys.stderr)
+        else:
+            wait_until_stored(name)
 
 
 def is_first_report(record: logging.LogRecord) -> bool:

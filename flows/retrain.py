@@ -16,7 +16,7 @@ from flows.night_lock import night_lock
 from flows.outcomes import night as nightly
 from flows.outcomes.night import Night, Result, reason
 from flows.outcomes.promotion import waiting_lines
-from flows.outcomes.training import Training
+from flows.outcomes.training import Training, caveat_lines, data_lines
 from flows.prefect_server import configure_environment
 from flows.promote import promote
 from flows.train import train
@@ -147,6 +147,7 @@ def train_and_promote(root: Path, params: Params, night: Night, champion: Champi
         night.fault = training.fault or failure_of(training.stages)
         night.is_user_error = training.exit_code == 2
         return "failed"
+    night.remarks = [*data_lines(root), *caveat_lines(root)]
     if training.version is None:
         return "refused"
     if champion is None:

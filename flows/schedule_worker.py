@@ -30,8 +30,6 @@ REFUSED = 1  # the exit code that stands for a run that was refused
 class ScheduleWorker(ProcessWorker):
     """A process worker that knows the deployments that it may run, by id, and the template of its work pool."""
 
-    type = "process"
-
     def __init__(self, deployments: dict[str, DeploymentResponse], template: dict[str, Any], pool: str) -> None:
         super().__init__(work_pool_name=pool, create_pool_if_not_found=False)
         self.deployments = deployments

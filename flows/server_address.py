@@ -18,8 +18,9 @@ from urllib.request import Request, build_opener
 
 NO_SERVER = "no server"
 ANOTHER_SERVER = "a server that is not Prefect's"
-TIMEOUT = 5.0  # seconds for an answer
+TIMEOUT = 10.0  # seconds for an answer; a busy machine takes its time
 SILENT = f"no answer in {TIMEOUT:.0f} seconds"
+LISTENING = "0A"  # the state of a socket in /proc/net/tcp
 CLOUD = "prefect.cloud"  # it has no /admin/version
 
 
@@ -103,6 +104,20 @@ def server_fault(server: ServerAddress) -> str | None:
     except ValueError:  # no JSON, or no address
         return ANOTHER_SERVER
     return None if isinstance(version, str) and re.match(r"\d+\.\d+", version) else ANOTHER_SERVER
+
+
+def is_of_this_user(url: str) -> bool:
+    """Whether a process of this user listens at a port of loopback; true where the system does not tell.
+
+    A port that a dead server has left may be taken by another user, who would get the password and send work.
+    """
+    try:
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        ending = f":{urlsplit(url).port or 80:04X}"
+    except (OSError, ValueError):
+        return True
+    owners = {int(row[7]) for row in rows if row[3] == LISTENING and row[1].endswith(ending)}
+    return owners <= {os.getuid()}
 
 
 def ask(server: ServerAddress, path: str, with_credentials: bool = True) -> object:

@@ -26,8 +26,8 @@ def append_entry(root: Path, operation: str, content: dict[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def read_entries(root: Path, operation: str) -> list[dict[str, Any]]:
-    """The entries of one operation, oldest first. A line that was cut off is left out."""
+def read_entries(root: Path, *operations: str) -> list[dict[str, Any]]:
+    """The entries of these operations, oldest first. A line that was cut off is left out."""
     if not (root / LOG).exists():
         return []
     entries = []
@@ -36,6 +36,6 @@ def read_entries(root: Path, operation: str) -> list[dict[str, Any]]:
             entry = json.loads(line)
         except ValueError:
             continue
-        if isinstance(entry, dict) and entry.get("operation") == operation:
+        if isinstance(entry, dict) and entry.get("operation") in operations:
             entries.append(entry)
     return entries

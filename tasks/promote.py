@@ -151,10 +151,14 @@ def reuse_verdict(
 ) -> Promotion:
     """Apply the stored verdict of the same case. A version that was promoted before is promoted again.
 
-    After a rollback or a rejection that happens only if the user names the version by its number.
+    After a rollback or a rejection that happens only if the user names the version by its number. The verdict on
+    another version of the same bundle, which was registered before it, is entered for this one, too.
     """
     assert earlier.verdict is not None
+    record = replace(earlier.verdict, again=earlier.number)
     if verdict.status != "promote":
+        if not any(entry.verdict is not None for entry in ledger.entries_about(pair.challenger.identity)):
+            earlier, ledger = append_verdict(client, pair, ledger, earlier.reason, flow_run, record, settings)
         return replace(to_promotion(pair, earlier, ledger, verdict), reused=True)
     request = ledger.find_request(pair.challenger.identity)
     if settings.approval == "required" and request is not None and request.is_open(datetime.now(UTC)):
@@ -163,7 +167,6 @@ def reuse_verdict(
         return Promotion(
             "refused", pair.model, pair.challenger.number, ledger.champion, objection, None, verdict, pair.notes, True
         )
-    record = replace(earlier.verdict, again=earlier.number)
     entered, ledger = append_verdict(client, pair, ledger, earlier.reason, flow_run, record, settings)
     if not ledger.stands(entered):
         return to_lost_promotion(pair, ledger, entered, verdict)

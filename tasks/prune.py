@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline.core.params import Params, read_yaml
-from tasks.dvc.objects import object_places, used_by_lock, used_by_project
+from tasks.dvc.objects import CACHE, REMOTE, object_places, used_by_lock, used_by_project
 from tasks.dvc.store import DvcStore, open_dvc_store
 from tasks.git.command import try_git
 from tasks.operations_log import append_entry
@@ -109,7 +109,7 @@ def apply_plan(root: Path, plan: Plan) -> None:
     append_entry(root, "prune", {"removed": removed, "bytes": sum(group.bytes for group in plan.groups)})
     if plan.unneeded.versions or plan.unneeded.runs:
         delete_unneeded(root, plan.unneeded)
-    if "DVC cache" in removed or "DVC remote" in removed:
+    if CACHE in removed or REMOTE in removed:
         with open_dvc_store(root) as store:
             for place in object_places(store, root)[0]:
                 wanted = set(removed.get(place.name, []))

@@ -21,6 +21,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import Params
 from pipeline.core.stage import Paths
 from pipeline.labelling import incoming, intake
+from pipeline.labelling.arrivals import spell_as_known
 from pipeline.labelling.intake import KnownRows
 from pipeline.sources import arrival_files
 from tasks.dvc.repository import open_repo
@@ -29,6 +30,7 @@ from tasks.inbox import SET_ASIDE_FOLDER, clear_inbox, inbox_folder, list_ready_
 from tasks.prefect_states.user_error import as_failed_state
 
 STAND_IN = {"user.name": "gleaner", "user.email": "gleaner@localhost"}  # for commits where git knows no user
+NAMED_FILES = 5  # in the line for people
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class IntakeCounts:
     labelled: int = 0  # of the new ones
     known: int = 0
     set_aside: dict[str, int] = field(default_factory=dict)  # reason: rows
+    rows: int = 0  # of the files that could be read
+    files_set_aside: tuple[str, ...] = ()  # names of the files with rows that were set aside
     left: int = 0  # entries of the inbox that were not read: empty, still being written, or no file
 
     def as_dict(self) -> dict[str, int]:
@@ -55,8 +59,11 @@ class IntakeCounts:
             line += f", {self.unreadable} files unreadable"
         if self.left:
             line += f", {self.left} left in the inbox (empty, still being written, or a folder)"
+        if not self.set_aside:
+            return line
         why = ", ".join(f"{count} {reason}" for reason, count in sorted(self.set_aside.items()))
-        return f"{line}; set aside: {why}" if why else line
+        names = ", ".join(self.files_set_aside[:NAMED_FILES]) + (", …" if self.files_set_aside[NAMED_FILES:] else "")
+        return f"{line}; {sum(self.set_aside.values())} of {self.rows} rows set aside: {why}; in {names}"
 
 
 @dataclass(frozen=True)
@@ -117,13 +124,14 @@ def check_rows(
     """
     if not tables:
         return pd.DataFrame(), IntakeCounts(), pd.DataFrame(columns=["id", "text", "label", "version"])
-    rows = pd.concat(tables.values(), ignore_index=True)
+    rows = spell_as_known(pd.concat(tables.values(), ignore_index=True), known.labels, params.ingest)
     divided = intake.divide_rows(rows, known, params.ingest)
     reasons = Counter(divided.set_aside["reason"])
     write_set_aside(divided.set_aside, inbox)
     new = intake.to_arrivals(divided.new)
     labelled = int(divided.new["label"].notna().sum())
     counts = IntakeCounts(len(tables), 0, len(new), labelled, divided.known, dict(reasons))
+    counts = replace(counts, rows=len(rows), files_set_aside=tuple(divided.set_aside["file"].unique()))
     return new, counts, rows[~rows.index.isin(divided.set_aside.index)]
 
 

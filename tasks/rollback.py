@@ -61,8 +61,8 @@ def roll_back(root: Path, params: Params, to: str | None, why: str, flow_run: st
     client, model, why = connect(root), params.registry.model, promotion_log.check_reason("--reason", why)
     state = champion_alias.load_champion_state(client, model)
     target, skipped = choose_target(client, model, state, to)
-    with TemporaryDirectory() as folder:
-        bundles.fetch_bundle(require_in_use(target), Path(folder))
+    require_in_use(target)
+    check_bundle(client, model, state.ledger, target)
     planned = plan_entry(model, state, target.number)
     reason = "; ".join(filter(None, [why or planned.default_reason, skipped]))
     draft = promotion_log.draft_entry(planned.action, target.identity, state.ledger, reason, flow_run)
@@ -105,15 +105,30 @@ def choose_target(
     raise UserError(describe_wrong_target(client, model, ledger, to))
 
 
+def check_bundle(client: "MlflowClient", model: str, ledger: Ledger, target: RegisteredVersion) -> None:
+    """Check every byte of a version's bundle. Raises UserError that names another earlier champion, or another way."""
+    try:
+        with TemporaryDirectory() as folder:
+            bundles.fetch_bundle(target, Path(folder))
+    except UserError as error:
+        earlier = champion_alias.existing_earlier_champions(client, model, ledger)
+        others = [version.number for version in earlier if version.number != target.number]
+        way_on = f"`gleaner rollback --to N` goes to another one ({', '.join(others)})" if others else ""
+        if not others and ledger.champion is None:
+            way_on = f"if it is lost, delete version {target.number} in MLflow: then the next version is the first"
+        raise UserError("; ".join(filter(None, [str(error), way_on]))) from None
+
+
 def describe_no_target(model: str, ledger: Ledger) -> str:
     """The error message if there is no champion to go back to."""
-    if not ledger.earlier_champions:
+    if not ledger.earlier_champions and ledger.champion is not None:
         return f"{model}: expected a champion before version {ledger.champion}, found none to go back to"
     gone = ", ".join(dict.fromkeys(entry.version for entry in ledger.earlier_champions))
-    way_on = "" if ledger.champion else "; `gleaner run` or `gleaner promote --version N` makes another one champion"
+    found = f"that all are gone from it (version {gone})" if gone else "none"
+    way_on = "`gleaner run` or `gleaner promote --version N` makes another one champion"
     return (
-        f"{model}: expected an earlier champion in the registry, found that all are gone from it (version {gone})"
-        f"{way_on or '; the champion stays'}"
+        f"{model}: expected an earlier champion in the registry, found {found}; "
+        f"{'the champion stays' if ledger.champion else way_on}"
     )
 
 

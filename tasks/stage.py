@@ -16,7 +16,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.printable import printable
 from pipeline.core.stage import Paths
 from tasks.dvc import stage_record
-from tasks.dvc.locks import PAUSE, busy_error
+from tasks.dvc.locks import PAUSE, busy_message
 from tasks.dvc.outputs import differing_outputs, remove_outputs
 from tasks.dvc.repository import FilesInUse, open_repo
 from tasks.dvc.repro_output import DVC_HINTS, describe_failure, is_busy, parse_status
@@ -153,7 +153,8 @@ def run_unless_busy(name: str, root: Path, processes: Processes) -> tuple[int, l
     """The exit code and last lines of `dvc repro`. Raises FilesInUse if another command works on files of the stage."""
     code, lines = run_dvc_repro(name, root, processes)
     if code and is_busy(lines):
-        raise FilesInUse(str(busy_error(root)))
+        with open_repo(root) as repo:
+            raise FilesInUse(busy_message(repo))
     return code, lines
 
 

@@ -8,62 +8,45 @@ import typer
 
 app = typer.Typer()
 
+TextSource = Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, JSON or plain lines; - reads stdin.")]
+TextColumn = Annotated[str | None, typer.Option(help="Column or key of the text; by default one of a known name.")]
+INPUT_FORMAT = "csv, tsv, jsonl or lines; by default by the ending or the content."
+
 
 @app.command()
 def predict(
-    source: Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, JSON or plain lines; - reads stdin.")],
+    source: TextSource,
     bundle: Annotated[Path, typer.Option(help="The folder of the classifier.")] = Path("data/export/bundle"),
-    text_column: Annotated[
-        str | None, typer.Option(help="The column or key that holds the text; by default one of a known name.")
-    ] = None,
-    format_: Annotated[
-        str | None, typer.Option("--format", help="csv, tsv, jsonl or lines; by default by the ending or the content.")
-    ] = None,
+    text_column: TextColumn = None,
+    format_: Annotated[str | None, typer.Option("--format", help=INPUT_FORMAT)] = None,
 ) -> None:
     """Label texts: writes the rows of the input with label and confidence added."""
-    from cli.served_bundle import served_bundle
     from pipeline.commands.predict import predict_file
     from pipeline.sources.text_format import Choice
 
-    with served_bundle(Path.cwd(), bundle) as folder:
-        predict_file(source, folder, Choice(format_, text_column), sys.stdout)
+    predict_file(source, bundle, Choice(format_, text_column), sys.stdout)
 
 
 @app.command()
 def explain(
-    source: Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, JSON or plain lines; - reads stdin.")],
+    source: TextSource,
     method: Annotated[str, typer.Option(help="integrated_gradients, rollout, lime or all.")] = "integrated_gradients",
     bundle: Annotated[
         Path, typer.Option(help="The folder of the classifier; data/finetune/model has no class offsets yet.")
     ] = Path("data/export/bundle"),
-    text_column: Annotated[
-        str | None, typer.Option(help="The column or key that holds the text; by default one of a known name.")
-    ] = None,
-    input_format: Annotated[
-        str | None, typer.Option(help="csv, tsv, jsonl or lines; by default by the ending or the content.")
-    ] = None,
+    text_column: TextColumn = None,
+    input_format: Annotated[str | None, typer.Option(help=INPUT_FORMAT)] = None,
     format_: Annotated[str, typer.Option("--format", help="Of the output: text, json (JSON Lines) or html.")] = "text",
-    steps: Annotated[
-        int | None,
-        typer.Option(min=2, help="Steps of integrated gradients; by default explain.steps of params.yaml."),
-    ] = None,
+    steps: Annotated[int | None, typer.Option(min=2, help="Of integrated gradients; by default explain.steps.")] = None,
     baseline: Annotated[
-        str | None,
-        typer.Option(
-            help="mask or pad: the token that stands for no word; by default explain.baseline of params.yaml."
-        ),
+        str | None, typer.Option(help="mask or pad: the token that stands for no word; by default explain.baseline.")
     ] = None,
-    samples: Annotated[
-        int | None,
-        typer.Option(min=10, help="Variants of each text, for LIME; by default explain.lime_samples of params.yaml."),
-    ] = None,
+    samples: Annotated[int | None, typer.Option(min=10, help="Of LIME; by default explain.lime_samples.")] = None,
 ) -> None:
     """Explain texts: prints the label of each, and the words for and against it."""
-    from cli.served_bundle import served_bundle
     from pipeline.commands.explain import Request, explain_file, settings_with_defaults
     from pipeline.sources.text_format import Choice
 
     settings = settings_with_defaults(steps, baseline, samples, Path("params.yaml"))
     choice = Choice(input_format, text_column, "--input-format")
-    with served_bundle(Path.cwd(), bundle) as folder:
-        explain_file(Request(source, folder, method, choice, format_, settings), sys.stdout)
+    explain_file(Request(source, bundle, method, choice, format_, settings), sys.stdout)

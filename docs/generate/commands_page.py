@@ -18,7 +18,7 @@ Run commands in the root of the project, where `params.yaml` lies. Exit codes:
 | code | meaning |
 |---|---|
 | 0 | done: registered, promoted, approved or rejected, rolled back, a match, or a night without a reason to train |
-| 1 | refused, insufficient, waiting for approval, lost to another promoter, different from the record, or failed |
+| 1 | refused, insufficient, waiting, lost to another promoter, different from the record, left for you, or failed |
 | 2 | a mistake in params, data or arguments; one line names it |
 | 130 | interrupted with Ctrl-C |
 

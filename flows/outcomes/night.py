@@ -40,6 +40,7 @@ class Night:
     is_user_error: bool = False  # whether the fault is a user's
     unsent: list[str] = field(default_factory=list)  # notifications that could not be sent
     is_notified: bool = False  # whether all notifications were sent, or tried
+    remarks: list[str] = field(default_factory=list)  # of its training: rows set aside by file, why accuracy is low
     killed_before: tuple[str, ...] = ()  # a line for each night before this one that was killed
     unread_arrivals: tuple[str, ...] = ()  # names of arrival files that no training has read
     waiting: list[str] = field(default_factory=list)  # a line for each version that waits for a person's approval
@@ -99,6 +100,7 @@ def message_lines(night: Night) -> list[str]:
     lines += [
         counts.line(what) for what, counts in (("texts", night.texts), ("corrections", night.corrections)) if counts
     ]
+    lines += night.remarks
     if night.unread_arrivals:
         lines.append(f"arrivals that no training had read: {', '.join(night.unread_arrivals)}")
     lines += [

@@ -11,6 +11,7 @@ from rich.table import Table
 from flows.outcomes.terminal import escape
 from pipeline.core.params import load_params
 from pipeline.core.stage import Paths, read_json
+from pipeline.policies.accuracy_caveats import accuracy_caveats
 from pipeline.policies.gate import GateVerdict
 
 if TYPE_CHECKING:
@@ -46,10 +47,14 @@ def print_training(root: Path, training: Training) -> None:
     for stage in training.stages:
         if stage.message:
             console.print(f"[red]{escape(stage.stage)} failed:[/red]\n{escape(stage.message)}")
+    is_ingested = any(stage.done for stage in training.stages if stage.stage == "ingest")
+    if is_ingested and (lines := data_lines(root)):
+        console.print("\n".join(["[bold]Data[/bold]", *(f"  {escape(line)}" for line in lines)]))
     if not all(stage.done for stage in training.stages):
         return
     share = load_params(root / "params.yaml").evaluate.interval
     console.print(rich_table(f"Test split, {share:.0%} intervals", metric_rows(root)))
+    console.print("".join(f"  {escape(line)}\n" for line in caveat_lines(root)), end="")
     groups = group_rows(root)
     console.print(rich_table("Groups", groups) if groups else "Groups: the test rows have no group attributes")
     if training.verdict:
@@ -57,6 +62,21 @@ def print_training(root: Path, training: Training) -> None:
         console.print("\n".join(f"  {escape(reason)}" for reason in training.verdict.reasons))
     console.print(escape(version_line(training)))
     console.print(f"Report: {escape(str(Paths(root).data('report') / 'report.html'))}")
+
+
+def data_lines(root: Path) -> list[str]:
+    """What ingest says on labels and group values, and a line for each file of which it set rows aside.
+
+    It is empty where another stage of that name, which writes no metrics, takes the place of ingest.
+    """
+    path = Paths(root).data("ingest") / "metrics.json"
+    counts = read_json(path) if path.exists() else {}
+    return [*counts.get("remarks", []), *counts.get("rejected_by_file", [])]
+
+
+def caveat_lines(root: Path) -> list[str]:
+    """Why the accuracy on the test split is low or says little, a line each."""
+    return accuracy_caveats(read_json(Paths(root).data("evaluate") / "metrics.json"))
 
 
 def rich_table(title: str, rows: Rows) -> Table:
@@ -82,14 +102,17 @@ def metric_rows(root: Path) -> Rows:
     measured = read_json(Paths(root).data("evaluate") / "metrics.json")
     rows = [{"model": "this model", **{title: format_interval(measured, key) for key, title in METRICS.items()}}]
     for baseline, title in BASELINES.items():
-        scores = measured["baseline"][baseline]
-        rows.append({"model": title, **{title: format_metric(scores[key]) for key, title in METRICS.items()}})
+        scores = measured.get("baseline", {}).get(baseline, {})
+        rows.append({"model": title, **{title: format_metric(scores.get(key)) for key, title in METRICS.items()}})
     return rows
 
 
 def format_interval(measured: dict[str, Any], key: str) -> str:
-    """A metric with its interval, as "0.865 (0.830 to 0.897)"."""
-    return f"{measured[key]:.3f} ({measured[f'{key}_low']:.3f} to {measured[f'{key}_high']:.3f})"
+    """A metric with its interval, as "0.865 (0.830 to 0.897)"; "not measured" if any of the three is missing."""
+    values = [measured.get(name) for name in (key, f"{key}_low", f"{key}_high")]
+    if not all(isinstance(value, int | float) for value in values):
+        return "not measured"
+    return "{:.3f} ({:.3f} to {:.3f})".format(*values)
 
 
 def format_metric(value: float | None) -> str:

@@ -19,7 +19,15 @@ from pipeline.core.stage import write_atomically
 from pipeline.core.yaml_file import parse_yaml, read_yaml
 
 # Mappings whose keys the user chooses. An overlay replaces them whole; merged, entries of the demo would remain.
-FREE_FORM_KEYS = {"ingest.columns.groups", "ingest.labels.rename", "ingest.labels.descriptions", "ingest.group_bins"}
+FREE_FORM_KEYS = {
+    "ingest.columns.groups",
+    "ingest.labels.rename",
+    "ingest.labels.descriptions",
+    "ingest.group_values.rename",
+    "ingest.group_values.missing",
+    "ingest.group_values.keep",
+    "ingest.group_bins",
+}
 DATA_VARIABLE = "GLEANER_DATA"
 DATA_REFERENCE = "${GLEANER_DATA}"
 

@@ -12,6 +12,7 @@ from glob import escape
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pipeline.core.disk_errors import explain_disk_error
 from pipeline.core.errors import UserError, WithheldError
 from pipeline.core.file_permissions import restrict_new_files
 from pipeline.core.params import load_params
@@ -40,8 +41,8 @@ def main(run: Callable[..., Metrics], *shared: str) -> None:
     """Run the stage that this process was started for, with the section of params.yaml that has the stage's name.
 
     ``shared`` names further sections that the stage reads, e.g. ``encoder``. ``run`` gets the stage's section first,
-    then these, then the paths. A UserError ends as one line on stderr and exit code 2. Any other error ends as
-    `report_crash` describes, with exit code 1.
+    then these, then the paths. A UserError ends as one line on stderr and exit code 2, and so does a full disk. Any
+    other error ends as `report_crash` describes, with exit code 1.
 
     Raises SystemExit when the stage fails.
     """
@@ -64,6 +65,9 @@ def main(run: Callable[..., Metrics], *shared: str) -> None:
         print(f"error: {printable_lines(str(error))}", file=sys.stderr)
         raise SystemExit(2) from None
     except Exception as error:  # noqa: BLE001  any message may quote a row
+        if (explanation := explain_disk_error(error)) is not None:
+            print(f"error: {stage}: {explanation}", file=sys.stderr)
+            raise SystemExit(2) from None
         report_crash(error, paths.scratch(stage) / "crash.txt")
         raise SystemExit(1) from None
 
@@ -87,7 +91,10 @@ def describe_crash(error: Exception, path: Path) -> str:
         part.touch(0o600)
         part.write_text(message, errors="backslashreplace")
 
-    write_atomically(path, write)
+    try:
+        write_atomically(path, write)
+    except OSError as failure:  # a full disk
+        return f"{type(error).__name__}: its message is not kept, because {path} cannot be written: {failure.strerror}"
     quotes_no_row = isinstance(error, OSError | MemoryError | ImportError)
     return f"{type(error).__name__}: {error if quotes_no_row else f'in {path}, as it may quote a row'}"
 

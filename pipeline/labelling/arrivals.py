@@ -1,5 +1,6 @@
 """Rows of the arrival files, with the ids and labels that the stage `ingest` gives them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pipeline.core.params import Ingest
 from pipeline.sources import arrival_files
 from pipeline.sources.cleaning import clean_rows
 from pipeline.sources.source_name import source_name
+from pipeline.sources.value_rules import join_spellings, label_value_rules, rename_values
 
 DIGEST_LENGTH = 12  # hexadecimal digits; two files have to differ only if they have the same name
 
@@ -18,12 +20,13 @@ DIGEST_LENGTH = 12  # hexadecimal digits; two files have to differ only if they 
 def identify_rows(rows: pd.DataFrame, params: Ingest) -> pd.DataFrame:
     """Mapped rows cleaned, with their id and their label renamed, as ingest will have them.
 
-    The column ``raw_label`` keeps the label as it was read.
+    The column ``raw_label`` keeps the label as it was read. A label may still be spelled otherwise than in the source:
+    see `spell_as_known`.
     """
     rows = clean_rows(rows, params)
-    name, rename = source_name(params), params.labels.rename
+    name = source_name(params)
     ids = [table.row_id(name, text or raw) for text, raw in zip(rows["text"], rows["raw"], strict=True)]
-    renamed = rows["label"].map(lambda label: rename.get(label, label), "ignore")
+    renamed = rename_values(rows["label"], label_value_rules(params.labels))
     return rows.assign(id=ids, raw_label=rows["label"], label=renamed)
 
 
@@ -41,6 +44,14 @@ class ReadArrivals:
     def includes(self, name: str, digest: str) -> bool:
         """Whether a training has read the file of this name and digest."""
         return (name, digest) in self.files or name <= self.up_to
+
+
+def spell_as_known(rows: pd.DataFrame, labels: Iterable[str], params: Ingest) -> pd.DataFrame:
+    """The rows with each label in the spelling that it has among the known ``labels``, where it is certainly the same.
+
+    So has the stage `ingest` them later: "1.0" arrives as "1" where the source has "1".
+    """
+    return rows.assign(label=join_spellings(rows["label"], label_value_rules(params.labels), first=labels))
 
 
 def file_digests(params: Ingest, root: Path) -> dict[str, str]:

@@ -7,7 +7,7 @@ import pandas as pd
 from pipeline.core import table
 from pipeline.core.params import Ingest
 from pipeline.core.stage import Paths, read_json
-from pipeline.labelling.arrivals import identify_rows
+from pipeline.labelling.arrivals import identify_rows, spell_as_known
 from pipeline.sources import arrival_files
 from pipeline.sources.cleaning import reject
 
@@ -49,7 +49,7 @@ def load_known_rows(params: Ingest, paths: Paths) -> KnownRows:
         table.read(folder / f"{split}.parquet")[["id", "label"]].assign(split=split)
         for split in ("test", "validation", "train", "unlabelled")
     ]
-    arrived = identify_rows(arrival_files.read_all(params, paths.root), params)
+    arrived = spell_as_known(identify_rows(arrival_files.read_all(params, paths.root), params), labels, params)
     tables.append(arrived.loc[arrived["reason"].isna(), ["id", "label", "split"]])
     rejected = pd.read_parquet(folder / "rejected.parquet")[["id"]]
     rows = pd.concat([*tables, rejected.assign(label=None, split="rejected")], ignore_index=True)

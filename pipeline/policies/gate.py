@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pipeline.core.params import Gate
 from pipeline.core.stage import Metrics
+from pipeline.policies.metric_ranges import find_impossible
 
 GateStatus = Literal["pass", "fail", "insufficient"]
 MINIMUMS = {  # limit: the metric of evaluate that must not lie below it
@@ -33,10 +34,12 @@ def decide_registration(metrics: Metrics, fairness: Metrics, limits: Gate, count
 
     The measured values are compared, not the ends of their intervals: a limit is about the best estimate, and the
     interval stands beside it for the reader. `check_group_gap` describes the exception. Any failed limit makes the
-    verdict fail. Otherwise any number that is missing, or rests on too few rows, makes it insufficient: a value that
-    was not measured never passes.
+    verdict fail, and so does a metric that cannot be, whatever the limits are: it comes from a fault. Otherwise any
+    number that was not measured, or rests on too few rows, makes it insufficient.
     """
-    lines = [check_minimum(name, getattr(limits, name), key, metrics) for name, key in MINIMUMS.items()]
+    stages = {"evaluate": metrics, "fairness": fairness, "counterfactual": counterfactual}
+    faults = [("fail", line) for stage, measured in stages.items() for line in find_impossible(stage, measured)]
+    lines = faults + [check_minimum(name, getattr(limits, name), key, metrics) for name, key in MINIMUMS.items()]
     lines.append(check_maximum("max_calibration_error", limits.max_calibration_error, "calibration_error", metrics))
     lines += check_group_gaps(limits.max_group_gap, fairness)
     lines += check_flip_rates(limits.max_flip_rate, counterfactual)
@@ -118,10 +121,11 @@ def check_flip_rate(name: str, limit: float, axis: str, counterfactual: Metrics)
     """Status and text for one axis of identity terms."""
     key = f"{axis}.flip_rate"
     status, text = check_maximum(f"{name} of {axis}", limit, key, counterfactual)
-    if counterfactual[f"{axis}.status"] == "ok" or status == "insufficient":
+    if counterfactual.get(f"{axis}.status") == "ok" or status == "insufficient":
         return status, text
-    surely_above = counterfactual[f"{key}_low"] > limit
-    rows = f"; {counterfactual[f'{axis}.rows']} rows, {counterfactual['min_rows']} needed to judge"
+    low = finite_number(counterfactual.get(f"{key}_low"))
+    surely_above = low is None or low > limit
+    rows = f"; {counterfactual.get(f'{axis}.rows')} rows, {counterfactual.get('min_rows')} needed to judge"
     return "insufficient" if surely_above else "not applicable", text + rows
 
 

@@ -65,7 +65,10 @@ def list_pointers(folder: Path) -> list[Path]:
 
 
 def require_tracked_files(folder: Path) -> None:
-    """Raise UserError if a pointer has no file, as in a fresh clone: the rows would be left out in silence."""
+    """Return if each pointer in a folder has its file: without it, as in a fresh clone, its rows would be left out.
+
+    Raises UserError that names the first pointer without a file.
+    """
     missing = [path for path in list_pointers(folder) if not path.with_suffix("").exists()]
     if missing:
         file, more = missing[0].with_suffix(""), f" and {len(missing) - 1} more" if len(missing) > 1 else ""

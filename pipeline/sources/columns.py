@@ -1,6 +1,5 @@
 """The column mapping of params: text, label, split and group attributes from the columns of any source."""
 
-import json
 import math
 from itertools import pairwise
 from typing import Any
@@ -12,7 +11,9 @@ from pipeline.core.errors import UserError
 from pipeline.core.param_errors import quote_value
 from pipeline.core.params import Ingest
 from pipeline.core.table import GROUP_PREFIX, normalise
+from pipeline.sources.cell_text import cell_text
 from pipeline.sources.decoding import escape_invalid, has_invalid
+from pipeline.sources.label_cells import read_label
 from pipeline.sources.source import SPLITS, Record, Source
 
 
@@ -49,11 +50,20 @@ def map_record(record: Record, source: Source, params: Ingest, edges: dict[str, 
     if columns.split and source.split == "train" and columns.split in cells:
         row["split"] = parse_split(cells[columns.split], record, source, columns.split)
     if columns.label and row["split"] != "unlabelled":
-        row["label"] = normalise(cells[columns.label]) or None
+        label, fault = read_label(record.cells[columns.label])
+        if label and has_invalid(label):  # an escape within a JSON list
+            return row | {"reason": "not valid UTF-8"}
+        row |= {"label": label, "reason": fault}
     for attr, column in columns.groups.items():
-        value = normalise(cells.get(column, ""))
-        row[GROUP_PREFIX + attr] = bin_name(value, edges[attr]) if attr in edges else value or None
+        row[GROUP_PREFIX + attr] = read_group(record.cells.get(column), edges.get(attr))
     return row
+
+
+def read_group(value: Any, edges: list[float] | None) -> str | None:
+    """The group that a cell names, binned by ``edges`` if there are any; a list of several stays a text."""
+    group, fault = read_label(value)
+    text = normalise(cell_text(value)) if fault else group or ""
+    return bin_name(text, edges) if edges else text or None
 
 
 def check_columns(source: Source, params: Ingest) -> None:
@@ -82,22 +92,12 @@ def check_columns(source: Source, params: Ingest) -> None:
 def describe_header(columns: list[str]) -> str:
     """The column names for a message; only their number if they look like a first row of data.
 
-    A name has at most three words and 40 characters. One longer cell makes it a row, whose text no message may quote.
+    A name has at most three words and 40 printable characters. Any other cell makes it a row, whose text no message may
+    quote.
     """
-    if all(len(name.split()) <= 3 and len(name) <= 40 for name in columns):
-        return ", ".join(columns)
+    if all(len(name.split()) <= 3 and len(name) <= 40 and name.isprintable() for name in columns):
+        return ", ".join(columns[:20]) + (f" and {len(columns) - 20:,} more" if len(columns) > 20 else "")
     return f"a first row of {len(columns)} cells that are no names (is there a header?)"
-
-
-def cell_text(value: Any) -> str:
-    """A cell as text, empty for None and NaN; a whole number has no decimal point, whatever its type."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
 
 
 def parse_split(value: str, record: Record, source: Source, column: str) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from pipeline.core.errors import UserError
 from pipeline.sources.limits import MAX_COLUMNS, MAX_QUOTED_CHARS, MAX_QUOTED_LINES, check_limit
@@ -32,8 +33,7 @@ HEADER_AGAIN = "repeats the header"
 TOO_MANY_CELLS = "more cells than columns"
 
 
-@dataclass(frozen=True)
-class ParsedRow:
+class ParsedRow(NamedTuple):
     """One row of a delimited file, with as many cells as the header has columns if it has no fault."""
 
     start: int  # number of its first line, from 1

@@ -128,7 +128,8 @@ def read_text_file(path: Path, name: str, kind: str, split: str, params: Ingest)
     lines, names = io.StringIO(text, newline=""), columns_to_read(params.columns)
     if kind in ("csv", "tsv"):
         table = delimited.read_table(lines, name, names, delimiter_of(kind, params))
-        return Source(name, split, table.columns, table_records(table, name, names), encoding)
+        columns = [escape_invalid(column) for column in table.columns]
+        return Source(name, split, columns, table_records(table, name, names), encoding)
     json = json_rows.read_rows(lines, name, names)
     if kind == "label_studio" or (params.format == "auto" and label_studio.is_export(json.document)):
         return Source(name, split, *label_studio.read(json.document, name, params.columns), encoding)

@@ -5,6 +5,7 @@ from typing import Any
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Ingest
+from pipeline.sources.class_names import class_names, name_classes
 from pipeline.sources.source import SPLITS, Record, Source, columns_to_read
 
 
@@ -60,8 +61,5 @@ def load_split(name: str, config: str | None, entry: str, params: Ingest, key: s
 
 def plain_values(values: Any, feature: Any) -> list[Any]:
     """The values of one column as a list, class numbers as class names; None for a negative number."""
-    from datasets import ClassLabel
-
-    if not isinstance(feature, ClassLabel):
-        return list(values)
-    return [None if value is None or value < 0 else feature.names[value] for value in values]
+    names = class_names(feature)
+    return [name_classes(value, names) for value in values] if names else list(values)

@@ -1,6 +1,7 @@
 """JSON to rows: one object a line, a list of objects, a table under one key, or objects over several lines each."""
 
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from pipeline.sources.lookahead import Lookahead
 
 MAX_DIGITS = 4000  # Python refuses to convert more; such a number is kept as text
 MAX_BROKEN_OBJECTS = 1000  # among objects over several lines, after which the file is given up
+LIST_START = re.compile(r"\s*\[\s*(\{|$)")  # of a list of objects
 NOT_JSON, NOT_AN_OBJECT = "not valid JSON", "not a JSON object"
 
 
@@ -66,7 +68,7 @@ def read_document(ahead: Lookahead, first: str, second: str, name: str, names: C
     Raises UserError if it is a list that is broken, or too large for the memory.
     """
     start = first.lstrip()[:1]
-    if start not in ("[", "{") or is_object(second):
+    if start not in ("[", "{") or (start == "{" and is_object(second)):
         return JsonRows(read_lines(take_all(ahead)))
     numbered = list(take_all(ahead))
     text = "".join(line for _, line in numbered)
@@ -76,11 +78,15 @@ def read_document(ahead: Lookahead, first: str, second: str, name: str, names: C
     except json.JSONDecodeError as error:
         if start == "{":
             return JsonRows(read_objects(text, numbered[0][0], name))
+        if not LIST_START.match(first) and is_object(second):
+            return JsonRows(read_lines(numbered))  # JSON Lines, of which the first is broken
         line = error.lineno + numbered[0][0] - 1
         raise UserError(
             f"{name}:{line}: expected one whole JSON list, found {error.msg}; export the file anew"
         ) from None
     except ValueError as error:
+        if is_object(second):
+            return JsonRows(read_lines(numbered))
         raise UserError(f"{name}: expected a JSON document that can be read, found one {error}") from None
     objects = find_objects(document, names)
     return JsonRows(rows_of_list([document] if objects is None else objects), document)

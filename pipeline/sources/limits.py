@@ -19,6 +19,11 @@ MIN_PARQUET_BYTES_A_ROW = 1  # on disk; for the same reason
 ANY_RATIO_ROWS = 1_000_000  # up to this number of rows, the bytes a row do not matter
 
 
+def unpacked_limit(packed_bytes: int) -> int:
+    """The bytes that a file of this size on disk may hold, unpacked."""
+    return min(MAX_BYTES, max(ANY_RATIO_BYTES, MAX_UNPACKING_RATIO * packed_bytes))
+
+
 def check_limit(name: str, found: int, limit: int, what: str) -> None:
     """Raise UserError if a file has more of something than it may have; ``what`` names it, such as "rows"."""
     if found > limit:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import IO
 
 from pipeline.core.errors import UserError
-from pipeline.sources.limits import ANY_RATIO_BYTES, MAX_BYTES, MAX_UNPACKING_RATIO, check_limit
+from pipeline.sources.limits import MAX_BYTES, check_limit, unpacked_limit
 
 GZIP_MARK = b"\x1f\x8b"
 PARQUET_MARK = b"PAR1"
 BLOCK_BYTES = 2**20
 # First bytes of files that people take for text files: what they are, and what to do.
 NO_TEXT = {
+    GZIP_MARK: "a gzip file inside a gzip file; unpack it once",
     b"PK\x03\x04": "a ZIP archive or an Excel workbook; save the sheet as CSV",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as CSV",
     PARQUET_MARK: "a Parquet file; name it .parquet, or set the format",
@@ -45,7 +46,7 @@ def read_text_bytes(path: Path, name: str) -> bytes:
 
 def unpack(data: bytes, name: str) -> bytes:
     """The content of a gzip file. Raises UserError if it is damaged, or if it grows beyond the limits."""
-    limit = min(MAX_BYTES, max(ANY_RATIO_BYTES, MAX_UNPACKING_RATIO * len(data)))
+    limit = unpacked_limit(len(data))
     try:
         with gzip.open(io.BytesIO(data)) as file:
             unpacked = read_up_to(file, limit)

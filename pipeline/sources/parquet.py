@@ -1,27 +1,30 @@
 """Parquet to records; the footer is checked before any row is read, because a small file may hold very many."""
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Ingest
+from pipeline.sources.class_names import name_classes, schema_class_names
 from pipeline.sources.decoding import escape_invalid
 from pipeline.sources.limits import (
     ANY_RATIO_ROWS,
-    MAX_BYTES,
     MAX_COLUMNS,
     MAX_ROWS,
     MIN_PARQUET_BYTES_A_ROW,
     check_limit,
+    unpacked_limit,
 )
 from pipeline.sources.source import Record, Source, columns_to_read
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-# Rows read at once. A value that is stored once for very many rows grows in memory, which is noticed after a batch.
-BATCH_ROWS, MIN_BATCH_ROWS = 10_000, 64
+# Rows are read by batches. A value that is stored once for very many rows grows in memory, which is noticed after one.
+BATCH_BYTES, MIN_BATCH_ROWS, MAX_BATCH_ROWS = 2**26, 64, 10_000
+MAX_VALUES_A_ROW = 20  # on average over MAX_ROWS: a cell may be a list of values
+WHAT_BYTES = "bytes in the columns that are read"
 
 
 def read(path: Path, name: str, split: str, params: Ingest) -> Source:
@@ -34,70 +37,98 @@ def read(path: Path, name: str, split: str, params: Ingest) -> Source:
 
     try:
         with pq.ParquetFile(path) as file:
+            texts = [field.name for field in file.schema_arrow if is_text(field.type)]
+        with pq.ParquetFile(path, read_dictionary=texts) as file:
             columns = [escape_invalid(column) for column in file.schema_arrow.names]
             check_limit(name, len(columns), MAX_COLUMNS, "columns")
             needed = [column for column in columns_to_read(params.columns) if column in columns]
-            repeated = [column for column in needed if Counter(columns)[column] > 1]
+            repeated = [column for column in needed if columns.count(column) > 1]
             if repeated:
-                raise UserError(
-                    f"{name}: expected each column once, found {', '.join(repeated)} more than once; rename it"
-                )
-            unpacked = check_footer(file.metadata, path, name, needed)
-            batch_rows = min(BATCH_ROWS, max(MIN_BATCH_ROWS, MAX_BYTES // max(1, unpacked)))
-            values = read_columns(file, name, needed, batch_rows)
+                listed = ", ".join(repeated)
+                raise UserError(f"{name}: expected each column once, found {listed} more than once; rename it")
             count = file.metadata.num_rows
+            class_names = schema_class_names(file.schema_arrow.metadata)
+            values = read_columns(file, needed, path.stat().st_size, name)
     except (pa.ArrowException, OSError):
         raise UserError(f"{name}: expected a whole Parquet file, found something else; set ingest.format") from None
+    for key in class_names.keys() & values.keys():
+        values[key] = [name_classes(value, class_names[key]) for value in values[key]]
     records = [Record(row + 1, {key: values[key][row] for key in needed}) for row in range(count)]
     return Source(name, split, columns, records)
 
 
-def check_footer(metadata: "pq.FileMetaData", path: Path, name: str, needed: list[str]) -> int:
-    """The bytes of the needed columns, unpacked.
+def read_columns(file: "pq.ParquetFile", needed: list[str], size: int, name: str) -> dict[str, list[Any]]:
+    """The values of the needed columns; ``size`` is that of the file in bytes.
 
-    Raises UserError if a Parquet file has too many rows or values, or too many for its size on disk.
+    Raises UserError if they are too many, or grow beyond the limit in memory.
     """
-    check_limit(name, metadata.num_rows, MAX_ROWS, "rows")
-    size = path.stat().st_size
-    if metadata.num_rows > max(ANY_RATIO_ROWS, size // MIN_PARQUET_BYTES_A_ROW):
-        raise UserError(
-            f"{name}: expected at least {MIN_PARQUET_BYTES_A_ROW} byte a row, found {metadata.num_rows:,} rows in "
-            f"{size:,} bytes: the same values over and over; check what it holds"
-        )
-    unpacked, inner_values = 0, 0
-    for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        for column in map(group.column, range(group.num_columns)):
-            if any(f"{column.path_in_schema}.".startswith(f"{wanted}.") for wanted in needed):
-                unpacked += column.total_uncompressed_size
-                inner_values = max(inner_values, column.num_values)
-    check_limit(name, unpacked, MAX_BYTES, "bytes in the columns that are read")
-    check_limit(name, inner_values, 10 * MAX_ROWS, "values in a column")
-    return unpacked
-
-
-def read_columns(file: "pq.ParquetFile", name: str, needed: list[str], batch_rows: int) -> dict[str, list[Any]]:
-    """The values of the needed columns. Raises UserError if they grow beyond the limit in memory."""
+    unpacked = check_footer(file.metadata, needed, size, name)
+    batch_rows = min(MAX_BATCH_ROWS, max(MIN_BATCH_ROWS, BATCH_BYTES // max(1, unpacked)))
     values: dict[str, list[Any]] = {column: [] for column in needed}
     total = 0
     for batch in file.iter_batches(batch_size=batch_rows, columns=needed):
-        total += batch.nbytes
-        check_limit(name, total, MAX_BYTES, "bytes in the columns that are read")
+        total += sum(count_bytes(batch.column(column)) for column in needed)
+        check_limit(name, total, unpacked_limit(size), WHAT_BYTES)
         for column in needed:
             values[column] += column_values(batch.column(column))
     return values
 
 
-def column_values(column: Any) -> list[Any]:
+def check_footer(metadata: "pq.FileMetaData", needed: list[str], size: int, name: str) -> int:
+    """The bytes of the needed columns, unpacked, by the footer of a file of ``size`` bytes.
+
+    Raises UserError if it has too many rows or values, or too many for its size.
+    """
+    rows = metadata.num_rows
+    check_limit(name, rows, MAX_ROWS, "rows")
+    if rows > max(ANY_RATIO_ROWS, size // MIN_PARQUET_BYTES_A_ROW):
+        raise UserError(
+            f"{name}: expected at least {MIN_PARQUET_BYTES_A_ROW} byte a row, found {rows:,} rows in {size:,} bytes: "
+            "the same values over and over; check what it holds"
+        )
+    paths = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
+    places = [i for i, path in enumerate(paths) if any(f"{path}.".startswith(f"{column}.") for column in needed)]
+    unpacked, values = 0, 0
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        unpacked += sum(group.column(place).total_uncompressed_size for place in places)
+        values += sum(group.column(place).num_values for place in places)
+    check_limit(name, unpacked, unpacked_limit(size), WHAT_BYTES)
+    check_limit(name, values, MAX_VALUES_A_ROW * MAX_ROWS, "values in the columns that are read")
+    return unpacked
+
+
+def is_text(kind: "pa.DataType") -> bool:
+    """Whether values of an Arrow type are text or bytes."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return is_bytes or pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def count_bytes(column: "pa.Array") -> int:
+    """The bytes of an Arrow array, where a text counts as often as it occurs."""
+    import pyarrow.compute as pc
+
+    if not (hasattr(column, "dictionary") and is_text(column.type)):
+        return int(column.nbytes)
+    lengths = pc.take(pc.binary_length(column.dictionary), column.indices)
+    return int(column.indices.nbytes) + int(pc.sum(lengths).as_py() or 0)
+
+
+def column_values(column: "pa.Array") -> list[Any]:
     """The values of an Arrow array; text comes as bytes, because pyarrow does not check that it is valid UTF-8.
 
     Times that Python has no type for, such as the year 20000, come as text.
     """
     import pyarrow as pa
 
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    if hasattr(column, "dictionary"):
+        values = column_values(column.dictionary)
+        return [None if place is None else values[place] for place in column.indices.to_pylist()]
     try:
-        return (column.cast(pa.large_binary()) if is_text else column).to_pylist()
+        return (column.cast(pa.large_binary()) if is_text(column.type) else column).to_pylist()
     except (ValueError, OverflowError):
         return column.cast(pa.large_string()).to_pylist()

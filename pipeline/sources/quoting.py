@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from pipeline.sources.limits import MAX_COLUMNS
+
 QUOTE = '"'
-ESCAPED = re.compile(r'"(")')
-ESCAPED_OR_BACKSLASHED = re.compile(r'\\(["\\])|"(")')
+CONTENT = re.compile(r'[^"]*+(?:""[^"]*+)*+')  # of a quoted cell, up to the quote that closes it
+BACKSLASHED_CONTENT = re.compile(r'[^"\\]*+(?:(?:""|\\.|\\)[^"\\]*+)*+', re.DOTALL)
+ESCAPED = re.compile(r'\\(["\\])|"(")')
 STRAY = re.compile(r'[^"]"[^"]')  # a quote inside a cell that does not begin with one
 LETTERS, DIGITS = re.compile(r"[^\W\d_]+"), re.compile(r"\d+")
 MIN_KNOWN_ROWS = 4  # complete rows from which the values of a column are known
@@ -24,7 +27,7 @@ class Ending(Enum):
 
     COMPLETE = auto()
     OPEN = auto()  # inside quotes
-    BROKEN = auto()  # a quote was closed before the end of its cell
+    BROKEN = auto()  # a quote was closed before the end of its cell, or there are too many cells
 
 
 class Reading(Enum):
@@ -57,9 +60,12 @@ class OpenRow:
 
 
 def scan_line(line: str, row: OpenRow, dialect: Dialect) -> Ending:
-    """How the line ends; its cells are added to ``row``, which an earlier line may have begun."""
+    """How the line ends; its cells are added to ``row``, which an earlier line may have begun.
+
+    A line of too many cells counts as broken.
+    """
     end, position, delimiter = len(line.rstrip("\r\n")), 0, dialect.delimiter
-    while True:
+    while len(row.cells) <= MAX_COLUMNS:
         if row.parts is not None:
             closing = find_closing_quote(line, position, dialect.has_backslashes)
             if closing < 0:
@@ -81,34 +87,21 @@ def scan_line(line: str, row: OpenRow, dialect: Dialect) -> Ending:
         if stop < 0:
             return Ending.COMPLETE
         position = stop + len(delimiter)
+    return Ending.BROKEN
 
 
 def find_closing_quote(line: str, position: int, has_backslashes: bool) -> int:
     """The place of the quote that closes a cell, from ``position`` on; -1 if none does in this line."""
-    start = position
-    while (quote := line.find(QUOTE, position)) >= 0:
-        if has_backslashes and count_backslashes(line, quote, start) % 2:
-            position = quote + 1
-        elif line.startswith(QUOTE, quote + 1):
-            position = quote + 2
-        else:
-            return quote
-    return -1
-
-
-def count_backslashes(line: str, end: int, start: int) -> int:
-    """How many backslashes stand directly before ``end``, from ``start`` on."""
-    position = end
-    while position > start and line[position - 1] == "\\":
-        position -= 1
-    return end - position
+    content = (BACKSLASHED_CONTENT if has_backslashes else CONTENT).match(line, position)
+    end = content.end() if content else len(line)
+    return end if end < len(line) else -1
 
 
 def unescape(cell: str, has_backslashes: bool) -> str:
     """The content of a quoted cell."""
     if has_backslashes:
-        return ESCAPED_OR_BACKSLASHED.sub(lambda match: match[1] or match[2], cell)
-    return ESCAPED.sub(r"\1", cell)
+        return ESCAPED.sub(lambda match: match[1] or match[2], cell)
+    return cell.replace('""', QUOTE)
 
 
 def split_as_text(line: str, delimiter: str) -> list[str]:

@@ -90,6 +90,8 @@ def is_table(lines: Sequence[str], name: str, delimiter: str, choice: Choice) ->
     is_spaced = any(part != part.strip() for part in next(ahead.following()).rstrip("\r\n").split(delimiter))
     if has_text_column and (choice.text_column or not is_spaced):
         return check_has_rows(lines, name, choice)
+    if choice.text_column:
+        return False
     if is_full(lines, name, delimiter) and (has_text_column or not is_spaced):
         raise UserError(
             f"{name}: expected a table with a known text column, or plain lines, found lines that may be either, with "

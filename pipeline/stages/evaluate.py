@@ -45,6 +45,9 @@ def run(params: Evaluate, encoder: Encoder, paths: Paths) -> Metrics:
         "log_loss": statistics.log_loss(scores, truth),
         "test_rows": len(test),
         "test_rows_without_gold_label": int((~test["label"].isin(gold["label"])).sum()),
+        "test_classes_without_gold_label": sorted(set(test["label"]) - set(gold["label"])),
+        "largest_class": str(test["label"].value_counts().sort_index().idxmax()),
+        "largest_class_share": float(test["label"].value_counts(normalize=True).max()),
         "classes": len(model.labels),
         "precision": model.precision,
     }

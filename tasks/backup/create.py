@@ -153,7 +153,8 @@ def copy_project(root: Path, folder: Path, manifest: Manifest, places: DvcPlaces
         manifest.left.append(PREFECT_LINE)
     for _ in range(PASSES):
         tree = list_tree(root, "", skipped, places.cache)
-        new = [name for name in in_order(root, tree) if f"{PROJECT}/{name}" not in manifest.files]
+        names = [name for name in in_order(root, tree) if not name.endswith(".part")]  # half written
+        new = [name for name in names if f"{PROJECT}/{name}" not in manifest.files]
         for name in new:
             with suppress(FileNotFoundError):  # it was moved or removed since it was listed
                 manifest.files[f"{PROJECT}/{name}"] = copy_file(root / name, folder / PROJECT / name)

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+STAGING = ".restoring"  # holds a project until its restore is finished; the project's folder may be a disk of its own
 # Made anew by their tools, or bound to this machine and to the path of the project.
-SKIPPED_NAMES = {"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".ipynb_checkpoints", ".git"}
+SKIPPED_NAMES = {"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".ipynb_checkpoints", ".git", STAGING}
 SKIPPED_PATHS = {".prefect", ".dvc/tmp", "data/scratch", ".setup"}
 DATABASE = "mlflow.db"
-DATABASE_FILES = {DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal"}
+DATABASE_FILES = {DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", f"{DATABASE}.lock"}
 
 
 @dataclass
@@ -57,7 +58,7 @@ def walk(root: Path, start: str, skipped: set[str]) -> Iterator[Path]:
 
 def is_skipped(path: Path, root: Path, skipped: set[str]) -> bool:
     """Whether a path is left out with all below it: one of ``skipped``, a virtual environment, or what tools remake."""
-    if path.name in SKIPPED_NAMES or path.name.endswith(".part"):
+    if path.name in SKIPPED_NAMES:
         return True
     return path.relative_to(root).as_posix() in skipped or (path / "pyvenv.cfg").is_file()
 

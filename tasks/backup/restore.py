@@ -3,13 +3,14 @@
 import os
 import shutil
 from configparser import ConfigParser
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import read_yaml
 from tasks.backup.manifest import BUNDLE, PROJECT, REMOTE, Manifest, check_files, read_manifest
-from tasks.backup.project_files import DATABASE, SKIPPED_NAMES
+from tasks.backup.project_files import DATABASE, SKIPPED_NAMES, STAGING
 from tasks.backup.repository import restore_repository
 from tasks.dvc.lock_file import LockEntry, outputs
 from tasks.dvc.store import open_dvc_store
@@ -18,13 +19,13 @@ from tasks.registry.artifact_paths import move_artifact_paths
 RESTORED_REMOTE = "dvc-storage"  # for the content of a remote that lay outside the project
 
 
+@dataclass
 class Restored:
-    """What a restore did: the folder of the project, its files, and notes for people."""
+    """What a restore did: the folder of the project, the backup's manifest, and notes for people."""
 
-    def __init__(self, project: Path, manifest: Manifest) -> None:
-        self.project = project
-        self.manifest = manifest
-        self.notes: list[str] = []
+    project: Path
+    manifest: Manifest
+    notes: list[str] = field(default_factory=list)
 
 
 def restore(folder: Path, target: Path, force: bool) -> Restored:
@@ -37,7 +38,7 @@ def restore(folder: Path, target: Path, force: bool) -> Restored:
     target = Path(os.path.abspath(target))
     check_target(folder, target, manifest, force)
     check_files(manifest, folder)
-    staging = target.with_name(f".{target.name}.restoring")
+    staging = target / STAGING
     done = Restored(target / manifest.prefix, manifest)
     try:
         if staging.exists():  # of a restore that was killed
@@ -170,12 +171,12 @@ def put_aside(target: Path, done: Restored) -> None:
 
 def stays(entry: Path) -> bool:
     """Whether an entry of the target belongs to this machine, such as the environment that runs this command."""
-    return (entry / "pyvenv.cfg").is_file() or (entry.name in {*SKIPPED_NAMES, ".prefect"} and entry.name != ".git")
+    is_of_tool = entry.name in {*SKIPPED_NAMES, ".prefect"} and entry.name != ".git"
+    return is_of_tool or (entry / "pyvenv.cfg").is_file()
 
 
 def move_in_place(staging: Path, target: Path) -> None:
     """Move the finished project into ``target``, params.yaml last: without it, the folder is no project."""
-    target.mkdir(parents=True, exist_ok=True)
     for entry in sorted(staging.iterdir(), key=lambda entry: entry.name == "params.yaml"):
         if entry.is_dir() and (target / entry.name).is_dir():  # a cache of a tool that stayed
             shutil.rmtree(target / entry.name)

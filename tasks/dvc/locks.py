@@ -10,9 +10,10 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.core.errors import UserError
+if TYPE_CHECKING:
+    from dvc.repo import Repo
 
 PAUSE = 1.0  # seconds between two looks at a lock that another process holds
 LOG = logging.getLogger(__name__)
@@ -20,15 +21,12 @@ LOG = logging.getLogger(__name__)
 Entry = dict[str, Any]  # "pid" and "cmd", the command as DVC saw it
 
 
-def clear_stale_entries(root: Path) -> None:
+def clear_stale_entries(repo: "Repo") -> None:
     """Remove the entries of processes that ended from the list of files in use, and the whole list if it is torn."""
-    from dvc.lock import make_lock
-
-    folder = root / ".dvc" / "tmp"
-    path = folder / "rwlock"
+    path = users_file(repo)
     if not path.is_file():
         return
-    with make_lock(str(folder / "rwlock.lock"), tmp_dir=str(folder), wait=True):
+    with lock_of_kind(repo, f"{path}.lock", wait=True):
         try:
             listed: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
             written = path.stat().st_mtime
@@ -79,10 +77,23 @@ def is_live(entry: Entry, written: float) -> bool:
     return running.endswith(words) if words else Path(program).name in running or "-m" in running
 
 
-def users_of_files(root: Path) -> list[Entry]:
+def users_file(repo: "Repo") -> Path:
+    """The file in which DVC lists the files that commands read and write."""
+    return Path(str(repo.tmp_dir)) / "rwlock"
+
+
+def lock_of_kind(repo: "Repo", path: str, wait: bool = False) -> Any:
+    """A lock on ``path`` of the kind that DVC uses in this project; without ``wait`` it is tried for three seconds."""
+    from dvc.lock import make_lock
+
+    hardlink = repo.config["core"].get("hardlink_lock", False)
+    return make_lock(path, tmp_dir=repo.tmp_dir, hardlink_lock=hardlink, wait=wait)
+
+
+def users_of_files(repo: "Repo") -> list[Entry]:
     """The entries of other live processes in the list of files in use."""
-    clear_stale_entries(root)
-    path = root / ".dvc" / "tmp" / "rwlock"
+    clear_stale_entries(repo)
+    path = users_file(repo)
     listed = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     users = [user for entries in listed.values() for each in entries.values() for user in as_list(each)]
     return [user for user in users if user["pid"] != os.getpid()]
@@ -93,30 +104,28 @@ def as_list(users: Any) -> list[Entry]:
     return users if isinstance(users, list) else [users]
 
 
-def wait_for_project_lock(root: Path) -> None:
+def wait_for_project_lock(repo: "Repo") -> None:
     """Return once no other process holds DVC's lock on the project; a wait of over three seconds is logged."""
-    from dvc.lock import LockError, make_lock
+    from dvc.lock import LockError
 
-    path = root / ".dvc" / "tmp" / "lock"
-    if not path.is_file():
-        return
+    path = Path(repo.lock.lockfile)
     said = False
-    while True:
-        lock = make_lock(str(path), tmp_dir=str(path.parent))
+    while path.exists():
+        lock = lock_of_kind(repo, str(path))
         try:
-            lock.lock()  # tries for three seconds
+            lock.lock()
             lock.unlock()
             return
         except LockError:
             if not said:
-                holder = path.read_text(errors="replace").strip() or "unknown"
+                holder = " ".join(path.read_text(errors="replace").split()) or "that is not known"
                 LOG.warning("waiting for DVC's lock %s, which process %s holds", path, holder)
             said = True
             time.sleep(PAUSE)
 
 
-def busy_error(root: Path) -> UserError:
-    """The error to raise if another command works on files that are needed."""
-    users = {f"`{user['cmd']}` (process {user['pid']})" for user in users_of_files(root)}
+def busy_message(repo: "Repo") -> str:
+    """The message of an error if another command works on files that are needed."""
+    users = {f"`{user['cmd']}` (process {user['pid']})" for user in users_of_files(repo)}
     named = ", ".join(sorted(users)) or "another command"
-    return UserError(f"{root}: expected files that no other command uses, found {named}; run again when it has ended")
+    return f"expected files that no other command uses, found {named}; run again when it has ended"

@@ -1,5 +1,6 @@
 """The objects in a project's DVC cache and in a remote that is a folder of the project: listed, measured, removed."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,14 @@ from pipeline.core.errors import UserError
 from tasks.dvc.lock_file import Lock, outputs
 from tasks.dvc.store import DvcStore
 
+CACHE, REMOTE = "DVC cache", "DVC remote"
+
 
 @dataclass(frozen=True)
 class Objects:
     """One place that keeps objects, with DVC's own object database for it."""
 
-    name: str  # "DVC cache" or "DVC remote"
+    name: str  # CACHE or REMOTE
     folder: Path  # with files named <2 digits>/<the rest of the MD5>
     database: Any
 
@@ -49,7 +52,7 @@ def object_places(store: DvcStore, root: Path) -> tuple[list[Objects], list[str]
 def local_places(store: DvcStore) -> tuple[list[Objects], list[str]]:
     """Cache and default remote where they are folders of this machine, and the names of those that are not."""
     places, others = [], []
-    for name, database in (("DVC cache", store.repo.cache.local), ("DVC remote", store.remote())):
+    for name, database in ((CACHE, store.repo.cache.local), (REMOTE, store.remote())):
         if database is None:
             continue
         protocol = database.fs.protocol
@@ -67,6 +70,7 @@ def used_by_project(store: DvcStore, commits: list[str]) -> set[str]:
     """
     from dvc.exceptions import DvcException
 
+    logging.getLogger("dvc").setLevel(logging.ERROR)  # it warns of each stage that has not run yet
     try:
         with store.repo.lock:
             used = store.repo.used_objs(all_branches=True, all_tags=True, all_experiments=True, revs=commits)

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from pipeline.core.params import read_yaml
 from tasks.dvc.lock_file import LockEntry
 from tasks.dvc.repository import open_repo
-from tasks.dvc.store import DvcStore, file_md5
+from tasks.dvc.store import DvcStore
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
 
 def recorded_outputs(name: str, root: Path) -> list[LockEntry]:
-    """The outputs of a stage that dvc.lock records with a digest."""
+    """The outputs of a stage that dvc.lock records with an MD5 of all bytes; DVC 2 left out the ends of lines."""
     path = root / "dvc.lock"
     stages = read_yaml(path).get("stages") if path.exists() else None
     stage = (stages or {}).get(name, {})
-    return [out for out in stage.get("outs", []) if "md5" in out]
+    return [out for out in stage.get("outs", []) if out.get("hash") == "md5" and "md5" in out]
 
 
 def differing_outputs(name: str, root: Path) -> list[str]:
@@ -29,11 +29,6 @@ def differing_outputs(name: str, root: Path) -> list[str]:
         return []
     with open_repo(root) as repo:
         return [out["path"] for out in outs if full_md5(repo, root / out["path"]) != out["md5"]]
-
-
-def misplaced_outputs(root: Path, names: list[str]) -> list[str]:
-    """The paths of all outputs of these stages whose content is not what dvc.lock records; each byte is read."""
-    return [path for name in names for path in differing_outputs(name, root)]
 
 
 def full_md5(repo: "Repo", path: Path) -> str | None:
@@ -62,12 +57,7 @@ def remove_outputs(root: Path, paths: list[str]) -> None:
 
 def remove_damaged_objects(dvc_store: DvcStore, out: LockEntry) -> list[str]:
     """Remove the objects of an output in the cache whose content is not what their name says; returns their MD5."""
-    damaged = [md5 for md5 in [out["md5"], *listed_objects(dvc_store, out)] if is_damaged(dvc_store, md5)]
-    for md5 in damaged:
-        object_file = dvc_store.cached(md5)
-        if object_file is not None:
-            object_file.unlink()
-    return damaged
+    return [md5 for md5 in [*listed_objects(dvc_store, out), out["md5"]] if dvc_store.remove_if_damaged(md5)]
 
 
 def listed_objects(dvc_store: DvcStore, out: LockEntry) -> list[str]:
@@ -77,19 +67,13 @@ def listed_objects(dvc_store: DvcStore, out: LockEntry) -> list[str]:
     return [md5 for md5 in (dvc_store.files(out) or {}).values() if md5 != out["md5"]]
 
 
-def is_damaged(dvc_store: DvcStore, md5: str) -> bool:
-    """Whether the cache has an object of this name with another content."""
-    path = dvc_store.cached(md5)
-    return path is not None and file_md5(path) != md5.removesuffix(".dir")
-
-
 def mend_cache(root: Path, names: list[str]) -> list[str]:
-    """Replace the damaged objects of these stages and of arrivals by what stands in the project; returns their MD5.
+    """Replace damaged objects of these stages and of what `dvc add` tracks by what stands here; returns their MD5.
 
     `dvc push` sends objects as they are, so they are hashed before it. What stands in the project must be intact.
     """
     mended: list[str] = []
-    with open_repo(root) as repo:
+    with open_repo(root) as repo, repo.lock:
         dvc_store = DvcStore(repo)
         for stage in repo.index.stages:
             if getattr(stage, "name", None) not in {None, "", *names}:
@@ -97,6 +81,6 @@ def mend_cache(root: Path, names: list[str]) -> list[str]:
             outs = [{"path": out.def_path, "md5": out.hash_info.value} for out in stage.outs if out.hash_info]
             removed = [md5 for out in outs for md5 in remove_damaged_objects(dvc_store, out)]
             if removed:
-                repo.commit(stage.addressing, force=True)
+                stage.commit()
             mended += removed
     return mended

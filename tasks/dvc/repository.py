@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.disk_errors import explain_disk_error
 from pipeline.core.errors import UserError
-from tasks.dvc.locks import busy_error, clear_stale_entries, wait_for_project_lock
+from tasks.dvc.locks import busy_message, clear_stale_entries, wait_for_project_lock
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -29,12 +29,13 @@ def open_repo(root: Path) -> Iterator["Repo"]:
     from dvc.repo import Repo
 
     try:
-        clear_stale_entries(root)
-        wait_for_project_lock(root)
         with Repo(str(root), _wait_for_lock=True) as repo:
-            yield repo
-    except LockError:
-        raise FilesInUse(str(busy_error(root))) from None
+            clear_stale_entries(repo)
+            wait_for_project_lock(repo)
+            try:
+                yield repo
+            except LockError:
+                raise FilesInUse(busy_message(repo)) from None
     except DvcException as error:
         found = " ".join(str(error).split())
         raise UserError(f"{root}: expected a project that DVC can read, found: {found}; mend it there") from None

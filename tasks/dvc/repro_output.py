@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
-from pipeline.core.disk_errors import explain_disk_message
+from pipeline.core.disk_errors import FULL_DISK, NO_SPACE, explain_disk_message
 
 # DVC prints these hints on git and remotes after every stage. They tell nothing about the stage.
 DVC_HINTS = re.compile(
@@ -48,4 +48,6 @@ def describe_failure(name: str, lines: list[str]) -> tuple[str, bool]:
     error_start = next((i for i, line in enumerate(stage_output) if line.startswith("error: ")), None)
     if error_start is not None and re.search(r"exited with 2\b", dvc_message):
         return "\n".join(stage_output[error_start:]), True
+    if FULL_DISK.search("\n".join(stage_output[-QUOTED_LINES:])):
+        return f"error: {name}: expected to write a file, found {NO_SPACE}", True
     return "\n".join(stage_output[-QUOTED_LINES:] or lines[-QUOTED_LINES:]), False

@@ -5,6 +5,7 @@ Neither is written to, with one exception: `find_content` leaves in the cache wh
 
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from tasks.dvc.repository import open_repo
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
+LOG = logging.getLogger(__name__)
 FOLDER_SUFFIX = ".dir"  # ends the MD5 of a folder; the content under that MD5 lists the folder's files
 
 
@@ -39,17 +41,25 @@ class DvcStore:
         return path if path is not None and file_md5(path) == md5.removesuffix(FOLDER_SUFFIX) else None
 
     def pull(self, md5: str) -> Path | None:
-        """Fetch the file from the default remote into the cache, and return it; None if that fails."""
+        """Fetch the file from the default remote into the cache, and return it; None if that fails or it is damaged."""
         from dvc.exceptions import DvcException
         from dvc_data.hashfile.hash_info import HashInfo
 
-        if (damaged := self.cached(md5)) is not None and self.intact(md5) is None:
-            damaged.unlink()  # DVC fetches nothing that it believes to have
+        self.remove_if_damaged(md5)  # DVC fetches nothing that it believes to have
         try:
             self.repo.cloud.pull([HashInfo("md5", md5)])
         except (DvcException, OSError):
             return None
-        return self.intact(md5)
+        return None if self.remove_if_damaged(md5) else self.cached(md5)
+
+    def remove_if_damaged(self, md5: str) -> bool:
+        """Whether the cache had another content under this name, which is removed then."""
+        path = self.cached(md5)
+        if path is None or file_md5(path) == md5.removesuffix(FOLDER_SUFFIX):
+            return False
+        path.unlink()
+        LOG.warning("the DVC cache held another content under the MD5 %s; removed", md5)
+        return True
 
     def content(self, md5: str) -> bytes | None:
         """The bytes of the file, from the cache, else from the remote; None if neither has it intact."""

@@ -1,16 +1,18 @@
 """Where the project keeps the wanted rows, and what is to be done there."""
 
 import hashlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pipeline.core.params import Params, read_yaml
-from pipeline.labelling.forgetting import NOT_SEARCHED, Found, Wanted, search_file
+from pipeline.labelling.forgetting import LARGEST, NOT_SEARCHED, Found, Wanted, search_file
 from tasks.backup.project_files import DATABASE, SKIPPED_PATHS, list_tree
+from tasks.dvc.lock_file import raw_data
 from tasks.dvc.objects import Objects
 from tasks.git.command import try_git
 from tasks.inbox import SET_ASIDE_FOLDER, TAKEN_FOLDER
@@ -57,12 +59,17 @@ def find_in_objects(places: list[Objects], wanted: Wanted, kept: set[str]) -> It
                 yield Finding(place.name, md5, path, "object")
 
 
-def find_in_files(root: Path, params: Params, wanted: Wanted, ignored: set[Path]) -> Iterator[Finding]:
-    """The project's files that hold wanted rows. ``ignored`` are the folders of DVC's content, and other files."""
+def find_in_files(
+    root: Path, params: Params, wanted: Wanted, ignored: set[Path], cache: Path | None
+) -> Iterator[Finding]:
+    """The project's files that hold wanted rows. ``ignored`` are the folders of DVC's content, and other files.
+
+    A link into the DVC ``cache`` counts as the file that it leads to.
+    """
     inside = {path.relative_to(root).as_posix() for path in ignored if path.is_relative_to(root)}
     skipped = (SKIPPED_PATHS - {SCRATCH, ".prefect"}) | inside | {LOG.as_posix()}
-    tracked = set(try_git(root, "ls-files", "-z").stdout.decode(errors="surrogateescape").split("\0"))
-    for name in list_tree(root, "", skipped).files:
+    owned = owned_paths(root, params)
+    for name in list_tree(root, "", skipped, cache).files:
         path = root / name
         if name.startswith(f"{EMBEDDINGS}/"):
             if name.endswith(".sqlite") and count_vectors(path, wanted):
@@ -70,21 +77,34 @@ def find_in_files(root: Path, params: Params, wanted: Wanted, ignored: set[Path]
             continue
         found = search_file(path, wanted)
         if found is not None:
-            action = choose_action(root, name, found, params, tracked)
+            action = choose_action(root, name, found, params, owned)
             if action is not None:
                 yield Finding("files", name, path, action, found.rows)
 
 
-def choose_action(root: Path, name: str, found: Found, params: Params, tracked: set[str]) -> Action | None:
-    """What is to be done with a file; None for one that cannot be searched and that no person has put there."""
+def owned_paths(root: Path, params: Params) -> set[str]:
+    """The files and folders that are people's own: what git tracks, and the raw data of the stages."""
+    tracked = set(try_git(root, "ls-files", "-z").stdout.decode(errors="surrogateescape").split("\0"))
+    lock = read_yaml(root / "dvc.lock") if (root / "dvc.lock").is_file() else {"stages": {}}
+    raw = {path for path in raw_data(lock) if not is_below(path, params.ingest.arrivals)}
+    return (tracked | {os.path.normpath(path) for path in (*raw, params.ingest.path)}) - {"", "."}
+
+
+def choose_action(root: Path, name: str, found: Found, params: Params, owned: set[str]) -> Action | None:
+    """What is to be done with a file; None for one that cannot be searched and that no person has put there.
+
+    ``owned`` are the files and folders that are people's own.
+    """
     inboxes = [path for path in (params.refresh.inbox, params.feedback.path) if path]
     in_inbox = any(is_below(name, path) for path in inboxes)
+    in_arrivals = is_below(name, params.ingest.arrivals)
     if found is NOT_SEARCHED:
-        return "unsearched" if in_inbox else None
+        return "unsearched" if in_inbox or in_arrivals or (root / name).stat().st_size > LARGEST else None
     can_be_rewritten = found.rest is not None
-    if name in tracked or is_below(name, params.ingest.path) or name.startswith(DATABASE):
+    above = {name, *(parent.as_posix() for parent in PurePosixPath(name).parents)}
+    if above & owned or name.startswith(DATABASE):
         return "left"
-    if is_below(name, params.ingest.arrivals):
+    if in_arrivals:
         return "arrivals" if can_be_rewritten else "left"
     if in_inbox:
         was_read = {TAKEN_FOLDER, SET_ASIDE_FOLDER} & set(Path(name).parts)

@@ -4,6 +4,7 @@ It can be killed at any point: the same command goes on from there, because rows
 hashes of their texts, and the entry names what was found before anything was removed.
 """
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -12,10 +13,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.core.params import Params, read_yaml
+from pipeline.core.params import Params
+from pipeline.core.stage import write_atomically
 from pipeline.labelling.forgetting import Wanted, search_file
 from pipeline.sources import arrival_files
-from tasks.dvc.objects import local_places
+from tasks.dvc.objects import CACHE, REMOTE, local_places
 from tasks.dvc.store import DvcStore, file_md5, open_dvc_store
 from tasks.forget.findings import Finding, delete_vectors, find_in_files, find_in_objects
 from tasks.forget.versions import Learned, find_learned
@@ -36,6 +38,7 @@ class Plan:
     missing: list[str]  # requests of which nothing was found, now or before
     arrivals: list[str]  # files of arrivals that DVC has to track anew
     notes: list[str] = field(default_factory=list)
+    remotes: list[str] = field(default_factory=list)  # that are no folder of this machine
 
     @property
     def left(self) -> list[Finding]:
@@ -46,25 +49,28 @@ class Plan:
 def make_plan(root: Path, params: Params, wanted: Wanted, requests: dict[str, set[str]], match: Path | None) -> Plan:
     """Search every place for the wanted rows. Changes nothing."""
     learn_texts(root, params, wanted)
-    started = [entry for entry in read_entries(root, STARTED) if wanted.ids & set(entry["ids"])]
-    done = {row for entry in read_entries(root, DONE) for row in entry["ids"]}
-    known_before = {row for entry in started for row in entry["ids"]}
+    entries = [entry for entry in read_entries(root, STARTED, DONE) if wanted.ids & set(entry["ids"])]
+    started = [entry for entry in entries if entry["operation"] == STARTED]
+    was_cut_off = bool(entries) and entries[-1]["operation"] == STARTED
+    known_before = {row for entry in entries for row in entry["ids"]}
     notes = server_notes(root)
     with ExitStack() as stack:
         store = stack.enter_context(open_dvc_store(root)) if (root / ".dvc").is_dir() else None
         places, others = local_places(store) if store else ([], [])
-        notes += [f"{name}: it is no folder of this machine and was not searched; `dvc gc --cloud`" for name in others]
         ignored = {path for place in places for path in (place.folder, place.folder.parents[1])}
-        files = list(find_in_files(root, params, wanted, ignored | ({match.resolve()} if match else set())))
+        ignored |= {match.resolve()} if match else set()
+        cache = next((place.folder.resolve() for place in places if place.name == CACHE), None)
+        files = list(find_in_files(root, params, wanted, ignored, cache))
         owned = {file_md5(finding.path) for finding in files if finding.action == "left"}
         objects = list(find_in_objects(places, wanted, owned))
         before = {number for entry in started for number in entry["versions"]}
         learned = find_learned(root, params, store, wanted, before)
-    missing = [name for name, ids in requests.items() if not ids & (wanted.seen | known_before | done)]
+    missing = [name for name, ids in requests.items() if not ids & (wanted.seen | known_before)]
     arrivals = [finding.name for finding in files if finding.action == "arrivals"]
-    arrivals += [name for entry in started for name in entry["arrivals"] if is_untracked_change(root / name)]
+    if was_cut_off:  # DVC and git may not have the rest yet
+        arrivals += [name for name in started[-1]["arrivals"] if (root / name).exists()]
     findings = sorted([*objects, *files], key=lambda finding: finding.rank)
-    return Plan(findings, learned, missing, list(dict.fromkeys(arrivals)), notes)
+    return Plan(findings, learned, missing, list(dict.fromkeys(arrivals)), notes, others)
 
 
 def learn_texts(root: Path, params: Params, wanted: Wanted) -> None:
@@ -99,18 +105,15 @@ def server_notes(root: Path) -> list[str]:
     return ["MLflow: a server keeps the artifacts of versions, which hold no text; they were not searched"]
 
 
-def is_untracked_change(path: Path) -> bool:
-    """Whether a file differs from its DVC pointer: a forget was killed before DVC had tracked the rest."""
-    pointer = path.with_name(f"{path.name}.dvc")
-    return path.exists() and pointer.exists() and read_yaml(pointer)["outs"][0]["md5"] != file_md5(path)
-
-
 def apply_plan(root: Path, params: Params, wanted: Wanted, plan: Plan, retire: bool) -> list[Learned]:
     """Enter the plan in the log, remove the rows, and retire versions if asked; returns the retired ones."""
     ids = sorted(wanted.ids)
     numbers = [learned.version.number for learned in plan.learned]
     content = {"ids": ids, "versions": numbers, "arrivals": plan.arrivals}
     append_entry(root, STARTED, content | {"files": [f"{item.place}: {item.name}" for item in plan.findings]})
+    for finding in plan.findings:
+        if finding.path.is_symlink():  # into the cache, whose object goes now
+            write_atomically(finding.path, lambda part, path=finding.path: shutil.copyfile(path, part))
     remove_objects(root, plan)
     for finding in plan.findings:
         apply_finding(finding, wanted)
@@ -160,18 +163,25 @@ def apply_finding(finding: Finding, wanted: Wanted) -> None:
 
 def count_lines(plan: Plan) -> Iterator[str]:
     """What is removed where, one line a place."""
-    for place in ("DVC cache", "DVC remote"):
+    for place in (CACHE, REMOTE):
         count = sum(finding.place == place for finding in plan.findings)
         if count:
-            yield f"{place}: {count} objects"
+            yield f"{place}: {plural(count, 'object')}"
     for finding in plan.findings:
         if finding.place == "files" and finding not in plan.left:
-            what = f"{len(finding.rows)} rows" if finding.rows and finding.action != "remove" else "the file"
+            what = plural(len(finding.rows), "row") if finding.rows and finding.action != "remove" else "the file"
             yield f"{finding.name}: {'vectors' if finding.action == 'vectors' else what}"
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun, such as "2 rows"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def left_lines(plan: Plan) -> Iterator[str]:
     """What people have to do themselves, one line a file."""
+    for name in plan.remotes:
+        yield f"{name}: it is no folder of this machine and was not searched; `dvc gc --workspace --cloud` empties it"
     for finding in plan.left:
         rows = f"record {', '.join(map(str, finding.rows[:10]))}" if finding.rows else "somewhere in it"
         if finding.action == "unsearched":

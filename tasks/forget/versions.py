@@ -51,7 +51,7 @@ def tables_with_rows(
     tables = set()
     for path, out in (outputs(lock) if lock else {}).items():
         name = Path(path).stem
-        if not path.startswith(INGESTED) or not path.endswith(".parquet") or name == "rejected" or "md5" not in out:
+        if not path.startswith(INGESTED) or name == "rejected" or "md5" not in out:
             continue
         if out["md5"] not in answers:
             content = store.content(out["md5"]) if store else None

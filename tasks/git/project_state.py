@@ -7,7 +7,7 @@ from pipeline.core.digests import file_sha256
 from pipeline.core.errors import UserError
 from pipeline.core.params import read_yaml
 from tasks.dvc.lock_file import CODE_FOLDERS, SETTINGS_FILES
-from tasks.dvc.outputs import mend_cache, misplaced_outputs
+from tasks.dvc.outputs import differing_outputs, mend_cache
 from tasks.dvc.stage_record import outdated_stages
 from tasks.git.head import Head, read_head
 
@@ -48,6 +48,15 @@ def stage_scripts(root: Path) -> list[str]:
     return [dep for dep in deps if isinstance(dep, str) and dep.endswith(".py")]
 
 
+def file_changes(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """A line for each file that is new, is gone, or has another digest; both map paths to digests."""
+    return [
+        f"{path} is new" if path not in before else f"{path} is gone" if path not in after else f"{path} changed"
+        for path in sorted(before.keys() | after.keys())
+        if before.get(path) != after.get(path)
+    ]
+
+
 def require_unchanged(root: Path, start: ProjectState, stages: list[str]) -> None:
     """Check that the project is in the state ``start``, and that all outputs are those of dvc.lock, byte for byte.
 
@@ -55,10 +64,10 @@ def require_unchanged(root: Path, start: ProjectState, stages: list[str]) -> Non
     """
     now = read_state(root)
     changes = [f"{start.head.short} was checked out, now {now.head.short}"] if now.head != start.head else []
-    paths = sorted(start.files.keys() | now.files.keys())
-    changes += [f"{path} is another" for path in paths if start.files.get(path) != now.files.get(path)]
+    changes += file_changes(start.files, now.files)
     changes += outdated_stages(root, stages)
-    changes += [f"{path} is not what dvc.lock records" for path in misplaced_outputs(root, stages)]
+    differing = [path for stage in stages for path in differing_outputs(stage, root)]
+    changes += [f"{path} is not what dvc.lock records" for path in differing]
     if changes:
         more = f" and {len(changes) - MAX_NAMED} more" if len(changes) > MAX_NAMED else ""
         raise UserError(

@@ -37,9 +37,13 @@ def explain(error: Exception, path: Path) -> Exception:
     """
     if isinstance(error, UserError | WithheldError):
         return error
-    whole = describe_crash(error, path)
+    try:
+        whole = describe_crash(error, path)
+        where = f" (traceback: {path})"
+    except OSError as fault:  # the disk is full, or the folder may not be written
+        whole, where = f"{type(error).__name__}, and {path} cannot be written ({fault.strerror})", ""
     if cause := known_cause(error):
-        return UserError(f"{cause} (traceback: {path})")
+        return UserError(f"{cause}{where}")
     return error if quotes_no_row(error) else WithheldError(whole)
 
 
@@ -48,7 +52,7 @@ def message_of(error: Exception, path: Path) -> str:
     if isinstance(error, UserError):
         return f"error: {error}"
     if isinstance(error, WithheldError):
-        return f"error: expected no fault in the program, found {error}; the traceback in it tells where"
+        return f"error: expected no fault in the program, found {error}; its traceback tells where"
     return f"error: expected no fault, found {type(error).__name__}: {first_line(error)}; the traceback is in {path}"
 
 

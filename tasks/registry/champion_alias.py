@@ -42,7 +42,8 @@ def load_champion_state(client: MlflowClient, model: str) -> ChampionState:
     """The log and the alias, after the repair of a promotion that was interrupted between the two.
 
     If there is no log but a champion, from an older Gleaner or a restored store, it is entered in the log. If the
-    champion is gone from the registry, that is entered.
+    champion is gone from the registry, that is entered. An alias whose entry was deleted from the log stays, because
+    only people know whether that version is to serve.
     """
     ledger = promotion_log.read(client, model)
     alias, alias_entry = read_alias(client, model)
@@ -51,6 +52,9 @@ def load_champion_state(client: MlflowClient, model: str) -> ChampionState:
     if ledger.champion is not None and find_champion(client, model, ledger) is None:
         ledger, removed = enter_removed_champion(client, model, ledger)
         return ChampionState(ledger, read_alias(client, model)[0], (removed,))
+    if alias_entry is not None and all(str(entry.number) != alias_entry for entry in ledger.entries):
+        lost = f"entry {alias_entry} of the promotion log, for which the alias was set, is missing: somebody deleted it"
+        return ChampionState(replace(ledger, faults=(*ledger.faults, lost)), alias)
     if ledger.champion is not None and alias != ledger.champion and alias_entry != str(ledger.champion_entry):
         sync_champion_alias(client, model)
         repaired = (

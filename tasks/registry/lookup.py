@@ -26,7 +26,15 @@ def find_version(root: Path, params: Params, wanted: str | None) -> RegisteredVe
         known = ", ".join(
             " ".join([version.number, *(f"({alias})" for alias in version.aliases)]) for version in versions
         )
-        raise UserError(f"{params.registry.model}: expected one of its versions {known}, found {wanted}; correct it")
+        if wanted == "champion":
+            raise UserError(
+                f"{params.registry.model}: expected a champion, found none among its versions {known}; "
+                "`gleaner history` says why, or name a version"
+            )
+        raise UserError(
+            f"{params.registry.model}: expected one of its versions {known}, found {wanted}; correct it, or see "
+            "`gleaner history` for one that was deleted"
+        )
     return matching[0]
 
 

@@ -47,7 +47,8 @@ def begin_night(root: Path, params: Params, opened: Run, now: datetime) -> tuple
     for run in nightly_trainings(client, root, params):
         if run.info.status == "RUNNING":
             client.set_terminated(run.info.run_id, "FINISHED" if is_complete(run) else "KILLED")
-    opened.set_tags({KIND: NIGHT, NOW: now.isoformat()})
+    opened.set_tags({NOW: now.isoformat()})
+    opened.set_tags({KIND: NIGHT})  # last: a run counts as a night by it, and every night needs its time
     return tuple(describe_killed_night(client, params.registry.model, run) for run in killed)
 
 
@@ -83,7 +84,8 @@ def all_nights(root: Path, params: Params) -> list[dict[str, Any]]:
 
 def night_runs(client: MlflowClient, root: Path, params: Params) -> list[MlflowRun]:
     """The runs that are records of nights, newest first."""
-    return list(search_runs(client, root, params, f"tags.`{KIND}` = '{NIGHT}'"))
+    runs = search_runs(client, root, params, f"tags.`{KIND}` = '{NIGHT}'")
+    return [run for run in runs if NOW in run.data.tags]  # an older night may have been killed before it had its time
 
 
 def current_champion(root: Path, params: Params) -> Champion | None:

@@ -16,10 +16,13 @@ from mlflow import MlflowClient
 from mlflow.tracking._tracking_service.utils import _get_store
 
 from pipeline.core.params import Params
+from pipeline.labelling.arrivals import ReadArrivals
 from tasks.registry import lookup, promotion_log
-from tasks.registry.nights import ARRIVALS, KIND, search_runs
+from tasks.registry.nights import KIND
 from tasks.registry.registered_version import RegisteredVersion
+from tasks.registry.runs import search_runs
 from tasks.registry.store import connect, project_store_uri, store_uri
+from tasks.registry.trainings import arrivals_of_run, is_complete
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,9 @@ def unneeded_runs(
     client: MlflowClient, root: Path, params: Params, needed: set[str], before: datetime
 ) -> Iterator[str]:
     """The ids of the runs that are not needed; the newest training stays, because the next run may take it up."""
-    trainings = [run for run in search_runs(client, root, params, "") if KIND not in run.data.tags]
+    trainings = [run for run in search_runs(client, root, params) if KIND not in run.data.tags]
     for run in trainings[1:]:
-        read_by_nights = run.info.status == "FINISHED" and run.data.tags.get(ARRIVALS)
+        read_by_nights = is_complete(run) and arrivals_of_run(run.data.tags) != ReadArrivals()
         is_old = datetime.fromtimestamp(run.info.start_time / 1000, UTC) < before
         if is_old and not read_by_nights and run.info.run_id not in needed:
             yield run.info.run_id

@@ -84,7 +84,7 @@ def changed_tables(old: Lock, new: Lock, dvc_store: DvcStore) -> dict[str, RowCh
 
 def compare_rows(was: str | None, now: str | None, dvc_store: DvcStore) -> RowChanges:
     """Compare two tables, given by MD5, by the ids of their rows. No text is read."""
-    old, new = (row_ids(dvc_store.cached(md5)) if md5 else None for md5 in (was, now))
+    old, new = (row_ids(dvc_store.intact(md5)) if md5 else None for md5 in (was, now))
     return RowChanges(
         was=None if old is None else len(old),
         now=None if new is None else len(new),

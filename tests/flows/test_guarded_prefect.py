@@ -108,6 +108,20 @@ def test_an_answer_that_is_not_prefects_is_an_error_at_the_users_address_and_ign
             servers.find_server()
 
 
+def test_a_recorded_port_that_another_user_has_taken_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with web_server(200, True) as url:
+        assert addresses.is_of_this_user(url)
+        monkeypatch.setattr("os.getuid", lambda: 4_000_000)
+        assert not addresses.is_of_this_user(url)
+        monkeypatch.setattr(servers, "server_fault", lambda _: pytest.fail("it would get the password"))
+        addresses.announce(tmp_path, ServerAddress(url, "gleaner:old"))
+        assert servers.find_server() is None
+
+
 def test_the_recorded_address_of_a_dead_server_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
     monkeypatch.delenv("PREFECT_API_URL", raising=False)

@@ -46,6 +46,7 @@ def night_player(root: Path) -> Iterator[Play]:
         process.stdin.write(json.dumps({"day": day, "step": step}) + "\n")
         process.stdin.flush()
         answer: dict[str, Any] = json.loads(process.stdout.readline() or "{}")
+        assert answer, (root / ".prefect" / "nights.log").read_text()[-4000:]
         return answer
 
     try:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.prefect_server import url_file
 from pipeline.core.params import load_params
 from tasks import registry
 from tasks.registry import nights, promotion_log
 from tests.support import month_project
+from tests.support.flow_project import announce_server
 from tests.support.hooks import webhook
 from tests.support.real_project import run_tool, set_params
 
@@ -18,8 +18,7 @@ MODEL = "gleaner-demo"
 @pytest.mark.slow
 def test_a_night_says_that_a_version_waits_until_a_person_has_settled_it(tmp_path: Path, prefect_server: str) -> None:
     root = month_project.make_project(tmp_path)
-    url_file(root / ".prefect").parent.mkdir()
-    url_file(root / ".prefect").write_text(prefect_server)
+    announce_server(root, prefect_server)
     set_params(root, promotion={"approval": "required"})
     with webhook() as (address, posted):
         set_params(root, notify={"to": [f"json://{address}/x"], "on": ["waiting"]})

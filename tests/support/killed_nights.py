@@ -11,18 +11,19 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from flows.prefect_server import url_file
 from flows.prefect_session import FlowRun, prefect_session
 from pipeline.core.params import to_yaml
 from tests.support import month_project, night_project
-from tests.support.flow_project import GROUPS, METRICS
+from tests.support.flow_project import GROUPS, METRICS, announce_server
 from tests.support.night_project import git
 from tests.support.real_project import set_params
 from tests.support.word_bundle import build
@@ -95,8 +96,7 @@ def make_project(root: Path, server: str) -> Path:
     (root / "constraints.txt").write_text((ROOT / "constraints.txt").read_text())
     ignored = "/data\n/arrivals/*.parquet\n/inbox/\n/mlruns\n/mlflow.db*\n/.prefect\n/.loopback\n"
     (root / ".gitignore").write_text(ignored)
-    url_file(root / ".prefect").parent.mkdir()
-    url_file(root / ".prefect").write_text(server)
+    announce_server(root, server)
     git(root, "add", "-A")
     git(root, "commit", "-q", "-m", "stages")
     return root
@@ -152,13 +152,20 @@ def fork_night(root: Path, flow_run: FlowRun, day: float, step: str | None) -> d
         try:
             if step is not None:
                 kill_at(step, root)
-            answer.write_text(json.dumps(play_night(root, flow_run, day)))
+            outcome = play_night(root, flow_run, day)
+            answer.write_text(json.dumps(outcome | {"modules": sorted(sys.modules)}))
+        except BaseException:  # noqa: BLE001  the fork must not go on as its parent
+            traceback.print_exc()
         finally:
-            os._exit(0 if answer.exists() else 1)
+            sys.stderr.flush()
+            os._exit(0)
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         return {"signal": os.WTERMSIG(status)}
-    content: dict[str, Any] = json.loads(answer.read_text()) if answer.exists() else {"crash": status}
+    content: dict[str, Any] = json.loads(answer.read_text()) if answer.exists() else {"modules": []}
+    for module in content.pop("modules"):  # the next fork finds them imported
+        with suppress(ImportError):
+            import_module(module)
     return content
 
 

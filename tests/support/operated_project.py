@@ -49,6 +49,7 @@ def operated_project(folder: Path, store: Path) -> Iterator[Path]:
     """The project in a new folder, for the block."""
     with pytest.MonkeyPatch.context() as patch, refreshing.run_without_flow(patch):
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setenv("PREFECT_HOME", str(folder / "prefect"))
         patch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         yield make_operated_project(folder / "project", store)
 

@@ -13,8 +13,7 @@ from pipeline.policies import promotion
 from tasks import registry
 from tasks.approve import Answer, settle_request
 from tasks.promote import PAGE_ARTIFACT
-from tasks.promote_first import promote_first
-from tasks.registry import champion_alias, nights, promotion_log
+from tasks.registry import promotion_log
 from tests.support.promoting import (
     MODEL,
     approve,
@@ -204,36 +203,6 @@ def test_an_approval_that_was_killed_before_the_alias_was_set_is_repaired(
     history.main(root, None)
     assert "a promotion had been cut off in between; the alias is set" in capsys.readouterr().out
     assert champion_version(root) == "2"
-
-
-def test_the_first_version_waits_too_and_nobody_gets_round_it(
-    tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    root = start_project(tmp_path, store, monkeypatch)
-    params = set_limits(root, approval="required")
-    register_scored(root, 300)
-    assert champion_version(root) is None and logged_actions(root) == [("awaiting approval", "1")]
-    (line,) = waiting_lines(root, params)
-    assert "read shared.html of MLflow run" in line
-    again = without_prefect(promote_first)(root, params, None, "flow")
-    assert again.outcome == "waiting" and len(read_ledger(root).entries) == 1
-    assert nights.current_champion(root, params) is None
-    client = registry.connect(root)
-    client.set_registered_model_alias(MODEL, "champion", "1")
-    assert champion_alias.load_champion_state(client, MODEL).alias_moved  # and not adopted
-    with pytest.raises(UserError, match="somebody moved it by hand"):
-        approve(root, params, "1")
-    client.delete_registered_model_alias(MODEL, "champion")
-    rejected = approve(root, params, "1", reject=True)
-    assert rejected.message.endswith("there is no champion")
-    champion_alias.enter_first_champion(client, MODEL, "1", "flow", params.promotion)  # the next `gleaner run`
-    assert len(read_ledger(root).entries) == 2 and waiting_lines(root, params) == []
-    assert without_prefect(promote_first)(root, params, None, "flow").outcome == "refused"
-    assert without_prefect(promote_first)(root, params, "1", "flow").outcome == "waiting"
-    done = approve(root, params, "1")
-    assert done.message == f"Approved: {MODEL} version 1 is champion, the first one" and champion_version(root) == "1"
-    assert explain_version.main(root, "1", False) == 0
-    assert "approval: approved by Ada (account " in capsys.readouterr().out
 
 
 def test_a_version_that_waits_and_is_deleted_waits_no_more(root: Path, params: Params) -> None:

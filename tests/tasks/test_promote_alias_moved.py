@@ -126,6 +126,26 @@ def test_a_deleted_log_is_said_to_be_deleted(root: Path, params: Params) -> None
     )
 
 
+@pytest.mark.parametrize("later", [False, True], ids=["the last entry", "an earlier entry"])
+def test_the_alias_stays_where_a_deleted_entry_had_set_it(root: Path, params: Params, later: bool) -> None:
+    register_scored(root, 300)
+    register_scored(root, 340)
+    promote(root, params)
+    if later:
+        register_scored(root, 342)
+        promote(root, params)
+    client = registry.connect(root)
+    client.delete_model_version(promotion_log.log_name(MODEL), "2")
+    state = champion_alias.load_champion_state(client, MODEL)
+    assert any(
+        "entry 2 of the promotion log, for which the alias was set, is missing" in f for f in state.ledger.faults
+    )
+    with pytest.raises(UserError, match="expected the alias champion at version 1, .*found it at version 2"):
+        promote(root, params, "2")
+    assert champion_version(root) == "2"
+    assert rollback(root, params, "2").message.startswith("Kept") and promote(root, params, "1").outcome == "refused"
+
+
 def stored_bundle(root: Path, number: str) -> Path:
     """The folder in which MLflow stores the bundle of a version."""
     client = registry.connect(root)

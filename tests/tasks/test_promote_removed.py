@@ -1,6 +1,7 @@
 """A champion that was deleted in MLflow, alone or with the whole model: told apart, entered, and a way on."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from pipeline.core.params import Params
 from tasks import registry
 from tasks.git.lineage import json_digest
 from tasks.promote_first import promote_first
-from tasks.registry import champion_alias, nights, promotion_log
+from tasks.registry import champion_alias, lookup, nights, promotion_log
 from tests.support.promoting import (
     MODEL,
     champion_version,
@@ -126,7 +127,7 @@ def test_without_any_earlier_champion_the_next_version_is_the_first_again(
     register_scored(root, 340)
     registry.connect(root).delete_model_version(MODEL, "1")
     assert "`gleaner promote --version N` makes a version the first champion" in print_history(root, capsys)
-    with pytest.raises(UserError, match="expected a champion before|expected an earlier champion"):
+    with pytest.raises(UserError, match="expected an earlier champion in the registry, found none; `gleaner run` or"):
         rollback(root, params)
     promoted = without_prefect(promote_first)(root, params, None, "flow")
     assert promoted.outcome == "promoted" and champion_version(root) == promoted.champion == "2"
@@ -163,6 +164,22 @@ def test_versions_of_a_model_that_was_deleted_and_registered_anew_inherit_nothin
     assert promoted.outcome == "promoted" and promoted.verdict is not None and champion_version(root) == "2"
 
 
+def test_the_stored_verdict_on_the_same_bundle_is_entered_for_the_version_that_has_it_now(
+    root: Path, params: Params
+) -> None:
+    for _ in range(2):
+        for right in (300, 250):
+            register_scored(root, right)
+        refused = promote(root, params)
+        assert refused.outcome == promote(root, params).outcome == "refused"
+        version = lookup.get_version(registry.connect(root), MODEL, "2")
+        (entry,) = read_ledger(root).entries_about(version.identity)
+        assert (entry.action, entry.number) == ("refuse", refused.entry)
+        registry.connect(root).delete_registered_model(MODEL)
+    assert entry.verdict is not None and entry.verdict.again == 2
+    assert len([entry for entry in read_ledger(root).entries if entry.is_judgement]) == 1
+
+
 def test_a_new_version_of_the_champions_number_is_told_apart_before_anything_else_is_entered(
     root: Path, params: Params, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -190,41 +207,21 @@ def test_a_version_whose_digest_is_another_one_than_in_the_log_is_no_champion(ro
     assert state.ledger.champion is None and "is not the one that became champion" in state.repaired[0]
 
 
-def test_a_promotion_whose_champion_is_deleted_meanwhile_is_lost(root: Path, params: Params) -> None:
-    from tasks.compare import choose_versions, compare
-    from tasks.promote import decide_promotion
-
-    register_scored(root, 300)
-    register_scored(root, 340)
-    pair = without_prefect(choose_versions)(root, params, None)
-    case = without_prefect(compare)(root, params, pair)
+def test_a_lost_bundle_of_an_earlier_champion_leaves_a_way_on(root: Path, params: Params) -> None:
+    promote_three(root, params)
     client = registry.connect(root)
+    client.delete_model_version(MODEL, "3")
+    bundles = sorted((root / "mlruns").rglob("artifacts/bundle"), key=lambda folder: folder.stat().st_mtime)
+    shutil.rmtree(bundles[1])
+    with pytest.raises(
+        UserError, match=r"version 2: expected its bundle .*; `gleaner rollback --to N` goes to .* \(1\)"
+    ):
+        rollback(root, params)
     client.delete_model_version(MODEL, "1")
-    champion_alias.load_champion_state(client, MODEL)
-    lost = without_prefect(decide_promotion)(root, params, pair, case, "flow")
-    assert (lost.outcome, lost.champion) == ("lost", None)
-    assert "meanwhile version 1 was removed (entry 2: removed); see `gleaner history`" in lost.message
-
-
-def test_a_challenger_that_is_deleted_meanwhile_is_a_one_line_error(root: Path, params: Params) -> None:
-    from tasks.compare import choose_versions, compare
-    from tasks.promote import decide_promotion
-
+    with pytest.raises(
+        UserError, match="if it is lost, delete version 2 in MLflow: then the next version is the first"
+    ):
+        rollback(root, params)
+    client.delete_model_version(MODEL, "2")
     register_scored(root, 300)
-    register_scored(root, 340)
-    pair = without_prefect(choose_versions)(root, params, None)
-    case = without_prefect(compare)(root, params, pair)
-    registry.connect(root).delete_model_version(MODEL, "2")
-    with pytest.raises(UserError, match="expected version 2, found that it was deleted meanwhile; nothing was entered"):
-        without_prefect(decide_promotion)(root, params, pair, case, "flow")
-    assert logged_actions(root) == [("initial", "1")]
-
-
-def test_a_verdict_that_is_not_stored_any_more_is_made_again(root: Path, params: Params) -> None:
-    register_scored(root, 300)
-    register_scored(root, 302)
-    promote(root, params)
-    (stored,) = list((root / "mlruns").rglob("promotion/*-1.json"))
-    stored.unlink()
-    again = promote(root, params)
-    assert not again.reused and again.verdict is not None and again.verdict.test_set_reuse.judgement == 2
+    assert champion_version(root) == "4"

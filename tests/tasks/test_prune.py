@@ -17,9 +17,12 @@ from tasks.operations_log import LOG, read_entries
 from tasks.prune import Plan, apply_plan, make_plan, plan_lines
 from tasks.registry import lookup
 from tasks.registry.champion_check import check_champion
-from tasks.registry.nights import ARRIVALS, KIND, NIGHT
+from tasks.registry.nights import KIND, NIGHT
+from tasks.registry.trainings import ARRIVALS, COMPLETE, NO, YES, arrivals_to_tags
 from tests.support.night_project import git, project_params, run_ingest, to_csv
 from tests.support.operated_project import copy_to, operated_project, register
+
+pytestmark = pytest.mark.slow
 
 LATER = datetime.now(UTC) + timedelta(days=60)
 
@@ -114,11 +117,13 @@ def test_nothing_young_is_removed(root: Path) -> None:
 def test_runs_that_a_night_reads_are_kept_and_dead_ones_are_not(root: Path) -> None:
     client = registry.connect(root)
     experiment = registry.experiment_id(client, root, "gleaner")
-    runs = {}
+    runs, read = {}, arrivals_to_tags({"2026.parquet": "digest"})
     for name, tags, status in (
         ("failed", {}, "FAILED"),
         ("killed in the middle", {ARRIVALS: "2026.parquet"}, "RUNNING"),
         ("refused", {ARRIVALS: "2026.parquet"}, "FINISHED"),
+        ("refused and complete", {COMPLETE: YES} | read, "FINISHED"),
+        ("incomplete", {COMPLETE: NO} | read, "FINISHED"),
         ("night", {KIND: NIGHT}, "FINISHED"),
         ("newest", {}, "FAILED"),
     ):
@@ -128,7 +133,9 @@ def test_runs_that_a_night_reads_are_kept_and_dead_ones_are_not(root: Path) -> N
             client.set_terminated(runs[name], status)
         time.sleep(0.002)  # runs are ordered by their start in milliseconds
     plan = plan_for(root)
-    assert sorted(names(plan)["runs"]) == sorted([runs["failed"], runs["killed in the middle"]])
+    assert sorted(names(plan)["runs"]) == sorted(
+        runs[name] for name in ("failed", "killed in the middle", "incomplete")
+    )
     apply_plan(root, plan)
     assert not list((root / "mlruns").glob(f"*/{runs['failed']}"))
     assert client.get_run(runs["refused"]).data.tags[ARRIVALS] == "2026.parquet"

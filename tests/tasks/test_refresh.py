@@ -16,6 +16,8 @@ from tasks.refresh import IntakeCounts
 from tests.support import night_project as project
 from tests.support.refreshing import NEW, run_without_flow, take_in_texts
 
+LABEL_RULES = {"rename": {}, "drop": [], "missing": [], "keep": [], "descriptions": {}}
+
 
 @pytest.fixture(autouse=True)
 def outside_a_flow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -52,6 +54,22 @@ def test_ingest_reads_arrivals_beside_its_path_and_the_test_split_stays(tmp_path
     rejected = project.ingest_table(root, "rejected")
     assert rejected["reason"].tolist() == ["duplicates a test row"]
     assert rejected["file"].tolist() == ["2026-11-24T02-00-00.parquet"]
+
+
+def test_labels_that_arrive_take_the_spelling_of_the_source(tmp_path: Path) -> None:
+    gold = [("my refund is late", "1.0"), ("where is my money", "1.0"), ("the parcel is lost", "0.0")]
+    root = project.make_project(tmp_path, gold, ingest={"labels": LABEL_RULES | {"missing": ["nan"]}})
+    labels = ["1", "1.0", "0\u200b", '["0"]', "nan", "[]", "2", '["0", "1"]']
+    rows = [(f"text number {i} that is new", label) for i, label in enumerate(labels)]
+    project.drop_file(root, "a.csv", project.to_csv(rows, "text", "label"))
+    counts = take_in_texts(root)
+    assert (counts.new, counts.labelled, counts.rows) == (6, 4, 8)
+    assert counts.set_aside == {"several labels in one cell": 1, "unknown label": 1}
+    assert "2 of 8 rows set aside: 1 several labels in one cell, 1 unknown label; in a.csv" in counts.line("texts")
+    project.run_ingest(root)
+    train = project.ingest_table(root, "train").set_index("text")["label"]
+    assert train[[text for text, _ in rows[:4]]].tolist() == ["1.0", "1.0", "0.0", "0.0"]
+    assert {text for text, _ in rows[4:6]} < set(project.ingest_table(root, "unlabelled")["text"])
 
 
 def test_a_label_for_a_row_of_the_pool_is_new(tmp_path: Path) -> None:

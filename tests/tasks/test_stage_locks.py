@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.repo import Repo
 
 from tasks.dvc.locks import clear_stale_entries, users_of_files, wait_for_project_lock
 from tasks.dvc.repository import FilesInUse
@@ -25,6 +26,13 @@ STANDS_FOR_DVC = "import time; time.sleep(60)"
 def project(tmp_path: Path) -> Path:
     """A project with one stage."""
     return make_stages(tmp_path, {"copy": shell_stage("copy", "cp raw data/copy/a", ["a"], deps=["raw"])}, {"raw": "1"})
+
+
+@pytest.fixture
+def repo(project: Path) -> Iterator[Repo]:
+    """The project as DVC sees it."""
+    with Repo(str(project)) as opened:
+        yield opened
 
 
 def write_users(root: Path, *users: dict[str, Any]) -> Path:
@@ -52,30 +60,30 @@ def test_a_number_that_another_program_has_now_locks_nothing(project: Path) -> N
         assert run_stage(project, "copy").status == "ran"
 
 
-def test_a_process_that_began_after_the_list_was_written_is_another_one(project: Path) -> None:
+def test_a_process_that_began_after_the_list_was_written_is_another_one(project: Path, repo: Repo) -> None:
     with other_process("repro") as number:
         path = write_users(project, {"pid": number, "cmd": "/usr/bin/dvc repro"})
-        assert len(users_of_files(project)) == 1
+        assert len(users_of_files(repo)) == 1
         os.utime(path, (time.time() - 3600, time.time() - 3600))
-        assert users_of_files(project) == []
+        assert users_of_files(repo) == []
 
 
-def test_the_own_number_of_an_earlier_process_locks_nothing(project: Path) -> None:
+def test_the_own_number_of_an_earlier_process_locks_nothing(project: Path, repo: Repo) -> None:
     path = write_users(project, {"pid": os.getpid(), "cmd": "/usr/bin/dvc repro"})
-    clear_stale_entries(project)
+    clear_stale_entries(repo)
     assert json.loads(path.read_text()) == {"write": {}, "read": {}}
     path = write_users(project, mine := {"pid": os.getpid(), "cmd": " ".join(sys.argv)})
-    clear_stale_entries(project)
+    clear_stale_entries(repo)
     assert list(json.loads(path.read_text())["write"].values()) == [mine]  # a thread at work
 
 
 @pytest.mark.parametrize(
     "content", ["", '{"write": {"a"', "[]", '{"write": {"a": 1}}', '{"write": {"a": {"cmd": "x"}}}']
 )
-def test_a_torn_list_is_removed_and_locks_nothing(project: Path, content: str) -> None:
+def test_a_torn_list_is_removed_and_locks_nothing(project: Path, repo: Repo, content: str) -> None:
     path = write_users(project)
     path.write_text(content)
-    clear_stale_entries(project)
+    clear_stale_entries(repo)
     assert not path.exists()
 
 
@@ -96,13 +104,13 @@ def test_a_live_command_is_waited_for(project: Path) -> None:
 
 @pytest.mark.slow
 def test_the_lock_of_the_project_is_waited_for_and_its_holder_named(
-    project: Path, caplog: pytest.LogCaptureFixture
+    project: Path, repo: Repo, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = project / ".dvc" / "tmp" / "lock"
     path.parent.mkdir(exist_ok=True)
     code = f"import time, zc.lockfile; held = zc.lockfile.LockFile({str(path)!r}); print(1, flush=True); time.sleep(6)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as holder:
         assert holder.stdout and holder.stdout.readline()
-        wait_for_project_lock(project)
+        wait_for_project_lock(repo)
         assert f"waiting for DVC's lock {path}, which process {holder.pid} holds" in caplog.text
         holder.wait()

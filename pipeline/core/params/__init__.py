@@ -7,7 +7,7 @@ from pipeline.core.params.explain import EmbeddingMap, Explain
 from pipeline.core.params.fairness import Counterfactual, Fairness, Mitigation, Offsets
 from pipeline.core.params.file import Params, load_params, to_yaml, validate_params
 from pipeline.core.params.finetune import Finetune, Peft
-from pipeline.core.params.ingest import Columns, Duplicates, Ingest, LabelRules, Split
+from pipeline.core.params.ingest import Columns, Duplicates, GroupRules, Ingest, LabelRules, Split
 from pipeline.core.params.pretrain import Pretrain, Scratch
 from pipeline.core.params.promotion import Gate, Promotion, Registry
 from pipeline.core.params.pseudo_label import PseudoLabel, WordsView
@@ -32,6 +32,7 @@ __all__ = [
     "FeedbackColumns",
     "Finetune",
     "Gate",
+    "GroupRules",
     "Ingest",
     "LabelRules",
     "Mitigation",

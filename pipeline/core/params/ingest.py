@@ -17,11 +17,21 @@ class Columns(Section):
 
 
 class LabelRules(Section):
-    """What to do with the labels of the source: rename first, then drop."""
+    """What to do with the labels of the source: missing ones first, then rename, then drop."""
 
     rename: dict[str, str]
     drop: list[str]
+    missing: list[str]
+    keep: list[str]
     descriptions: dict[str, str]
+
+
+class GroupRules(Section):
+    """What to do with the values of the group attributes of the source."""
+
+    rename: dict[Name, dict[str, str]]
+    missing: dict[Name, list[str]]
+    keep: dict[Name, list[str]]
 
 
 class Duplicates(Section):
@@ -58,6 +68,10 @@ class Ingest(Section):
     columns: Columns
     join: str
     labels: LabelRules
+    group_values: GroupRules
+    doubts: Literal["stop", "warn"]
+    max_doubtful_share: Annotated[float, Field(ge=0, le=1)]
+    max_rejected_share: Annotated[float, Field(ge=0, le=1)]
     group_bins: dict[Name, Annotated[list[float], Field(min_length=1)]]
     max_chars: Count
     mask_pii: bool

@@ -1,6 +1,6 @@
 """The rows of a person: found in files of any kind by id and by text, and taken out of files that hold records."""
 
-from pipeline.labelling.forgetting.files import NOT_SEARCHED, Found, search_content, search_file
+from pipeline.labelling.forgetting.files import LARGEST, NOT_SEARCHED, Found, search_content, search_file
 from pipeline.labelling.forgetting.wanted import Wanted, read_requests
 
-__all__ = ["NOT_SEARCHED", "Found", "Wanted", "read_requests", "search_content", "search_file"]
+__all__ = ["LARGEST", "NOT_SEARCHED", "Found", "Wanted", "read_requests", "search_content", "search_file"]

@@ -61,9 +61,9 @@ def search_content(content: bytes, wanted: Wanted) -> Found | None:
     if isinstance(document, list) or (isinstance(document, dict) and "\n" in text.strip()):
         return search_json(document, wanted, encoding)
     rows, rest = search_records(text, wanted)
-    if wanted.is_quoted_in(rest):
-        return Found(tuple(rows))
-    return Found(tuple(rows), rest.encode(encoding, "surrogateescape")) if rows else None
+    if rows:
+        return Found(tuple(rows), rest.encode(encoding, "surrogateescape"))
+    return Found(()) if wanted.is_quoted_in(text) else None
 
 
 def decode(content: bytes) -> tuple[str | None, str]:

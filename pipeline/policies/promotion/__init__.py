@@ -2,7 +2,8 @@
 
 decision: decide_promotion, the rules; verdict: the promotion verdict and the layout of promotion.json; rows: the test
 rows and the models' answers; comparison: the paired bootstrap; groups: gaps between groups; alpha_spending: the level
-of each judgement; reuse_of_test_set: how far a test set is used up; ledger: who is champion, by the promotion log.
+of each judgement; reuse_of_test_set: how far a test set is used up; entry: an entry of the promotion log; ledger: who
+is champion and who waits for approval, by the promotion log; approval: what a person is told of a version that waits.
 """
 
 from pipeline.policies.promotion.decision import PromotionCase, decide_promotion, limits_in_force

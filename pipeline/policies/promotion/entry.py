@@ -6,9 +6,9 @@ Entries that were written before must stay readable, so that a new field has a d
 
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from pipeline.policies.promotion.verdict import PromotionStatus
 
@@ -85,8 +85,8 @@ class Entry:
     manifest: str | None = None
     expected_run: str | None = None
     request: int | None = None  # of an approval or a rejection: number of the entry that waited for it
-    approval_days: float | None = None  # of an entry that waits for approval: how long it may wait
-    page: str | None = None  # of such an entry: artifact of the version's run to read before approving
+    approval_days: Annotated[float, Field(ge=0, le=3650)] | None = None  # how long an entry may wait for approval
+    page: str | None = None  # of an entry that waits: artifact of the version's run to read before approving
 
     @property
     def is_judgement(self) -> bool:

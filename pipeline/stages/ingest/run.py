@@ -1,5 +1,6 @@
 """The ingest stage from end to end: read, map, clean, find duplicates, split, write."""
 
+import sys
 from typing import Any
 
 import pandas as pd
@@ -12,7 +13,17 @@ from pipeline.sources import arrival_files, columns, files, hub, sql
 from pipeline.sources.cleaning import clean_rows
 from pipeline.sources.source import SPLITS, Source
 from pipeline.sources.source_name import source_name
-from pipeline.stages.ingest import duplicate_rejection, labels, near_duplicates, returned_answers, splits
+from pipeline.stages.ingest import (
+    duplicate_rejection,
+    groups,
+    joined_spellings,
+    label_check,
+    labels,
+    near_duplicates,
+    rejections,
+    returned_answers,
+    splits,
+)
 
 READERS = {"files": files.read, "sql": sql.read, "huggingface": hub.read}
 
@@ -26,7 +37,13 @@ def run(params: Ingest, paths: Paths) -> Metrics:
     sources = READERS[params.source](params, paths.root)
     if not sources:
         raise UserError("ingest.train: expected at least one query or split name, found an empty list; add one")
-    rows = prepare_rows(sources, params, paths)
+    read = read_rows(sources, params, paths)
+    rows = groups.apply_group_rules(labels.apply_label_rules(read, params.labels), params)
+    check_sources(rows, sources)
+    rejections.check_rejected_share(rows[~rows["arrived"]], params)
+    remarks = print_lines(joined_spellings.spelling_lines(read, rows, params))
+    remarks += print_lines(label_check.check_values(rows, params))
+    rows = identify_rows(rows, params)
     shares = splits.missing_shares(rows[~rows["arrived"]], params)
     rows = split_rows(rows, shares, params)
     whole_test = not (shares.test and shares.stratify)
@@ -37,23 +54,29 @@ def run(params: Ingest, paths: Paths) -> Metrics:
     tables = split_tables(rows, params)
     check_tables(tables, params)
     write_outputs(tables, rows, label_list, paths)
-    return count_rows(rows, tables, label_list["labels"])
+    by_file = print_lines(rejections.rejection_lines(rows))
+    return count_rows(rows, tables, label_list["labels"]) | {"rejected_by_file": by_file, "remarks": remarks}
 
 
-def prepare_rows(sources: list[Source], params: Ingest, paths: Paths) -> pd.DataFrame:
-    """The rows of the sources and the arrivals, mapped, cleaned, with ids; unusable ones have a reason.
-
-    Raises UserError if a source has no usable row.
-    """
-    name = source_name(params)
+def read_rows(sources: list[Source], params: Ingest, paths: Paths) -> pd.DataFrame:
+    """The rows of the sources and the arrivals, mapped and cleaned, labels as they were read."""
     rows = clean_rows(combine_rows(sources, params, paths), params)
-    rows = returned_answers.unescape_answers(rows, name)
-    rows = labels.apply_label_rules(rows, params.labels)
-    check_sources(rows, sources)
-    rows = returned_answers.inherit_groups(add_ids(rows, name))
+    return returned_answers.unescape_answers(rows, source_name(params))
+
+
+def identify_rows(rows: pd.DataFrame, params: Ingest) -> pd.DataFrame:
+    """The rows with ids, answers with the groups of the row that they are about; known arrivals have a reason."""
+    rows = returned_answers.inherit_groups(add_ids(rows, source_name(params)))
     rows = arrival_files.reject_known_arrivals(rows)
     returned_answers.report_answers(rows)
     return rows
+
+
+def print_lines(lines: list[str]) -> list[str]:
+    """The lines, which are printed on stderr."""
+    for line in lines:
+        print(line, file=sys.stderr)
+    return lines
 
 
 def combine_rows(sources: list[Source], params: Ingest, paths: Paths) -> pd.DataFrame:

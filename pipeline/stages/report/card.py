@@ -13,6 +13,7 @@ from pipeline.core.params import to_yaml
 from pipeline.core.printable import printable
 from pipeline.pages.environment import environment
 from pipeline.pages.grid import Grid, to_grid
+from pipeline.policies.accuracy_caveats import accuracy_caveats
 from pipeline.stages.report import view
 from pipeline.stages.report.gather import Results
 
@@ -31,6 +32,8 @@ def render(results: Results) -> str:
         labels=results.labels,
         descriptions=results.descriptions,
         headline=view.headline(results),
+        caveats=accuracy_caveats(results.metrics["evaluate"]),
+        rejections=view.rejections(results),
         splits=view.split_facts(results),
         origins=view.rows_by_origin(results),
         score_table=score_table(results),

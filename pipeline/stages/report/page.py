@@ -120,6 +120,8 @@ def data_sections(results: Results) -> dict[str, Any]:
         "origins": view.rows_by_origin(results),
         "labels": view.rows_by_class(results),
         "rejected": to_grid(rejected, "Rows that ingest could not use, by reason"),
+        "rejections": view.rejections(results),
+        "remarks": view.remarks(results),
         "history": to_grid(results.history.dropna(axis="columns", how="all"), "What training logged, step by step"),
     }
 

@@ -6,6 +6,7 @@ from typing import Any
 from pipeline.core.params import Gate
 from pipeline.pages.grid import format_value
 from pipeline.policies import gate
+from pipeline.policies.accuracy_caveats import accuracy_caveats
 from pipeline.stages.report import confusion, view
 from pipeline.stages.report.gather import Results
 
@@ -13,6 +14,7 @@ NAMED_CLASSES = 8  # in the sentence on what the model is: more would hide the r
 HIGH_CONFIDENCE = 0.9  # errors of at least this confidence are pointed out
 FEW_TEST_ROWS = 10  # with fewer rows, one error moves a class's recall by more than 0.1
 NOTABLE_MISCALIBRATION = 0.03  # a smaller difference of mean confidence and accuracy is not pointed out
+NAMED_FILES = 3  # of those with rows that could not be used
 AVERAGES = 2  # rows at the end of the table by class
 STATUS_SENTENCES = {
     "pass": "It meets every limit of the gate.",
@@ -77,8 +79,10 @@ def findings(results: Results) -> list[Finding]:
         small_classes,
         unhelpful_pseudo_labels,
         rejected_rows,
+        remarks_on_labels,
     )
-    return [finding for check in checks if (finding := check(results))]
+    caveats = [Finding(line, "results") for line in accuracy_caveats(results.metrics["evaluate"])]
+    return caveats + [finding for check in checks if (finding := check(results))]
 
 
 def group_gap(results: Results) -> Finding | None:
@@ -178,6 +182,19 @@ def unhelpful_pseudo_labels(results: Results) -> Finding | None:
 
 
 def rejected_rows(results: Results) -> Finding | None:
-    """How many rows of the source could not be used."""
+    """How many rows of the source could not be used, and of which files."""
     count = sum(results.rejected.values())
-    return Finding(f"{format_value(count)} rows of the source could not be used.", "data") if count else None
+    if not count:
+        return None
+    files = view.rejections(results)
+    more = f"; {len(files) - NAMED_FILES} more files" if len(files) > NAMED_FILES else ""
+    detail = f" ({'; '.join(files[:NAMED_FILES])}{more})" if files else ""
+    return Finding(f"{format_value(count)} rows of the source could not be used{detail}.", "data")
+
+
+def remarks_on_labels(results: Results) -> Finding | None:
+    """How many remarks ingest has on labels and group values."""
+    count = len(view.remarks(results))
+    if not count:
+        return None
+    return Finding(f"Labels or group values were joined or are in doubt: {format_value(count)} remarks.", "data")

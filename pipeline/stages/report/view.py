@@ -156,6 +156,18 @@ def split_facts(results: Results) -> list[Fact]:
     return [Fact(name.capitalize(), format_value(metrics[f"rows.{name}"]), note) for name, note in notes.items()]
 
 
+def rejections(results: Results) -> list[str]:
+    """A line for each file of which ingest set rows aside, such as "train.csv: 80 of 160 rows set aside: ..."."""
+    return list(
+        results.metrics["ingest"].get("rejected_by_file", [])
+    )  # runs before these were written do not have them
+
+
+def remarks(results: Results) -> list[str]:
+    """What ingest says on labels and group values: spellings that it joined, and doubts."""
+    return list(results.metrics["ingest"].get("remarks", []))
+
+
 def rows_by_origin(results: Results) -> Grid:
     """The number of training rows of each origin, and their total weight."""
     totals = results.training.groupby("origin", as_index=False).agg(rows=("id", "size"), weight=("weight", "sum"))

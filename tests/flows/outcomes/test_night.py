@@ -1,4 +1,4 @@
-"""The message about a night names each criterion of its decision once."""
+"""The message about a night names each criterion of its decision once, and tells what was set aside."""
 
 from datetime import UTC, datetime
 
@@ -6,6 +6,7 @@ import pytest
 
 from flows.outcomes.night import Night, events, headline, message_lines
 from pipeline.policies.retraining import Decision
+from tasks.refresh import IntakeCounts
 
 NIGHT = datetime(2026, 1, 4, 2, tzinfo=UTC)
 REASONS = (
@@ -39,3 +40,14 @@ def test_a_night_tells_of_every_version_that_waits_for_approval() -> None:
     assert events(night) == {"skipped", "waiting"} and headline(night) == "skipped, waiting"
     assert message_lines(night)[1] == "version 2 waits for approval" and night.exit_code == 0
     assert Night(NIGHT, outcome="waiting").exit_code == 0
+
+
+def test_a_night_tells_what_was_set_aside_of_which_file() -> None:
+    counts = IntakeCounts(2, 0, 80, 80, 0, {"broken quotes": 80}, rows=160, files_set_aside=("monday.csv",))
+    night = Night(NIGHT, outcome="refused", texts=counts, remarks=["train.csv: 3 of 9 rows set aside: 3 empty text"])
+    lines = message_lines(night)
+    assert (
+        "texts: 80 new (80 labelled) and 0 known in 2 files; 80 of 160 rows set aside: 80 broken quotes; in monday.csv"
+        in lines
+    )
+    assert "train.csv: 3 of 9 rows set aside: 3 empty text" in lines

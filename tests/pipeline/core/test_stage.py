@@ -28,6 +28,31 @@ def test_a_user_error_ends_as_one_line_and_exit_code_2(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_folder_of_a_stage_that_is_a_link_to_nowhere_ends_as_one_line(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "ingest").symlink_to("/gone")
+    done = python("-m", "pipeline.stages.ingest", cwd=tmp_path)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("error: ingest: expected ") and "found a link to /gone" in done.stderr
+
+
+@pytest.mark.parametrize("raised", ["open('/dev/full', 'w').write('x' * 99999)", "raise RuntimeError(full)"])
+def test_a_full_disk_ends_as_one_line_and_exit_code_2(tmp_path: Path, raised: str) -> None:
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    code = (
+        "import runpy, sys, pipeline.stages.ingest\n"
+        "full = 'a text of a row: No space left on device (os error 28)'\n"
+        "def run(params, paths):\n"
+        f"    {raised}\n"
+        "sys.modules['pipeline.stages.ingest.run'].run = run\n"
+        "runpy.run_module('pipeline.stages.ingest', run_name='__main__', alter_sys=True)\n"
+    )
+    done = python("-c", code, cwd=tmp_path)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert "found no space left on the disk" in done.stderr and "a row" not in done.stderr
+
+
 def test_metrics_of_an_earlier_run_are_gone_when_a_run_fails(tmp_path: Path) -> None:
     content = (ROOT / "params.yaml").read_text().replace("path: data/demo ", "path: nowhere ")
     (tmp_path / "params.yaml").write_text(content)

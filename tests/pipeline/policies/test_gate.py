@@ -79,15 +79,54 @@ def test_too_few_test_rows_are_insufficient():
     assert line(verdict, "min_test_rows").startswith("insufficient: min_test_rows: test_rows 99")
 
 
-@pytest.mark.parametrize("missing", [None, float("nan"), "absent"])
-@pytest.mark.parametrize("key", ["test_rows", "accuracy", "macro_f1", "gain_over_probe", "calibration_error"])
-def test_a_number_that_is_missing_is_insufficient(key, missing):
-    metrics = {name: value for name, value in GOOD.items() if name != key}
-    if missing != "absent":
-        metrics[key] = missing
+@pytest.mark.parametrize("gain", [{}, {"gain_over_probe": None}])
+def test_a_gain_that_was_not_measured_is_insufficient(gain):
+    metrics = {name: value for name, value in GOOD.items() if name != "gain_over_probe"} | gain
     verdict = decide_registration(metrics, FAIR, LIMITS, NO_TERMS)
     assert verdict.status == "insufficient"
-    assert "not measured" in line(verdict, f"{key} of at")
+    assert "not measured" in line(verdict, "gain_over_probe of at")
+
+
+NO_LIMITS = Gate(**dict.fromkeys(Gate.model_fields, None) | {"min_test_rows": 1})
+
+
+@pytest.mark.parametrize("limits", [LIMITS, NO_LIMITS])
+@pytest.mark.parametrize("key", ["test_rows", "accuracy", "macro_f1", "calibration_error"])
+@pytest.mark.parametrize("value", [None, "absent", float("nan"), float("inf"), True, "0.9", [0.9]])
+def test_a_metric_that_every_evaluation_has_fails_as_a_fault_if_it_is_no_number(key, value, limits):
+    metrics = {name: known for name, known in GOOD.items() if name != key} | ({} if value == "absent" else {key: value})
+    verdict = decide_registration(metrics, FAIR, limits, NO_TERMS)
+    assert verdict.status == "fail"
+    assert line(verdict, f"fail: evaluate: expected {key} ").endswith("if it comes back, the stage is wrong")
+
+
+@pytest.mark.parametrize("limits", [LIMITS, NO_LIMITS])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("accuracy", 1.8),
+        ("accuracy", -0.1),
+        ("accuracy_low", -0.2),
+        ("accuracy_high", 1.01),
+        ("macro_f1", 1.0001),
+        ("calibration_error", -0.01),
+        ("calibration_error", 3),
+        ("gain_over_probe", 1.2),
+        ("test_rows", -1),
+    ],
+)
+def test_a_metric_outside_its_range_fails_as_a_fault_whatever_the_limits_are(key, value, limits):
+    verdict = decide_registration(GOOD | {key: value}, FAIR, limits, NO_TERMS)
+    assert verdict.status == "fail" and f"expected {key} " in line(verdict, "fail: evaluate: expected")
+    assert f", found {value}; " in line(verdict, "fail: evaluate: expected")
+
+
+def test_gaps_and_flips_outside_their_range_fail_as_faults():
+    verdict = decide_registration(
+        GOOD, FAIR | {"customer.accuracy_gap": -0.5}, LIMITS, {"axes": ["en"], "en.flip_rate": 2}
+    )
+    assert line(verdict, "fail: fairness: expected customer.accuracy_gap from 0 to 1, found -0.5")
+    assert line(verdict, "fail: counterfactual: expected en.flip_rate from 0 to 1, found 2")
 
 
 def test_failure_outweighs_insufficiency():

@@ -1,5 +1,6 @@
 """Files are read as people have them: each trap ends in a row, a reason for its rejection, or one clear line."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -207,3 +208,35 @@ def test_a_file_without_a_usable_row_is_an_error(tmp_path: Path, content: str, t
 def test_an_empty_unlabelled_file_is_fine(tmp_path: Path) -> None:
     write(tmp_path, train__csv=TRAIN, test__csv=TEST, pool__csv="text\n")
     assert ingest(tmp_path, unlabelled=["pool.csv"])["rows"]["unlabelled"] == 0
+
+
+def test_links_that_lead_nowhere_and_pipes_are_one_line(tmp_path: Path) -> None:
+    write(tmp_path, train__csv=TRAIN, test__csv=TEST)
+    (tmp_path / "raw" / "train-2.csv").symlink_to("nowhere.csv")
+    with pytest.raises(UserError, match="train-2.csv: expected a file, found a link that leads nowhere; remove it"):
+        ingest(tmp_path, train=["train*.csv"])
+    (tmp_path / "raw" / "train-2.csv").unlink()
+    os.mkfifo(tmp_path / "raw" / "train-3.csv")
+    with pytest.raises(UserError, match="train-3.csv: expected a file, found something else, such as a named pipe"):
+        ingest(tmp_path, train=["train*.csv"])
+    (tmp_path / "raw" / "train-3.csv").unlink()
+    (tmp_path / "raw" / "train-4.csv").mkdir()
+    assert ingest(tmp_path, train=["train*.csv"])["rows"]["train"] == 2
+
+
+@pytest.mark.parametrize(
+    "changes", [{"path": "x" * 5000}, {"path": "a\0b"}, {"train": ["a\0b"]}, {"train": ["x" * 5000]}]
+)
+def test_paths_that_no_file_system_takes_are_one_line(tmp_path: Path, changes: dict) -> None:
+    write(tmp_path, train__csv=TRAIN, test__csv=TEST)
+    with pytest.raises(UserError, match=r"ingest\.(path|train): expected"):
+        ingest(tmp_path, **changes)
+
+
+def test_a_file_name_that_is_not_utf8_is_read(tmp_path: Path) -> None:
+    write(tmp_path, train__csv=TRAIN, test__csv=TEST)
+    (tmp_path / "raw" / "train.csv").rename(os.fsdecode(os.fsencode(tmp_path / "raw") + b"/train-\xe9.csv"))
+    (tmp_path / "raw" / os.fsdecode(b"more-\xe9.csv")).write_text("text,label\n,stop\nmore of it,stop\n")
+    ingest(tmp_path, train=["train*.csv", "more*.csv"])
+    assert output(tmp_path, "train")["text"].tolist()[-1] == "more of it"
+    assert rejected(tmp_path) == {r"more-\udce9.csv:2": "empty text"}

@@ -80,6 +80,16 @@ def test_without_gold_rows_the_baselines_are_null_with_the_reason(project, param
     assert metrics["test_rows_without_gold_label"] == len(pairs)
 
 
+def test_test_classes_without_a_gold_row_and_the_largest_class_are_measured(project, params, pairs):
+    gold = [pair for pair in pairs[:30] if pair[1] != "account"]
+    test = [*[pair for pair in pairs[30:] if pair[1] != "account"], *[pair for pair in pairs if pair[1] == "account"]]
+    metrics = run(params, project(gold=gold, test=test))
+    assert metrics["test_classes_without_gold_label"] == ["account"]
+    assert metrics["test_rows_without_gold_label"] == 42
+    assert metrics["largest_class"] == "account"
+    assert metrics["largest_class_share"] == pytest.approx(42 / 106)
+
+
 def test_an_empty_test_split_is_an_error_that_says_how_to_give_one(project, params, pairs):
     with pytest.raises(UserError, match=r"ingest\.test or set ingest\.split\.test"):
         run(params, project(gold=pairs[:6], test=[]))

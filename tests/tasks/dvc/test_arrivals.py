@@ -79,7 +79,7 @@ def test_a_damaged_object_in_the_cache_is_replaced_by_the_one_in_the_remote(root
         UserError, match=f"{arrival(root).name}: expected the file that DVC keeps, found none here, in "
     ):
         restore_arrivals(root, project.project_params(root))
-    assert not arrival(root).exists()
+    assert not arrival(root).exists() and not objects(root / ".dvc" / "cache")
 
 
 def test_a_file_that_nobody_has_stops_the_run_with_the_ways_on(root: Path, tmp_path: Path) -> None:

@@ -81,6 +81,15 @@ def test_a_file_that_cannot_be_written_is_named(number: int, remedy: str) -> Non
     assert cause.startswith("/data/mlruns/0/x: expected ") and remedy in cause
 
 
+def test_a_disk_on_which_not_even_the_traceback_can_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "crash.txt"  # no folder, as on a disk that takes nothing more
+    full = explain(OSError(errno.ENOSPC, "No space left on device", "/data/model"), path)
+    assert str(full) == "/data/model: expected free space to write it, found none; free some, then run this again"
+    shown = explain(ValueError("my parcel"), path)
+    assert isinstance(shown, WithheldError) and "my parcel" not in str(shown) and "cannot be written" in str(shown)
+
+
 def test_what_is_unknown_is_withheld_unless_it_can_quote_no_row(tmp_path: Path) -> None:
     path = tmp_path / "crash.txt"
     shown = explain(ValueError("could not convert string to float: 'my parcel'"), path)

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
 from mlflow import MlflowClient
 
 from pipeline.core.params import Params
@@ -73,6 +74,16 @@ def test_the_next_night_tells_what_a_killed_one_could_not(root: Path, local: Par
     champion_alias.enter_first_champion(client, model, create_version(client, model), "flow", local.promotion)
     (line,) = begin_night(root, local, 2)
     assert line.startswith("the night of 2026-11-25 was killed") and line.endswith("since then: initial version 1")
+
+
+@pytest.mark.parametrize("tags", [{"gleaner.kind": "retrain"}, {"gleaner.now": NIGHT.isoformat()}, {}])
+def test_a_night_that_was_killed_while_its_record_was_opened_stops_no_other(
+    root: Path, local: Params, tags: dict[str, str]
+) -> None:
+    open_run(root, local, "retrain").set_tags(tags)
+    begin(root, local, 1)
+    assert nights.is_training_unfinished(root, local)
+    assert [night["when"] for night in nights.all_nights(root, local)] == [NIGHT + timedelta(days=1)]
 
 
 def create_version(client: MlflowClient, model: str) -> str:

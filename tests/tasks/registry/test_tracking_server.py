@@ -10,18 +10,24 @@ import pytest
 
 from cli import ui
 from flows import prefect_server
+from pipeline.core.errors import UserError
+from tasks.promote_first import promote_first
 from tasks.registry import connect, promotion_log
 from tests.support import flow_project
 from tests.support.flow_project import announce_server
 from tests.support.promoting import (
     MODEL,
+    approve,
     champion_version,
     check_race,
+    logged_actions,
     make_project,
+    promote,
     race,
     register_scored,
     run_gleaner,
     set_limits,
+    without_prefect,
 )
 
 pytestmark = pytest.mark.slow
@@ -80,6 +86,27 @@ def test_the_commands_promote_and_roll_back_by_http(root: Path) -> None:
         ("rollback", "1"),
     ]
     assert not (root / "mlflow.db").exists() and not (root / "mlruns").exists()
+
+
+def test_an_approval_and_a_removed_champion_by_http(root: Path) -> None:
+    params = set_limits(root, approval="required")
+    assert promote(root, params).outcome == "waiting"
+    assert approve(root, params, "2", reject=True).done
+    assert promote(root, params, "2").outcome == "waiting"
+    connect(root).delete_model_version(MODEL, "1")
+    with pytest.raises(UserError, match="and then the champion was removed"):
+        approve(root, params, "2")
+    assert without_prefect(promote_first)(root, params, "2", "flow").outcome == "waiting"
+    assert approve(root, params, "2").done and champion_version(root) == "2"
+    assert [action for action, _ in logged_actions(root)] == [
+        "initial",
+        "awaiting approval",
+        "reject",
+        "awaiting approval",
+        "removed",
+        "awaiting approval",
+        "approve",
+    ]
 
 
 def test_promotions_raced_over_http_have_one_winner_each(

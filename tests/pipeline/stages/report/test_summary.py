@@ -58,3 +58,23 @@ def test_the_summary_has_the_reason_why_pseudo_labels_were_left_out(
     metrics = results.metrics | {"pseudo_label": results.metrics["pseudo_label"] | {"round": 0, "doubted": doubted}}
     finding = summary.unhelpful_pseudo_labels(Results(**(vars(results) | {"metrics": metrics})))
     assert finding and finding.sentence.startswith(beginning) and finding.sentence.endswith("they were left out.")
+
+
+def test_page_and_card_tell_losses_doubts_and_why_accuracy_is_low(root: Path) -> None:
+    loss, doubt = (
+        "train.csv: 80 of 160 rows set aside: 80 broken quotes",
+        'ingest.labels: "nan" looks like a missing value',
+    )
+    change_json(root / "data/ingest/metrics.json", rejected_by_file=[loss], remarks=[doubt])
+    missing = {"test_classes_without_gold_label": ["<b>refund"], "test_rows_without_gold_label": 10}
+    change_json(
+        root / "data/evaluate/metrics.json", **missing, accuracy=0.2, largest_class="x", largest_class_share=0.4
+    )
+    page, card = run_report(root)
+    first = page.text[page.text.index("What to look at first") : page.text.index("Accuracy on 40 test rows")]
+    assert "A test class has no gold row" in first and '"<b>refund"' in first
+    assert "Accuracy 0.200 is below 0.400" in first
+    assert f"2 rows of the source could not be used ({loss}). Data" in first
+    assert "Labels or group values were joined or are in doubt: 1 remarks. Data" in first
+    assert doubt in page.text
+    assert loss in card and "Accuracy 0.200 is below 0.400" in card

@@ -1,0 +1,38 @@
+"""What a training prints tells what was set aside, what is in doubt, and why the accuracy is low."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.outcomes.training import Training, print_training
+from tasks.stage import StageOutcome
+from tests.support.report_inputs import write_run
+from tests.support.reporting import change_json
+
+DOUBT = 'ingest.labels: "Refund" (1 row) looks like "refund" (9 rows)'
+LOSS = "train.csv: 80 of 160 rows set aside: 80 broken quotes"
+
+
+def test_losses_doubts_and_caveats_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_run(tmp_path)
+    change_json(root / "data/ingest/metrics.json", remarks=[DOUBT], rejected_by_file=[LOSS])
+    change_json(root / "data/evaluate/metrics.json", accuracy=0.2, largest_class="[b]refund", largest_class_share=0.5)
+    print_training(root, Training([StageOutcome("ingest", "ran")]))
+    printed = capsys.readouterr().out
+    assert f"Data\n  {DOUBT}\n  {LOSS}\n" in printed
+    assert '  Accuracy 0.200 is below 0.500, the share of test rows of the largest class "[b]refund"' in printed
+
+
+def test_they_are_printed_where_a_later_stage_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_run(tmp_path)
+    change_json(root / "data/ingest/metrics.json", rejected_by_file=[LOSS])
+    stages = [StageOutcome("ingest", "cached"), StageOutcome("pretrain", "failed", message="out of memory")]
+    print_training(root, Training(stages))
+    assert f"Data\n  {LOSS}\n" in capsys.readouterr().out
+
+
+def test_a_run_without_any_of_them_prints_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_run(tmp_path)
+    print_training(root, Training([StageOutcome("ingest", "ran")]))
+    printed = capsys.readouterr().out
+    assert "Data\n" not in printed and "largest class" not in printed
