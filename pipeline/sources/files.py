@@ -1,13 +1,13 @@
 """Files below ``ingest.path`` to records: CSV, TSV, JSON, Parquet and Label Studio's export, also packed with gzip."""
 
 import io
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Ingest
+from pipeline.core.printable import print_note
 from pipeline.sources import delimited, json_rows, label_studio, parquet
 from pipeline.sources.decoding import decode, escape_invalid
 from pipeline.sources.limits import MAX_ROWS
@@ -160,9 +160,8 @@ def table_records(table: delimited.Table, name: str, names: list[str]) -> list[R
         records.append(Record(row.start, cells, row.fault, row.raw if row.fault else ""))
         short += row.is_short
     if short:
-        print(
-            f"{name}: {short} rows have fewer cells than the header; what is missing at their end is read as empty",
-            file=sys.stderr,
+        print_note(
+            f"{name}: {short} rows have fewer cells than the header; what is missing at their end is read as empty"
         )
     return records
 
