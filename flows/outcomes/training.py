@@ -109,10 +109,10 @@ def metric_rows(root: Path) -> Rows:
 
 def format_interval(measured: dict[str, Any], key: str) -> str:
     """A metric with its interval, as "0.865 (0.830 to 0.897)"; "not measured" if any of the three is missing."""
-    values = [measured.get(name) for name in (key, f"{key}_low", f"{key}_high")]
-    if not all(isinstance(value, int | float) for value in values):
+    value, low, high = (measured.get(name) for name in (key, f"{key}_low", f"{key}_high"))
+    if not all(isinstance(number, int | float) for number in (value, low, high)):
         return "not measured"
-    return "{:.3f} ({:.3f} to {:.3f})".format(*values)
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def format_metric(value: float | None) -> str:

@@ -149,16 +149,21 @@ def delimiter_of(kind: str | None, params: Ingest) -> str | None:
 def table_records(table: delimited.Table, name: str, names: list[str]) -> list[Record]:
     """One record for each row of a delimited file that is not blank, with the cells of the columns in ``names``.
 
-    The number of short rows is printed on stderr. Raises UserError if there are too many rows.
+    The numbers of short rows and of rows over several lines are printed on stderr. Raises UserError if there are too
+    many rows.
     """
     index = {column: table.columns.index(column) for column in names if column in table.columns}
-    records, short = [], 0
+    records, short, first_long, long = [], 0, 0, 0
     for row in count_rows(table.rows, name):
         if row.is_blank:
             continue
         cells = {} if row.fault else {column: row.cells[place] for column, place in index.items()}
         records.append(Record(row.start, cells, row.fault, row.raw if row.fault else ""))
         short += row.is_short
+        if row.end > row.start:
+            first_long, long = first_long or row.start, long + 1
+    if long:
+        print(f"{name}: {long} rows hold line breaks within quotes (the first at line {first_long})", file=sys.stderr)
     if short:
         print_note(
             f"{name}: {short} rows have fewer cells than the header; what is missing at their end is read as empty"

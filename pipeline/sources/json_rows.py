@@ -13,6 +13,7 @@ from pipeline.sources.lookahead import Lookahead
 MAX_DIGITS = 4000  # Python refuses to convert more; such a number is kept as text
 MAX_BROKEN_OBJECTS = 1000  # among objects over several lines, after which the file is given up
 LIST_START = re.compile(r"\s*\[\s*(\{|$)")  # of a list of objects
+SPACES = re.compile(r"[ \t\r\n]*")
 NOT_JSON, NOT_AN_OBJECT = "not valid JSON", "not a JSON object"
 
 
@@ -119,7 +120,7 @@ def parse_int(digits: str) -> int | str:
 
 
 def check_depth(value: Any, text: str) -> None:
-    """Raise ValueError if a JSON value is nested too deeply to be written again; ``text`` is its JSON."""
+    """Raises ValueError if a JSON value is nested too deeply to be written again; ``text`` is its JSON."""
     if text.count("[") + text.count("{") <= MAX_JSON_DEPTH:
         return
     level = [value]
@@ -217,5 +218,5 @@ def read_objects(text: str, first_line: int, name: str) -> Iterator[JsonRow]:
 
 def skip_spaces(text: str, position: int) -> int:
     """The place of the next character that is no whitespace."""
-    match = json.decoder.WHITESPACE.match(text, position)
+    match = SPACES.match(text, position)
     return match.end() if match else position

@@ -25,6 +25,6 @@ def unpacked_limit(packed_bytes: int) -> int:
 
 
 def check_limit(name: str, found: int, limit: int, what: str) -> None:
-    """Raise UserError if a file has more of something than it may have; ``what`` names it, such as "rows"."""
+    """Raises UserError if a file has more of something than it may have; ``what`` names it, such as "rows"."""
     if found > limit:
         raise UserError(f"{name}: expected at most {limit:,} {what}, found {found:,}; divide or check the file")

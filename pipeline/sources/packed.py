@@ -4,7 +4,7 @@ import gzip
 import io
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
 from pipeline.core.errors import UserError
 from pipeline.sources.limits import MAX_BYTES, check_limit, unpacked_limit
@@ -24,6 +24,14 @@ NO_TEXT = {
     b"\xfd7zXZ": "an xz file; unpack it, or pack it with gzip",
     b"\x28\xb5\x2f\xfd": "a zstd file; unpack it, or pack it with gzip",
 }
+
+
+class Readable(Protocol):
+    """A binary stream."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, at most ``size``; none at the end."""
+        ...
 
 
 def inner_suffix(path: Path) -> str:
@@ -60,7 +68,7 @@ def unpack(data: bytes, name: str) -> bytes:
     return unpacked
 
 
-def read_up_to(file: IO[bytes], limit: int) -> bytes:
+def read_up_to(file: Readable, limit: int) -> bytes:
     """The first bytes of a file: at most ``limit``, and one block more if there are more."""
     blocks: list[bytes] = []
     total = 0
@@ -71,7 +79,7 @@ def read_up_to(file: IO[bytes], limit: int) -> bytes:
 
 
 def check_is_text(start: bytes, name: str) -> None:
-    """Raise UserError if a file that begins with ``start`` is a known format other than text."""
+    """Raises UserError if a file that begins with ``start`` is a known format other than text."""
     for mark, what in NO_TEXT.items():
         if start.startswith(mark):
             raise UserError(f"{name}: expected a text file, found {what}")

@@ -20,6 +20,8 @@ STRAY = re.compile(r'[^"]"[^"]')  # a quote inside a cell that does not begin wi
 LETTERS, DIGITS = re.compile(r"[^\W\d_]+"), re.compile(r"\d+")
 MIN_KNOWN_ROWS = 4  # complete rows from which the values of a column are known
 MAX_KNOWN_COLUMNS = 50
+FEW_ODD = 0.05  # of the lines of a file, which are then exceptions
+FEW, MOST = 0.2, 0.8  # of the lines after an open quote that look like rows of their own, to be one row, or several
 
 
 class Ending(Enum):
@@ -47,6 +49,7 @@ class Dialect:
     has_backslashes: bool = False  # a quote in a quoted cell is written \\" rather than ""
     has_quoted_cells: bool = False
     has_stray_quotes: bool = False
+    odd_share: float = 0.0  # of the lines, in a file of one column: those that are blank or hold the delimiter
     known_values: Sequence[frozenset[str]] = ()  # of each column, from complete rows; empty if they do not repeat
     known_shapes: Sequence[frozenset[str]] = ()  # of each column, such as 0-0-0 for dates; empty if they hold words
 
@@ -133,6 +136,7 @@ def describe_dialect(lines: Sequence[str], delimiter: str, width: int) -> Dialec
         dialect.has_backslashes,
         has_quoted_cells,
         has_stray_quotes,
+        sum(is_odd(line, delimiter) for line in lines) / max(1, len(lines)),
         [repeated_values(values) for values in columns],
         [shapes_of_codes(values) for values in columns],
     )
@@ -154,7 +158,7 @@ def repeated_values(values: Sequence[str]) -> frozenset[str]:
 def shapes_of_codes(values: Sequence[str]) -> frozenset[str]:
     """The shapes of a column of numbers, dates or other codes; empty if any value is none."""
     shapes = frozenset(map(shape_of, values))
-    return shapes if all("0" in shape and " " not in shape for shape in shapes) else frozenset()
+    return shapes if all("0" in shape and not {" ", "a"} <= set(shape) for shape in shapes) else frozenset()
 
 
 def shape_of(value: str) -> str:
@@ -169,8 +173,10 @@ def judge_open_quote(lines: Sequence[str], column: int, dialect: Dialect) -> Rea
     other columns: a known label, a number, a date. The first line starts a row and the last one ends it in both
     readings, so that the first counts by the columns after the quote, and the last by those before it.
     """
+    if len({line_end(line) for line in lines[:-1]} | {line_end(lines[-1]) or "\n"}) > 1:
+        return Reading.ONE_ROW  # Excel writes \n within cells and \r\n between rows
     if dialect.width == 1:
-        return judge_single_column(dialect)
+        return judge_single_column(lines, dialect)
     rows = [split_as_text(line, dialect.delimiter) for line in lines]
     before, after = range(column), range(column + 1, dialect.width)
     verdicts = [resembles_row(rows[0], dialect, (), after)]
@@ -181,18 +187,29 @@ def judge_open_quote(lines: Sequence[str], column: int, dialect: Dialect) -> Rea
         are_complete = all(len(cells) == dialect.width for cells in rows)
         return Reading.UNCLEAR if are_complete else Reading.ONE_ROW
     alike = sum(told)
-    if alike < len(told) / 5:
+    if alike < FEW * len(told):
         return Reading.ONE_ROW
-    return Reading.TEXT if alike >= len(told) / 2 and verdicts[0] is not False else Reading.UNCLEAR
+    return Reading.TEXT if alike >= MOST * len(told) and verdicts[0] is not False else Reading.UNCLEAR
 
 
-def judge_single_column(dialect: Dialect) -> Reading:
-    """How to read an open quote where every line is a whole row without it; the rest of the file decides."""
+def judge_single_column(lines: Sequence[str], dialect: Dialect) -> Reading:
+    """How to read an open quote where every line may be a whole row; the rest of the file decides."""
     if dialect.has_stray_quotes:
         return Reading.UNCLEAR if dialect.has_quoted_cells else Reading.TEXT
-    if dialect.delimiter == "\t" and not dialect.has_quoted_cells:
-        return Reading.UNCLEAR
-    return Reading.ONE_ROW
+    is_odd_as_rows = dialect.odd_share < FEW_ODD and any(is_odd(line, dialect.delimiter) for line in lines)
+    if dialect.has_quoted_cells or is_odd_as_rows or not dialect.known_values:
+        return Reading.ONE_ROW
+    return Reading.UNCLEAR  # many rows, of which none is quoted
+
+
+def is_odd(line: str, delimiter: str) -> bool:
+    """Whether a line is no row of a single column that was written without quoting."""
+    return delimiter in line or not line.strip()
+
+
+def line_end(line: str) -> str:
+    """The characters that end a line."""
+    return line[len(line.rstrip("\r\n")) :]
 
 
 def resembles_row(cells: Sequence[str], dialect: Dialect, before: Sequence[int], after: Sequence[int]) -> bool | None:

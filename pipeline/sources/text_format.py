@@ -11,7 +11,6 @@ from pathlib import Path
 
 from pipeline.core.errors import UserError
 from pipeline.sources import delimited
-from pipeline.sources.columns import describe_header
 from pipeline.sources.lookahead import Lookahead
 from pipeline.sources.packed import inner_suffix
 
@@ -45,7 +44,7 @@ class Choice:
 
 
 def check_format(choice: Choice) -> None:
-    """Raise UserError if the format that the user gave is unknown."""
+    """Raises UserError if the format that the user gave is unknown."""
     if choice.format is not None and choice.format not in NAMES_BY_FORMAT:
         raise UserError(f"{choice.option}: expected one of {', '.join(NAMES_BY_FORMAT)}, found {choice.format}")
 
@@ -81,21 +80,22 @@ def is_table(lines: Sequence[str], name: str, delimiter: str, choice: Choice) ->
     ahead = Lookahead(lines)
     ahead.skip_blank_lines()
     header, _ = delimited.parse_header(ahead, delimiter, ())
-    if not all(map(is_name, header)) or len(set(header)) < len(header):
-        return False
     has_text_column = find_text_column(header, choice) is not None
     if len(header) == 1:  # with every delimiter that the line does not hold
         is_alone = has_text_column and header[0].casefold() in {*TEXT_NAMES, (choice.text_column or "").casefold()}
         return is_alone and check_has_rows(lines, name, choice)
-    is_spaced = any(part != part.strip() for part in next(ahead.following()).rstrip("\r\n").split(delimiter))
-    if has_text_column and (choice.text_column or not is_spaced):
-        return check_has_rows(lines, name, choice)
     if choice.text_column:
-        return False
-    if is_full(lines, name, delimiter) and (has_text_column or not is_spaced):
+        return has_text_column and check_has_rows(lines, name, choice)
+    named = [cell for cell in header if cell]  # the column of pandas' index has no name
+    are_names = len(named) == len(set(named)) and all(map(is_name, named))
+    is_spaced = any(part != part.strip() for part in next(ahead.following()).rstrip("\r\n").split(delimiter))
+    if has_text_column and are_names and not is_spaced:
+        return check_has_rows(lines, name, choice)
+    may_be_header = has_text_column or (are_names and len(named) > 1 and not is_spaced)
+    if may_be_header and is_full(lines, name, delimiter):
         raise UserError(
-            f"{name}: expected a table with a known text column, or plain lines, found lines that may be either, with "
-            f"the columns {describe_header(header)}; name the column with --text-column, or set {choice.option} lines"
+            f"{name}: expected a table with a known text column, or plain lines, found lines of {len(header)} cells "
+            f"each, which may be either; name the column with --text-column, or set {choice.option} lines"
         )
     return False
 

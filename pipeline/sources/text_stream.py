@@ -28,7 +28,7 @@ class HeadedStream(io.RawIOBase):
         """True: the stream can be read."""
         return True
 
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         """The number of bytes that were read into ``buffer``; 0 at the end."""
         if self.head:
             data, self.head = self.head[: len(buffer)], self.head[len(buffer) :]

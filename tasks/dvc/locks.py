@@ -21,25 +21,29 @@ LOG = logging.getLogger(__name__)
 Entry = dict[str, Any]  # "pid" and "cmd", the command as DVC saw it
 
 
-def clear_stale_entries(repo: "Repo") -> None:
-    """Remove the entries of processes that ended from the list of files in use, and the whole list if it is torn."""
+def clear_stale_entries(repo: "Repo") -> dict[str, dict[str, Any]]:
+    """The list of files in use, by kind and file, of processes that run; entries of others are removed from it.
+
+    The whole list is removed if it is torn.
+    """
     path = users_file(repo)
     if not path.is_file():
-        return
+        return {}
     with lock_of_kind(repo, f"{path}.lock", wait=True):
         try:
             listed: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
             written = path.stat().st_mtime
             kept = {mode: keep_live(entries, written) for mode, entries in listed.items()}
         except FileNotFoundError:
-            return
+            return {}
         except (ValueError, AttributeError, KeyError, TypeError):
             LOG.warning("%s was torn by a process that was killed; removed, which unlocks its files", path)
             path.unlink()
-            return
+            return {}
         if kept != listed:
             LOG.warning("%s named processes that ended; removed, which unlocks their files", path)
             path.write_text(json.dumps(kept), encoding="utf-8")
+        return kept
 
 
 def keep_live(entries: dict[str, Any], written: float) -> dict[str, Any]:
@@ -92,10 +96,8 @@ def lock_of_kind(repo: "Repo", path: str, wait: bool = False) -> Any:
 
 def users_of_files(repo: "Repo") -> list[Entry]:
     """The entries of other live processes in the list of files in use."""
-    clear_stale_entries(repo)
-    path = users_file(repo)
-    listed = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    users = [user for entries in listed.values() for each in entries.values() for user in as_list(each)]
+    listed = clear_stale_entries(repo).values()
+    users = [user for entries in listed for each in entries.values() for user in as_list(each)]
     return [user for user in users if user["pid"] != os.getpid()]
 
 

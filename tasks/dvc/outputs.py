@@ -3,7 +3,7 @@ cache that is write-protected. A damaged object would be checked out, believed a
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.params import read_yaml
 from tasks.dvc.lock_file import LockEntry
@@ -14,20 +14,25 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 
-def recorded_outputs(name: str, root: Path) -> list[LockEntry]:
+def recorded_stage(repo: "Repo", name: str) -> dict[str, Any]:
+    """What dvc.lock records of a stage; empty if nothing. DVC's lock is held, as another stage may write the file."""
+    path = Path(repo.root_dir) / "dvc.lock"
+    with repo.lock:
+        stages = read_yaml(path).get("stages") if path.exists() else None
+    recorded: dict[str, Any] = (stages or {}).get(name, {})
+    return recorded
+
+
+def recorded_outputs(repo: "Repo", name: str) -> list[LockEntry]:
     """The outputs of a stage that dvc.lock records with an MD5 of all bytes; DVC 2 left out the ends of lines."""
-    path = root / "dvc.lock"
-    stages = read_yaml(path).get("stages") if path.exists() else None
-    stage = (stages or {}).get(name, {})
-    return [out for out in stage.get("outs", []) if out.get("hash") == "md5" and "md5" in out]
+    outs = recorded_stage(repo, name).get("outs", [])
+    return [out for out in outs if out.get("hash") == "md5" and "md5" in out]
 
 
 def differing_outputs(name: str, root: Path) -> list[str]:
     """The paths of a stage's outputs whose content is not what dvc.lock records; each byte is read."""
-    outs = recorded_outputs(name, root)
-    if not outs:
-        return []
     with open_repo(root) as repo:
+        outs = recorded_outputs(repo, name)
         return [out["path"] for out in outs if full_md5(repo, root / out["path"]) != out["md5"]]
 
 

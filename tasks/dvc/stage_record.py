@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.params import read_yaml
 from tasks.dvc.lock_file import is_code, outputs
-from tasks.dvc.outputs import recorded_outputs, remove_damaged_objects
+from tasks.dvc.outputs import recorded_outputs, recorded_stage, remove_damaged_objects
 from tasks.dvc.repository import open_repo
 from tasks.dvc.store import DvcStore
 
@@ -29,9 +29,8 @@ def current_inputs(name: str, root: Path) -> Inputs:
 
 def recorded_inputs(name: str, root: Path) -> Inputs:
     """The inputs of a stage that dvc.lock records; empty if it does not record the stage."""
-    path = root / "dvc.lock"
-    stages = read_yaml(path).get("stages") if path.exists() else None
-    return flatten_inputs((stages or {}).get(name, {}))
+    with open_repo(root) as repo:
+        return flatten_inputs(recorded_stage(repo, name))
 
 
 def flatten_inputs(stage: dict[str, Any]) -> Inputs:
@@ -84,7 +83,7 @@ def remove_damaged_runs(name: str, root: Path, inputs: Inputs) -> list[str]:
     """
     with open_repo(root) as repo:
         runs = [entry.get("outs", []) for _, entry in matching_runs(repo, inputs)]
-        outs = [out for run in (recorded_outputs(name, root), *runs) for out in run if "md5" in out]
+        outs = [out for run in (recorded_outputs(repo, name), *runs) for out in run if "md5" in out]
         return sorted({out["path"] for out in outs if remove_damaged_objects(DvcStore(repo), out)})
 
 

@@ -89,8 +89,10 @@ def fill(folder: Path) -> int:
         (folder / name).write_bytes(content)
     for name, table in PARQUET.items():
         pq.write_table(table, folder / name)
-    for name in (b"caf\xe9.csv", b"caf\xe9.doc"):  # Latin-1
-        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_bytes(GOOD.replace("message", "latin").encode())
+    for latin_name in (b"caf\xe9.csv", b"caf\xe9.doc"):
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + latin_name)).write_bytes(
+            GOOD.replace("message", "latin").encode()
+        )
     return len(HOSTILE) + len(PARQUET) + 2
 
 

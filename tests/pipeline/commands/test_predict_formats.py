@@ -36,6 +36,8 @@ def read(
     [
         ("Message;id\nwhere is it;17\nrefund;18\n", "CSV, column Message", ["where is it", "refund"]),
         ("id,text\n1,a\n2,b\n", "CSV, column text", ["a", "b"]),
+        (",text\n0,a\n1,b\n", "CSV, column text", ["a", "b"]),
+        ("hi,\nthanks,\n", "plain lines, one text each", ["hi,", "thanks,"]),
         ("\ufeffID\tBody\r\n1\ta, b\r\n", "TSV, column Body", ["a, b"]),
         ("sep=;\nComment;n\na;1\n", "CSV, column Comment", ["a"]),
         ("text\nhello there\nbye\n", "CSV, column text", ["hello there", "bye"]),
@@ -66,8 +68,10 @@ def test_the_content_tells_the_format(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("name;number\nwhere is it;17\nrefund;18\n", "lines that may be either, with the columns name, number"),
-        ("ok, text\nfine, thanks\n", "lines that may be either, with the columns ok, text"),
+        ("name;number\nwhere is it;17\nrefund;18\n", "found lines of 2 cells each, which may be either"),
+        ("ok, text\nfine, thanks\n", "found lines of 2 cells each, which may be either"),
+        ("id,text,2024\n1,a,2\n", "found lines of 3 cells each, which may be either"),
+        ("How do you like it?,comment\n1,a\n", "found lines of 2 cells each, which may be either"),
         ("id,text\n", "found one line that may be both"),
         ("text\n", "found one line that may be both"),
         ('[{"text": "a"},\n{"text": "b"}', "expected one whole JSON list"),
@@ -88,6 +92,7 @@ def test_what_cannot_be_told_is_refused_in_one_line(
 def test_options_say_how_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
     ambiguous = "name;number\nwhere is it;17\n"
     assert read(monkeypatch, ambiguous, column="name")[1] == ["where is it"]
+    assert read(monkeypatch, "How do you like it?,comment\n1,a\n", column="comment")[1] == ["a"]
     assert read(monkeypatch, ambiguous, form="lines")[1] == ["name;number", "where is it;17"]
     assert read(monkeypatch, "a,text\nb,c\n", form="lines")[1] == ["a,text", "b,c"]
     assert read(monkeypatch, "id\ttext\n1\ta, b\n", form="tsv")[1] == ["a, b"]

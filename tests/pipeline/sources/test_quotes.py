@@ -97,6 +97,24 @@ def test_a_single_column_with_line_breaks_stays_whole() -> None:
     assert [row.cells for row in rows_of('text\n"hello\nthere"\nrefund\n')] == [["hello\nthere"], ["refund"]]
 
 
+def test_a_single_column_without_other_quoted_cells_does_not_tell() -> None:
+    texts = [text for text, _ in random_rows(30)]
+    texts[5], texts[9] = '"' + texts[5], texts[9] + '"'
+    rows = rows_of("text\n" + "\n".join(texts) + "\n", ",")
+    assert [row.fault for row in rows] == [None] * 5 + [UNCLEAR_QUOTES] * 5 + [None] * 20
+    texts[20] = '"quoted, as it has to be"'
+    texts[5:10] = ['"two\nlines"']
+    assert rows_of("text\n" + "\n".join(texts) + "\n", ",")[5].cells == ["two\nlines"]
+    texts[20] = 'he said "no" to me'  # no writer of CSV leaves that unquoted
+    assert [row.cells[0] for row in rows_of("text\n" + "\n".join(texts) + "\n", ",")][5:7] == ['"two', 'lines"']
+
+
+def test_line_breaks_of_excel_are_within_cells() -> None:
+    rows = "".join(f"{text},{label}\r\n" for text, label in random_rows(20))
+    long = '"first,x\nsecond,y\nthird",x\r\n'
+    assert rows_of(f"text,label\r\n{rows}{long}{rows}")[20].cells == ["first,x\nsecond,y\nthird", "x"]
+
+
 def test_where_it_cannot_be_told_the_lines_are_set_aside() -> None:
     content = 'text,note\n"first,a\nsecond,b\nthird",c\n'  # two rows would be as good as one
     rows = rows_of(content)

@@ -69,7 +69,8 @@ def test_a_fresh_clone_gets_its_arrivals_from_the_remote(root: Path, tmp_path: P
 def test_a_damaged_object_in_the_cache_is_replaced_by_the_one_in_the_remote(root: Path, tmp_path: Path) -> None:
     content = arrival(root).read_bytes()
     arrival(root).unlink()
-    overwrite(*objects(root / ".dvc" / "cache"), content="x" * len(content))
+    (cached,) = objects(root / ".dvc" / "cache")
+    overwrite(cached, "x" * len(content))
     restore_arrivals(root, project.project_params(root))
     assert arrival(root).read_bytes() == content
     arrival(root).unlink()
