@@ -163,7 +163,7 @@ def table_records(table: delimited.Table, name: str, names: list[str]) -> list[R
         if row.end > row.start:
             first_long, long = first_long or row.start, long + 1
     if long:
-        print(f"{name}: {long} rows hold line breaks within quotes (the first at line {first_long})", file=sys.stderr)
+        print_note(f"{name}: {long} rows hold line breaks within quotes (the first at line {first_long})")
     if short:
         print_note(
             f"{name}: {short} rows have fewer cells than the header; what is missing at their end is read as empty"
