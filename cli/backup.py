@@ -5,6 +5,7 @@ from pathlib import Path
 from cli.exit_codes import exit_code
 from flows.maintenance_lock import maintenance_lock
 from flows.prefect_server import configure_environment
+from pipeline.core.printable import printable
 
 
 @exit_code(stopped="the backup is unfinished; the same command starts it again")
@@ -17,6 +18,6 @@ def main(root: Path, folder: Path) -> int:
     with maintenance_lock(root):
         manifest = back_up(root, folder)
     print(f"Backed up: {len(manifest.files)} files, {manifest.size / 1e6:.1f} MB, in {folder}")
-    print("".join(f"  not in it: {line}\n" for line in manifest.left), end="")
+    print("".join(f"  not in it: {printable(line)}\n" for line in manifest.left), end="")
     print("It holds texts of rows: keep it where only those read it who may read the data.")
     return 0

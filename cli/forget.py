@@ -7,7 +7,7 @@ from flows.maintenance_lock import maintenance_lock
 from flows.night_lock import night_lock
 from flows.prefect_server import configure_environment
 from pipeline.core.params import load_params
-from pipeline.sources.decoding import escape_invalid
+from pipeline.core.printable import printable
 
 STAYS = "git's history and backups that were made before still hold what they held; see docs/how-to/forget-a-person.md"
 
@@ -28,7 +28,7 @@ def main(root: Path, ids: list[str], match: Path | None, retire: bool, dry_run: 
     with maintenance_lock(root), night_lock(root):
         plan = make_plan(root, params, wanted, requests, match)
         retired = [] if dry_run else apply_plan(root, params, wanted, plan, retire)
-    counts, left = [*map(escape_invalid, count_lines(plan))], [*map(escape_invalid, left_lines(plan))]
+    counts, left = [*map(printable, count_lines(plan))], [*map(printable, left_lines(plan))]
     print("Would remove:" if dry_run else "Removed:", *(counts or ["nothing, no place holds these rows"]), sep="\n  ")
     if plan.learned:
         print("Versions that learned from these rows:", *(learned.line for learned in plan.learned), sep="\n  ")
@@ -37,8 +37,10 @@ def main(root: Path, ids: list[str], match: Path | None, retire: bool, dry_run: 
     if any(learned.is_champion for learned in plan.learned):
         print("The champion serves on: train and promote a version without the rows, with `gleaner run`")
     for name in plan.missing:
-        print(f"Not found: {name}")
+        print(f"Not found: {printable(name)}")
     if left:
         print("Left for you:", *left, sep="\n  ")
-    print(*plan.notes, STAYS, *([f"{match} holds the texts: remove it, too"] if match else []), sep="\n")
+    print(
+        *map(printable, plan.notes), STAYS, *([f"{match} holds the texts: remove it, too"] if match else []), sep="\n"
+    )
     return 1 if left or plan.missing else 0

@@ -8,6 +8,7 @@ from flows.maintenance_lock import maintenance_lock
 from flows.night_lock import night_lock
 from flows.prefect_server import configure_environment
 from pipeline.core.params import load_params
+from pipeline.core.printable import printable_lines
 
 
 @exit_code(stopped="what was not removed yet is still there; `gleaner prune` goes on")
@@ -22,5 +23,5 @@ def main(root: Path, dry_run: bool, keep_days: int) -> int:
         print(f"{'Would remove' if dry_run else 'Removed'}, if older than {keep_days} days and needed by nothing:")
         if not dry_run:
             apply_plan(root, plan)
-    print("\n".join(plan_lines(plan)))
+    print(printable_lines("\n".join(plan_lines(plan))))
     return 0

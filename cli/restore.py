@@ -7,6 +7,7 @@ from cli.exit_codes import exit_code
 from flows.maintenance_lock import maintenance_lock
 from flows.night_lock import night_lock
 from flows.prefect_server import configure_environment
+from pipeline.core.printable import printable
 
 
 @exit_code(stopped="nothing is in place yet; the same command starts the restore again")
@@ -24,5 +25,8 @@ def main(backup: Path, target: Path, force: bool) -> int:
     print(f"Restored: {len(manifest.files)} files of the backup of {manifest.made_at}, in {done.project}")
     from tasks.registry.champion_check import check_champion
 
-    print("".join(f"  {line}\n" for line in [*done.notes, *manifest.left, check_champion(done.project)]), end="")
+    print(
+        "".join(f"  {printable(line)}\n" for line in [*done.notes, *manifest.left, check_champion(done.project)]),
+        end="",
+    )
     return 0

@@ -1,10 +1,10 @@
 """The bundle that `gleaner predict` and `gleaner explain` use: the old one serves until the new one is whole."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.core.printable import print_note
 from pipeline.models.bundle_files import MANIFEST
 
 
@@ -26,9 +26,8 @@ def served_bundle(root: Path, folder: Path) -> Iterator[Path]:
         return
     with restored(root, entry) as copy:
         if copy is not None:
-            print(
+            print_note(
                 f"{folder}: not there, perhaps because export is at work; the bundle of dvc.lock answers, from DVC's "
-                "cache; `dvc checkout` brings it back",
-                file=sys.stderr,
+                "cache; `dvc checkout` brings it back"
             )
         yield copy or folder

@@ -21,10 +21,12 @@ def predict(
     format_: Annotated[str | None, typer.Option("--format", help=INPUT_FORMAT)] = None,
 ) -> None:
     """Label texts: writes the rows of the input with label and confidence added."""
+    from cli.served_bundle import served_bundle
     from pipeline.commands.predict import predict_file
     from pipeline.sources.text_format import Choice
 
-    predict_file(source, bundle, Choice(format_, text_column), sys.stdout)
+    with served_bundle(Path.cwd(), bundle) as folder:
+        predict_file(source, folder, Choice(format_, text_column), sys.stdout)
 
 
 @app.command()
@@ -44,9 +46,11 @@ def explain(
     samples: Annotated[int | None, typer.Option(min=10, help="Of LIME; by default explain.lime_samples.")] = None,
 ) -> None:
     """Explain texts: prints the label of each, and the words for and against it."""
+    from cli.served_bundle import served_bundle
     from pipeline.commands.explain import Request, explain_file, settings_with_defaults
     from pipeline.sources.text_format import Choice
 
     settings = settings_with_defaults(steps, baseline, samples, Path("params.yaml"))
     choice = Choice(input_format, text_column, "--input-format")
-    explain_file(Request(source, bundle, method, choice, format_, settings), sys.stdout)
+    with served_bundle(Path.cwd(), bundle) as folder:
+        explain_file(Request(source, folder, method, choice, format_, settings), sys.stdout)

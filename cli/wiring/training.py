@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.core.printable import printable_lines
+
 app = typer.Typer()
 
 
@@ -25,7 +27,9 @@ def configure(
     from pipeline.commands.configure import configure as merge
 
     changed = merge(file, Path("params.yaml"), data)
-    print("\n".join(f"changed {key}" for key in changed) or "params.yaml has all of these values already")
+    print(
+        printable_lines("\n".join(f"changed {key}" for key in changed)) or "params.yaml has all of these values already"
+    )
 
 
 @app.command()
@@ -45,7 +49,8 @@ def suggest(
     from pipeline.labelling.suggest import suggest as choose
 
     root = Path.cwd()
-    print("\n".join(choose(count, SuggestionFiles(csv, label_studio), load_params(root / "params.yaml"), Paths(root))))
+    params, files = load_params(root / "params.yaml"), SuggestionFiles(csv, label_studio)
+    print(printable_lines("\n".join(choose(count, files, params, Paths(root)))))
 
 
 @app.command()

@@ -1,7 +1,6 @@
 """A trained classifier as the methods need it: its logits, and the network behind it for methods that need weights."""
 
 import os
-import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 
 from pipeline.attribution.internals import Internals
 from pipeline.core.errors import UserError
+from pipeline.core.printable import print_note
 from pipeline.core.stage import progress
 from pipeline.models import classifier
 
@@ -47,7 +47,7 @@ def load(folder: Path, with_internals: bool) -> Model:
         internals = load_internals(folder) if with_internals else None
         return Model(folder, served.labels, served.temperature, partial(parallel_logits, served), internals)
     internals = load_internals(folder)  # not exported yet: the network itself answers
-    print(f"{folder}: not exported yet: labels and scores before calibration and class offsets", file=sys.stderr)
+    print_note(f"{folder}: not exported yet: labels and scores before calibration and class offsets")
     return Model(folder, tuple(internals.network.labels), 1.0, partial(network_logits, internals), internals)
 
 

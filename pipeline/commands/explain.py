@@ -4,7 +4,6 @@ Reads what `predict` reads. A row without a readable text gets its fault instead
 """
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -18,7 +17,7 @@ from pipeline.attribution import Attribution, Model, NotApplicable, Settings
 from pipeline.attribution.words import word_spans
 from pipeline.core.errors import UserError
 from pipeline.core.params import load_params
-from pipeline.core.printable import printable
+from pipeline.core.printable import print_note, printable
 from pipeline.pages.highlighting import METHOD_NAMES, page, segments, terminal
 from pipeline.sources.text_format import Choice, check_format
 from pipeline.sources.text_rows import Row, read_rows, replace_invalid
@@ -80,7 +79,7 @@ def explain_file(request: Request, out: TextIO) -> None:
         name = source_name(request.source)
         table = read_rows(lines, name, request.choice)
         model = attribution.load(request.folder, with_internals=not set(methods) <= set(attribution.BLACK_BOX_METHODS))
-        print(f"{name}: read as {table.reading}", file=sys.stderr)
+        print_note(f"{name}: read as {table.reading}")
         not_applicable: dict[str, str] = {}
         explained_rows = explain_rows(model, table.rows, methods, not_applicable, request.settings)
         if request.format == "html":

@@ -6,7 +6,6 @@ Reads and writes one chunk at a time, so that a file larger than memory works. R
 import csv
 import json
 import math
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from pipeline.core.errors import UserError
+from pipeline.core.printable import print_note
 from pipeline.core.stage import progress
 from pipeline.models import classifier
 from pipeline.sources.text_format import Choice, check_format
@@ -42,7 +42,7 @@ def predict_file(source: str, bundle: Path, choice: Choice, out: TextIO) -> None
         if table.header is not None:
             check_added_columns(table.header, name)
         model = classifier.load(bundle)
-        print(f"{name}: read as {table.reading}", file=sys.stderr)
+        print_note(f"{name}: read as {table.reading}")
         if table.header is not None:
             write_csv(out, table, [[*table.header, *ADDED_COLUMNS]])
         faults: Counter[str] = Counter()
@@ -56,7 +56,7 @@ def predict_file(source: str, bundle: Path, choice: Choice, out: TextIO) -> None
     if faults:
         reasons = ", ".join(f"{count} {fault}" for fault, count in sorted(faults.items()))
         message = f"{faults.total()} of {total} rows got no label: {reasons} (first at line {first_line})"
-        print(message, file=sys.stderr)
+        print_note(message)
 
 
 def read_chunks(rows: Iterator[Row], quiet: bool) -> Iterator[list[Row]]:

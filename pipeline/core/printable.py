@@ -1,5 +1,6 @@
 """Text that can do nothing to a terminal or a page: names come from data, and data may hold control characters."""
 
+import sys
 import unicodedata
 
 # Unicode categories of characters that could move a terminal's cursor, or hide or reorder text.
@@ -21,6 +22,11 @@ def printable(text: str) -> str:
 def printable_lines(text: str) -> str:
     """Several lines, each as `printable` returns it. Only a line feed ends a line."""
     return "\n".join(map(printable, text.split("\n")))
+
+
+def print_note(text: str) -> None:
+    """Print lines for people on stderr, in which names from data do nothing to the terminal."""
+    print(printable_lines(text), file=sys.stderr)
 
 
 def escape_in_json(content: str) -> str:

@@ -13,7 +13,6 @@ changes of params do not make it unreadable:
 | `group.<attr>` | group attributes, binned |
 """
 
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import pandas as pd
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Ingest
+from pipeline.core.printable import print_note
 from pipeline.core.stage import write_atomically
 from pipeline.core.table import GROUP_PREFIX, group_columns
 from pipeline.sources.cleaning import reject
@@ -52,10 +52,9 @@ def report_strays(folder: Path) -> None:
     """Print on stderr the Parquet files in a folder that are no arrivals, and so are not read."""
     for path in sorted(folder.glob("*.parquet")):
         if not (path.name.startswith(".") or is_arrival_name(path.name)):
-            print(
+            print_note(
                 f"{folder.name}/{escape_invalid(path.name)}: not read, as `gleaner retrain` did not write it; move it "
-                "to refresh.inbox to take it in",
-                file=sys.stderr,
+                "to refresh.inbox to take it in"
             )
 
 

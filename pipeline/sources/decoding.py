@@ -1,9 +1,9 @@
 """Bytes to text in the given or the detected encoding; bytes that are invalid in it stay recognisable."""
 
 import codecs
-import sys
 
 from pipeline.core.errors import UserError
+from pipeline.core.printable import print_note
 
 # UTF-32 comes first: its mark starts with the mark of UTF-16.
 BYTE_ORDER_MARKS = [
@@ -36,7 +36,7 @@ def decode(data: bytes, encoding: str | None, name: str) -> tuple[str, str]:
     if not encoding and is_mixed(data, chosen):
         return decode_mixed(data, chosen, name), chosen
     if not encoding and chosen != "utf-8":
-        print(f"{name}: read as {chosen} (detected); set ingest.encoding if this is wrong", file=sys.stderr)
+        print_note(f"{name}: read as {chosen} (detected); set ingest.encoding if this is wrong")
     try:
         return data.decode(chosen, "surrogateescape").removeprefix("\ufeff"), chosen
     except UnicodeDecodeError as error:
@@ -65,10 +65,9 @@ def decode_mixed(data: bytes, code_page: str, name: str) -> str:
         encoding = "utf-8" if is_utf8(line) else code_page
         others += encoding != "utf-8"
         lines.append(line.decode(encoding, "surrogateescape"))
-    print(
+    print_note(
         f"{name}: read as utf-8, and {others} lines that are not as {code_page} (detected); set ingest.encoding if "
-        "this is wrong",
-        file=sys.stderr,
+        "this is wrong"
     )
     return "\n".join(lines).removeprefix("\ufeff")
 

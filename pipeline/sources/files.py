@@ -1,13 +1,13 @@
 """Files below ``ingest.path`` to records: CSV, TSV, JSON, Parquet and Label Studio's export, also packed with gzip."""
 
 import io
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Ingest
+from pipeline.core.printable import print_note
 from pipeline.sources import delimited, json_rows, label_studio, parquet
 from pipeline.sources.decoding import decode, escape_invalid
 from pipeline.sources.limits import MAX_ROWS
@@ -163,11 +163,10 @@ def table_records(table: delimited.Table, name: str, names: list[str]) -> list[R
         if row.end > row.start:
             first_long, long = first_long or row.start, long + 1
     if long:
-        print(f"{name}: {long} rows hold line breaks within quotes (the first at line {first_long})", file=sys.stderr)
+        print_note(f"{name}: {long} rows hold line breaks within quotes (the first at line {first_long})")
     if short:
-        print(
-            f"{name}: {short} rows have fewer cells than the header; what is missing at their end is read as empty",
-            file=sys.stderr,
+        print_note(
+            f"{name}: {short} rows have fewer cells than the header; what is missing at their end is read as empty"
         )
     return records
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.core.errors import UserError
+from pipeline.core.printable import print_note
 from pipeline.sources.decoding import detect_encoding, escape_invalid
 from pipeline.sources.limits import MAX_BYTES, MAX_LINE_CHARS, check_limit
 from pipeline.sources.packed import GZIP_MARK, check_is_text, inner_suffix, read_up_to, unpack
@@ -90,7 +91,7 @@ def decoded_lines(binary: BinaryIO, name: str) -> Iterator[str]:
     check_is_text(head, name)
     encoding = detect_encoding(head)
     if encoding != "utf-8":
-        print(f"{name}: read as {encoding} (detected); convert it to UTF-8 if this is wrong", file=sys.stderr)
+        print_note(f"{name}: read as {encoding} (detected); convert it to UTF-8 if this is wrong")
     codec = "utf-8-sig" if encoding == "utf-8" else encoding
     stream = io.TextIOWrapper(with_head(head, binary), encoding=codec, errors="surrogateescape", newline="")
     number = 0

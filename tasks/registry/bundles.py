@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from mlflow.exceptions import MlflowException
-
 from pipeline.core.digests import file_sha256
 from pipeline.core.errors import UserError
 from pipeline.models import classifier
@@ -16,13 +14,10 @@ def fetch_bundle(version: RegisteredVersion, folder: Path) -> Path:
     """Copy the bundle of a version into ``folder``, check every byte of it, and return its path.
 
     The manifest has the digest of each file, and the version has the digest of the manifest. So a model that was
-    replaced together with its manifest is noticed, too. Raises UserError that names the file that was changed.
+    replaced together with its manifest is noticed, too. Raises UserError that names the file that was changed, or if
+    the store does not have the bundle.
     """
-    try:
-        bundle = version.download(folder)
-    except (MlflowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{version.title}: expected its bundle among its artifacts, found: {reason}") from None
+    bundle = version.download(folder)
     expected = version.tags.get(MANIFEST_DIGEST_TAG)
     if expected is not None and (bundle / classifier.MANIFEST).exists() and manifest_digest(bundle) != expected:
         raise UserError(

@@ -6,7 +6,6 @@ they lead to the old place, and a copy would write into the original. They are p
 
 import os
 import sqlite3
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipeline.core.errors import UserError
-from pipeline.core.printable import printable
+from pipeline.core.printable import print_note, printable
 from tasks.registry.artifact_paths import move_artifact_paths
 
 DATABASE, ARTIFACTS = "mlflow.db", "mlruns"
@@ -103,11 +102,10 @@ def warn_of_earlier_data(root: Path) -> None:
     signs = {"arrivals": "*.parquet*", "dvc-storage": "files/md5/*/*"}
     there = [f"{folder}/" for folder, pattern in signs.items() if any((root / folder).glob(pattern))]
     if there:
-        print(
+        print_note(
             f"warning: {DATABASE}: a registry begins here with version 1, though there is data in "
             f"{' and '.join(there)}; if another registry has versions of it, stop, and restore its {DATABASE} and "
-            f"{ARTIFACTS}/ or set MLFLOW_TRACKING_URI",
-            file=sys.stderr,
+            f"{ARTIFACTS}/ or set MLFLOW_TRACKING_URI"
         )
 
 
@@ -140,10 +138,7 @@ def put_paths_right(root: Path) -> None:
         return
     changed = sum(move_artifact_paths(root / DATABASE, place, root) for place in former)
     places = ", ".join(printable(str(place)) for place in former)
-    print(
-        f"{DATABASE}: the project was in {places} before; {changed} paths of artifacts lead to this folder now",
-        file=sys.stderr,
-    )
+    print_note(f"{DATABASE}: the project was in {places} before; {changed} paths of artifacts lead to this folder now")
 
 
 def former_roots(root: Path) -> list[Path]:

@@ -14,10 +14,9 @@ from typing import Any
 import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from pipeline.core.errors import UserError
+from pipeline.core.yaml_file import parse_yaml
 from pipeline.policies.promotion.entry import VersionIdentity
 from tasks.dvc.lock_file import Lock, is_lock
 from tasks.git.worktree import Snapshot
@@ -87,7 +86,11 @@ class RegisteredVersion:
 
         Raises UserError if what was recorded lacks them.
         """
-        return self.read_json(ABOUT_ARTIFACT, "changed", "left_out", "environment")
+        about = self.read_json(ABOUT_ARTIFACT, "changed", "left_out", "environment")
+        environment = about["environment"]
+        if not isinstance(environment, dict) or not isinstance(environment.get("libraries"), dict):
+            raise UserError(f"{self.title}: expected libraries in {ABOUT_ARTIFACT}, found none; somebody changed it")
+        return about
 
     def gate(self) -> dict[str, Any]:
         """``status`` and ``reasons`` of the gate's verdict. Raises UserError if what was recorded lacks them."""
@@ -105,7 +108,7 @@ class RegisteredVersion:
 
     def lock(self) -> Lock:
         """The dvc.lock that it was registered with. Raises UserError if what was recorded is none."""
-        lock: Lock = YAML(typ="safe", pure=True).load(self.read_artifact("dvc.lock"))
+        lock: Lock = self.read_yaml("dvc.lock")
         if not is_lock(lock):
             raise UserError(f"{self.title}: expected a dvc.lock with stages, found something else; somebody changed it")
         return lock
@@ -114,13 +117,22 @@ class RegisteredVersion:
         """The dvc.lock that it was registered with; None if it cannot be downloaded or read."""
         try:
             return self.lock()
-        except (MlflowException, OSError, UserError, YAMLError):
+        except (MlflowException, OSError, UserError):
             return None
 
     def params(self) -> dict[str, Any]:
-        """The params.yaml that it was registered with; a ${VARIABLE} in it is not expanded."""
-        params: dict[str, Any] = YAML(typ="safe", pure=True).load(self.read_artifact("params.yaml"))
+        """The params.yaml that it was registered with; a ${VARIABLE} in it is not expanded.
+
+        Raises UserError if what was recorded has no sections.
+        """
+        params = self.read_yaml("params.yaml")
+        if not isinstance(params, dict) or not all(isinstance(section, dict) for section in params.values()):
+            raise UserError(f"{self.title}: expected params.yaml with sections, found none; somebody changed it")
         return params
+
+    def read_yaml(self, path: str) -> Any:
+        """The content of a YAML file that its run recorded. Raises UserError if it is none, or exceeds the limits."""
+        return parse_yaml(self.read_artifact(path).decode(errors="replace"), f"{self.title}: {path}")
 
     def snapshot(self) -> Snapshot:
         """The code and settings that it was made from. dvc.yaml comes from git, because its commands are run."""
@@ -155,10 +167,17 @@ class RegisteredVersion:
             return Path(self.client.download_artifacts(self.run, path, folder)).read_bytes()
 
     def download(self, folder: Path) -> Path:
-        """Copy the bundle as the store has it into ``folder``, unchecked; `bundles.fetch_bundle` also checks it."""
+        """Copy the bundle as the store has it into ``folder``, unchecked; `bundles.fetch_bundle` also checks it.
+
+        Raises UserError if the store does not have it.
+        """
         uri = f"models:/{self.model}/{self.number}/artifacts/bundle"
         tracking_uri = self.client.tracking_uri
-        return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder), tracking_uri=tracking_uri))
+        try:
+            return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder), tracking_uri=tracking_uri))
+        except (MlflowException, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{self.title}: expected its bundle among its artifacts, found: {reason}") from None
 
     @contextmanager
     def bundle(self) -> Iterator[Path]:

@@ -78,8 +78,7 @@ def experiment_id(client: MlflowClient, root: Path, name: str) -> str:
                 raise
         if in_project:
             project_store.write_marker(root)
-        experiment = client.get_experiment_by_name(name)
-        assert experiment is not None
+        return experiment_id(client, root, name)
     if experiment.lifecycle_stage == "deleted":
         raise UserError(
             f"registry.experiment: expected an experiment in use, found {name} deleted; "

@@ -19,14 +19,15 @@ BUNDLE = Path("data", "export", "bundle")
 
 
 def predicted(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> tuple[str, str]:
-    """The label that `gleaner predict` gives to a text, and what it prints on stderr."""
+    """The label that `gleaner predict` gives to a text, and what it prints on stderr about the bundle."""
     Path("texts.csv").write_text("text\nmoney\n")
     monkeypatch.setattr(sys, "argv", ["gleaner", "predict", "texts.csv"])
     with pytest.raises(SystemExit) as ended:
         main()
     assert not ended.value.code
     printed = capfd.readouterr()
-    return printed.out.splitlines()[1].split(",")[1], printed.err
+    about_bundle = [line for line in printed.err.splitlines() if "bundle" in line]
+    return printed.out.splitlines()[1].split(",")[1], "\n".join(about_bundle)
 
 
 @pytest.mark.slow

@@ -1,10 +1,9 @@
 """Answers to `gleaner suggest` that came back: rows with the id of the pool row that they are about."""
 
-import sys
-
 import pandas as pd
 
 from pipeline.core import table
+from pipeline.core.printable import print_note
 
 
 def unescape_answers(rows: pd.DataFrame, source: str) -> pd.DataFrame:
@@ -45,9 +44,7 @@ def report_answers(rows: pd.DataFrame) -> None:
     line = f"answers: {int(is_labelled.sum())} labels for {int(is_answer.sum())} suggested rows"
     if is_new_text.any():
         line += f"; {int(is_new_text.sum())} of texts that are in no other file (edited?), taken as new rows"
-    print(line, file=sys.stderr)
+    print_note(line)
     new_labels = sorted(set(rows.loc[is_labelled, "label"]) - set(rows.loc[~is_answer, "label"].dropna()))
     if new_labels and len(new_labels) < rows.loc[is_labelled, "label"].nunique():
-        print(
-            f"answers: no other file has the label {', '.join(new_labels)}; correct it if it is a slip", file=sys.stderr
-        )
+        print_note(f"answers: no other file has the label {', '.join(new_labels)}; correct it if it is a slip")

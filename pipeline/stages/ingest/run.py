@@ -1,6 +1,5 @@
 """The ingest stage from end to end: read, map, clean, find duplicates, split, write."""
 
-import sys
 from typing import Any
 
 import pandas as pd
@@ -8,6 +7,7 @@ import pandas as pd
 from pipeline.core import annotation_fields, table
 from pipeline.core.errors import UserError
 from pipeline.core.params import Ingest, Split
+from pipeline.core.printable import print_note
 from pipeline.core.stage import Metrics, Paths, write_atomically, write_json
 from pipeline.sources import arrival_files, columns, files, hub, sql
 from pipeline.sources.cleaning import clean_rows
@@ -75,7 +75,7 @@ def identify_rows(rows: pd.DataFrame, params: Ingest) -> pd.DataFrame:
 def print_lines(lines: list[str]) -> list[str]:
     """The lines, which are printed on stderr."""
     for line in lines:
-        print(line, file=sys.stderr)
+        print_note(line)
     return lines
 
 

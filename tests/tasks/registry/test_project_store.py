@@ -49,14 +49,14 @@ def digests(root: Path) -> dict[str, str]:
 
 
 def paths_in_database(root: Path) -> list[str]:
-    """Every path of an artifact in the database."""
+    """Every path of a run's or version's artifacts in the database; an entry of the promotion log has none."""
     with closing(sqlite3.connect(root / "mlflow.db")) as connection:
         return [
             value
             for table, columns in artifact_paths.COLUMNS.items()
             for column in columns
             for (value,) in connection.execute(f"SELECT {column} FROM {table}")
-            if value and table != "experiments"
+            if value and table != "experiments" and not value.startswith("models:/")
         ]
 
 

@@ -92,3 +92,23 @@ NO_LOCKS: list[object] = [
 @pytest.mark.parametrize("content", NO_LOCKS)
 def test_a_file_that_is_no_lock_is_told_apart(content: Any) -> None:
     assert not is_lock(content) and is_lock(lock("a"))
+
+
+DEEP = b"[" * 9999
+
+
+@pytest.mark.parametrize(
+    ("read", "recorded"),
+    [
+        *((Version.about, content) for content in (b"[]", b"no JSON", DEEP, b"{}", b'{"environment": 3}')),
+        *((Version.gate, content) for content in (b"[]", b"no JSON", DEEP, b'{"status": "pass"}')),
+        *((Version.lock, content) for content in (b"[]", b"stages: 3", DEEP, b"a: *b", b"\xff\xfe\x00")),
+    ],
+)
+def test_a_record_that_somebody_changed_is_one_line(
+    read: Any, recorded: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Version, "read_artifact", lambda self, path: recorded)
+    with pytest.raises(UserError, match="^m version 1: .*expected ") as raised:
+        read(version())
+    assert "\n" not in str(raised.value)
