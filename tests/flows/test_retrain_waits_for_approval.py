@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from flows.outcomes.night import print_nights, read_nights
+from flows.outcomes.promotion import print_waiting
 from pipeline.core.params import load_params
 from tasks import registry
 from tasks.registry import nights, promotion_log
@@ -16,7 +18,9 @@ MODEL = "gleaner-demo"
 
 
 @pytest.mark.slow
-def test_a_night_says_that_a_version_waits_until_a_person_has_settled_it(tmp_path: Path, prefect_server: str) -> None:
+def test_a_night_says_that_a_version_waits_until_a_person_has_settled_it(
+    tmp_path: Path, prefect_server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     root = month_project.make_project(tmp_path)
     announce_server(root, prefect_server)
     set_params(root, promotion={"approval": "required"})
@@ -28,7 +32,9 @@ def test_a_night_says_that_a_version_waits_until_a_person_has_settled_it(tmp_pat
     settle = "then `gleaner approve 1 --by NAME --reason TEXT`"
     assert posted[0]["title"] == f"{MODEL}: waiting version 1"
     assert line in posted[0]["message"] and settle in posted[0]["message"]
-    printed = run_tool(root, "gleaner", "nights").stdout
+    print_nights(read_nights(root))
+    print_waiting(root)
+    printed = capsys.readouterr().out
     assert "waiting   version 1" in printed and line in printed and settle in printed
     assert nights.current_champion(root, load_params(root / "params.yaml")) is None
 

@@ -1,6 +1,6 @@
 """`promotion.approval: required` in a real MLflow store: a better version waits for a person's yes or no."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -51,8 +51,8 @@ def end_the_time_of_requests(patch: pytest.MonkeyPatch) -> None:
 
     class Later(datetime):
         @classmethod
-        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
-            return later
+        def now(cls, tz: tzinfo | None = None) -> "Later":
+            return cls.fromtimestamp(later.timestamp(), UTC)
 
     for module in ("tasks.approve", "tasks.promote", "tasks.registry.champion_alias", "cli.promotion_record"):
         patch.setattr(f"{module}.datetime", Later)
