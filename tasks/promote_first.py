@@ -12,7 +12,7 @@ from pipeline.policies.promotion.entry import Entry
 from pipeline.policies.promotion.ledger import Ledger
 from tasks.prefect_states.user_error import as_failed_state
 from tasks.promotion_outcome import Promotion, PromotionOutcome
-from tasks.registry import champion_alias, lookup
+from tasks.registry import champion_alias, lookup, versions
 from tasks.registry.registered_version import RegisteredVersion
 from tasks.registry.store import connect
 
@@ -26,6 +26,7 @@ def promote_first(root: Path, params: Params, number: str | None, flow_run: str)
     Raises UserError if a person has to say first who is champion, or if there is no such version.
     """
     client, model = connect(root), params.registry.model
+    versions.finish_registrations(client, model, params.promotion)
     state = champion_alias.load_champion_state(client, model)
     if fault := champion_alias.describe_unsettled_champion(client, model, state):
         raise UserError(fault)
