@@ -6,7 +6,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
@@ -94,6 +94,8 @@ def describe_crash(error: Exception, path: Path) -> str:
     try:
         write_atomically(path, write)
     except OSError as failure:  # a full disk
+        with suppress(OSError):
+            path.unlink(missing_ok=True)  # it would pass for this crash's
         return f"{type(error).__name__}: its message is not kept, because {path} cannot be written: {failure.strerror}"
     quotes_no_row = isinstance(error, OSError | MemoryError | ImportError)
     return f"{type(error).__name__}: {error if quotes_no_row else f'in {path}, as it may quote a row'}"

@@ -4,13 +4,13 @@ Errors of MLflow, SQLAlchemy and Prefect are recognised by their module and mess
 because the commands import it before Prefect reads its settings.
 """
 
-import errno
 import os
 import re
 import traceback
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pipeline.core.disk_errors import explain_disk_error
 from pipeline.core.errors import UserError, WithheldError
 from pipeline.core.stage import describe_crash
 
@@ -25,8 +25,6 @@ DATABASE_FAULTS = {  # part of SQLite's or MLflow's message: (found, what to do)
     "out-of-date database schema": ("tables of another MLflow", "`mlflow db upgrade` with its address, after a backup"),
     "Can't locate revision": ("tables of a newer MLflow", "install the pinned packages with which it was made"),
 }
-FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
-NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def explain(error: Exception, path: Path) -> Exception:
@@ -37,11 +35,8 @@ def explain(error: Exception, path: Path) -> Exception:
     """
     if isinstance(error, UserError | WithheldError):
         return error
-    try:
-        whole = describe_crash(error, path)
-        where = f" (traceback: {path})"
-    except OSError as fault:  # the disk is full, or the folder may not be written
-        whole, where = f"{type(error).__name__}, and {path} cannot be written ({fault.strerror})", ""
+    whole = describe_crash(error, path)
+    where = f" (traceback: {path})" if path.is_file() else ""  # a full disk takes not even that
     if cause := known_cause(error):
         return UserError(f"{cause}{where}")
     return error if quotes_no_row(error) else WithheldError(whole)
@@ -71,7 +66,7 @@ def known_cause(error: BaseException) -> str | None:
     if origin in ("prefect", "httpx", "httpcore"):
         return prefect_fault(error)
     if isinstance(error, OSError):
-        return file_fault(error)
+        return explain_disk_error(error)
     return None
 
 
@@ -143,16 +138,6 @@ def prefect_fault(error: BaseException) -> str | None:
         return f"{expected} HTTP {response.status_code}; see its log, then run this again"
     if "TransportError" in names or "Failed to reach API" in str(error):
         return f"{expected} {connection_fault(str(error))}; see its log, then run this again"
-    return None
-
-
-def file_fault(error: OSError) -> str | None:
-    """The cause of an error of the operating system that the user can mend."""
-    name = error.filename if error.filename is not None else "the files of this project"
-    if error.errno in FULL_DISK:
-        return f"{name}: expected free space to write it, found none; free some, then run this again"
-    if error.errno in NO_PERMISSION:
-        return f"{name}: expected permission to use it, found none ({error.strerror}); `chmod` or `chown` it"
     return None
 
 
