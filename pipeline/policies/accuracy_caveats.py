@@ -3,16 +3,22 @@
 from pipeline.core.stage import Metrics
 
 NAMED_CLASSES = 5
+UNLEARNED = "test_classes_without_gold_label"
 
 
 def accuracy_caveats(metrics: Metrics) -> list[str]:
-    """A sentence for each reason that the ``metrics`` of evaluate give; empty if there is none."""
+    """A sentence for each reason that the ``metrics`` of evaluate give; empty if there is none.
+
+    They are nested, as in metrics.json, or by dotted name, as in the report.
+    """
     return [line for line in (unlearned_classes(metrics), below_largest_class(metrics)) if line]
 
 
 def unlearned_classes(metrics: Metrics) -> str:
     """The test classes that no gold row has; empty if every test class has one."""
-    classes = metrics.get("test_classes_without_gold_label")  # runs before this was measured do not have it
+    # Runs before this was measured lack it.
+    dotted = [key.removeprefix(f"{UNLEARNED}.") for key in metrics if key.startswith(f"{UNLEARNED}.")]
+    classes = [*metrics.get(UNLEARNED, ()), *dotted]
     if not classes:
         return ""
     rows = f"{metrics['test_rows_without_gold_label']} of {metrics['test_rows']} test rows"

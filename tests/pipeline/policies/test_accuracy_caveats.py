@@ -8,7 +8,7 @@ METRICS: dict[str, Any] = {
     "accuracy": 0.8,
     "test_rows": 100,
     "test_rows_without_gold_label": 0,
-    "test_classes_without_gold_label": [],
+    "test_classes_without_gold_label": {},
     "largest_class": "refund",
     "largest_class_share": 0.6,
 }
@@ -20,11 +20,11 @@ def test_a_model_that_learned_every_class_and_beats_the_largest_has_no_caveat() 
 
 
 def test_test_classes_without_a_gold_row_are_named() -> None:
-    missing = {"test_rows_without_gold_label": 30, "test_classes_without_gold_label": ["0", "1"]}
+    missing = {"test_rows_without_gold_label": 30, "test_classes_without_gold_label": {"0": 15, "1": 15}}
     (line,) = accuracy_caveats(METRICS | missing)
     assert line.startswith("2 test classes have no gold row") and '30 of 100 test rows: "0", "1".' in line
     names = [str(number) for number in range(7)]
-    (line,) = accuracy_caveats(METRICS | missing | {"test_classes_without_gold_label": names})
+    (line,) = accuracy_caveats(METRICS | missing | {"test_classes_without_gold_label": dict.fromkeys(names, 1)})
     assert '"4" and 2 more.' in line
     (line,) = accuracy_caveats(METRICS | missing | {"test_rows_without_gold_label": 100})
     assert line.startswith("No test class has a gold row (100 of 100 test rows)")

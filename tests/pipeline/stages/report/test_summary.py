@@ -66,7 +66,7 @@ def test_page_and_card_tell_losses_doubts_and_why_accuracy_is_low(root: Path) ->
         'ingest.labels: "nan" looks like a missing value',
     )
     change_json(root / "data/ingest/metrics.json", rejected_by_file=[loss], remarks=[doubt])
-    missing = {"test_classes_without_gold_label": ["<b>refund"], "test_rows_without_gold_label": 10}
+    missing = {"test_classes_without_gold_label": {"<b>refund": 10}, "test_rows_without_gold_label": 10}
     change_json(
         root / "data/evaluate/metrics.json", **missing, accuracy=0.2, largest_class="x", largest_class_share=0.4
     )
