@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from tempfile import gettempdir
+from tempfile import mkdtemp
 from typing import ParamSpec
 
 from pipeline.core.errors import UserError
@@ -43,9 +43,14 @@ def print_error(error: Exception) -> int:
     The traceback of a crash goes to a file that the line names: of the project, or in the system's folder for
     temporary files where the command runs in no project.
     """
-    is_project = Path("params.yaml").is_file()
-    folder = Paths(Path.cwd()).scratch("commands") if is_project else Path(gettempdir()) / "gleaner"
-    path = folder / "crash.txt"
+    path = crash_folder(error) / "crash.txt"
     shown = explain(error, path)
     print(printable_lines(message_of(shown, path)), file=sys.stderr)
     return 2 if isinstance(shown, UserError) else 1
+
+
+def crash_folder(error: Exception) -> Path:
+    """The folder for the traceback; a new one that only this user can read where the command runs in no project."""
+    if Path("params.yaml").is_file() or isinstance(error, UserError):
+        return Paths(Path.cwd()).scratch("commands")
+    return Path(mkdtemp(prefix="gleaner-"))
