@@ -18,11 +18,11 @@ from flows import proxies
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params, load_params
 from pipeline.core.printable import printable
+from pipeline.core.secrets import without_credentials
 from pipeline.models import encoder
 from pipeline.stages.back_translate import apertium, marian
 from pipeline.text import wordnet
 from tasks.git.head import read_head
-from tasks.prefect_states.known_causes import without_password
 
 PYTHON = (3, 11)
 DISK_GB = 5.0  # for a run of the demo with its caches and checkpoints
@@ -170,7 +170,7 @@ def check_writable(name: str, path: Path) -> Finding:
 def check_proxies() -> Iterator[Finding]:
     """Check that each proxy of the environment can be used and takes connections."""
     for name, value in proxies.set_proxies():
-        shown, endpoint = without_password(value), proxies.proxy_endpoint(value)
+        shown, endpoint = without_credentials(value), proxies.proxy_endpoint(value)
         fault = proxies.proxy_fault(value)
         if fault is None and endpoint is not None and not is_listening(*endpoint):
             fault = f"expected a proxy at {shown}, found none; start it, or correct or unset the variable"
@@ -184,7 +184,7 @@ def check_servers() -> Iterator[Finding]:
         host = urlsplit(address).hostname or ""
         if proxy := proxies.proxy_of(address):
             advice = f"add {host} to NO_PROXY if it can be reached without"
-            yield Finding(f"{name} and proxy", f"asked through {without_password(proxy)}; {advice}")
+            yield Finding(f"{name} and proxy", f"asked through {without_credentials(proxy)}; {advice}")
         elif host in proxies.LOOPBACK and proxies.is_missing_in_no_proxy(host):
             advice = f"`export NO_PROXY={','.join(proxies.LOOPBACK)}` for other tools, such as `mlflow` and `prefect`"
             yield Finding(f"{name} and proxy", f"asked without the proxy by gleaner; {advice}")

@@ -11,7 +11,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from flows import prefect_server, server_address
-from tasks.prefect_states.known_causes import without_password
+from pipeline.core.secrets import without_credentials
 
 PORTS = {"prefect": 4200, "mlflow": 5000}  # the usual ports; a free one is taken where these are in use
 
@@ -38,7 +38,7 @@ def main(root: Path) -> int:
 
 def page_of(server: server_address.ServerAddress) -> str:
     """The address of a Prefect server's page."""
-    return without_password(server.url).removesuffix("/api")
+    return without_credentials(server.url).removesuffix("/api")
 
 
 def password_text(prefect: subprocess.Popen[bytes] | None, mlflow: subprocess.Popen[bytes] | None) -> str:
@@ -64,7 +64,7 @@ def mlflow_pages(root: Path) -> Iterator[tuple[str, subprocess.Popen[bytes] | No
 
     store = registry.store_uri(root)
     if store.startswith("http"):
-        yield without_password(store), None
+        yield without_credentials(store), None
         return
     registry.connect(root)  # the server's workers would create the database all at once
     port = prefect_server.free_port(PORTS["mlflow"])

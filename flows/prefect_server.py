@@ -30,7 +30,7 @@ from flows.server_address import (
     withdraw_announcement,
 )
 from pipeline.core.errors import UserError
-from tasks.prefect_states.known_causes import without_password
+from pipeline.core.secrets import without_credentials
 from tasks.processes.process import bound_to_parent, end_sessions
 
 START_TIMEOUT = 120.0  # seconds; the first start compiles the server's modules and creates its database
@@ -94,7 +94,7 @@ def find_server() -> ServerAddress | None:
     fault = server_fault(server)
     if fault is None:
         return server
-    shown = without_password(address)
+    shown = without_credentials(address)
     if fault != NO_SERVER:
         remedy = "set PREFECT_API_AUTH_STRING" if fault in ("HTTP 401", "HTTP 403") else "correct or unset it"
         raise UserError(f"PREFECT_API_URL: expected a Prefect server at {shown}, found {fault}; {remedy}")

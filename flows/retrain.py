@@ -21,6 +21,7 @@ from flows.prefect_server import configure_environment
 from flows.promote import promote
 from flows.train import train
 from pipeline.core.errors import UserError
+from pipeline.core.file_permissions import restrict_new_files
 from pipeline.core.params import Params, load_params
 from pipeline.labelling import arrivals
 from pipeline.policies import retraining
@@ -42,6 +43,7 @@ from tasks.stage import StageOutcome, run_stage, state_data
 def retrain(root: Path, force: bool = False, now: datetime | None = None) -> State:
     """Run one night. A failure before the night has a record is notified, too."""
     root = root.resolve()
+    restrict_new_files()  # a worker of one's own did not come through the command
     configure_environment(root)
     night = Night(now or datetime.now().astimezone())
     try:

@@ -46,6 +46,15 @@ def sentences() -> list[tuple[str, str]]:
     ]
 
 
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """A night and a command restrict who reads the files of their process; other tests have the umask of before."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a random-weight BERT of width 32 with 2 layers, and a WordPiece tokenizer of the tests' sentences."""

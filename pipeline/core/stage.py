@@ -98,7 +98,9 @@ def describe_crash(error: Exception, path: Path) -> str:
             path.unlink(missing_ok=True)  # it would pass for this crash's
         return f"{type(error).__name__}: its message is not kept, because {path} cannot be written: {failure.strerror}"
     quotes_no_row = isinstance(error, OSError | MemoryError | ImportError)
-    return f"{type(error).__name__}: {error if quotes_no_row else f'in {path}, as it may quote a row'}"
+    if quotes_no_row:
+        return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}; its message may quote a row, so it is in {path}"
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pipeline.core.disk_errors import explain_disk_error
 from pipeline.core.errors import UserError, WithheldError
+from pipeline.core.secrets import without_credentials
 from pipeline.core.stage import describe_crash
 
 DATABASE_FAULTS = {  # part of SQLite's or MLflow's message: (found, what to do)
@@ -47,7 +48,7 @@ def message_of(error: Exception, path: Path) -> str:
     if isinstance(error, UserError):
         return f"error: {error}"
     if isinstance(error, WithheldError):
-        return f"error: expected no fault in the program, found {error}; its traceback tells where"
+        return f"error: expected no fault in the program, found {error}; run it again, and report it if it comes back"
     return f"error: expected no fault, found {type(error).__name__}: {first_line(error)}; the traceback is in {path}"
 
 
@@ -84,7 +85,7 @@ def store_fault(error: BaseException) -> str | None:
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
         return None
-    expected = f"MLFLOW_TRACKING_URI: expected an MLflow server that answers at {without_password(uri)}, found"
+    expected = f"MLFLOW_TRACKING_URI: expected an MLflow server that answers at {without_credentials(uri)}, found"
     remedy = "start it, or correct or unset the variable"
     if status := re.search(r"too many (\d+) error|error code (\d+) !=", message):
         code = status[1] or status[2]
@@ -104,7 +105,7 @@ def store_fault(error: BaseException) -> str | None:
 
 def database_fault(message: str) -> str | None:
     """The cause of an error of the database in which MLflow keeps its records."""
-    name = without_password(os.environ.get("MLFLOW_TRACKING_URI") or "mlflow.db")
+    name = without_credentials(os.environ.get("MLFLOW_TRACKING_URI") or "mlflow.db")
     for sign, (found, remedy) in DATABASE_FAULTS.items():
         if sign in message:
             return f"{name}: expected a database that MLflow can read and write, found {found}; {remedy}"
@@ -130,7 +131,7 @@ def prefect_fault(error: BaseException) -> str | None:
     request = getattr(error, "_request", None)
     if not address or (request is not None and urlsplit(str(request.url)).netloc != urlsplit(address).netloc):
         return None
-    expected = f"expected the Prefect server at {without_password(address)} to answer, found"
+    expected = f"expected the Prefect server at {without_credentials(address)} to answer, found"
     response = getattr(error, "response", None)
     if response is not None and response.status_code in (401, 403):
         return f"{expected} HTTP {response.status_code}; set PREFECT_API_AUTH_STRING or PREFECT_API_KEY"
@@ -139,11 +140,6 @@ def prefect_fault(error: BaseException) -> str | None:
     if "TransportError" in names or "Failed to reach API" in str(error):
         return f"{expected} {connection_fault(str(error))}; see its log, then run this again"
     return None
-
-
-def without_password(address: str) -> str:
-    """An address without user name and password."""
-    return re.sub(r"//[^/@]*@", "//", address)
 
 
 def first_line(error: BaseException) -> str:

@@ -62,10 +62,15 @@ def has_experiments(root: Path) -> bool:
             query = "SELECT count(*) FROM experiments WHERE experiment_id != ?"
             return bool(connection.execute(query, [DEFAULT_EXPERIMENT]).fetchone()[0])
     except sqlite3.DatabaseError as error:
-        raise UserError(
-            f"{database}: expected MLflow's database, found: {error}; restore {DATABASE} from a backup, or free it if "
-            "another program holds it"
-        ) from None
+        raise database_error(database, error) from None
+
+
+def database_error(database: Path, error: sqlite3.DatabaseError) -> UserError:
+    """What SQLite says about a database that cannot be used, and what to do."""
+    return UserError(
+        f"{database}: expected MLflow's database, readable and writable, found: {error}; restore {DATABASE} from a "
+        "backup, correct its permissions, or free it if another program holds it"
+    )
 
 
 def table_names(connection: sqlite3.Connection) -> set[str]:
@@ -131,12 +136,15 @@ def write_marker(root: Path) -> None:
 def put_paths_right(root: Path) -> None:
     """Let all paths of artifacts in the database that lead to the project's former place lead to this one.
 
-    One line on stderr tells it.
+    One line on stderr tells it. Raises UserError if the database cannot be written.
     """
-    former = former_roots(root)
+    try:
+        former = former_roots(root)
+        changed = sum(move_artifact_paths(root / DATABASE, place, root) for place in former)
+    except sqlite3.DatabaseError as error:
+        raise database_error(root / DATABASE, error) from None
     if not former:
         return
-    changed = sum(move_artifact_paths(root / DATABASE, place, root) for place in former)
     places = ", ".join(printable(str(place)) for place in former)
     print_note(f"{DATABASE}: the project was in {places} before; {changed} paths of artifacts lead to this folder now")
 

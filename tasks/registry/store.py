@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 
 from pipeline.core.errors import UserError
-from tasks.prefect_states.known_causes import without_password
+from pipeline.core.secrets import without_credentials
 from tasks.registry import project_store
 
 PAUSES = (0.05, 0.1, 0.2, 0.5, 1, 2, 4)  # seconds between attempts to write while others write, too
@@ -82,7 +82,7 @@ def experiment_id(client: MlflowClient, root: Path, name: str) -> str:
     if experiment.lifecycle_stage == "deleted":
         raise UserError(
             f"registry.experiment: expected an experiment in use, found {name} deleted; "
-            f"`MLFLOW_TRACKING_URI={without_password(store_uri(root))} mlflow experiments restore --experiment-id "
+            f"`MLFLOW_TRACKING_URI={without_credentials(store_uri(root))} mlflow experiments restore --experiment-id "
             f"{experiment.experiment_id}`, or name another one"
         )
     return experiment.experiment_id

@@ -40,7 +40,8 @@ def test_a_crash_is_1_with_one_line_and_its_traceback_in_a_file_of_the_project(
     (tmp_path / "params.yaml").touch()
     assert command() == 1
     path = tmp_path / "data" / "scratch" / "commands" / "crash.txt"
-    line = f"error: expected no fault in the program, found ValueError: in {path}, as it may quote a row; "
+    found = f"ValueError; its message may quote a row, so it is in {path}"
+    line = f"error: expected no fault in the program, found {found}; "
     printed = capsys.readouterr().err
     assert printed.startswith(line) and printed.count("\n") == 1
     assert "where is my parcel" in path.read_text()

@@ -177,7 +177,7 @@ def test_a_crash_is_one_line_and_its_traceback_a_file_of_this_user(
     crash = root / "data" / "scratch" / file / "crash.txt"
     assert done.returncode == 1, done.stdout + done.stderr
     printed = done.stdout + done.stderr
-    assert f"ValueError: in {crash}, as it may quote a row" in printed and "Traceback" not in printed
+    assert f"ValueError; its message may quote a row, so it is in {crash}" in printed and "Traceback" not in printed
     assert TEXT in crash.read_text() and stat.S_IMODE(crash.stat().st_mode) == 0o600
     assert TEXT not in printed
     files = [path for path in [*root.rglob("*"), *Path(os.environ["PREFECT_HOME"]).rglob("*")] if path.is_file()]

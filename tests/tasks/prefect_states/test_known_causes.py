@@ -54,7 +54,7 @@ def test_a_broken_store_is_named_with_what_to_do(
     with pytest.raises(Exception) as caught:
         registry.connect(tmp_path)
     cause = str(explain(caught.value, tmp_path / "crash.txt"))
-    assert cause.startswith(f"{tmp_path}/mlflow.db: expected MLflow's database, found: ")
+    assert cause.startswith(f"{tmp_path}/mlflow.db: expected MLflow's database, readable and writable, found: ")
     assert "; restore mlflow.db from a backup" in cause and not (tmp_path / "crash.txt").exists()
 
 

@@ -166,7 +166,9 @@ def test_what_the_message_advises_is_enough_for_a_new_registry(shop: Path) -> No
 
 def test_a_file_that_is_no_database_is_one_line(shop: Path) -> None:
     (shop / "mlflow.db").write_text("no database, but as long as the head of one would be at the least\n" * 9)
-    with pytest.raises(UserError, match="expected MLflow's database, found: file is not a database; restore"):
+    with pytest.raises(
+        UserError, match="writable, found: file is not a database; restore"
+    ):
         registry.connect(shop)
 
 
@@ -195,3 +197,11 @@ def test_two_processes_that_make_the_store_at_once_both_succeed(tmp_path: Path, 
     running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     errors = [process.communicate(timeout=120)[1] for process in running]
     assert [process.returncode for process in running] == [0, 0], errors
+
+
+def test_a_moved_store_that_cannot_be_written_is_a_users_error(shop: Path, tmp_path: Path) -> None:
+    moved = shop.rename(tmp_path / "elsewhere")
+    with closing(sqlite3.connect(moved / "mlflow.db")) as connection, connection:
+        connection.execute("CREATE TRIGGER no BEFORE UPDATE ON experiments BEGIN SELECT RAISE(ABORT, 'read-only'); END")
+    with pytest.raises(UserError, match="expected MLflow's database, readable and writable, found: read-only"):
+        registry.connect(moved)
