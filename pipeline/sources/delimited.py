@@ -12,17 +12,8 @@ from typing import NamedTuple
 from pipeline.core.errors import UserError
 from pipeline.sources.limits import MAX_COLUMNS, MAX_QUOTED_CHARS, MAX_QUOTED_LINES, check_limit
 from pipeline.sources.lookahead import Lookahead
-from pipeline.sources.quoting import (
-    QUOTE,
-    Dialect,
-    Ending,
-    OpenRow,
-    Reading,
-    describe_dialect,
-    judge_open_quote,
-    scan_line,
-    split_as_text,
-)
+from pipeline.sources.open_quotes import Reading, judge_open_quote
+from pipeline.sources.quoting import QUOTE, Dialect, Ending, OpenRow, describe_dialect, scan_line, split_as_text
 
 DELIMITERS = (",", ";", "\t", "|")
 SAMPLE_LINES, SAMPLE_CHARS = 20_000, 2**23  # from which the dialect is known

@@ -1,8 +1,4 @@
-"""Cells of a line with quotes, and the decision whether a quote that stays open joins the lines that follow.
-
-A quoted cell may hold line breaks. In a file that was written without quoting, a quote is part of a text: one text
-begins with a quote, a later one ends with it, and by the rules of CSV all between them is one cell.
-"""
+"""How a delimited file is written, and the cells of a line with quotes; a quoted cell may hold line breaks."""
 
 import re
 from collections import Counter
@@ -10,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from pipeline.sources.limits import MAX_COLUMNS
+from pipeline.sources.limits import MAX_COLUMNS, MAX_QUOTED_LINES
 
 QUOTE = '"'
 CONTENT = re.compile(r'[^"]*+(?:""[^"]*+)*+')  # of a quoted cell, up to the quote that closes it
@@ -20,8 +16,6 @@ STRAY = re.compile(r'[^"]"[^"]')  # a quote inside a cell that does not begin wi
 LETTERS, DIGITS = re.compile(r"[^\W\d_]+"), re.compile(r"\d+")
 MIN_KNOWN_ROWS = 4  # complete rows from which the values of a column are known
 MAX_KNOWN_COLUMNS = 50
-FEW_ODD = 0.05  # of the lines of a file, which are then exceptions
-FEW, MOST = 0.2, 0.8  # of the lines after an open quote that look like rows of their own, to be one row, or several
 
 
 class Ending(Enum):
@@ -30,14 +24,6 @@ class Ending(Enum):
     COMPLETE = auto()
     OPEN = auto()  # inside quotes
     BROKEN = auto()  # a quote was closed before the end of its cell, or there are too many cells
-
-
-class Reading(Enum):
-    """How to read a line whose quote stays open, where the lines up to the closing quote make a row."""
-
-    ONE_ROW = auto()
-    TEXT = auto()  # the quote is part of the text, and each line is a row
-    UNCLEAR = auto()
 
 
 @dataclass(frozen=True)
@@ -49,7 +35,8 @@ class Dialect:
     has_backslashes: bool = False  # a quote in a quoted cell is written \\" rather than ""
     has_quoted_cells: bool = False
     has_stray_quotes: bool = False
-    odd_share: float = 0.0  # of the lines, in a file of one column: those that are blank or hold the delimiter
+    odd_share: float = 0.0  # of the lines outside of quotes: those that are blank or hold the delimiter
+    groups: int = 0  # rows of several lines, by the rules of CSV
     known_values: Sequence[frozenset[str]] = ()  # of each column, from complete rows; empty if they do not repeat
     known_shapes: Sequence[frozenset[str]] = ()  # of each column, such as 0-0-0 for dates; empty if they hold words
 
@@ -119,8 +106,9 @@ def describe_dialect(lines: Sequence[str], delimiter: str, width: int) -> Dialec
     escaped = [line for line in lines if '\\"' in line]
     fits = [sum(is_row(line, dialect) for line in escaped) for dialect in (plain, with_backslashes)]
     dialect = with_backslashes if fits[1] > fits[0] else plain
+    single, groups = divide_lines(lines, dialect)
     rows, has_quoted_cells, has_stray_quotes = [], False, False
-    for line in lines:
+    for line in single:
         row = OpenRow()
         ending = scan_line(line, row, dialect)
         if ending is Ending.COMPLETE and len(row.cells) == width:
@@ -136,10 +124,35 @@ def describe_dialect(lines: Sequence[str], delimiter: str, width: int) -> Dialec
         dialect.has_backslashes,
         has_quoted_cells,
         has_stray_quotes,
-        sum(is_odd(line, delimiter) for line in lines) / max(1, len(lines)),
+        sum(is_odd(line, delimiter) for line in single) / max(1, len(single)),
+        groups,
         [repeated_values(values) for values in columns],
         [shapes_of_codes(values) for values in columns],
     )
+
+
+def divide_lines(lines: Sequence[str], dialect: Dialect) -> tuple[list[str], int]:
+    """The lines that no quote joins with others, by the rules of CSV, and the number of the rows of several lines.
+
+    Lines inside of a quoted cell tell nothing about the columns of the file. A search for the end of a quote is not
+    repeated for the lines that it passed in vain, so that the time stays linear.
+    """
+    single, groups, place, searched_until = [], 0, 0, 0
+    while place < len(lines):
+        row, count = OpenRow(), 1
+        ending = scan_line(lines[place], row, dialect)
+        if ending is Ending.OPEN and place >= searched_until:
+            while ending is Ending.OPEN and place + count < len(lines) and count <= MAX_QUOTED_LINES:
+                ending = scan_line(lines[place + count], row, dialect)
+                count += 1
+            if ending is not Ending.COMPLETE:
+                searched_until, count = place + count, 1
+        if count > 1:
+            groups += 1
+        else:
+            single.append(lines[place])
+        place += count
+    return single, groups
 
 
 def is_row(line: str, dialect: Dialect) -> bool:
@@ -149,15 +162,18 @@ def is_row(line: str, dialect: Dialect) -> bool:
 
 
 def repeated_values(values: Sequence[str]) -> frozenset[str]:
-    """The values that occur more than once, if at least half of the rows hold such a value, as labels do."""
-    counts = Counter(values)
+    """The values that occur more than once, if at least half of the cells hold such a value, as labels do.
+
+    Blank cells do not count: in a file with few labels most are blank, and so are cells of lines that are no rows.
+    """
+    counts = Counter(filter(None, values))
     repeated = {value: count for value, count in counts.items() if count > 1}
-    return frozenset(repeated) if 2 * sum(repeated.values()) >= len(values) else frozenset()
+    return frozenset(repeated) if 2 * sum(repeated.values()) >= counts.total() else frozenset()
 
 
 def shapes_of_codes(values: Sequence[str]) -> frozenset[str]:
     """The shapes of a column of numbers, dates or other codes; empty if any value is none."""
-    shapes = frozenset(map(shape_of, values))
+    shapes = frozenset(map(shape_of, filter(None, values)))
     return shapes if all("0" in shape and not {" ", "a"} <= set(shape) for shape in shapes) else frozenset()
 
 
@@ -166,70 +182,6 @@ def shape_of(value: str) -> str:
     return DIGITS.sub("0", LETTERS.sub("a", value))
 
 
-def judge_open_quote(lines: Sequence[str], column: int, dialect: Dialect) -> Reading:
-    """How to read lines of which the first opens a quote in ``column`` (from 0) and the last closes it.
-
-    Together they make a row with line breaks. They are rows of their own if most of them hold what this file has in its
-    other columns: a known label, a number, a date. The first line starts a row and the last one ends it in both
-    readings, so that the first counts by the columns after the quote, and the last by those before it.
-    """
-    if len({line_end(line) for line in lines[:-1]} | {line_end(lines[-1]) or "\n"}) > 1:
-        return Reading.ONE_ROW  # Excel writes \n within cells and \r\n between rows
-    if dialect.width == 1:
-        return judge_single_column(lines, dialect)
-    rows = [split_as_text(line, dialect.delimiter) for line in lines]
-    before, after = range(column), range(column + 1, dialect.width)
-    verdicts = [resembles_row(rows[0], dialect, (), after)]
-    verdicts += [resembles_row(cells, dialect, before, after) for cells in rows[1:-1]]
-    verdicts += [resembles_row(rows[-1], dialect, before, ())]
-    told = [verdict for verdict in verdicts if verdict is not None]
-    if not told:
-        are_complete = all(len(cells) == dialect.width for cells in rows)
-        return Reading.UNCLEAR if are_complete else Reading.ONE_ROW
-    alike = sum(told)
-    if alike < FEW * len(told):
-        return Reading.ONE_ROW
-    return Reading.TEXT if alike >= MOST * len(told) and verdicts[0] is not False else Reading.UNCLEAR
-
-
-def judge_single_column(lines: Sequence[str], dialect: Dialect) -> Reading:
-    """How to read an open quote where every line may be a whole row; the rest of the file decides."""
-    if dialect.has_stray_quotes:
-        return Reading.UNCLEAR if dialect.has_quoted_cells else Reading.TEXT
-    is_odd_as_rows = dialect.odd_share < FEW_ODD and any(is_odd(line, dialect.delimiter) for line in lines)
-    if dialect.has_quoted_cells or is_odd_as_rows or not dialect.known_values:
-        return Reading.ONE_ROW
-    return Reading.UNCLEAR  # many rows, of which none is quoted
-
-
 def is_odd(line: str, delimiter: str) -> bool:
     """Whether a line is no row of a single column that was written without quoting."""
     return delimiter in line or not line.strip()
-
-
-def line_end(line: str) -> str:
-    """The characters that end a line."""
-    return line[len(line.rstrip("\r\n")) :]
-
-
-def resembles_row(cells: Sequence[str], dialect: Dialect, before: Sequence[int], after: Sequence[int]) -> bool | None:
-    """Whether a line holds what this file has in the columns ``before`` and ``after`` its text; None if anything fits.
-
-    The columns before the text are counted from the start of the line and those after it from its end, because the text
-    may hold the delimiter.
-    """
-    verdicts = []
-    places = [(column, column) for column in before] + [(column, column - dialect.width) for column in after]
-    for column, place in places:
-        values, shapes = known_cells(dialect, column)
-        if values or shapes:
-            cell = cells[place].strip(QUOTE) if -len(cells) <= place < len(cells) else ""
-            verdicts.append(cell in values or shape_of(cell) in shapes)
-    return all(verdicts) if verdicts else None
-
-
-def known_cells(dialect: Dialect, column: int) -> tuple[frozenset[str], frozenset[str]]:
-    """The known values and shapes of a column; empty sets if it may hold anything."""
-    if column >= len(dialect.known_values):
-        return frozenset(), frozenset()
-    return dialect.known_values[column], dialect.known_shapes[column]

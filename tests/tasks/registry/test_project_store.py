@@ -166,9 +166,7 @@ def test_what_the_message_advises_is_enough_for_a_new_registry(shop: Path) -> No
 
 def test_a_file_that_is_no_database_is_one_line(shop: Path) -> None:
     (shop / "mlflow.db").write_text("no database, but as long as the head of one would be at the least\n" * 9)
-    with pytest.raises(
-        UserError, match="writable, found: file is not a database; restore"
-    ):
+    with pytest.raises(UserError, match="writable, found: file is not a database; restore"):
         registry.connect(shop)
 
 
