@@ -155,8 +155,8 @@ def test_a_store_that_is_no_database_is_named(root: Path) -> None:
     (root / "mlflow.db").write_text("this is no database, but long enough to be a page of one " * 40)
     done = run_command(root, "history")
     assert done.returncode == 2
-    expected = "error: mlflow.db: expected a database that MLflow can read and write, found a file that is none; "
-    assert only_error(done).startswith(expected)
+    expected = "mlflow.db: expected MLflow's database, readable and writable, found: file is not a database; restore "
+    assert expected in only_error(done)
 
 
 @pytest.mark.parametrize(
