@@ -17,6 +17,7 @@ from pipeline.policies.promotion.entry import AWAITING, VersionIdentity
 from pipeline.policies.promotion.ledger import Ledger
 from tasks.registry import lookup, promotion_log
 from tasks.registry.registered_version import RegisteredVersion
+from tasks.registry.retirement import require_in_use
 from tasks.registry.runs import REPORT_ARTIFACT
 from tasks.registry.store import retry_while_busy
 
@@ -127,7 +128,7 @@ def enter_first_champion(
     """Make a version that passed the gate champion, if there is none and none to go back to. Returns the log.
 
     If ``settings.approval`` is required, the version waits for approval instead. A rejected one waits only if
-    ``ask_again`` is set.
+    ``ask_again`` is set. Raises UserError if there is no champion and the version was retired.
     """
     state = load_champion_state(client, model)
     ledger = state.ledger
@@ -136,7 +137,7 @@ def enter_first_champion(
     reason = "the first version that passed the gate"
     if ledger.periods:
         reason = "passed the gate; no earlier champion is left in the registry to compare it with"
-    version = lookup.get_version(client, model, number).identity
+    version = require_in_use(lookup.get_version(client, model, number)).identity
     if settings.approval == "required":
         if not is_waiting(ledger, version) and (ask_again or not is_rejected(ledger, version)):
             draft = promotion_log.draft_entry(AWAITING, version, ledger, reason, flow_run)

@@ -13,7 +13,7 @@ from pipeline.policies import promotion
 from tasks import registry
 from tasks.approve import Answer, settle_request
 from tasks.promote import PAGE_ARTIFACT
-from tasks.registry import promotion_log
+from tasks.registry import lookup, promotion_log, retirement
 from tests.support.promoting import (
     MODEL,
     approve,
@@ -212,6 +212,21 @@ def test_a_version_that_waits_and_is_deleted_waits_no_more(root: Path, params: P
     assert waiting_lines(root, params) == []
     with pytest.raises(UserError, match="expected one of 1, found 2"):
         approve(root, params, "2")
+
+
+def test_a_retired_version_waits_no_more_and_only_a_no_settles_it(
+    root: Path, params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    register_scored(root, 340)
+    promote(root, params)
+    retirement.retire_version(lookup.get_version(registry.connect(root), MODEL, "2"), "it learned from a forgotten row")
+    assert waiting_lines(root, params) == []
+    explain_version.main(root, "2", False)
+    assert "approval: waited for it, and was retired: it learned from a forgotten row" in capsys.readouterr().out
+    with pytest.raises(UserError, match="version 2: expected a version that may serve, found one that was retired: it"):
+        approve(root, params, "2")
+    assert champion_version(root) == "1" and len(read_ledger(root).entries) == 2
+    assert approve(root, params, "2", reject=True).done
 
 
 def test_approval_is_no_limit_so_that_switching_it_on_makes_no_verdict_unknown(root: Path, params: Params) -> None:
