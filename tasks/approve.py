@@ -1,5 +1,6 @@
 """A person's yes or no to a version that waits for approval, as a Prefect task that writes an entry of the log."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,9 +105,21 @@ def describe_answer(title: str, answer: Answer, champion: str | None, previous: 
 
 def list_waiting(root: Path, params: Params) -> list[ApprovalRequest]:
     """The versions that wait for approval now, the oldest request first, without those that were retired or deleted."""
-    client, model = connect(root), params.registry.model
     now = datetime.now(UTC)
-    requests = [request for request in promotion_log.read(client, model).requests if request.is_open(now)]
+    return list_requests(root, params, lambda request: request.is_open(now))
+
+
+def list_lapsed(root: Path, params: Params, since: datetime, until: datetime) -> list[ApprovalRequest]:
+    """The versions whose time to be approved ended after ``since`` and by ``until``, and that nobody answered."""
+    return list_requests(
+        root, params, lambda request: request.closed_by is None and since < request.entry.deadline <= until
+    )
+
+
+def list_requests(root: Path, params: Params, wanted: Callable[[ApprovalRequest], bool]) -> list[ApprovalRequest]:
+    """The wanted requests, the oldest first, without those for versions that were retired or deleted."""
+    client, model = connect(root), params.registry.model
+    requests = [request for request in promotion_log.read(client, model).requests if wanted(request)]
     versions = [lookup.find_number(client, model, request.entry.version) for request in requests]
     return [
         request
