@@ -28,6 +28,15 @@ def test_a_page_that_is_not_current_is_named(
     assert capsys.readouterr().out == "docs/reference/params.md is not current; run `make docs`\n"
 
 
+def test_the_page_on_failures_has_the_exit_codes_of_the_commands_page() -> None:
+    start = "| code | meaning |"
+    tables = [
+        page[page.index(start) :].split("\n\n")[0]
+        for page in (commands_page(), (ROOT / "docs" / "how-to" / "fix-a-failure.md").read_text())
+    ]
+    assert tables[0] == tables[1] and tables[0].count("\n") == 5
+
+
 def test_the_params_page_has_every_key_with_values_and_a_section_for_each_stage() -> None:
     page = params_page(ROOT)
     assert [line[3:] for line in page.splitlines() if line.startswith("## ")] == list(Params.model_fields)
