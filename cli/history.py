@@ -70,7 +70,7 @@ def champion_lines(state: "ChampionState", fault: str | None) -> list[str]:
 
 def entry_rows(ledger: Ledger, existing: Sequence[VersionIdentity]) -> Rows:
     """One row for each entry of the log, the oldest first; a version that is none of the ``existing`` ones is gone."""
-    champion, rows = "none", []
+    champion, rows, now = "none", [], datetime.now(UTC)
     for entry in ledger.entries:
         gone = "" if any(entry.is_about(version) for version in existing) else " (gone)"
         if ledger.took_effect(entry):
@@ -79,7 +79,7 @@ def entry_rows(ledger: Ledger, existing: Sequence[VersionIdentity]) -> Rows:
             {
                 "entry": str(entry.number),
                 "time": f"{entry.at:%Y-%m-%d %H:%M:%S}",
-                "what": entry_outcome(entry, ledger),
+                "what": entry_outcome(entry, ledger, now),
                 "version": f"{entry.version}{gone}",
                 "champion": champion,
                 "by": entry.by,
@@ -89,8 +89,10 @@ def entry_rows(ledger: Ledger, existing: Sequence[VersionIdentity]) -> Rows:
     return rows
 
 
-def entry_outcome(entry: Entry, ledger: Ledger) -> str:
-    """The action of an entry, and whether it came too late to take effect."""
+def entry_outcome(entry: Entry, ledger: Ledger, now: datetime) -> str:
+    """The action of an entry, whether it came too late to take effect, and whether it ended without an answer."""
+    if any(request.has_lapsed(now) for request in ledger.requests if request.entry == entry):
+        return f"{entry.action}, lapsed"
     if entry.action in ("refuse", "insufficient") or ledger.stands(entry) or is_answer(entry, ledger):
         return entry.action
     return "rollback (alias put back)" if entry.version == entry.expected else f"{entry.action}, too late"

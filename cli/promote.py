@@ -11,7 +11,8 @@ from pipeline.core.params import load_params
 def main(root: Path, version: str | None) -> int:
     """Compare a version with the champion, and promote it if it is better.
 
-    Exit code 0 promoted, 1 refused, insufficient or lost to another promoter, 2 user error, 130 Ctrl-C.
+    Exit code 0 promoted, 1 refused, insufficient, waiting for approval or lost to another promoter, 2 user error, 130
+    Ctrl-C.
     """
     load_params(root / "params.yaml")
     with prefect_session(root) as flow_run:

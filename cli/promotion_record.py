@@ -29,14 +29,15 @@ def read_promotion_record(version: "RegisteredVersion", get_or_note: Callable[[C
     returns None.
     """
     from tasks.registry import promotion_log
+    from tasks.registry.retirement import RETIRED
 
     ledger = promotion_log.read(version.client, version.model)
     entries = ledger.entries_about(version.identity)
     last = next((entry for entry in reversed(entries) if entry.verdict is not None), None)
-    request = ledger.find_request(version.identity)
+    approved = approval_state(ledger.find_request(version.identity), version.tags.get(RETIRED))
     if last is None or last.verdict is None:
         reason = f"{entries[0].action}: {entries[0].reason}" if entries else None
-        return {"outcome": NEVER, "reason": reason, "approval": approval_state(request)}
+        return {"outcome": NEVER, "reason": reason, "approval": approved}
     artifact = last.verdict.artifact
     return {
         "outcome": outcome(last, ledger),
@@ -47,7 +48,7 @@ def read_promotion_record(version: "RegisteredVersion", get_or_note: Callable[[C
         "intact": last.intact,
         "by": last.by,
         "repeats": last.verdict.again,
-        "approval": approval_state(request),
+        "approval": approved,
         "verdict": get_or_note(lambda: promotion.to_json(read_verdict(version, artifact))),
     }
 
@@ -61,10 +62,15 @@ def outcome(entry: "Entry", ledger: "Ledger") -> str:
     return {"refuse": "refused"}.get(entry.action, entry.action)
 
 
-def approval_state(request: "ApprovalRequest | None") -> str | None:
-    """Whether the version waits for a person's approval, or what came of it, in one line; None if it never waited."""
+def approval_state(request: "ApprovalRequest | None", retired: str | None) -> str | None:
+    """Whether the version waits for a person's approval, or what came of it, in one line; None if it never waited.
+
+    ``retired`` says why the version was retired, if it was.
+    """
     if request is None:
         return None
+    if retired is not None and request.closed_by is None:
+        return f"waited for it, and was retired: {retired}"
     if request.is_open(datetime.now(UTC)):
         return approval.describe_request(request.entry)
     if request.closed_by is None:

@@ -13,7 +13,7 @@ from pipeline.core.printable import printable
 def main(root: Path, force: bool, now: datetime | None = None) -> int:
     """Run a night.
 
-    Exit code 0 promoted or no reason to train, 1 refused or failed, 2 user error, 130 Ctrl-C.
+    Exit code 0 promoted, waiting for approval or no reason to train, 1 refused or failed, 2 user error, 130 Ctrl-C.
     """
     read_yaml(root / "params.yaml")  # the night itself checks and notifies of everything else
     with prefect_session(root) as flow_run:

@@ -15,7 +15,7 @@ from prefect.states import Completed, Failed, State
 from flows.night_lock import night_lock
 from flows.outcomes import night as nightly
 from flows.outcomes.night import Night, Result, reason
-from flows.outcomes.promotion import waiting_lines
+from flows.outcomes.promotion import lapsed_lines, waiting_lines
 from flows.outcomes.training import Training, caveat_lines, data_lines
 from flows.prefect_server import configure_environment
 from flows.promote import promote
@@ -67,6 +67,7 @@ def run_recorded(root: Path, params: Params, night: Night, force: bool) -> None:
             with explained(root, "retrain"):
                 night.outcome = run_steps(root, params, night, opened, force)
                 night.waiting = waiting_lines(root, params)
+                night.lapsed = lapsed_lines(root, params, *nights.untold_time(root, params, opened))
         except UserError as error:
             night.fault, night.is_user_error = str(error), True
         except (KeyboardInterrupt, SystemExit, TerminationSignal):

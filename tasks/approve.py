@@ -1,5 +1,6 @@
 """A person's yes or no to a version that waits for approval, as a Prefect task that writes an entry of the log."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from pipeline.policies.promotion import approval
 from pipeline.policies.promotion.ledger import ApprovalRequest
 from tasks.prefect_states.user_error import as_failed_state
 from tasks.registry import bundles, champion_alias, lookup, promotion_log
+from tasks.registry.retirement import is_retired, require_in_use
 from tasks.registry.store import connect, set_version_tags
 
 
@@ -51,7 +53,7 @@ def settle_request(root: Path, params: Params, answer: Answer, flow_run: str) ->
     """Enter the answer in the promotion log, after a check of every byte of a version that is approved.
 
     Raises UserError if the version does not wait for approval any more, if the name or the reason is missing, or if
-    its bundle was changed.
+    a version that is approved was retired or its bundle was changed.
     """
     client, model = connect(root), params.registry.model
     by, reason = (check_text(option, text) for option, text in (("--by", answer.by), ("--reason", answer.reason)))
@@ -59,6 +61,8 @@ def settle_request(root: Path, params: Params, answer: Answer, flow_run: str) ->
     if state.alias_moved:
         raise UserError(champion_alias.describe_moved_alias(model, state))
     version = lookup.get_version(client, model, answer.version)
+    if not answer.reject:
+        require_in_use(version)
     request = state.ledger.find_request(version.identity)
     fault = approval.describe_fault(request, version.number, state.ledger.champion, datetime.now(UTC))
     if request is None or fault is not None:
@@ -100,13 +104,25 @@ def describe_answer(title: str, answer: Answer, champion: str | None, previous: 
 
 
 def list_waiting(root: Path, params: Params) -> list[ApprovalRequest]:
-    """The versions that wait for approval now, the oldest request first, without those that the registry lost."""
-    client, model = connect(root), params.registry.model
+    """The versions that wait for approval now, the oldest request first, without those that were retired or deleted."""
     now = datetime.now(UTC)
-    requests = [request for request in promotion_log.read(client, model).requests if request.is_open(now)]
+    return list_requests(root, params, lambda request: request.is_open(now))
+
+
+def list_lapsed(root: Path, params: Params, since: datetime, until: datetime) -> list[ApprovalRequest]:
+    """The versions whose time to be approved ended after ``since`` and by ``until``, and that nobody answered."""
+    return list_requests(
+        root, params, lambda request: request.closed_by is None and since < request.entry.deadline <= until
+    )
+
+
+def list_requests(root: Path, params: Params, wanted: Callable[[ApprovalRequest], bool]) -> list[ApprovalRequest]:
+    """The wanted requests, the oldest first, without those for versions that were retired or deleted."""
+    client, model = connect(root), params.registry.model
+    requests = [request for request in promotion_log.read(client, model).requests if wanted(request)]
     versions = [lookup.find_number(client, model, request.entry.version) for request in requests]
     return [
         request
         for request, version in zip(requests, versions, strict=True)
-        if version is not None and request.entry.is_about(version.identity)
+        if version is not None and request.entry.is_about(version.identity) and not is_retired(version)
     ]

@@ -23,7 +23,8 @@ def promote_first(root: Path, params: Params, number: str | None, flow_run: str)
     """Make a version the first champion, or have it wait for approval; None if there is a champion to compare with.
 
     ``number`` is its number, by default the one with the alias challenger. Every registered version passed the gate.
-    Raises UserError if a person has to say first who is champion, or if there is no such version.
+    Raises UserError if a person has to say first who is champion, or if there is no such version, or it was
+    retired.
     """
     client, model = connect(root), params.registry.model
     versions.finish_registrations(client, model, params.promotion)

@@ -17,7 +17,7 @@ from tasks.prefect_states.user_error import as_failed_state
 from tasks.registry import bundles, champion_alias, lookup, promotion_log
 from tasks.registry.champion_alias import ChampionState
 from tasks.registry.registered_version import RegisteredVersion
-from tasks.registry.retirement import require_in_use
+from tasks.registry.retirement import is_retired, require_in_use
 from tasks.registry.store import connect
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def roll_back(root: Path, params: Params, to: str | None, why: str, flow_run: st
 def choose_target(
     client: "MlflowClient", model: str, state: ChampionState, to: str | None
 ) -> tuple[RegisteredVersion, str]:
-    """The version to go back to, and which earlier champions were skipped because they are gone, in words.
+    """The version to go back to, and which earlier champions were skipped, in words.
 
     Raises UserError if it never was champion, is champion now, or is gone from the registry.
     """
@@ -95,7 +95,7 @@ def choose_target(
             raise UserError(describe_no_target(model, ledger))
         gone = itertools.takewhile(lambda entry: not entry.is_about(earlier[0].identity), ledger.earlier_champions)
         numbers = ", ".join(dict.fromkeys(entry.version for entry in gone))
-        return earlier[0], f"skipped {numbers}, which the registry does not have any more" if numbers else ""
+        return earlier[0], f"skipped {numbers}, which was deleted from the registry or retired" if numbers else ""
     if to == ledger.champion and not state.alias_moved:
         raise UserError(f"{model}: expected another version than {to}, which is the champion; see `gleaner history`")
     version = lookup.find_number(client, model, to)
@@ -124,7 +124,7 @@ def describe_no_target(model: str, ledger: Ledger) -> str:
     if not ledger.earlier_champions and ledger.champion is not None:
         return f"{model}: expected a champion before version {ledger.champion}, found none to go back to"
     gone = ", ".join(dict.fromkeys(entry.version for entry in ledger.earlier_champions))
-    found = f"that all are gone from it (version {gone})" if gone else "none"
+    found = f"that all were deleted or retired (version {gone})" if gone else "none"
     way_on = "`gleaner run` or `gleaner promote --version N` makes another one champion"
     return (
         f"{model}: expected an earlier champion in the registry, found {found}; "
@@ -138,7 +138,9 @@ def describe_wrong_target(client: "MlflowClient", model: str, ledger: Ledger, to
     known = [
         version.number
         for version in versions
-        if version and any(period.entry.is_about(version.identity) for period in ledger.periods)
+        if version
+        and not is_retired(version)
+        and any(period.entry.is_about(version.identity) for period in ledger.periods)
     ]
     expected = f"{model}: expected a version that was champion ({', '.join(sorted(known, key=int)) or 'none is left'})"
     if all(period.version != to for period in ledger.periods):

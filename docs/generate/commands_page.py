@@ -17,10 +17,12 @@ Run commands in the root of the project, where `params.yaml` lies. Exit codes:
 
 | code | meaning |
 |---|---|
-| 0 | done: registered, promoted, approved or rejected, rolled back, a match, or a night without a reason to train |
-| 1 | refused, insufficient, waiting, lost to another promoter, different from the record, left for you, or failed |
+| 0 | done: registered, promoted, approved or rejected, rolled back, a match; a night also if a version waits for \
+approval or nothing was a reason to train |
+| 1 | refused, insufficient, waiting for approval (`promote`), lost to another answer or promotion, different from the \
+record, left for you, or failed |
 | 2 | a mistake in params, data or arguments; one line names it |
-| 130 | interrupted with Ctrl-C |
+| 130 | interrupted with Ctrl-C; the message says how to go on |
 
 This page is generated from `cli/` by `make docs`.
 """

@@ -44,6 +44,7 @@ class Night:
     killed_before: tuple[str, ...] = ()  # a line for each night before this one that was killed
     unread_arrivals: tuple[str, ...] = ()  # names of arrival files that no training has read
     waiting: list[str] = field(default_factory=list)  # a line for each version that waits for a person's approval
+    lapsed: list[str] = field(default_factory=list)  # a line for each that nobody answered since the night before
 
     @property
     def exit_code(self) -> int:
@@ -62,7 +63,7 @@ class Night:
 def events(night: Night) -> set[str]:
     """The events of the night, by the names of params.notify.on."""
     drift = {"drift"} if night.drift and night.drift.status == "drift" else set()
-    return {night.outcome} | drift | ({"waiting"} if night.waiting else set())
+    return {night.outcome} | drift | ({"waiting"} if night.waiting or night.lapsed else set())
 
 
 def reason(night: Night) -> str:
@@ -89,14 +90,15 @@ def reason(night: Night) -> str:
 def headline(night: Night) -> str:
     """The outcome in a few words."""
     version = f" version {night.version}" if night.version else ""
-    also = [event for event in ("drift", "waiting") if event in events(night) - {night.outcome}]
+    is_also = {"drift": "drift" in events(night), "waiting": night.waiting, "lapsed": night.lapsed}
+    also = [name for name, found in is_also.items() if found and name != night.outcome]
     return ", ".join([f"{night.outcome}{version}", *also])
 
 
 def message_lines(night: Night) -> list[str]:
     """The message about a night, line by line; it holds no text of a row."""
     lines = [reason(night)]
-    lines += [line for line in night.waiting if line not in lines[0]]
+    lines += [line for line in [*night.waiting, *night.lapsed] if line not in lines[0]]
     lines += [
         counts.line(what) for what, counts in (("texts", night.texts), ("corrections", night.corrections)) if counts
     ]

@@ -1,5 +1,6 @@
 """The outcome of a promotion as a table: printed at its end, and published as a Prefect artifact."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,13 @@ def waiting_lines(root: Path, params: Params) -> list[str]:
     from tasks.approve import list_waiting
 
     return [approval.describe_request(request.entry) for request in list_waiting(root, params)]
+
+
+def lapsed_lines(root: Path, params: Params, since: datetime, until: datetime) -> list[str]:
+    """A line for each version that nobody answered and whose time ended after ``since`` and by ``until``."""
+    from tasks.approve import list_lapsed
+
+    return [approval.describe_lapse(request.entry) for request in list_lapsed(root, params, since, until)]
 
 
 def as_markdown(promotion: "Promotion") -> str:

@@ -17,6 +17,7 @@ from pipeline.policies.promotion.entry import AWAITING, VersionIdentity
 from pipeline.policies.promotion.ledger import Ledger
 from tasks.registry import lookup, promotion_log
 from tasks.registry.registered_version import RegisteredVersion
+from tasks.registry.retirement import is_retired, require_in_use
 from tasks.registry.runs import REPORT_ARTIFACT
 from tasks.registry.store import retry_while_busy
 
@@ -116,9 +117,13 @@ def enter_removed_champion(client: MlflowClient, model: str, ledger: Ledger) -> 
 
 
 def existing_earlier_champions(client: MlflowClient, model: str, ledger: Ledger) -> list[RegisteredVersion]:
-    """The earlier champions that a rollback can go back to, the last one first, without those that are gone."""
+    """The earlier champions to go back to, the last one first, without those that are gone or retired."""
     found = [(entry, lookup.find_number(client, model, entry.version)) for entry in ledger.earlier_champions]
-    return [version for entry, version in found if version is not None and entry.is_about(version.identity)]
+    return [
+        version
+        for entry, version in found
+        if version is not None and entry.is_about(version.identity) and not is_retired(version)
+    ]
 
 
 def enter_first_champion(
@@ -127,7 +132,7 @@ def enter_first_champion(
     """Make a version that passed the gate champion, if there is none and none to go back to. Returns the log.
 
     If ``settings.approval`` is required, the version waits for approval instead. A rejected one waits only if
-    ``ask_again`` is set.
+    ``ask_again`` is set. Raises UserError if there is no champion and the version was retired.
     """
     state = load_champion_state(client, model)
     ledger = state.ledger
@@ -135,8 +140,8 @@ def enter_first_champion(
         return ledger
     reason = "the first version that passed the gate"
     if ledger.periods:
-        reason = "passed the gate; no earlier champion is left in the registry to compare it with"
-    version = lookup.get_version(client, model, number).identity
+        reason = "passed the gate; no earlier champion is left that may serve"
+    version = require_in_use(lookup.get_version(client, model, number)).identity
     if settings.approval == "required":
         if not is_waiting(ledger, version) and (ask_again or not is_rejected(ledger, version)):
             draft = promotion_log.draft_entry(AWAITING, version, ledger, reason, flow_run)
@@ -202,7 +207,7 @@ def describe_moved_alias(model: str, state: ChampionState) -> str:
 def describe_unsettled_champion(client: MlflowClient, model: str, state: ChampionState) -> str | None:
     """Why a person has to say who is champion: the alias was moved, or the champion is gone; None if nobody has to.
 
-    If the champion is gone and so are all earlier ones, nobody has to: the next version is the first again.
+    If the champion is gone and all earlier ones are gone or retired, nobody has to: the next version is the first.
     """
     if state.alias_moved:
         return describe_moved_alias(model, state)

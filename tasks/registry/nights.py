@@ -52,6 +52,21 @@ def begin_night(root: Path, params: Params, opened: Run, now: datetime) -> tuple
     return tuple(describe_killed_night(client, params.registry.model, run) for run in killed)
 
 
+def untold_time(root: Path, params: Params, opened: Run) -> tuple[datetime, datetime]:
+    """From the start of the last night that told people which versions wait for approval to the start of this one.
+
+    A night that was killed or that failed told nobody.
+    """
+    began = opened.client.get_run(opened.id).info.start_time
+    told = [
+        run.info.start_time
+        for run in night_runs(opened.client, root, params)
+        if run.data.tags.get(OUTCOME, CRASHED) not in (CRASHED, "failed") and run.info.run_id != opened.id
+    ]
+    since, until = (datetime.fromtimestamp(time / 1000, UTC) for time in (max(told, default=0), began))
+    return since, until
+
+
 def describe_killed_night(client: MlflowClient, model: str, run: MlflowRun) -> str:
     """A line about a night that could notify nobody, with what was entered in the promotion log since it began."""
     since = datetime.fromtimestamp(run.info.start_time / 1000, UTC)

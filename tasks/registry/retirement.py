@@ -15,8 +15,16 @@ def retire_version(version: RegisteredVersion, reason: str) -> None:
         retry_while_busy(lambda: version.client.delete_registered_model_alias(version.model, CHALLENGER))
 
 
+def is_retired(version: RegisteredVersion) -> bool:
+    """Whether the version was retired."""
+    return RETIRED in version.tags
+
+
 def require_in_use(version: RegisteredVersion) -> RegisteredVersion:
     """The version itself. Raises UserError if it was retired."""
     if reason := version.tags.get(RETIRED):
-        raise UserError(f"{version.title}: expected a version that may serve, found one that was retired: {reason}")
+        raise UserError(
+            f"{version.title}: expected a version that may serve, found one that was retired: {reason}; "
+            "train another one"
+        )
     return version

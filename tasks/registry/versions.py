@@ -29,6 +29,7 @@ from tasks.git.project_state import ProjectState, require_unchanged
 from tasks.prefect_states.user_error import as_failed_state
 from tasks.registry import bundles, champion_alias, lookup
 from tasks.registry.environment import describe_environment
+from tasks.registry.retirement import RETIRED
 from tasks.registry.runs import Run
 from tasks.registry.store import set_version_tags
 from tasks.registry.trainings import COMPLETE, NO, YES
@@ -147,10 +148,13 @@ def active_run(opened: Run) -> Iterator[None]:
 
 
 def finish_registrations(client: MlflowClient, model: str, settings: Promotion) -> None:
-    """Finish all versions whose registration was cut off, oldest first. It does no harm if their process is alive."""
+    """Finish all versions whose registration was cut off, oldest first, but for those that were retired meanwhile.
+
+    It does no harm if their process is alive.
+    """
     versions = client.search_model_versions(f"name = '{model}'")
     for version in sorted(versions, key=lambda version: int(version.version)):
-        if version.tags.get(COMPLETE) == NO:
+        if version.tags.get(COMPLETE) == NO and RETIRED not in version.tags:
             flow_run = version.tags.get("gleaner.flow_run", "")
             finish_registration(client, model, str(version.version), flow_run, settings)
 
@@ -158,10 +162,12 @@ def finish_registrations(client: MlflowClient, model: str, settings: Promotion) 
 def finish_registration(client: MlflowClient, model: str, number: str, flow_run: str, settings: Promotion) -> None:
     """Make an incomplete version challenger, and mark it as complete; any version becomes champion if there is none.
 
-    A newer challenger stays. A version from before the tag `COMPLETE` is taken for complete.
+    A newer challenger stays. A version from before the tag `COMPLETE` is taken for complete. Raises UserError if there
+    is no champion and the version was retired.
     """
-    is_incomplete = client.get_model_version(model, number).tags.get(COMPLETE) == NO
-    if is_incomplete:
+    tags = client.get_model_version(model, number).tags
+    is_incomplete = tags.get(COMPLETE) == NO
+    if is_incomplete and RETIRED not in tags:
         challenger = lookup.version_at_alias(client, model, "challenger")
         if challenger is None or int(challenger) < int(number):
             client.set_registered_model_alias(model, "challenger", number)

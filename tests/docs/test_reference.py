@@ -1,12 +1,15 @@
 """The generated reference pages are current, and hold what they should."""
 
+import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from docs.generate.__main__ import main, pages
 from docs.generate.commands_page import commands_page
 from docs.generate.params_page import params_page
+from flows.outcomes.night import Result
 from pipeline.core.params import Params, read_yaml
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +29,21 @@ def test_a_page_that_is_not_current_is_named(
     monkeypatch.setattr("docs.generate.__main__.pages", lambda: {Path("docs/reference/params.md"): "old"})
     assert main(["--check"]) == 1
     assert capsys.readouterr().out == "docs/reference/params.md is not current; run `make docs`\n"
+
+
+def test_the_page_on_failures_has_the_exit_codes_of_the_commands_page() -> None:
+    start = "| code | meaning |"
+    tables = [
+        page[page.index(start) :].split("\n\n")[0]
+        for page in (commands_page(), (ROOT / "docs" / "how-to" / "fix-a-failure.md").read_text())
+    ]
+    assert tables[0] == tables[1] and tables[0].count("\n") == 5
+
+
+def test_the_chart_of_a_night_has_every_outcome_that_is_no_failure() -> None:
+    chart = (ROOT / "docs" / "concepts" / "nights.md").read_text().split("```")[1]
+    ends = re.findall(r"^ *(\w+) --> close", chart, re.MULTILINE)
+    assert sorted([*ends, "failed"]) == sorted(get_args(Result))
 
 
 def test_the_params_page_has_every_key_with_values_and_a_section_for_each_stage() -> None:

@@ -1,6 +1,6 @@
 """`promotion.approval: required` in a real MLflow store: a better version waits for a person's yes or no."""
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from pipeline.policies import promotion
 from tasks import registry
 from tasks.approve import Answer, settle_request
 from tasks.promote import PAGE_ARTIFACT
-from tasks.registry import promotion_log
+from tasks.registry import lookup, promotion_log, retirement
 from tests.support.promoting import (
     MODEL,
     approve,
@@ -40,22 +40,6 @@ def params(root: Path) -> Params:
     set_limits(root)
     register_scored(root, 300)
     return set_limits(root, approval="required")
-
-
-def end_the_time_of_requests(patch: pytest.MonkeyPatch) -> None:
-    """Let the clock of the store stand 15 days later for every entry that is appended from now on."""
-    from mlflow.store.model_registry import sqlalchemy_store
-
-    later = datetime.now(UTC) + timedelta(days=15)
-    patch.setattr(sqlalchemy_store, "get_current_time_millis", lambda: int(later.timestamp() * 1000))
-
-    class Later(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> "Later":
-            return cls.fromtimestamp(later.timestamp(), UTC)
-
-    for module in ("tasks.approve", "tasks.promote", "tasks.registry.champion_alias", "cli.promotion_record"):
-        patch.setattr(f"{module}.datetime", Later)
 
 
 def test_a_better_version_waits_and_is_champion_once_a_person_approves(
@@ -113,23 +97,6 @@ def test_a_rejected_version_stays_challenger_and_waits_again_only_by_number(root
     assert len([entry for entry in read_ledger(root).entries if entry.is_judgement]) == 1
 
 
-def test_after_its_time_a_version_has_to_be_promoted_anew(
-    root: Path, params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    register_scored(root, 340)
-    promote(root, params)
-    end_the_time_of_requests(monkeypatch)
-    with pytest.raises(
-        UserError, match="its time ended on .* UTC; `gleaner promote --version 2` decides anew"
-    ) as error:
-        approve(root, params, "2")
-    assert "\n" not in str(error.value) and waiting_lines(root, params) == [] and champion_version(root) == "1"
-    explain_version.main(root, "2", False)
-    assert "approval: not approved by " in capsys.readouterr().out
-    assert promote(root, params).outcome == "waiting" and approve(root, params, "2").done
-    assert len([entry for entry in read_ledger(root).entries if entry.is_judgement]) == 1
-
-
 def test_a_champion_that_changed_or_another_verdict_closes_the_request(root: Path, params: Params) -> None:
     register_scored(root, 340)
     promote(root, params)
@@ -141,6 +108,9 @@ def test_a_champion_that_changed_or_another_verdict_closes_the_request(root: Pat
     assert promote(root, params).outcome == "waiting"
     assert [line.split(" waits")[0] for line in waiting_lines(root, params)] == ["version 2", "version 3"]
     approve(root, params, "3")
+    rows = history.entry_rows(read_ledger(root), [])
+    assert [row["entry"] for row in rows if row["what"] == "awaiting approval, lapsed"] == ["2", "4"]
+    assert [row["what"] for row in rows][4:] == ["awaiting approval", "approve"]  # of version 3
     with pytest.raises(UserError, match=r"to follow version 1, but then the champion changed to version 3 \(entry 6, "):
         approve(root, params, "2")
     assert champion_version(root) == "3"
@@ -212,6 +182,21 @@ def test_a_version_that_waits_and_is_deleted_waits_no_more(root: Path, params: P
     assert waiting_lines(root, params) == []
     with pytest.raises(UserError, match="expected one of 1, found 2"):
         approve(root, params, "2")
+
+
+def test_a_retired_version_waits_no_more_and_only_a_no_settles_it(
+    root: Path, params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    register_scored(root, 340)
+    promote(root, params)
+    retirement.retire_version(lookup.get_version(registry.connect(root), MODEL, "2"), "it learned from a forgotten row")
+    assert waiting_lines(root, params) == []
+    explain_version.main(root, "2", False)
+    assert "approval: waited for it, and was retired: it learned from a forgotten row" in capsys.readouterr().out
+    with pytest.raises(UserError, match="version 2: expected a version that may serve, found one that was retired: it"):
+        approve(root, params, "2")
+    assert champion_version(root) == "1" and len(read_ledger(root).entries) == 2
+    assert approve(root, params, "2", reject=True).done
 
 
 def test_approval_is_no_limit_so_that_switching_it_on_makes_no_verdict_unknown(root: Path, params: Params) -> None:

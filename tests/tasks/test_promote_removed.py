@@ -98,7 +98,7 @@ def test_a_deleted_champion_is_entered_and_a_rollback_goes_to_the_last_one_that_
             rollback(root, params, number)
     back = rollback(root, params)
     assert back.done and back.message == f"Rolled back: {MODEL} version 1 is champion, after a time without a champion"
-    assert "skipped 2, which the registry does not have any more" in back.notes
+    assert "skipped 2, which was deleted from the registry or retired" in back.notes
     assert champion_version(root) == read_ledger(root).champion == "1"
     assert logged_actions(root)[3:] == [("removed", "3"), ("rollback", "1")]
     register_scored(root, 395)
@@ -131,7 +131,7 @@ def test_without_any_earlier_champion_the_next_version_is_the_first_again(
         rollback(root, params)
     promoted = without_prefect(promote_first)(root, params, None, "flow")
     assert promoted.outcome == "promoted" and champion_version(root) == promoted.champion == "2"
-    assert "no earlier champion is left in the registry to compare it with" in promoted.message
+    assert "no earlier champion is left that may serve" in promoted.message
     assert logged_actions(root) == [("initial", "1"), ("removed", "1"), ("initial", "2")]
     assert without_prefect(promote_first)(root, params, None, "flow") is None
 
@@ -156,7 +156,7 @@ def test_versions_of_a_model_that_was_deleted_and_registered_anew_inherit_nothin
     assert "3 (gone)" in printed and "Champion: version 1" in printed
     with pytest.raises(UserError, match=r"was champion \(1\), found 2, which is another version than the champion of"):
         rollback(root, params, "2")
-    with pytest.raises(UserError, match=r"all are gone from it \(version 2, 1\); the champion stays"):
+    with pytest.raises(UserError, match=r"all were deleted or retired \(version 2, 1\); the champion stays"):
         rollback(root, params)
     assert explain_version.main(root, "2", True) == 0
     assert json.loads(capsys.readouterr().out)["promotion"]["outcome"] == "never judged"

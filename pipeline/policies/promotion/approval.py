@@ -15,6 +15,14 @@ def describe_request(entry: Entry) -> str:
     )
 
 
+def describe_lapse(entry: Entry) -> str:
+    """Which version waited, until when, and how to have it judged anew, in one line."""
+    return (
+        f"version {entry.version} waited for approval until {entry.deadline:%Y-%m-%d %H:%M} UTC, and nobody answered; "
+        f"`gleaner promote --version {entry.version}` decides anew"
+    )
+
+
 def describe_fault(request: ApprovalRequest | None, number: str, champion: str | None, now: datetime) -> str | None:
     """Why version ``number`` cannot be approved now, and what to do, in one line; None if it can."""
     anew = f"`gleaner promote --version {number}` decides anew"

@@ -36,6 +36,12 @@ class ApprovalRequest:
         """Whether it can be approved at this time."""
         return self.closed_by is None and now <= self.entry.deadline
 
+    def has_lapsed(self, now: datetime) -> bool:
+        """Whether it ended without an answer: its time is over, or an entry closed it that is no answer to it."""
+        if self.closed_by is None:
+            return now > self.entry.deadline
+        return self.closed_by.request != self.entry.number
+
 
 @dataclass(frozen=True)
 class Ledger:

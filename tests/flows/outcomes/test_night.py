@@ -42,6 +42,12 @@ def test_a_night_tells_of_every_version_that_waits_for_approval() -> None:
     assert Night(NIGHT, outcome="waiting").exit_code == 0
 
 
+def test_a_night_tells_of_a_version_that_nobody_answered_in_time() -> None:
+    night = Night(NIGHT, outcome="skipped", decision=Decision(False, REASONS), lapsed=["version 2 waited for approval"])
+    assert events(night) == {"skipped", "waiting"} and headline(night) == "skipped, lapsed"
+    assert message_lines(night)[1] == "version 2 waited for approval" and night.exit_code == 0
+
+
 def test_a_night_tells_what_was_set_aside_of_which_file() -> None:
     counts = IntakeCounts(2, 0, 80, 80, 0, {"broken quotes": 80}, rows=160, files_set_aside=("monday.csv",))
     night = Night(NIGHT, outcome="refused", texts=counts, remarks=["train.csv: 3 of 9 rows set aside: 3 empty text"])

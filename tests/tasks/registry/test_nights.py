@@ -76,6 +76,22 @@ def test_the_next_night_tells_what_a_killed_one_could_not(root: Path, local: Par
     assert line.startswith("the night of 2026-11-25 was killed") and line.endswith("since then: initial version 1")
 
 
+def test_what_lapsed_is_told_by_the_next_night_that_comes_to_its_end(root: Path, local: Params) -> None:
+    def begin_and_end(outcome: str) -> tuple[datetime, datetime]:
+        opened = open_run(root, local, "retrain")
+        nights.begin_night(root, local, opened, NIGHT)
+        untold = nights.untold_time(root, local, opened)
+        if outcome != "killed":
+            nights.finish_night(opened, outcome, "", None)
+            opened.client.set_terminated(opened.id)
+        return untold
+
+    first, killed, failed, skipped, last = map(begin_and_end, ["skipped", "killed", "failed", "skipped", "refused"])
+    assert first[0] < first[1] - timedelta(days=365 * 50)  # no night before it told anything
+    assert killed[0] == failed[0] == skipped[0] == first[1] and killed[1] < failed[1] < skipped[1]
+    assert last[0] == skipped[1]
+
+
 @pytest.mark.parametrize("tags", [{"gleaner.kind": "retrain"}, {"gleaner.now": NIGHT.isoformat()}, {}])
 def test_a_night_that_was_killed_while_its_record_was_opened_stops_no_other(
     root: Path, local: Params, tags: dict[str, str]
