@@ -62,9 +62,9 @@ def plan_objects(store: DvcStore, root: Path, before: datetime, plan: Plan) -> N
     places, notes = object_places(store, root)
     plan.notes += notes
     needed = plan.unneeded.needed
-    locks = {version.number: version.lock_or_none() for version in needed}
-    if unreadable := [number for number, lock in locks.items() if lock is None]:
-        plan.notes.append(f"version {unreadable[0]}: its dvc.lock cannot be read, so that no content of DVC is removed")
+    locks = {version.title: version.lock_or_none() for version in needed}
+    if unreadable := [title for title, lock in locks.items() if lock is None]:
+        plan.notes.append(f"{unreadable[0]}: its dvc.lock cannot be read, so that no content of DVC is removed")
         return
     used = used_by_project(store, existing_commits(root, needed))
     if (root / "dvc.lock").is_file():
