@@ -155,6 +155,19 @@ def test_a_model_that_was_renamed_keeps_its_versions_with_their_runs_and_data(ro
     assert old.lock() and client.get_run(old.run).info.lifecycle_stage == "active"
 
 
+def test_content_that_a_run_takes_up_between_plan_and_removal_is_kept(root: Path) -> None:
+    version = lookup.get_version(registry.connect(root), "gleaner-demo", "2")
+    lock = version.read_artifact("dvc.lock")
+    plan = plan_for(root)
+    taken_up = objects_of(root, "2")
+    assert taken_up & set(names(plan)["DVC cache"])
+    (root / "dvc.lock").write_bytes(lock)  # as a run leaves it that restores old outputs from the cache
+    apply_plan(root, plan)
+    assert taken_up <= stored(root, "cache") and names(plan)["DVC cache"] == []
+    (entry,) = read_entries(root, "prune")
+    assert "DVC cache" not in entry["removed"]
+
+
 def test_content_that_a_branch_names_is_kept(root: Path) -> None:
     lock = lookup.get_version(registry.connect(root), "gleaner-demo", "2").read_artifact("dvc.lock")
     stage = "stages: {ingest: {cmd: x, outs: [data/ingest/unlabelled.parquet]}}\n"
