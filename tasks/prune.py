@@ -65,7 +65,9 @@ def plan_objects(store: DvcStore, root: Path, plan: Plan) -> None:
     places, notes = object_places(store, root)
     plan.notes += notes
     used = used_objects(store, root, plan.unneeded.needed, plan.notes)
-    for place in places if used is not None else ():
+    if used is None:
+        return
+    for place in places:
         group = Group(place.name)
         for md5, path in place.list():
             if md5 not in used and is_older(path, plan.before):

@@ -155,6 +155,21 @@ def test_changes_that_dvc_did_not_record_yet_come_back(tmp_path: Path) -> None:
     assert (done.project / "gone.csv").read_text() == "text\nfirst\n" and done.notes == []
 
 
+def test_notes_are_printed_even_if_the_champion_cannot_be_checked(
+    tmp_path: Path, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "small"
+    root.mkdir()
+    (root / "params.yaml").write_text("registry: 1\n")
+    shutil.copy(store, root)
+    back_up(root, tmp_path / "backup")
+    assert restore_command.main(tmp_path / "backup", root, force=True) == 2
+    printed = capsys.readouterr()
+    (aside,) = tmp_path.glob("small-before-restore-*")
+    assert printed.out.startswith("Restored: ") and f"what lay there before is in {aside}" in printed.out
+    assert "encoder: expected a value, found none" in printed.err
+
+
 def test_what_the_cache_lacks_is_named_and_what_was_copied_stays(tmp_path: Path) -> None:
     root = tmp_path / "small"
     (root / "raw").mkdir(parents=True)
