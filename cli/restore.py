@@ -11,8 +11,8 @@ from pipeline.core.printable import printable
 
 
 @exit_code(
-    stopped="without the line `Restored:` the project is not whole; run the same command again, with --force if it finds "
-    "entries: they move into a folder beside it"
+    stopped="without the line `Restored:` the project is not whole; run the same command again, with --force if it "
+    "finds entries: they move into a folder beside it"
 )
 def main(backup: Path, target: Path, force: bool) -> int:
     """Restore a backup into ``target``. Exit code 0, 2 user error or a champion that is not whole, 130 Ctrl-C."""
