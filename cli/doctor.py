@@ -107,7 +107,7 @@ def canonical_name(name: str) -> str:
 def check_disk(root: Path) -> Finding:
     """Check the free space of the project's disk."""
     free = shutil.disk_usage(root).free / 1e9
-    fault = f"expected {DISK_GB:.0f} GB free, found {free:.1f}; `make clean`, `dvc gc -w`, or move the project"
+    fault = f"expected {DISK_GB:.0f} GB free, found {free:.1f}; `make clean`, `gleaner prune`, or move the project"
     return Finding("disk", f"{free:.1f} GB free", "" if free >= DISK_GB else fault)
 
 

@@ -10,9 +10,12 @@ from flows.prefect_server import configure_environment
 from pipeline.core.printable import printable
 
 
-@exit_code(stopped="nothing is in place yet; the same command starts the restore again")
+@exit_code(
+    stopped="without the line `Restored:` the project is not whole; run the same command again, with --force if it "
+    "finds entries: they move into a folder beside it"
+)
 def main(backup: Path, target: Path, force: bool) -> int:
-    """Restore a backup into ``target``. Exit code 0, 2 user error, 130 Ctrl-C."""
+    """Restore a backup into ``target``. Exit code 0, 2 user error or a champion that is not whole, 130 Ctrl-C."""
     configure_environment(target.absolute())
     from tasks.backup.restore import restore
 
@@ -23,10 +26,8 @@ def main(backup: Path, target: Path, force: bool) -> int:
         done = restore(backup, target, force)
     manifest = done.manifest
     print(f"Restored: {len(manifest.files)} files of the backup of {manifest.made_at}, in {done.project}")
+    print("".join(f"  {printable(line)}\n" for line in [*done.notes, *manifest.left]), end="", flush=True)
     from tasks.registry.champion_check import check_champion
 
-    print(
-        "".join(f"  {printable(line)}\n" for line in [*done.notes, *manifest.left, check_champion(done.project)]),
-        end="",
-    )
+    print(f"  {printable(check_champion(done.project))}")
     return 0

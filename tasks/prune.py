@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,45 +39,56 @@ class Plan:
     groups: list[Group]
     notes: list[str]
     unneeded: Unneeded
+    params: Params
+    before: datetime  # what was changed later stays
 
 
 def make_plan(root: Path, params: Params, keep_days: int, now: datetime) -> Plan:
     """What nobody needs and is older than ``keep_days``. Changes nothing."""
     before = now - timedelta(days=keep_days)
     unneeded = find_unneeded(root, params, before)
-    plan = Plan([], list(unneeded.notes), unneeded)
+    plan = Plan([], list(unneeded.notes), unneeded, params, before)
     of_versions = {version.run for version in unneeded.versions}
     others = [run for run in unneeded.runs if run not in of_versions]
     numbers = [version.number for version in unneeded.versions]
     plan.groups.append(Group("versions", numbers, unneeded.bytes_of_versions))
     plan.groups.append(Group("runs", others, unneeded.bytes_of_runs))
     if (root / ".dvc").is_dir():
-        with open_dvc_store(root) as store:
-            plan_objects(store, root, before, plan)
+        with open_dvc_store(root) as store, store.repo.lock:
+            plan_objects(store, root, plan)
     plan.groups.append(plan_scratch(root, before))
     return plan
 
 
-def plan_objects(store: DvcStore, root: Path, before: datetime, plan: Plan) -> None:
+def plan_objects(store: DvcStore, root: Path, plan: Plan) -> None:
     """Add the objects in DVC's cache and remote that are old and that nothing names."""
     places, notes = object_places(store, root)
     plan.notes += notes
-    needed = plan.unneeded.needed
-    locks = {version.number: version.lock_or_none() for version in needed}
-    if unreadable := [number for number, lock in locks.items() if lock is None]:
-        plan.notes.append(f"version {unreadable[0]}: its dvc.lock cannot be read, so that no content of DVC is removed")
+    used = used_objects(store, root, plan.unneeded.needed, plan.notes)
+    if used is None:
         return
+    for place in places:
+        group = Group(place.name)
+        for md5, path in place.list():
+            if md5 not in used and is_older(path, plan.before):
+                group.add(md5, path.stat().st_size)
+        plan.groups.append(group)
+
+
+def used_objects(
+    store: DvcStore, root: Path, needed: tuple[RegisteredVersion, ...], notes: list[str]
+) -> set[str] | None:
+    """The MD5s that the project or one of these versions names; None, with a note, if a version's cannot be read."""
+    locks = {version.title: version.lock_or_none() for version in needed}
+    if unreadable := [title for title, lock in locks.items() if lock is None]:
+        notes.append(f"{unreadable[0]}: its dvc.lock cannot be read, so that no content of DVC is removed")
+        return None
     used = used_by_project(store, existing_commits(root, needed))
     if (root / "dvc.lock").is_file():
         used |= used_by_lock(store, read_yaml(root / "dvc.lock"))
     for lock in locks.values():
         used |= used_by_lock(store, lock or {"stages": {}})
-    for place in places:
-        group = Group(place.name)
-        for md5, path in place.list():
-            if md5 not in used and is_older(path, before):
-                group.add(md5, path.stat().st_size)
-        plan.groups.append(group)
+    return used
 
 
 def existing_commits(root: Path, versions: tuple[RegisteredVersion, ...]) -> list[str]:
@@ -102,21 +114,44 @@ def is_older(path: Path, before: datetime) -> bool:
 
 
 def apply_plan(root: Path, plan: Plan) -> None:
-    """Remove what the plan names, after an entry in data/operations.jsonl."""
-    removed = {group.kind: group.names for group in plan.groups if group.names}
-    if not removed:
-        return
-    append_entry(root, "prune", {"removed": removed, "bytes": sum(group.bytes for group in plan.groups)})
-    if plan.unneeded.versions or plan.unneeded.runs:
-        delete_unneeded(root, plan.unneeded)
-    if CACHE in removed or REMOTE in removed:
-        with open_dvc_store(root) as store:
-            for place in object_places(store, root)[0]:
-                wanted = set(removed.get(place.name, []))
-                place.remove([path for md5, path in place.list() if md5 in wanted])
+    """Remove what the plan names, after an entry in data/operations.jsonl.
+
+    A run may have restored old content since the plan was made. So what is used is asked again, under DVC's lock.
+    """
+    with ExitStack() as stack:
+        store = None
+        if (root / ".dvc").is_dir():
+            store = stack.enter_context(open_dvc_store(root))
+            stack.enter_context(store.repo.lock)
+            keep_used_objects(store, root, plan)
+        removed = {group.kind: group.names for group in plan.groups if group.names}
+        if not removed:
+            return
+        append_entry(root, "prune", {"removed": removed, "bytes": total(plan)})
+        if plan.unneeded.versions or plan.unneeded.runs:
+            delete_unneeded(root, plan.unneeded)
+        for place in object_places(store, root)[0] if store else ():
+            wanted = set(removed.get(place.name, []))
+            place.remove([path for md5, path in place.list() if md5 in wanted])
     for name in removed.get("data/scratch", []):
         path = root / name
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+
+
+def keep_used_objects(store: DvcStore, root: Path, plan: Plan) -> None:
+    """Take objects out of the plan that something names by now. The caller holds DVC's lock."""
+    groups = {group.kind: group for group in plan.groups if group.kind in (CACHE, REMOTE) and group.names}
+    if not groups:
+        return
+    used = used_objects(store, root, find_unneeded(root, plan.params, plan.before).needed, plan.notes)
+    for place in object_places(store, root)[0]:
+        if group := groups.get(place.name):
+            names = set() if used is None else set(group.names) - used
+            kept = Group(place.name)
+            for md5, path in place.list():
+                if md5 in names and is_older(path, plan.before):
+                    kept.add(md5, path.stat().st_size)
+            group.names, group.bytes = kept.names, kept.bytes
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:

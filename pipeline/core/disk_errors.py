@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 
-NO_SPACE = "no space left on the disk; free some (`dvc gc -w` removes data that no file here uses), then run again"
+NO_SPACE = "no space left on the disk; free some (`gleaner prune` removes what nothing needs), then run again"
 CAUSES = {
     errno.ENOSPC: NO_SPACE,
     errno.EDQUOT: "no space left in this user's quota; free some, then run again",

@@ -13,7 +13,7 @@ from tasks.backup.manifest import BUNDLE, PROJECT, REMOTE, Manifest, check_files
 from tasks.backup.project_files import DATABASE, SKIPPED_NAMES, STAGING
 from tasks.backup.repository import restore_repository
 from tasks.dvc.lock_file import LockEntry, outputs
-from tasks.dvc.store import open_dvc_store
+from tasks.dvc.store import DvcStore, open_dvc_store
 from tasks.registry.artifact_paths import move_artifact_paths
 
 RESTORED_REMOTE = "dvc-storage"  # for the content of a remote that lay outside the project
@@ -130,23 +130,45 @@ def use_restored_remote(project: Path, done: Restored) -> None:
 
 
 def check_out(project: Path, done: Restored) -> None:
-    """Let DVC put the outputs of the stages and the arrivals in place, and note what it does not have."""
-    from dvc.exceptions import CheckoutError, DvcException
+    """Let DVC put recorded data in place that is not there, and note what it does not have.
+
+    What the backup copied stays as it is: it may hold rows that nobody has recorded yet.
+    """
+    from dvc.exceptions import DvcException
 
     if not (project / ".dvc").is_dir():
         return
     try:
         with open_dvc_store(project) as store:
-            store.repo.checkout(force=True)
+            lacking = check_out_missing(store)
             for path, out in missing_outputs(project):  # of a stage that dvc.yaml does not have any more
-                store.restore(out, project / path)
-    except CheckoutError as error:
-        names = ", ".join(sorted(str(name) for name in error.target_infos)[:5])
-        done.notes.append(f"the cache lacks {names}: `dvc pull`, or `gleaner run` makes them again")
+                if path not in lacking:
+                    store.restore(out, project / path)
+        if lacking:
+            names = ", ".join(lacking[:5])
+            done.notes.append(f"the cache lacks {names}: `dvc pull`, or `gleaner run` makes them again")
     except (DvcException, UserError) as error:
         reason = str(error).splitlines()[0]
         done.notes.append(f"DVC could not check out the data: {reason}; `dvc checkout` tries again")
     shutil.rmtree(project / ".dvc" / "tmp", ignore_errors=True)  # it knows the path before the move
+
+
+def check_out_missing(store: DvcStore) -> list[str]:
+    """Check out each recorded output that is not in its place; returns the paths that the cache does not have."""
+    from dvc.exceptions import CheckoutError
+
+    lacking = []
+    with store.repo.lock:
+        for out in store.repo.index.outs:
+            if not (out.use_cache and out.is_in_repo and out.hash_info) or os.path.lexists(out.fs_path):
+                continue
+            try:
+                out.checkout(force=True)
+            except (CheckoutError, FileNotFoundError):  # DVC raises the latter for a single file
+                out.remove()  # a part of a folder would look like the whole of it
+            if not os.path.lexists(out.fs_path):
+                lacking.append(Path(os.path.relpath(out.fs_path, store.repo.root_dir)).as_posix())
+    return sorted(lacking)
 
 
 def missing_outputs(project: Path) -> list[tuple[str, LockEntry]]:

@@ -66,14 +66,14 @@ def local_places(store: DvcStore) -> tuple[list[Objects], list[str]]:
 def used_by_project(store: DvcStore, commits: list[str]) -> set[str]:
     """The MD5s that the working tree, any branch, tag or experiment, or one of these commits names.
 
+    Hold DVC's lock for the call, and until the answer was used: a run may name others at any time.
     Raises UserError if DVC cannot read one of them.
     """
     from dvc.exceptions import DvcException
 
     logging.getLogger("dvc").setLevel(logging.ERROR)  # it warns of each stage that has not run yet
     try:
-        with store.repo.lock:
-            used = store.repo.used_objs(all_branches=True, all_tags=True, all_experiments=True, revs=commits)
+        used = store.repo.used_objs(all_branches=True, all_tags=True, all_experiments=True, revs=commits)
     except DvcException as error:
         raise UserError(
             f"DVC: expected to find out which content is needed, found: {error}; nothing was removed"

@@ -13,7 +13,10 @@ def check_champion(root: Path) -> str:
     if store_uri(root) == project_store_uri(root) and not (root / "mlflow.db").exists():
         return "no version was registered yet"
     client, model = connect(root), load_params(root / "params.yaml").registry.model
-    champion = promotion_log.read(client, model).champion
+    ledger = promotion_log.read(client, model)
+    champion = ledger.champion
+    if champion is None and ledger.periods:
+        return f"{model}: the last champion was removed, and no version is champion now; see `gleaner history`"
     if champion is None:
         return f"{model}: no version was champion yet"
     with TemporaryDirectory() as folder:

@@ -86,6 +86,17 @@ def all_versions(root: Path, params: Params) -> list[RegisteredVersion]:
     return sorted(versions, key=lambda version: int(version.number))
 
 
+def versions_of_others(root: Path, params: Params) -> list[RegisteredVersion]:
+    """The versions in the store that runs made for other models than the project's."""
+    client, token, found = connect(root), None, []
+    while True:
+        page = client.search_model_versions(order_by=["name ASC", "version_number ASC"], page_token=token)
+        found += [version for version in page if version.run_id and version.name != params.registry.model]
+        token = page.token
+        if not token:
+            return [to_registered_version(client, version, ()) for version in found]
+
+
 def to_registered_version(client: MlflowClient, version: ModelVersion, aliases: Iterable[str]) -> RegisteredVersion:
     """Convert MLflow's description of a version; ``aliases`` are given apart, because MLflow's search lacks them."""
     registered = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)

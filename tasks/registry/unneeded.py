@@ -1,7 +1,8 @@
 """Versions and runs that neither the promotion log nor an alias nor a night needs: found, measured and deleted.
 
 A version is needed if it has an alias, if an entry of the promotion log names it, or if it is the newest one. A run is
-needed if it made such a version, if it records a night, or if a night asks it which arrivals were learned.
+needed if it made such a version, if it records a night, or if a night asks it which arrivals were learned. All versions
+of other models are needed: `registry.model` may have been renamed.
 """
 
 import shutil
@@ -43,21 +44,23 @@ def find_unneeded(root: Path, params: Params, before: datetime) -> Unneeded:
     versions = lookup.all_versions(root, params)
     if store_uri(root) != project_store_uri(root):
         note = "MLflow: a server keeps runs and versions; whoever runs it deletes there (`mlflow gc`)"
-        return Unneeded(needed=tuple(versions), notes=(note,))
+        experiment = {run.info.run_id for run in search_runs(connect(root), root, params)}
+        others = [version for version in lookup.versions_of_others(root, params) if version.run in experiment]
+        return Unneeded(needed=(*versions, *others), notes=(note,))
     if not (root / "mlflow.db").exists():
         return Unneeded()
-    client = connect(root)
+    client, others = connect(root), lookup.versions_of_others(root, params)
     ledger = promotion_log.read(client, params.registry.model)
     named = {entry.version for entry in ledger.entries} | {entry.expected for entry in ledger.entries}
     if ledger.faults:
         note = f"{ledger.faults[0]}: versions and runs stay, because nobody can tell which ones the log needs"
-        return Unneeded(needed=tuple(versions), notes=(note,))
+        return Unneeded(needed=(*versions, *others), notes=(note,))
     unneeded = [
         version
         for version in versions[:-1]
         if not version.aliases and version.number not in named and version.registered < before
     ]
-    needed = [version for version in versions if version not in unneeded]
+    needed = [*(version for version in versions if version not in unneeded), *others]
     runs = list(unneeded_runs(client, root, params, {version.run for version in needed}, before))
     of_versions = {version.run for version in unneeded}
     models = logged_models(client, root, params, runs)

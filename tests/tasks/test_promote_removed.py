@@ -13,6 +13,7 @@ from tasks import registry
 from tasks.git.lineage import json_digest
 from tasks.promote_first import promote_first
 from tasks.registry import champion_alias, lookup, nights, promotion_log
+from tasks.registry.champion_check import check_champion
 from tests.support.promoting import (
     MODEL,
     champion_version,
@@ -113,6 +114,7 @@ def test_the_removed_champion_is_entered_once_and_shown_in_its_time(
     print_history(root, capsys)
     print_history(root, capsys)
     assert logged_actions(root)[3:] == [("removed", "3")]
+    assert "the last champion was removed, and no version is champion now" in check_champion(root)
     *_, promoted, removed = read_ledger(root).entries
     history.main(root, promoted.at.isoformat())
     assert "version 3, champion since " in (out := capsys.readouterr().out) and "found removed at" in out

@@ -10,6 +10,7 @@ import pytest
 
 from cli import prune as command
 from pipeline.core.errors import UserError
+from pipeline.core.params import read_yaml, to_yaml
 from tasks import registry
 from tasks.dvc.lock_file import outputs
 from tasks.dvc.store import open_dvc_store
@@ -141,6 +142,32 @@ def test_runs_that_a_night_reads_are_kept_and_dead_ones_are_not(root: Path) -> N
     assert client.get_run(runs["refused"]).data.tags[ARRIVALS] == "2026.parquet"
 
 
+def test_a_model_that_was_renamed_keeps_its_versions_with_their_runs_and_data(root: Path) -> None:
+    old = lookup.get_version(registry.connect(root), "gleaner-demo", "1")
+    content = read_yaml(root / "params.yaml")
+    content["registry"]["model"] = "renamed"
+    (root / "params.yaml").write_text(to_yaml(content))
+    client = registry.connect(root)
+    client.create_run(registry.experiment_id(client, root, "gleaner"))  # the newest, which stays in any case
+    plan = plan_for(root)
+    assert names(plan)["runs"] == [] and not objects_of(root, "1") & set(names(plan)["DVC cache"])
+    apply_plan(root, plan)
+    assert old.lock() and client.get_run(old.run).info.lifecycle_stage == "active"
+
+
+def test_content_that_a_run_takes_up_between_plan_and_removal_is_kept(root: Path) -> None:
+    version = lookup.get_version(registry.connect(root), "gleaner-demo", "2")
+    lock = version.read_artifact("dvc.lock")
+    plan = plan_for(root)
+    taken_up = objects_of(root, "2")
+    assert taken_up & set(names(plan)["DVC cache"])
+    (root / "dvc.lock").write_bytes(lock)  # as a run leaves it that restores old outputs from the cache
+    apply_plan(root, plan)
+    assert taken_up <= stored(root, "cache") and names(plan)["DVC cache"] == []
+    (entry,) = read_entries(root, "prune")
+    assert "DVC cache" not in entry["removed"]
+
+
 def test_content_that_a_branch_names_is_kept(root: Path) -> None:
     lock = lookup.get_version(registry.connect(root), "gleaner-demo", "2").read_artifact("dvc.lock")
     stage = "stages: {ingest: {cmd: x, outs: [data/ingest/unlabelled.parquet]}}\n"
@@ -178,7 +205,7 @@ def test_a_version_whose_lock_is_gone_keeps_all_content_of_dvc(root: Path) -> No
         lock.unlink()
     plan = plan_for(root)
     assert "DVC cache" not in names(plan)
-    assert any(note.startswith("version 3: its dvc.lock cannot be read") for note in plan.notes)
+    assert any(note.startswith("gleaner-demo version 3: its dvc.lock cannot be read") for note in plan.notes)
 
 
 def test_old_scratch_goes_and_locks_and_new_scratch_stay(root: Path) -> None:

@@ -22,7 +22,7 @@ def fill_disk() -> OSError:
 
 def test_a_full_disk_is_named_with_the_way_on() -> None:
     line = explain_disk_error(fill_disk())
-    assert line is not None and "no space left on the disk; free some (`dvc gc -w`" in line and "\n" not in line
+    assert line is not None and "no space left on the disk; free some (`gleaner prune`" in line and "\n" not in line
     assert explain_disk_error(RuntimeError("I/O error: No space left on device (os error 28)"))
     assert explain_disk_error(RuntimeError("(sqlite3.OperationalError) database or disk is full"))
 

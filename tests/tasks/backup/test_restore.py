@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from dvc.repo import Repo
 
 from cli import backup as backup_command
 from cli import restore as restore_command
@@ -17,6 +18,7 @@ from tasks import registry
 from tasks.backup import restore
 from tasks.backup.create import back_up
 from tasks.backup.manifest import MANIFEST
+from tasks.dvc.store import file_md5
 from tasks.registry import champion_alias
 from tasks.registry.champion_check import check_champion
 from tests.support import night_project
@@ -124,6 +126,65 @@ def test_a_remote_outside_the_project_comes_back_inside(root: Path, tmp_path: Pa
 
     with open_dvc_store(tmp_path / "again") as opened:
         assert Path(opened.remote().path) == tmp_path / "again" / "dvc-storage" / "files" / "md5"
+
+
+def track_with_dvc(root: Path, *names: str) -> None:
+    """Make a small project of these files and folders, and let DVC track them, as `dvc add` does."""
+    shutil.copy(night_project.ROOT / "params.yaml", root)
+    night_project.git(root, "init", "-q")
+    with Repo.init(str(root)) as repo:
+        for name in names:
+            repo.add(str(root / name))
+    night_project.git(root, "add", "-A")
+    night_project.git(root, "commit", "-q", "-m", "first")
+
+
+def test_changes_that_dvc_did_not_record_yet_come_back(tmp_path: Path) -> None:
+    root = tmp_path / "small"
+    (root / "raw").mkdir(parents=True)
+    for name in ("raw/a.csv", "grown.csv", "gone.csv"):
+        (root / name).write_text("text\nfirst\n")
+    track_with_dvc(root, "raw", "grown.csv", "gone.csv")
+    (root / "grown.csv").write_text("text\nfirst\nsecond\n")
+    (root / "raw" / "new.csv").write_text("text\nthird\n")
+    (root / "gone.csv").unlink()
+    back_up(root, tmp_path / "backup")
+    done = restore.restore(tmp_path / "backup", tmp_path / "again", force=False)
+    assert (done.project / "grown.csv").read_text() == "text\nfirst\nsecond\n"
+    assert sorted(path.name for path in (done.project / "raw").iterdir()) == ["a.csv", "new.csv"]
+    assert (done.project / "gone.csv").read_text() == "text\nfirst\n" and done.notes == []
+
+
+def test_notes_are_printed_even_if_the_champion_cannot_be_checked(
+    tmp_path: Path, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "small"
+    root.mkdir()
+    (root / "params.yaml").write_text("registry: 1\n")
+    shutil.copy(store, root)
+    back_up(root, tmp_path / "backup")
+    assert restore_command.main(tmp_path / "backup", root, force=True) == 2
+    printed = capsys.readouterr()
+    (aside,) = tmp_path.glob("small-before-restore-*")
+    assert printed.out.startswith("Restored: ") and f"what lay there before is in {aside}" in printed.out
+    assert "encoder: expected a value, found none" in printed.err
+
+
+def test_what_the_cache_lacks_is_named_and_what_was_copied_stays(tmp_path: Path) -> None:
+    root = tmp_path / "small"
+    (root / "raw").mkdir(parents=True)
+    for name in ("raw/a.csv", "raw/b.csv", "kept.csv", "gone.csv"):
+        (root / name).write_text(f"text\n{name}\n")
+    track_with_dvc(root, "raw", "kept.csv", "gone.csv")
+    for name in ("kept.csv", "gone.csv", "raw/a.csv"):
+        digest = file_md5(root / name)
+        (root / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]).unlink()
+    shutil.rmtree(root / "raw")
+    (root / "gone.csv").unlink()
+    back_up(root, tmp_path / "backup")
+    done = restore.restore(tmp_path / "backup", tmp_path / "again", force=False)
+    assert done.notes == ["the cache lacks gone.csv, raw: `dvc pull`, or `gleaner run` makes them again"]
+    assert (done.project / "kept.csv").exists() and not (done.project / "raw").exists()
 
 
 def test_a_project_without_commit_git_or_store_is_backed_up(tmp_path: Path) -> None:
