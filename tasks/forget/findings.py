@@ -11,16 +11,17 @@ from typing import Literal
 
 from pipeline.core.params import Params, read_yaml
 from pipeline.labelling.forgetting import LARGEST, NOT_SEARCHED, Found, Wanted, search_file
+from pipeline.labelling.operations_log import LOG
 from tasks.backup.project_files import DATABASE, SKIPPED_PATHS, list_tree
 from tasks.dvc.lock_file import raw_data
 from tasks.dvc.objects import Objects
 from tasks.git.command import try_git
 from tasks.inbox import SET_ASIDE_FOLDER, TAKEN_FOLDER
-from tasks.operations_log import LOG
 
 # object: remove it from DVC | vectors: delete them | remove: the file can be made again | rewrite: without the rows
 # arrivals: rewrite, and let DVC track it | left: people have to do it | unsearched: nobody knows
-Action = Literal["object", "vectors", "remove", "rewrite", "arrivals", "left", "unsearched"]
+# absent: DVC keeps the only copy of this file, with the rows of others
+Action = Literal["object", "vectors", "remove", "rewrite", "arrivals", "left", "unsearched", "absent"]
 SCRATCH, EMBEDDINGS, RUNS = "data/scratch", "data/scratch/embeddings", "mlruns"
 
 
@@ -60,15 +61,17 @@ def find_in_objects(places: list[Objects], wanted: Wanted, kept: set[str]) -> It
 
 
 def find_in_files(
-    root: Path, params: Params, wanted: Wanted, ignored: set[Path], cache: Path | None
+    root: Path, params: Params, wanted: Wanted, ignored: set[Path], cache: Path | None, pointed: set[str]
 ) -> Iterator[Finding]:
     """The project's files that hold wanted rows. ``ignored`` are the folders of DVC's content, and other files.
 
-    A link into the DVC ``cache`` counts as the file that it leads to.
+    Files that people let DVC track (``pointed``) are their own. A link into the DVC ``cache`` counts as the file that
+    it leads to.
     """
     inside = {path.relative_to(root).as_posix() for path in ignored if path.is_relative_to(root)}
     skipped = (SKIPPED_PATHS - {SCRATCH, ".prefect"}) | inside | {LOG.as_posix()}
-    owned = owned_paths(root, params)
+    own_pointed = {name for name in pointed if not is_below(name, params.ingest.arrivals)}
+    owned = owned_paths(root, params) | own_pointed
     for name in list_tree(root, "", skipped, cache).files:
         path = root / name
         if name.startswith(f"{EMBEDDINGS}/"):

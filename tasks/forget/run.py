@@ -17,17 +17,17 @@ import pandas as pd
 from pipeline.core.params import Params
 from pipeline.core.stage import write_atomically
 from pipeline.labelling.forgetting import Wanted, search_file
+from pipeline.labelling.operations_log import DONE, STARTED, read_entries, unfinished_arrivals
 from pipeline.sources import arrival_files
 from tasks.dvc.objects import CACHE, REMOTE, local_places
 from tasks.dvc.store import DvcStore, file_md5, open_dvc_store
 from tasks.forget.findings import Finding, delete_vectors, find_in_files, find_in_objects
+from tasks.forget.pointers import find_absent, pointed_files
 from tasks.forget.versions import Learned, find_learned
-from tasks.operations_log import append_entry, read_entries
+from tasks.operations_log import append_entry
 from tasks.refresh import add_to_dvc, commit_pointers
 from tasks.registry.retirement import retire_version
 from tasks.registry.store import project_store_uri, store_uri
-
-STARTED, DONE = "forget", "forgotten"  # operations in the log
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Plan:
     @property
     def left(self) -> list[Finding]:
         """What people have to do themselves."""
-        return [finding for finding in self.findings if finding.action in ("left", "unsearched")]
+        return [finding for finding in self.findings if finding.action in ("left", "unsearched", "absent")]
 
 
 def make_plan(root: Path, params: Params, wanted: Wanted, requests: dict[str, set[str]], match: Path | None) -> Plan:
@@ -61,9 +61,13 @@ def make_plan(root: Path, params: Params, wanted: Wanted, requests: dict[str, se
         ignored = {path for place in places for path in (place.folder, place.folder.parents[1])}
         ignored |= {match.resolve()} if match else set()
         cache = next((place.folder.resolve() for place in places if place.name == CACHE), None)
-        files = list(find_in_files(root, params, wanted, ignored, cache))
+        pointed = pointed_files(store) if store else {}
+        files = list(find_in_files(root, params, wanted, ignored, cache, set(pointed)))
         owned = {file_md5(finding.path) for finding in files if finding.action == "left"}
         objects = list(find_in_objects(places, wanted, owned))
+        absent = find_absent(root, pointed, {item.name for item in objects}, unfinished_arrivals(root))
+        kept = {pointed[item.name] for item in absent}
+        files, objects = [*files, *absent], [item for item in objects if item.name not in kept]
         before = {number for entry in started for number in entry["versions"]}
         learned = find_learned(root, params, store, wanted, before)
     missing = [name for name, ids in requests.items() if not ids & (wanted.seen | known_before)]
@@ -187,5 +191,10 @@ def left_lines(plan: Plan) -> Iterator[str]:
         rows = f"record {', '.join(map(str, finding.rows[:10]))}" if finding.rows else "somewhere in it"
         if finding.action == "unsearched":
             yield f"{finding.name}: it could not be read, so that nobody knows whether it holds the rows; remove it"
+        elif finding.action == "absent":
+            yield (
+                f"{finding.name}: DVC keeps it with the rows, and it is not here as its pointer says; `dvc checkout` "
+                "it, or `dvc add` it as it is now, then run the same command again"
+            )
         else:
             yield f"{finding.name}: {rows}; it is yours, remove it there, or the next run reads it again"

@@ -15,10 +15,10 @@ from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import read_yaml
 from pipeline.labelling.forgetting import read_requests
+from pipeline.labelling.operations_log import LOG, read_entries
 from tasks import registry
 from tasks.compare import choose_versions
 from tasks.forget import run
-from tasks.operations_log import LOG, read_entries
 from tasks.registry import lookup
 from tasks.registry.champion_check import check_champion
 from tests.support import night_project, refreshing
