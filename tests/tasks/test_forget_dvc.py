@@ -1,5 +1,8 @@
 """Forget and DVC: what only DVC keeps stays, and no other command is at work."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,3 +86,20 @@ def test_data_that_dvc_tracks_and_that_is_not_here_is_left(
     with open_repo(root) as repo:
         repo.add([str(root / "kept")])
     assert forget(root) == 0 and files_with(root, SECRET) == []
+
+
+def test_it_refuses_while_a_stage_is_at_work(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = files_with(root, SECRET)
+    with subprocess.Popen([sys.executable, "-c", "input()", "repro", "train"], stdin=subprocess.PIPE) as process:
+        users = {
+            "write": {str(root / "data" / "train"): {"pid": process.pid, "cmd": "/bin/dvc repro train"}},
+            "read": {},
+        }
+        (root / ".dvc" / "tmp").mkdir(exist_ok=True)
+        (root / ".dvc" / "tmp" / "rwlock").write_text(json.dumps(users))
+        assert forget(root) == 2 and files_with(root, SECRET) == before
+        assert f"found `/bin/dvc repro train` (process {process.pid}); run again when" in capsys.readouterr().err
+        forget(root, dry_run=True)
+        process.communicate()
+    forget(root)
+    assert set(files_with(root, SECRET)) < set(before)
