@@ -6,6 +6,7 @@ from typing import Any
 
 LOG = Path("data") / "operations.jsonl"
 STARTED, DONE = "forget", "forgotten"  # operations of `gleaner forget`: before anything is removed, and at its end
+REWRITTEN = "rewritten"  # operation of `gleaner forget`: a file of arrivals gets another digest
 
 
 def read_entries(root: Path, *operations: str) -> list[dict[str, Any]]:
@@ -32,3 +33,8 @@ def unfinished_arrivals(root: Path) -> set[str]:
         else:
             started = [begun for begun in started if not {*begun["ids"]} <= {*entry["ids"]}]
     return {name for begun in started for name in begun["arrivals"]}
+
+
+def rewritten_digests(root: Path) -> list[tuple[str, str, str]]:
+    """For each file of arrivals that a forget has rewritten: its name, the digest before, and the one after."""
+    return [(entry["file"], entry["before"], entry["after"]) for entry in read_entries(root, REWRITTEN)]

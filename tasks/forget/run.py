@@ -4,6 +4,7 @@ It can be killed at any point: the same command goes on from there, because rows
 hashes of their texts, and the entry names what was found before anything was removed.
 """
 
+import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,8 +17,9 @@ import pandas as pd
 
 from pipeline.core.params import Params
 from pipeline.core.stage import write_atomically
+from pipeline.labelling.arrivals import DIGEST_LENGTH, file_digest
 from pipeline.labelling.forgetting import Wanted, search_file
-from pipeline.labelling.operations_log import DONE, STARTED, read_entries, unfinished_arrivals
+from pipeline.labelling.operations_log import DONE, REWRITTEN, STARTED, read_entries, unfinished_arrivals
 from pipeline.sources import arrival_files
 from tasks.dvc.objects import CACHE, REMOTE, local_places
 from tasks.dvc.store import DvcStore, file_md5, open_dvc_store
@@ -121,7 +123,7 @@ def apply_plan(root: Path, params: Params, wanted: Wanted, plan: Plan, retire: b
             write_atomically(finding.path, partial(shutil.copyfile, finding.path))
     remove_objects(root, plan)
     for finding in plan.findings:
-        apply_finding(finding, wanted)
+        apply_finding(root, finding, wanted)
     if plan.arrivals:
         add_to_dvc([root / name for name in plan.arrivals], root)
         if params.refresh.commit:
@@ -152,8 +154,11 @@ def remove_from(store: DvcStore, objects: list[Finding]) -> None:
             place.remove([finding.path for finding in objects if finding.place == place.name])
 
 
-def apply_finding(finding: Finding, wanted: Wanted) -> None:
-    """Do with one file what its action says. A file that changed meanwhile is searched again."""
+def apply_finding(root: Path, finding: Finding, wanted: Wanted) -> None:
+    """Do with one file what its action says. A file that changed meanwhile is searched again.
+
+    The log gets the new digest of a file of arrivals, which counts as read by the trainings that read the old one.
+    """
     if finding.action == "remove":
         finding.path.unlink(missing_ok=True)
     elif finding.action == "vectors":
@@ -161,6 +166,10 @@ def apply_finding(finding: Finding, wanted: Wanted) -> None:
     elif finding.action in ("rewrite", "arrivals") and finding.path.exists():
         found = search_file(finding.path, wanted)
         if found is not None and found.rest is not None:
+            if finding.action == "arrivals":
+                after = hashlib.sha256(found.rest).hexdigest()[:DIGEST_LENGTH]
+                entry = {"file": finding.path.name, "before": file_digest(finding.path), "after": after}
+                append_entry(root, REWRITTEN, entry)
             mode = finding.path.stat().st_mode
             found.write_rest(finding.path)
             finding.path.chmod(mode)

@@ -11,8 +11,11 @@ import pytest
 
 from cli import forget as command
 from pipeline.core import table
+from pipeline.labelling import arrivals
+from tasks import registry
 from tasks.dvc.arrivals import restore_arrivals
 from tasks.dvc.repository import open_repo
+from tasks.registry import trainings
 from tests.support.night_project import project_params, to_csv
 from tests.support.operated_project import ARRIVED, SECRET, copy_to, files_with, operated_project
 
@@ -103,3 +106,13 @@ def test_it_refuses_while_a_stage_is_at_work(root: Path, capsys: pytest.CaptureF
         process.communicate()
     forget(root)
     assert set(files_with(root, SECRET)) < set(before)
+
+
+def test_arrivals_that_trainings_have_read_stay_read(root: Path) -> None:
+    params = project_params(root)
+    with registry.open_run(root, params, "train", "flow") as opened:
+        trainings.begin_training(opened, arrivals.file_digests(params.ingest, root))
+        trainings.finish_training(opened)
+    forget(root)
+    assert arrivals.usable_rows(params.ingest, root)["text"].tolist() == [ARRIVED[1][0]]
+    assert arrivals.unread_rows(trainings.find_read_arrivals(root, params), params.ingest, root).empty
