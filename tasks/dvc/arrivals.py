@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params, read_yaml
 from pipeline.core.stage import write_atomically
+from pipeline.labelling.operations_log import unfinished_arrivals
 from pipeline.sources.arrival_files import list_pointers
 from tasks.dvc import store
 
@@ -60,8 +61,11 @@ def tracked_md5(pointer: Path) -> str:
 
 def ways(root: Path, pointer: Path) -> str:
     """What to do about a file of arrivals that is gone or changed."""
-    path = pointer.relative_to(root)
+    path, file = pointer.relative_to(root), pointer.with_suffix("").relative_to(root)
+    if file.as_posix() in unfinished_arrivals(root):
+        return "`gleaner forget` was cut off while it rewrote this file: run the same `gleaner forget` again"
+    is_there = pointer.with_suffix("").exists()
+    removal = f"`rm {file}` and `git rm {path}` together give" if is_there else f"`git rm {path}` gives"
     return (
-        f"`dvc checkout {path}` brings it back, `dvc pull {path}` where only the remote has it; `git rm {path}` gives "
-        "its rows up"
+        f"`dvc checkout {path}` brings it back, `dvc pull {path}` where only the remote has it; {removal} its rows up"
     )
