@@ -19,7 +19,7 @@ from pipeline.core.params import Params
 from pipeline.core.stage import write_atomically
 from pipeline.labelling.arrivals import DIGEST_LENGTH, file_digest
 from pipeline.labelling.forgetting import Wanted, search_file
-from pipeline.labelling.operations_log import DONE, REWRITTEN, STARTED, read_entries, unfinished_arrivals
+from pipeline.labelling.operations_log import DONE, LOG, REWRITTEN, STARTED, read_entries, unfinished_arrivals
 from pipeline.sources import arrival_files
 from tasks.dvc.objects import CACHE, REMOTE, local_places
 from tasks.dvc.store import DvcStore, file_md5, open_dvc_store
@@ -195,7 +195,10 @@ def plural(count: int, noun: str) -> str:
 def left_lines(plan: Plan) -> Iterator[str]:
     """What people have to do themselves, one line a file."""
     for name in plan.remotes:
-        yield f"{name}: it is no folder of this machine and was not searched; `dvc gc --workspace --cloud` empties it"
+        yield (
+            f"{name}: it is no folder of this machine and was not searched; remove there the objects that {LOG} names "
+            "as `DVC cache: MD5`"
+        )
     for finding in plan.left:
         rows = f"record {', '.join(map(str, finding.rows[:10]))}" if finding.rows else "somewhere in it"
         if finding.action == "unsearched":

@@ -239,4 +239,6 @@ def test_a_remote_that_is_no_folder_is_said(root: Path, capsys: pytest.CaptureFi
     config = root / ".dvc" / "config"
     config.write_text(config.read_text().replace("../storage", "s3://bucket/path"))
     assert forget(root, table.row_id("raw", ARRIVED[1][0]), dry_run=True) == 1
-    assert "DVC remote: it is no folder of this machine and was not searched" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "DVC remote: it is no folder of this machine and was not searched; remove there the objects that" in printed
+    assert "dvc gc" not in printed
