@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pipeline.core.params import Params, read_yaml
-from pipeline.labelling.forgetting import LARGEST, NOT_SEARCHED, Found, Wanted, search_file
+from pipeline.labelling.forgetting import LARGEST, NOT_SEARCHED, Found, Wanted, may_hold_rows, search_file
 from pipeline.labelling.operations_log import LOG
 from tasks.backup.project_files import DATABASE, SKIPPED_PATHS, list_tree
 from tasks.dvc.lock_file import raw_data
@@ -47,17 +47,22 @@ class Finding:
 
 
 def find_in_objects(places: list[Objects], wanted: Wanted, kept: set[str]) -> Iterator[Finding]:
-    """The objects of DVC that hold wanted rows, but for those in ``kept``; lists of folders hold no text."""
-    answers: dict[str, bool] = {}
+    """The objects of DVC that hold wanted rows, or may hold some unseen, but for those in ``kept``.
+
+    Lists of folders hold no text.
+    """
+    answers: dict[str, Action | None] = {}
     for place in places:
         for md5, path in place.list():
             if md5.endswith(".dir") or md5 in kept:
                 continue
             if md5 not in answers:
                 found = search_file(path, wanted)
-                answers[md5] = found is not None and found is not NOT_SEARCHED
-            if answers[md5]:
-                yield Finding(place.name, md5, path, "object")
+                answers[md5] = None if found is None else "object"
+                if found is NOT_SEARCHED:
+                    answers[md5] = "unsearched" if may_hold_rows(path) else None
+            if (action := answers[md5]) is not None:
+                yield Finding(place.name, md5, path, action)
 
 
 def find_in_files(

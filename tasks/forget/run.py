@@ -67,7 +67,9 @@ def make_plan(root: Path, params: Params, wanted: Wanted, requests: dict[str, se
         files = list(find_in_files(root, params, wanted, ignored, cache, set(pointed)))
         owned = {file_md5(finding.path) for finding in files if finding.action == "left"}
         objects = list(find_in_objects(places, wanted, owned))
-        absent = find_absent(root, pointed, {item.name for item in objects}, unfinished_arrivals(root))
+        absent = find_absent(
+            root, pointed, {item.name for item in objects if item.action == "object"}, unfinished_arrivals(root)
+        )
         kept = {pointed[item.name] for item in absent}
         files, objects = [*files, *absent], [item for item in objects if item.name not in kept]
         before = {number for entry in started for number in entry["versions"]}
@@ -178,7 +180,7 @@ def apply_finding(root: Path, finding: Finding, wanted: Wanted) -> None:
 def count_lines(plan: Plan) -> Iterator[str]:
     """What is removed where, one line a place."""
     for place in (CACHE, REMOTE):
-        count = sum(finding.place == place for finding in plan.findings)
+        count = sum(finding.place == place and finding not in plan.left for finding in plan.findings)
         if count:
             yield f"{place}: {plural(count, 'object')}"
     for finding in plan.findings:
@@ -202,7 +204,8 @@ def left_lines(plan: Plan) -> Iterator[str]:
     for finding in plan.left:
         rows = f"record {', '.join(map(str, finding.rows[:10]))}" if finding.rows else "somewhere in it"
         if finding.action == "unsearched":
-            yield f"{finding.name}: it could not be read, so that nobody knows whether it holds the rows; remove it"
+            name = finding.name if finding.place == "files" else f"{finding.place}, {finding.name}"
+            yield f"{name}: it could not be read, so that nobody knows whether it holds the rows; look into it"
         elif finding.action == "absent":
             yield (
                 f"{finding.name}: DVC keeps it with the rows, and it is not here as its pointer says; `dvc checkout` "
