@@ -23,9 +23,11 @@ def main(root: Path, ids: list[str], match: Path | None, retire: bool, dry_run: 
 
     wanted, requests = read_requests(ids, match, params.ingest)
     configure_environment(root)
+    from tasks.forget.readiness import prepare_project
     from tasks.forget.run import apply_plan, count_lines, left_lines, make_plan
 
     with maintenance_lock(root), night_lock(root):
+        prepare_project(root, params, dry_run)
         plan = make_plan(root, params, wanted, requests, match)
         retired = [] if dry_run else apply_plan(root, params, wanted, plan, retire)
     counts, left = [*map(printable, count_lines(plan))], [*map(printable, left_lines(plan))]

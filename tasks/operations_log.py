@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline.labelling.operations_log import LOG
 from tasks.registry.promotion_log import user_name
-
-LOG = Path("data") / "operations.jsonl"
 
 
 def append_entry(root: Path, operation: str, content: dict[str, Any]) -> None:
@@ -24,18 +23,3 @@ def append_entry(root: Path, operation: str, content: dict[str, Any]) -> None:
         file.write((b"\n" if torn else b"") + json.dumps(entry).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
-
-
-def read_entries(root: Path, *operations: str) -> list[dict[str, Any]]:
-    """The entries of these operations, oldest first. A line that was cut off is left out."""
-    if not (root / LOG).exists():
-        return []
-    entries = []
-    for line in (root / LOG).read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict) and entry.get("operation") in operations:
-            entries.append(entry)
-    return entries

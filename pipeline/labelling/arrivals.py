@@ -1,7 +1,7 @@
 """Rows of the arrival files, with the ids and labels that the stage `ingest` gives them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -45,6 +45,17 @@ class ReadArrivals:
         """Whether a training has read the file of this name and digest."""
         return (name, digest) in self.files or name <= self.up_to
 
+    def with_rewritten(self, digests: Iterable[tuple[str, str, str]]) -> "ReadArrivals":
+        """The same with the files that were rewritten without some rows: name, digest before, digest after, in order.
+
+        What was read before is read after.
+        """
+        files = set(self.files)
+        for name, before, after in digests:
+            if (name, before) in files:
+                files.add((name, after))
+        return replace(self, files=frozenset(files))
+
 
 def spell_as_known(rows: pd.DataFrame, labels: Iterable[str], params: Ingest) -> pd.DataFrame:
     """The rows with each label in the spelling that it has among the known ``labels``, where it is certainly the same.
@@ -57,7 +68,12 @@ def spell_as_known(rows: pd.DataFrame, labels: Iterable[str], params: Ingest) ->
 def file_digests(params: Ingest, root: Path) -> dict[str, str]:
     """The digest of each arrival file by its name, `DIGEST_LENGTH` hexadecimal digits of its SHA-256."""
     files = arrival_files.list_files(root / params.arrivals)
-    return {path.name: file_sha256(path)[:DIGEST_LENGTH] for path in files}
+    return {path.name: file_digest(path) for path in files}
+
+
+def file_digest(path: Path) -> str:
+    """The digest of one arrival file, `DIGEST_LENGTH` hexadecimal digits of its SHA-256."""
+    return file_sha256(path)[:DIGEST_LENGTH]
 
 
 def usable_rows(params: Ingest, root: Path) -> pd.DataFrame:

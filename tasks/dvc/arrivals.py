@@ -2,22 +2,25 @@
 
 import logging
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params, read_yaml
 from pipeline.core.stage import write_atomically
+from pipeline.labelling.operations_log import unfinished_arrivals
 from pipeline.sources.arrival_files import list_pointers
 from tasks.dvc import store
 
 LOG = logging.getLogger(__name__)
 
 
-def restore_arrivals(root: Path, params: Params) -> list[Path]:
+def restore_arrivals(root: Path, params: Params, rewritten: Collection[str] = ()) -> list[Path]:
     """Bring back each file of arrivals that DVC tracks and that is not there; returns the files brought back.
 
     They come from the DVC cache or the default remote, and every byte is checked. Raises UserError if neither has one,
-    or if a file is there with another content: a training would miss its rows.
+    or if a file is there with another content: a training would miss its rows. Files of ``rewritten``, which are paths
+    in the project, may have another.
     """
     restored = []
     for pointer in list_pointers(root / params.ingest.arrivals):
@@ -25,7 +28,7 @@ def restore_arrivals(root: Path, params: Params) -> list[Path]:
         if not file.exists():
             restore_file(root, file, md5)
             restored.append(file)
-        elif store.file_md5(file) != md5:
+        elif file.relative_to(root).as_posix() not in rewritten and store.file_md5(file) != md5:
             found = f"{file.relative_to(root)}: expected the file that DVC keeps, found another"
             raise UserError(f"{found}; {ways(root, pointer)}")
     return restored
@@ -58,8 +61,11 @@ def tracked_md5(pointer: Path) -> str:
 
 def ways(root: Path, pointer: Path) -> str:
     """What to do about a file of arrivals that is gone or changed."""
-    path = pointer.relative_to(root)
+    path, file = pointer.relative_to(root), pointer.with_suffix("").relative_to(root)
+    if file.as_posix() in unfinished_arrivals(root):
+        return "`gleaner forget` was cut off while it rewrote this file: run the same `gleaner forget` again"
+    is_there = pointer.with_suffix("").exists()
+    removal = f"`rm {file}` and `git rm {path}` together give" if is_there else f"`git rm {path}` gives"
     return (
-        f"`dvc checkout {path}` brings it back, `dvc pull {path}` where only the remote has it; `git rm {path}` gives "
-        "its rows up"
+        f"`dvc checkout {path}` brings it back, `dvc pull {path}` where only the remote has it; {removal} its rows up"
     )

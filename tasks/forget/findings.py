@@ -10,17 +10,18 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pipeline.core.params import Params, read_yaml
-from pipeline.labelling.forgetting import LARGEST, NOT_SEARCHED, Found, Wanted, search_file
+from pipeline.labelling.forgetting import LARGEST, NOT_SEARCHED, Found, Wanted, may_hold_rows, search_file
+from pipeline.labelling.operations_log import LOG
 from tasks.backup.project_files import DATABASE, SKIPPED_PATHS, list_tree
 from tasks.dvc.lock_file import raw_data
 from tasks.dvc.objects import Objects
 from tasks.git.command import try_git
 from tasks.inbox import SET_ASIDE_FOLDER, TAKEN_FOLDER
-from tasks.operations_log import LOG
 
 # object: remove it from DVC | vectors: delete them | remove: the file can be made again | rewrite: without the rows
 # arrivals: rewrite, and let DVC track it | left: people have to do it | unsearched: nobody knows
-Action = Literal["object", "vectors", "remove", "rewrite", "arrivals", "left", "unsearched"]
+# absent: DVC keeps the only copy of this file, with the rows of others
+Action = Literal["object", "vectors", "remove", "rewrite", "arrivals", "left", "unsearched", "absent"]
 SCRATCH, EMBEDDINGS, RUNS = "data/scratch", "data/scratch/embeddings", "mlruns"
 
 
@@ -46,29 +47,36 @@ class Finding:
 
 
 def find_in_objects(places: list[Objects], wanted: Wanted, kept: set[str]) -> Iterator[Finding]:
-    """The objects of DVC that hold wanted rows, but for those in ``kept``; lists of folders hold no text."""
-    answers: dict[str, bool] = {}
+    """The objects of DVC that hold wanted rows, or may hold some unseen, but for those in ``kept``.
+
+    Lists of folders hold no text.
+    """
+    answers: dict[str, Action | None] = {}
     for place in places:
         for md5, path in place.list():
             if md5.endswith(".dir") or md5 in kept:
                 continue
             if md5 not in answers:
                 found = search_file(path, wanted)
-                answers[md5] = found is not None and found is not NOT_SEARCHED
-            if answers[md5]:
-                yield Finding(place.name, md5, path, "object")
+                answers[md5] = None if found is None else "object"
+                if found is NOT_SEARCHED:
+                    answers[md5] = "unsearched" if may_hold_rows(path) else None
+            if (action := answers[md5]) is not None:
+                yield Finding(place.name, md5, path, action)
 
 
 def find_in_files(
-    root: Path, params: Params, wanted: Wanted, ignored: set[Path], cache: Path | None
+    root: Path, params: Params, wanted: Wanted, ignored: set[Path], cache: Path | None, pointed: set[str]
 ) -> Iterator[Finding]:
     """The project's files that hold wanted rows. ``ignored`` are the folders of DVC's content, and other files.
 
-    A link into the DVC ``cache`` counts as the file that it leads to.
+    Files that people let DVC track (``pointed``) are their own. A link into the DVC ``cache`` counts as the file that
+    it leads to.
     """
     inside = {path.relative_to(root).as_posix() for path in ignored if path.is_relative_to(root)}
     skipped = (SKIPPED_PATHS - {SCRATCH, ".prefect"}) | inside | {LOG.as_posix()}
-    owned = owned_paths(root, params)
+    own_pointed = {name for name in pointed if not is_below(name, params.ingest.arrivals)}
+    owned = owned_paths(root, params) | own_pointed
     for name in list_tree(root, "", skipped, cache).files:
         path = root / name
         if name.startswith(f"{EMBEDDINGS}/"):

@@ -4,6 +4,7 @@ It can be killed at any point: the same command goes on from there, because rows
 hashes of their texts, and the entry names what was found before anything was removed.
 """
 
+import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,18 +17,19 @@ import pandas as pd
 
 from pipeline.core.params import Params
 from pipeline.core.stage import write_atomically
+from pipeline.labelling.arrivals import DIGEST_LENGTH, file_digest
 from pipeline.labelling.forgetting import Wanted, search_file
+from pipeline.labelling.operations_log import DONE, LOG, REWRITTEN, STARTED, read_entries, unfinished_arrivals
 from pipeline.sources import arrival_files
 from tasks.dvc.objects import CACHE, REMOTE, local_places
 from tasks.dvc.store import DvcStore, file_md5, open_dvc_store
 from tasks.forget.findings import Finding, delete_vectors, find_in_files, find_in_objects
+from tasks.forget.pointers import find_absent, pointed_files
 from tasks.forget.versions import Learned, find_learned
-from tasks.operations_log import append_entry, read_entries
+from tasks.operations_log import append_entry
 from tasks.refresh import add_to_dvc, commit_pointers
 from tasks.registry.retirement import retire_version
 from tasks.registry.store import project_store_uri, store_uri
-
-STARTED, DONE = "forget", "forgotten"  # operations in the log
 
 
 @dataclass
@@ -44,7 +46,7 @@ class Plan:
     @property
     def left(self) -> list[Finding]:
         """What people have to do themselves."""
-        return [finding for finding in self.findings if finding.action in ("left", "unsearched")]
+        return [finding for finding in self.findings if finding.action in ("left", "unsearched", "absent")]
 
 
 def make_plan(root: Path, params: Params, wanted: Wanted, requests: dict[str, set[str]], match: Path | None) -> Plan:
@@ -61,9 +63,15 @@ def make_plan(root: Path, params: Params, wanted: Wanted, requests: dict[str, se
         ignored = {path for place in places for path in (place.folder, place.folder.parents[1])}
         ignored |= {match.resolve()} if match else set()
         cache = next((place.folder.resolve() for place in places if place.name == CACHE), None)
-        files = list(find_in_files(root, params, wanted, ignored, cache))
+        pointed = pointed_files(store) if store else {}
+        files = list(find_in_files(root, params, wanted, ignored, cache, set(pointed)))
         owned = {file_md5(finding.path) for finding in files if finding.action == "left"}
         objects = list(find_in_objects(places, wanted, owned))
+        absent = find_absent(
+            root, pointed, {item.name for item in objects if item.action == "object"}, unfinished_arrivals(root)
+        )
+        kept = {pointed[item.name] for item in absent}
+        files, objects = [*files, *absent], [item for item in objects if item.name not in kept]
         before = {number for entry in started for number in entry["versions"]}
         learned = find_learned(root, params, store, wanted, before)
     missing = [name for name, ids in requests.items() if not ids & (wanted.seen | known_before)]
@@ -117,7 +125,7 @@ def apply_plan(root: Path, params: Params, wanted: Wanted, plan: Plan, retire: b
             write_atomically(finding.path, partial(shutil.copyfile, finding.path))
     remove_objects(root, plan)
     for finding in plan.findings:
-        apply_finding(finding, wanted)
+        apply_finding(root, finding, wanted)
     if plan.arrivals:
         add_to_dvc([root / name for name in plan.arrivals], root)
         if params.refresh.commit:
@@ -148,8 +156,11 @@ def remove_from(store: DvcStore, objects: list[Finding]) -> None:
             place.remove([finding.path for finding in objects if finding.place == place.name])
 
 
-def apply_finding(finding: Finding, wanted: Wanted) -> None:
-    """Do with one file what its action says. A file that changed meanwhile is searched again."""
+def apply_finding(root: Path, finding: Finding, wanted: Wanted) -> None:
+    """Do with one file what its action says. A file that changed meanwhile is searched again.
+
+    The log gets the new digest of a file of arrivals, which counts as read by the trainings that read the old one.
+    """
     if finding.action == "remove":
         finding.path.unlink(missing_ok=True)
     elif finding.action == "vectors":
@@ -157,6 +168,10 @@ def apply_finding(finding: Finding, wanted: Wanted) -> None:
     elif finding.action in ("rewrite", "arrivals") and finding.path.exists():
         found = search_file(finding.path, wanted)
         if found is not None and found.rest is not None:
+            if finding.action == "arrivals":
+                after = hashlib.sha256(found.rest).hexdigest()[:DIGEST_LENGTH]
+                entry = {"file": finding.path.name, "before": file_digest(finding.path), "after": after}
+                append_entry(root, REWRITTEN, entry)
             mode = finding.path.stat().st_mode
             found.write_rest(finding.path)
             finding.path.chmod(mode)
@@ -165,7 +180,7 @@ def apply_finding(finding: Finding, wanted: Wanted) -> None:
 def count_lines(plan: Plan) -> Iterator[str]:
     """What is removed where, one line a place."""
     for place in (CACHE, REMOTE):
-        count = sum(finding.place == place for finding in plan.findings)
+        count = sum(finding.place == place and finding not in plan.left for finding in plan.findings)
         if count:
             yield f"{place}: {plural(count, 'object')}"
     for finding in plan.findings:
@@ -182,10 +197,19 @@ def plural(count: int, noun: str) -> str:
 def left_lines(plan: Plan) -> Iterator[str]:
     """What people have to do themselves, one line a file."""
     for name in plan.remotes:
-        yield f"{name}: it is no folder of this machine and was not searched; `dvc gc --workspace --cloud` empties it"
+        yield (
+            f"{name}: it is no folder of this machine and was not searched; remove there the objects that {LOG} names "
+            "as `DVC cache: MD5`"
+        )
     for finding in plan.left:
         rows = f"record {', '.join(map(str, finding.rows[:10]))}" if finding.rows else "somewhere in it"
         if finding.action == "unsearched":
-            yield f"{finding.name}: it could not be read, so that nobody knows whether it holds the rows; remove it"
+            name = finding.name if finding.place == "files" else f"{finding.place}, {finding.name}"
+            yield f"{name}: it could not be read, so that nobody knows whether it holds the rows; look into it"
+        elif finding.action == "absent":
+            yield (
+                f"{finding.name}: DVC keeps it with the rows, and it is not here as its pointer says; `dvc checkout` "
+                "it, or `dvc add` it as it is now, then run the same command again"
+            )
         else:
             yield f"{finding.name}: {rows}; it is yours, remove it there, or the next run reads it again"

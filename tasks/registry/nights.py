@@ -11,6 +11,7 @@ from mlflow.entities import Run as MlflowRun
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
 from pipeline.labelling.arrivals import ReadArrivals
+from pipeline.labelling.operations_log import rewritten_digests
 from tasks.registry import champion_alias, lookup, promotion_log, versions
 from tasks.registry.runs import MAX_TAG_LENGTH, Run, search_runs
 from tasks.registry.store import connect
@@ -115,7 +116,7 @@ def current_champion(root: Path, params: Params) -> Champion | None:
     if state.ledger.champion is None:
         return None
     version = lookup.get_version(client, model, state.ledger.champion)
-    read = arrivals_of_run(client.get_run(version.run).data.tags)
+    read = arrivals_of_run(client.get_run(version.run).data.tags).with_rewritten(rewritten_digests(root))
     registered = version.registered.timestamp() * 1000
     made_at = [
         run.data.tags[NOW]

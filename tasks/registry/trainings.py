@@ -14,6 +14,7 @@ from mlflow.entities import Run as MlflowRun
 
 from pipeline.core.params import Params
 from pipeline.labelling.arrivals import ReadArrivals
+from pipeline.labelling.operations_log import rewritten_digests
 from tasks.registry.runs import MAX_TAG_LENGTH, Run, search_runs
 from tasks.registry.store import connect
 
@@ -53,7 +54,7 @@ def arrivals_of_run(tags: Mapping[str, str]) -> ReadArrivals:
 
 
 def find_read_arrivals(root: Path, params: Params) -> ReadArrivals:
-    """The arrival files that complete trainings have read, refused ones included.
+    """The arrival files that complete trainings have read, refused ones included, also where a forget rewrote them.
 
     The newest name of an older training counts only until a training has recorded its files. A training reads every
     file that is there, and the name may be of a night whose clock was ahead.
@@ -61,6 +62,7 @@ def find_read_arrivals(root: Path, params: Params) -> ReadArrivals:
     complete = [run.data.tags for run in all_trainings(connect(root), root, params) if is_complete(run)]
     read = [arrivals_of_run(tags) for tags in complete]
     files = frozenset(file for training in read for file in training.files)
+    files = ReadArrivals(files).with_rewritten(rewritten_digests(root)).files
     if any(COMPLETE in tags for tags in complete):
         return ReadArrivals(files)
     return ReadArrivals(files, up_to=max((training.up_to for training in read), default=""))

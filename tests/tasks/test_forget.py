@@ -15,10 +15,10 @@ from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import read_yaml
 from pipeline.labelling.forgetting import read_requests
+from pipeline.labelling.operations_log import LOG, read_entries
 from tasks import registry
 from tasks.compare import choose_versions
 from tasks.forget import run
-from tasks.operations_log import LOG, read_entries
 from tasks.registry import lookup
 from tasks.registry.champion_check import check_champion
 from tests.support import night_project, refreshing
@@ -239,4 +239,6 @@ def test_a_remote_that_is_no_folder_is_said(root: Path, capsys: pytest.CaptureFi
     config = root / ".dvc" / "config"
     config.write_text(config.read_text().replace("../storage", "s3://bucket/path"))
     assert forget(root, table.row_id("raw", ARRIVED[1][0]), dry_run=True) == 1
-    assert "DVC remote: it is no folder of this machine and was not searched" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "DVC remote: it is no folder of this machine and was not searched; remove there the objects that" in printed
+    assert "dvc gc" not in printed

@@ -11,10 +11,10 @@ import pytest
 from cli import prune as command
 from pipeline.core.errors import UserError
 from pipeline.core.params import read_yaml, to_yaml
+from pipeline.labelling.operations_log import LOG, read_entries
 from tasks import registry
 from tasks.dvc.lock_file import outputs
 from tasks.dvc.store import open_dvc_store
-from tasks.operations_log import LOG, read_entries
 from tasks.prune import Plan, apply_plan, make_plan, plan_lines
 from tasks.registry import lookup
 from tasks.registry.champion_check import check_champion

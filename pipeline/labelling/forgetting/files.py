@@ -38,8 +38,22 @@ NOT_SEARCHED = Found(())  # of a file whose content cannot be understood
 def search_file(path: Path, wanted: Wanted) -> Found | None:
     """What a file holds of the wanted rows; None if nothing, `NOT_SEARCHED` itself if that cannot be told."""
     if path.stat().st_size > LARGEST:
-        return NOT_SEARCHED
+        return None if is_weights(path) else NOT_SEARCHED
     return search_content(path.read_bytes(), wanted)
+
+
+def is_weights(path: Path) -> bool:
+    """Whether a file holds the weights of a model (safetensors, ONNX) or an array of NumPy, and so no text of a row."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    is_onnx = head[:1] == b"\x08" and head[2:3] == b"\x12"  # the version of the format, then the name of the producer
+    return head[8:10] == b'{"' or is_onnx or head.startswith(b"\x93NUMPY")
+
+
+def may_hold_rows(path: Path) -> bool:
+    """Whether a file that was not searched may hold rows: it is too large, or a damaged table or compressed file."""
+    with path.open("rb") as file:
+        return path.stat().st_size > LARGEST or file.read(4).startswith((PARQUET, GZIP))
 
 
 def search_content(content: bytes, wanted: Wanted) -> Found | None:

@@ -2,8 +2,10 @@
 
 import gzip
 import json
+import os
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,7 +13,9 @@ import pytest
 
 from pipeline.core import table
 from pipeline.core.params import Params
-from pipeline.labelling.forgetting import NOT_SEARCHED, Wanted, search_content
+from pipeline.labelling.forgetting import LARGEST, NOT_SEARCHED, Wanted, search_content, search_file
+from tasks.dvc.objects import Objects
+from tasks.forget.findings import find_in_objects
 
 TEXT = "my parcel, the «blue» one, is late"
 
@@ -135,3 +139,31 @@ def test_tables_keep_rows_whose_label_is_the_text(params: Callable[..., Params])
     found = search_content(content.getvalue(), wanted)
     assert found is not None and found.rest is not None and found.rows == (1,)
     pd.testing.assert_frame_equal(pd.read_parquet(BytesIO(found.rest)), rows[1:].reset_index(drop=True))
+
+
+@pytest.mark.parametrize(
+    ("head", "is_searched"),
+    [
+        (b"\x90\x01\0\0\0\0\0\0" + b'{"layer": {}}', True),
+        (b"\x08\x08\x12\x07pytorch", True),
+        (b"\x93NUMPY\x01\0", True),
+        (b"SQLite format 3\0", False),
+        (b"text,label\n", False),
+    ],
+)
+def test_a_file_that_is_too_large_is_not_searched_unless_it_holds_weights(
+    wanted: Wanted, tmp_path: Path, head: bytes, is_searched: bool
+) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(head)
+    os.truncate(path, LARGEST + 1)
+    assert search_file(path, wanted) is (None if is_searched else NOT_SEARCHED)
+
+
+def test_objects_of_dvc_that_cannot_be_read_are_reported(wanted: Wanted, tmp_path: Path) -> None:
+    contents = {"table": b"PAR1 and nothing else", "rows": f"a\n{TEXT}\n".encode(), "model": b"PK" + bytes(range(256))}
+    (tmp_path / "ab").mkdir()
+    for name, content in contents.items():
+        (tmp_path / "ab" / name).write_bytes(content)
+    found = find_in_objects([Objects("DVC cache", tmp_path, None)], wanted, set())
+    assert {item.name: item.action for item in found} == {"abtable": "unsearched", "abrows": "object"}

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.core.errors import UserError
 from tasks.dvc.arrivals import restore_arrivals
+from tasks.operations_log import append_entry
 from tests.support import night_project as project
 from tests.support.refreshing import run_without_flow, take_in_texts
 from tests.support.stage_project import BIN, overwrite
@@ -97,6 +98,16 @@ def test_a_file_that_nobody_has_stops_the_run_with_the_ways_on(root: Path, tmp_p
 def test_a_changed_file_stops_the_run_and_a_dangling_link_is_replaced(root: Path) -> None:
     content = arrival(root).read_bytes()
     arrival(root).write_bytes(content[:-1])
+    both = (
+        f"`rm arrivals/{arrival(root).name}` and `git rm arrivals/{arrival(root).name}.dvc` together give its rows up"
+    )
+    with pytest.raises(UserError, match=f"found another; `dvc checkout .*{both}"):
+        restore_arrivals(root, project.project_params(root))
+    entry = {"ids": ["a"], "arrivals": [f"arrivals/{arrival(root).name}"]}
+    append_entry(root, "forget", entry)
+    with pytest.raises(UserError, match="was cut off while it rewrote this file: run the same `gleaner forget` again"):
+        restore_arrivals(root, project.project_params(root))
+    append_entry(root, "forgotten", {"ids": ["a", "b"]})
     with pytest.raises(UserError, match="found another; `dvc checkout"):
         restore_arrivals(root, project.project_params(root))
     arrival(root).unlink()

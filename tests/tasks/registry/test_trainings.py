@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline.core.params import Params
 from pipeline.labelling.arrivals import ReadArrivals
 from tasks import registry
+from tasks.operations_log import append_entry
 from tasks.registry import trainings
 from tasks.registry.runs import MAX_TAG_LENGTH
 
@@ -66,3 +67,13 @@ def test_a_training_without_arrivals_is_a_training(root: Path, local: Params) ->
     train_as_before(root, local, "2026-11-24T02-00-00.parquet")
     train(root, local, {})
     assert trainings.find_read_arrivals(root, local) == ReadArrivals()
+
+
+def test_a_file_that_a_forget_rewrote_counts_as_read_if_it_was_read_before(root: Path, local: Params) -> None:
+    read, unread = FILES
+    train(root, local, {read: FILES[read]})
+    for name, before, after in [(read, FILES[read], "b"), (unread, FILES[unread], "b"), (read, "b", "c")]:
+        append_entry(root, "rewritten", {"file": name, "before": before, "after": after})
+    found = trainings.find_read_arrivals(root, local)
+    assert all(found.includes(read, digest) for digest in (FILES[read], "b", "c"))
+    assert not found.includes(unread, "b") and not found.includes(read, "d")
