@@ -38,6 +38,7 @@ def flow_run(wait_for_server: Callable[[], None], kind: str) -> Iterator[str]:
     from prefect.exceptions import TerminationSignal
 
     logging.getLogger("prefect.task_runs").addFilter(is_first_report)
+    logging.getLogger("prefect.flow_runs").addFilter(without_traceback)
     wait_for_server()
     name = f"{kind} {datetime.now():%Y-%m-%d %H:%M:%S}"
     try:
@@ -56,6 +57,12 @@ def is_first_report(record: logging.LogRecord) -> bool:
     """Whether a log record is to be shown: Prefect repeats a failed task's state with an empty traceback."""
     message = record.getMessage()
     return not message.startswith("Task run failed with state") or " will start " in message
+
+
+def without_traceback(record: logging.LogRecord) -> bool:
+    """Leave the traceback out of a log record: where Prefect itself fails, the command prints one line with the cause."""
+    record.exc_info = record.exc_text = None
+    return True
 
 
 def wait_until_stored(name: str) -> None:

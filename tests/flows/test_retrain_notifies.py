@@ -40,7 +40,7 @@ def leave_merge_conflict(root: Path) -> None:
     [
         (misspell_key, 2, "min_new_row"),
         (break_store, 2, "file is not a database"),
-        (leave_merge_conflict, 1, "YAMLSyntaxError: in "),
+        (leave_merge_conflict, 2, "YAML file structure is corrupted"),
     ],
     ids=["params", "store", "dvc.yaml"],
 )
