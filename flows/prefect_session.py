@@ -60,7 +60,7 @@ def is_first_report(record: logging.LogRecord) -> bool:
 
 
 def without_traceback(record: logging.LogRecord) -> bool:
-    """Leave the traceback out of a log record: where Prefect itself fails, the command prints one line with the cause."""
+    """Leave the traceback out of a log record: where Prefect fails, the command prints one line with the cause."""
     record.exc_info = record.exc_text = None
     return True
 
