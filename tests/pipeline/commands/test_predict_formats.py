@@ -47,6 +47,7 @@ def read(
         ('{"data": [{"text": "a"}, {"text": "b"}]}', "JSON, key text", ["a", "b"]),
         ('{"text": "a"}\n{"text": "b"}\n', "JSON, key text", ["a", "b"]),
         ('{\n "text": "a"\n}\n{\n "text": "b"\n}\n', "JSON, key text", ["a", "b"]),
+        ('{"text": "a"},\n{"text": "b"},\n{"text": "c"},\n', "JSON, key text", ["a", "b", "c"]),
         (
             "ok, text, me later\nsecond line, with a comma\n",
             "plain lines, one text each",
