@@ -145,21 +145,35 @@ def inner_values(value: list[Any] | dict[str, Any]) -> Iterable[Any]:
 def find_objects(document: Any, names: Collection[str]) -> list[Any] | None:
     """The rows of a JSON document; None if it is one row, which has a key of ``names``, or no table.
 
-    A table is a list, an object whose one list of objects is the table, or an object of columns, which are lists or, as
-    pandas writes them by default, objects that map the number of a row to its value.
+    A table is a list, an object whose one list of objects is the table, an object of rows under their numbers, or an
+    object of columns, which are lists or, as pandas writes them by default, objects that map the number of a row to its
+    value.
     """
     if isinstance(document, list):
         return document
     if not isinstance(document, dict) or not document:
         return None
     columns = list(document.values())
-    if all(isinstance(column, dict) and column and column.keys() == columns[0].keys() for column in columns):
-        return [{name: column[key] for name, column in document.items()} for key in columns[0]]
-    has_names = not document.keys().isdisjoint(names)
+    has_names = any(is_named(key, names) and not is_table(value) for key, value in document.items())
+    if all_objects(columns):
+        if not has_names and all(any(is_named(key, names) for key in row) for row in columns):
+            return columns
+        if columns[0] and all(column.keys() == columns[0].keys() for column in columns):
+            return [{name: column[key] for name, column in document.items()} for key in columns[0]]
     if has_names and all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns):
         return [dict(zip(document, cells, strict=True)) for cells in zip(*columns, strict=True)]
-    tables = [value for value in columns if isinstance(value, list) and value and all_objects(value)]
+    tables = [value for value in columns if is_table(value)]
     return tables[0] if len(tables) == 1 and not has_names else None
+
+
+def is_named(key: str, names: Collection[str]) -> bool:
+    """Whether a key is one of ``names``, as it stands or in small letters."""
+    return key in names or key.strip().casefold() in names
+
+
+def is_table(value: Any) -> bool:
+    """Whether a value is a list of objects."""
+    return isinstance(value, list) and bool(value) and all_objects(value)
 
 
 def all_objects(values: list[Any]) -> bool:

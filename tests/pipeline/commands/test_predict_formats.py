@@ -112,6 +112,25 @@ def test_encodings_and_gzip_are_read(monkeypatch: pytest.MonkeyPatch, encoding: 
     assert read(monkeypatch, pack(content))[1] == ["Où est mon colis déjà payé", "b"]
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize(
+    ("document", "texts"),
+    [
+        ({"message": "where is it", "attachments": [{"name": "a"}, {"name": "b"}]}, ["where is it"]),
+        ({"Message": "where is it", "items": [{"text": "a"}]}, ["where is it"]),
+        ({"m1": {"text": "a", "lang": "en"}}, ["a"]),
+        ({"m1": {"text": "a", "lang": "en"}, "m2": {"text": "b"}}, ["a", "b"]),
+        ({"text": {"0": "a", "1": "b"}, "lang": {"0": "en", "1": "de"}}, ["a", "b"]),
+        ({"messages": [{"text": "a"}, {"text": "b"}], "next": None}, ["a", "b"]),
+        ({"message": ["a", "b"]}, ["a", "b"]),
+    ],
+)
+def test_an_object_with_a_text_of_its_own_is_one_row(
+    monkeypatch: pytest.MonkeyPatch, document: dict[str, object], texts: list[str], indent: int | None
+) -> None:
+    assert read(monkeypatch, json.dumps(document, indent=indent))[1] == texts
+
+
 def test_as_many_rows_come_out_as_go_in(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = ["1,a", "", "2,b,c", "3", "id,text", '4,"d', '5,"e" f', "6,g,,"]
     _, texts = read(monkeypatch, "id,text\n" + "\n".join(rows) + "\n")
