@@ -103,7 +103,11 @@ def write_chunk(out: TextIO, table: TextRows, name: str, rows: list[Row], predic
 def write_csv(out: TextIO, table: TextRows, rows: list[list[str]]) -> None:
     """Write rows of cells with the delimiter of the input, each cell made safe for a spreadsheet."""
     writer = csv.writer(out, delimiter=table.delimiter, lineterminator="\n")
-    writer.writerows([neutralise_cell(replace_invalid(cell)) for cell in row] for row in rows)
+    quoting_writer = csv.writer(out, delimiter=table.delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in rows:
+        cells = [neutralise_cell(replace_invalid(cell)) for cell in row]
+        has_cr = any("\r" in cell for cell in cells)  # for which Python 3.11 sets no quotes
+        (quoting_writer if has_cr else writer).writerow(cells)
 
 
 def neutralise_cell(cell: str) -> str:

@@ -1,6 +1,7 @@
 """Bytes to text in the given or the detected encoding; bytes that are invalid in it stay recognisable."""
 
 import codecs
+import re
 
 from pipeline.core.errors import UserError
 from pipeline.core.printable import print_note
@@ -22,6 +23,7 @@ CODE_PAGES = [
 CHANCE_SHARE = 0.1  # of a code page's lines beyond ASCII that may be valid UTF-8 by chance
 DAMAGE_SHARE = 0.01  # of the lines beyond ASCII that may be damaged in a file in UTF-8
 SAMPLE_BYTES = 1 << 16  # a sample is enough to detect an encoding, and the time does not grow with the file
+LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
 
 def decode(data: bytes, encoding: str | None, name: str) -> tuple[str, str]:
@@ -70,6 +72,15 @@ def decode_mixed(data: bytes, code_page: str, name: str) -> str:
         "this is wrong"
     )
     return "\n".join(lines).removeprefix("\ufeff")
+
+
+def newline_of(text: str) -> str:
+    """What ends a line of a file, as the ``newline`` of a stream: only LF, or any line break if ``text`` has CR first.
+
+    ``text`` is the file or its beginning. In a file whose first line ends with LF or CRLF, a CR is part of a cell.
+    """
+    first = LINE_BREAK.search(text)
+    return "\n" if first and first[0] != "\r" else ""
 
 
 def has_invalid(text: str) -> bool:

@@ -9,7 +9,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import Ingest
 from pipeline.core.printable import print_note
 from pipeline.sources import delimited, json_rows, label_studio, parquet
-from pipeline.sources.decoding import decode, escape_invalid
+from pipeline.sources.decoding import decode, escape_invalid, newline_of
 from pipeline.sources.limits import MAX_ROWS
 from pipeline.sources.packed import inner_suffix, read_text_bytes
 from pipeline.sources.source import SPLITS, Record, Source, columns_to_read
@@ -125,7 +125,7 @@ def read_file(path: Path, name: str, split: str, params: Ingest) -> Source:
 def read_text_file(path: Path, name: str, kind: str, split: str, params: Ingest) -> Source:
     """The records of a file that holds text."""
     text, encoding = decode(read_text_bytes(path, name), params.encoding, name)
-    lines, names = io.StringIO(text, newline=""), columns_to_read(params.columns)
+    lines, names = io.StringIO(text, newline=newline_of(text)), columns_to_read(params.columns)
     if kind in ("csv", "tsv"):
         table = delimited.read_table(lines, name, names, delimiter_of(kind, params))
         columns = [escape_invalid(column) for column in table.columns]

@@ -13,7 +13,7 @@ from pipeline.sources.lookahead import Lookahead
 MAX_DIGITS = 4000  # Python refuses to convert more; such a number is kept as text
 MAX_BROKEN_OBJECTS = 1000  # among objects over several lines, after which the file is given up
 LIST_START = re.compile(r"\s*\[\s*(\{|$)")  # of a list of objects
-SPACES = re.compile(r"[ \t\r\n]*")
+SEPARATOR = re.compile(r"[ \t\r\n]*(,[ \t\r\n]*)?")  # between objects; some programs write the comma of a list
 NOT_JSON, NOT_AN_OBJECT = "not valid JSON", "not a JSON object"
 
 
@@ -69,7 +69,8 @@ def read_document(ahead: Lookahead, first: str, second: str, name: str, names: C
     Raises UserError if it is a list that is broken, or too large for the memory.
     """
     start = first.lstrip()[:1]
-    if start not in ("[", "{") or (start == "{" and is_object(second)):
+    are_lines = is_object(second) or (is_object(without_comma(first)) and is_object(without_comma(second)))
+    if start not in ("[", "{") or (start == "{" and are_lines):
         return JsonRows(read_lines(take_all(ahead)))
     numbered = list(take_all(ahead))
     text = "".join(line for _, line in numbered)
@@ -99,6 +100,11 @@ def is_object(line: str) -> bool:
         return isinstance(parse(line), dict)
     except ValueError:
         return False
+
+
+def without_comma(line: str) -> str:
+    """The line without a comma at its end, as some programs write it between objects."""
+    return line.rstrip().removesuffix(",")
 
 
 def parse(text: str) -> Any:
@@ -139,21 +145,35 @@ def inner_values(value: list[Any] | dict[str, Any]) -> Iterable[Any]:
 def find_objects(document: Any, names: Collection[str]) -> list[Any] | None:
     """The rows of a JSON document; None if it is one row, which has a key of ``names``, or no table.
 
-    A table is a list, an object whose one list of objects is the table, or an object of columns, which are lists or, as
-    pandas writes them by default, objects that map the number of a row to its value.
+    A table is a list, an object whose one list of objects is the table, an object of rows under their numbers, or an
+    object of columns, which are lists or, as pandas writes them by default, objects that map the number of a row to its
+    value.
     """
     if isinstance(document, list):
         return document
     if not isinstance(document, dict) or not document:
         return None
     columns = list(document.values())
-    if all(isinstance(column, dict) and column and column.keys() == columns[0].keys() for column in columns):
-        return [{name: column[key] for name, column in document.items()} for key in columns[0]]
-    has_names = not document.keys().isdisjoint(names)
+    has_names = any(is_named(key, names) and not is_table(value) for key, value in document.items())
+    if all_objects(columns):
+        if not has_names and all(any(is_named(key, names) for key in row) for row in columns):
+            return columns
+        if columns[0] and all(column.keys() == columns[0].keys() for column in columns):
+            return [{name: column[key] for name, column in document.items()} for key in columns[0]]
     if has_names and all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns):
         return [dict(zip(document, cells, strict=True)) for cells in zip(*columns, strict=True)]
-    tables = [value for value in columns if isinstance(value, list) and value and all_objects(value)]
+    tables = [value for value in columns if is_table(value)]
     return tables[0] if len(tables) == 1 and not has_names else None
+
+
+def is_named(key: str, names: Collection[str]) -> bool:
+    """Whether a key is one of ``names``, as it stands or in small letters."""
+    return key in names or key.strip().casefold() in names
+
+
+def is_table(value: Any) -> bool:
+    """Whether a value is a list of objects."""
+    return isinstance(value, list) and bool(value) and all_objects(value)
 
 
 def all_objects(values: list[Any]) -> bool:
@@ -176,7 +196,7 @@ def read_lines(lines: Iterable[tuple[int, str]]) -> Iterator[JsonRow]:
         if not line.strip():
             continue
         try:
-            value = parse(line)
+            value = parse(without_comma(line) if line.lstrip().startswith("{") else line)
         except ValueError as error:
             fault = NOT_JSON if isinstance(error, json.JSONDecodeError) else str(error)
             yield JsonRow(number, {}, fault, line)
@@ -193,7 +213,7 @@ def read_objects(text: str, first_line: int, name: str) -> Iterator[JsonRow]:
     Raises UserError if very many are broken.
     """
     decoder = json.JSONDecoder(parse_int=parse_int)
-    position, line, broken = skip_spaces(text, 0), first_line, 0
+    position, line, broken = skip_separator(text, 0), first_line, 0
     counted = 0
     while position < len(text):
         line, counted = line + text.count("\n", counted, position), position
@@ -213,10 +233,10 @@ def read_objects(text: str, first_line: int, name: str) -> Iterator[JsonRow]:
             is_row = isinstance(value, dict)
             raw = "" if is_row else text[position:end]
             yield JsonRow(line, value if is_row else {}, None if is_row else NOT_AN_OBJECT, raw)
-        position = skip_spaces(text, end)
+        position = skip_separator(text, end)
 
 
-def skip_spaces(text: str, position: int) -> int:
-    """The place of the next character that is no whitespace."""
-    match = SPACES.match(text, position)
+def skip_separator(text: str, position: int) -> int:
+    """The place of the next character that is neither whitespace nor one comma between objects."""
+    match = SEPARATOR.match(text, position)
     return match.end() if match else position

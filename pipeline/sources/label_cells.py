@@ -45,7 +45,7 @@ def entries_of(value: Any) -> list[str] | None:
     if is_numpy(value):
         value = value.tolist()
     if isinstance(value, dict):
-        return [] if not value else entries_of(value[CHOICES_KEY]) if set(value) == {CHOICES_KEY} else None
+        return [] if not value else flatten_entries([value[CHOICES_KEY]]) if set(value) == {CHOICES_KEY} else None
     return flatten_entries(value) if isinstance(value, list | tuple | set | frozenset) else None
 
 

@@ -1,4 +1,4 @@
-"""The format of an input of `predict` and `explain`, and its text column: as given, by the ending, or by the content.
+"""The format of an input of `predict` and `explain`, and its text column: as given, by the content, or by the ending.
 
 Where the content speaks for two formats, the input is refused, because a header or an id that is classified as a text
 shows in no count.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core.errors import UserError
-from pipeline.sources import delimited
+from pipeline.sources import delimited, quoting
 from pipeline.sources.lookahead import Lookahead
 from pipeline.sources.packed import inner_suffix
 
@@ -30,6 +30,10 @@ TEXT_NAMES = frozenset(
     "post document transcript feedback request note notes verbatim texte mensaje mensagem nachricht messaggio".split()
 )
 JSON_START = re.compile(r'[\[{]\s*(["\[{]|$)')
+PAGE_START = re.compile(r"<(!doctype\b|html\b|\?xml\b)", re.IGNORECASE)
+ID = re.compile(r"\S*\d\S*")
+DECIMAL = re.compile(r"\d,\d")
+SAMPLE_ROWS = 1000  # lines that tell whether they are rows without a header
 NUMBER = re.compile(r"[-+\d.,:/% ]+")
 FULL_SHARE = 0.9  # of the rows under a header that have as many cells, in a table
 
@@ -50,15 +54,29 @@ def check_format(choice: Choice) -> None:
 
 
 def detect_format(lines: Sequence[str], name: str, choice: Choice) -> str:
-    """The format that the user gave, or that of the file's ending, or that of the first ``lines``: one of FORMATS.
+    """The format that the user gave, or that of the first ``lines``, or that of the file's ending: one of FORMATS.
 
-    Raises UserError if the lines may be a table as well as texts.
+    Raises UserError if the lines may be a table as well as texts, or if they are a web page.
     """
-    if row_format := choice.format or FORMATS.get(inner_suffix(Path(name))):
-        return row_format
     first = next((line for line in lines if line.strip()), "").strip()
+    if choice.format != "lines" and PAGE_START.match(first):
+        raise UserError(
+            f"{name}: expected rows or plain lines, found an HTML or XML page; export the data as CSV or JSON, or set "
+            f"{choice.option} lines"
+        )
+    by_ending = FORMATS.get(inner_suffix(Path(name)), "lines")
+    if choice.format or by_ending == "jsonl":
+        return choice.format or by_ending
     if JSON_START.match(first):
         return "jsonl"
+    return by_ending if by_ending != "lines" else detect_table(lines, name, choice)
+
+
+def detect_table(lines: Sequence[str], name: str, choice: Choice) -> str:
+    """The format of lines that are no JSON: csv, tsv or lines.
+
+    Raises UserError if they may be a table as well as texts.
+    """
     if delimited.read_separator_line(Lookahead(lines)):
         return "csv"
     for delimiter in delimited.DELIMITERS:
@@ -69,7 +87,38 @@ def detect_format(lines: Sequence[str], name: str, choice: Choice) -> str:
             f"{name}: expected a column {choice.text_column}, found no header with it; correct --text-column, or name "
             f"the format with {choice.option}"
         )
+    if any(are_rows(lines, delimiter) for delimiter in delimited.DELIMITERS):
+        raise UserError(
+            f"{name}: expected a header with a known text column, or plain lines, found lines of several cells without "
+            f"a header, which may be either; add a header, or set {choice.option} lines"
+        )
     return "lines"
+
+
+def are_rows(lines: Sequence[str], delimiter: str) -> bool:
+    """Whether lines may be rows without a header: nearly all have several cells, with no blank around the delimiter.
+
+    A tab is hardly in a text. With another delimiter, several rows have the same number of cells, or a cell on the
+    outside is an id. People write a blank after a comma.
+    """
+    if not any(delimiter in line for line in lines[:SAMPLE_ROWS]):
+        return False
+    dialect = quoting.describe_dialect(lines[:SAMPLE_ROWS], delimiter, 2)
+    rows = [row.cells for row in delimited.parse_rows(Lookahead(lines[:SAMPLE_ROWS]), dialect) if not row.is_blank]
+    full = [row for row in rows if sum(map(bool, row)) > 1]
+    if len(full) < FULL_SHARE * len(rows):
+        return False
+    numbered = sum(has_id(row[:2], 0, delimiter) or has_id(row[-2:], 1, delimiter) for row in full)
+    if delimiter == "\t" or numbered >= FULL_SHARE * len(rows):
+        return True
+    is_even = len({len(row) for row in full}) == 1 and len(rows) > 1
+    return is_even and all(cell == cell.strip() for row in full for cell in row)
+
+
+def has_id(pair: Sequence[str], place: int, delimiter: str) -> bool:
+    """Whether one of two cells, at ``place``, may be an id or a date: no blank beside it, and no decimal comma."""
+    beside = pair[1 - place]
+    return bool(ID.fullmatch(pair[place])) and beside == beside.strip() and not DECIMAL.search(delimiter.join(pair))
 
 
 def is_table(lines: Sequence[str], name: str, delimiter: str, choice: Choice) -> bool:

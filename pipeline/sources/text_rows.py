@@ -12,7 +12,14 @@ from pipeline.core.errors import UserError
 from pipeline.sources import delimited, json_rows
 from pipeline.sources.columns import describe_header
 from pipeline.sources.lookahead import Lookahead
-from pipeline.sources.text_format import NAMES_BY_FORMAT, Choice, detect_format, find_delimiter, find_text_column
+from pipeline.sources.text_format import (
+    NAMES_BY_FORMAT,
+    TEXT_NAMES,
+    Choice,
+    detect_format,
+    find_delimiter,
+    find_text_column,
+)
 
 FIRST_ROWS = 100  # of a JSON file, whose keys are known before the first row is classified
 
@@ -87,7 +94,7 @@ def csv_rows(table: delimited.Table, text_index: int) -> Iterator[Row]:
 
 def read_json(lines: Iterable[str], name: str, choice: Choice) -> TextRows:
     """The rows of a JSON file. Raises UserError if none of the first objects has the key of the text."""
-    names = [choice.text_column] if choice.text_column else ["text"]
+    names = [choice.text_column] if choice.text_column else TEXT_NAMES
     rows = json_rows.read_rows(lines, name, names).rows
     first = list(islice(rows, FIRST_ROWS))
     keys = list(dict.fromkeys(key for row in first for key in row.content))

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from pipeline.core.errors import UserError
 from pipeline.core.printable import print_note
-from pipeline.sources.decoding import detect_encoding, escape_invalid
+from pipeline.sources.decoding import detect_encoding, escape_invalid, newline_of
 from pipeline.sources.limits import MAX_BYTES, MAX_LINE_CHARS, check_limit
 from pipeline.sources.packed import GZIP_MARK, check_is_text, inner_suffix, read_up_to, unpack
 from pipeline.sources.text_format import FORMATS, Choice
@@ -93,7 +93,8 @@ def decoded_lines(binary: BinaryIO, name: str) -> Iterator[str]:
     if encoding != "utf-8":
         print_note(f"{name}: read as {encoding} (detected); convert it to UTF-8 if this is wrong")
     codec = "utf-8-sig" if encoding == "utf-8" else encoding
-    stream = io.TextIOWrapper(with_head(head, binary), encoding=codec, errors="surrogateescape", newline="")
+    newline = newline_of(head.decode(codec, "ignore"))
+    stream = io.TextIOWrapper(with_head(head, binary), encoding=codec, errors="surrogateescape", newline=newline)
     number = 0
     try:
         while line := stream.readline(MAX_LINE_CHARS + 1):

@@ -8,6 +8,8 @@ from pipeline.sources.spelling import is_invisible
 LONGEST_NAME = 60  # characters; a longer one may be the text of a row
 MOST_WORDS = 8
 LISTED = 10  # names in one message
+LONGEST_LISTED, MOST_LISTED_WORDS = 30, 4  # of a name in a list; where cells are shifted, a longer one is a text
+CUT = 20  # characters that are left of a longer one
 
 
 def is_short(name: str) -> bool:
@@ -31,10 +33,17 @@ def quote_name(name: str) -> str:
 
 
 def list_names(names: Iterable[str]) -> str:
-    """The first names in double quotes, and how many more there are."""
-    quoted = [quote_name(name) for name in names]
+    """The first names in double quotes, longer ones cut, and how many more there are."""
+    quoted = [quote_name(cut_name(name)) for name in names]
     more = f" and {len(quoted) - LISTED} more" if len(quoted) > LISTED else ""
     return ", ".join(quoted[:LISTED]) + more
+
+
+def cut_name(name: str) -> str:
+    """The name, or the beginning of one that is long for a class and still `is_short`."""
+    if len(name) <= LONGEST_LISTED and len(name.split()) <= MOST_LISTED_WORDS:
+        return name
+    return f"{name[:CUT]}..." if is_short(name) else name
 
 
 def yaml_list(names: Iterable[str]) -> str:

@@ -97,6 +97,12 @@ def test_jsonl_stays_jsonl(tmp_path: Path, bundle: Path) -> None:
     assert list(second) == ["n", "text", "label", "confidence"]
 
 
+def test_a_carriage_return_within_a_cell_stays_there(tmp_path: Path, bundle: Path) -> None:
+    path = write_file(tmp_path, "in.csv", "id,text\n1,refund\rplease\n2,parcel\n")
+    rows = table_of(labelled(path, bundle))
+    assert [(row["text"], row["label"]) for row in rows] == [("refund\rplease", "refund"), ("parcel", "delivery")]
+
+
 def test_plain_lines_come_out_as_csv(tmp_path: Path, bundle: Path) -> None:
     rows = table_of(labelled(write_file(tmp_path, "in.txt", 'refund, "now"\r\nparcel'), bundle))
     assert [(row["text"], row["label"]) for row in rows] == [('refund, "now"', "refund"), ("parcel", "delivery")]

@@ -47,6 +47,7 @@ def read(
         ('{"data": [{"text": "a"}, {"text": "b"}]}', "JSON, key text", ["a", "b"]),
         ('{"text": "a"}\n{"text": "b"}\n', "JSON, key text", ["a", "b"]),
         ('{\n "text": "a"\n}\n{\n "text": "b"\n}\n', "JSON, key text", ["a", "b"]),
+        ('{"text": "a"},\n{"text": "b"},\n{"text": "c"},\n', "JSON, key text", ["a", "b", "c"]),
         (
             "ok, text, me later\nsecond line, with a comma\n",
             "plain lines, one text each",
@@ -55,14 +56,20 @@ def read(
         ("hello,world\n", "plain lines, one text each", ["hello,world"]),
         ("[urgent] where is it\n", "plain lines, one text each", ["[urgent] where is it"]),
         ("Dear all,\nwhere is it?\n", "plain lines, one text each", ["Dear all,", "where is it?"]),
+        ("Well, where is it?\nIt was due on Monday, Bob said, but no\n", "plain lines, one text each", None),
+        ("I paid twice, 20 euros\nrefund, please\nhi, I have 3\n", "plain lines, one text each", None),
+        ("2, maybe 3 days\n1, I think\n", "plain lines, one text each", None),
+        ("it costs 3,50\n", "plain lines, one text each", None),
+        ("3,50 euros too much\nplease refund\n", "plain lines, one text each", None),
+        ("<b>urgent</b> where is it\n", "plain lines, one text each", None),
         ("the text; is here\nnext one\n", "plain lines, one text each", ["the text; is here", "next one"]),
     ],
 )
 def test_the_content_tells_the_format(
-    monkeypatch: pytest.MonkeyPatch, content: str, reading: str, texts: list[str]
+    monkeypatch: pytest.MonkeyPatch, content: str, reading: str, texts: list[str] | None
 ) -> None:
     table, found = read(monkeypatch, content)
-    assert (table.reading, found) == (reading, texts)
+    assert (table.reading, found) == (reading, content.splitlines() if texts is None else texts)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +84,14 @@ def test_the_content_tells_the_format(
         ('[{"text": "a"},\n{"text": "b"}', "expected one whole JSON list"),
         ('{"id": 1, "n": 2}\n', "expected JSON objects with a key that is known to hold texts, found id, n"),
         ("[[1, 2], [3, 4]]", "found no JSON object"),
+        ("1\twhere is it\n2\trefund\n", "found lines of several cells without a header"),
+        ("1\twhere is it\n", "found lines of several cells without a header"),
+        ('1,"where is it, please"\n2,refund\n', "found lines of several cells without a header"),
+        ('1,"where\nis it"\n2,refund\n', "found lines of several cells without a header"),
+        ("A-1,where is it, please\nA-2,refund\n", "found lines of several cells without a header"),
+        ("where is it now please;17\nrefund the whole order;18\n", "found lines of several cells without a header"),
+        ("where is my parcel now,delivery\nplease refund the order,refund\n", "found lines of several cells without"),
+        ("\n<!DOCTYPE html>\n<p>a</p>\n", "found an HTML or XML page"),
         ("%PDF-1.7 ...\n", "expected a text file, found a PDF"),
     ],
 )
@@ -109,6 +124,51 @@ def test_options_say_how_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_encodings_and_gzip_are_read(monkeypatch: pytest.MonkeyPatch, encoding: str, pack) -> None:  # type: ignore[no-untyped-def]
     content = "id,text\n1,Où est mon colis déjà payé\n2,b\n".encode(encoding)
     assert read(monkeypatch, pack(content))[1] == ["Où est mon colis déjà payé", "b"]
+
+
+@pytest.mark.parametrize(
+    ("ending", "content", "found"),
+    [
+        ("txt", "id,text\n1,a\n2,b\n", ["a", "b"]),
+        ("txt", "id\tbody\n1\ta\n2\tb\n", ["a", "b"]),
+        ("txt", '{"text": "a"}\n{"text": "b"}\n', ["a", "b"]),
+        ("csv", '{"text": "a"}\n{"text": "b"}\n', ["a", "b"]),
+        ("txt", "a, b\nthe text\n", ["a, b", "the text"]),
+        ("txt", "1\ta\n2\tb\n", "without a header"),
+        ("csv", "<!DOCTYPE html>\n<html>\n", "found an HTML or XML page"),
+        ("jsonl", " <html><body>\n", "found an HTML or XML page"),
+    ],
+)
+def test_the_ending_does_not_hide_the_content(
+    tmp_path: Path, ending: str, content: str, found: list[str] | str
+) -> None:
+    path = tmp_path / f"x.{ending}"
+    path.write_text(content)
+    with open_lines(str(path), Choice()) as lines:
+        if isinstance(found, list):
+            assert [row.text for row in read_rows(lines, str(path), Choice()).rows] == found
+        else:
+            with pytest.raises(UserError, match=found):
+                read_rows(lines, str(path), Choice())
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize(
+    ("document", "texts"),
+    [
+        ({"message": "where is it", "attachments": [{"name": "a"}, {"name": "b"}]}, ["where is it"]),
+        ({"Message": "where is it", "items": [{"text": "a"}]}, ["where is it"]),
+        ({"m1": {"text": "a", "lang": "en"}}, ["a"]),
+        ({"m1": {"text": "a", "lang": "en"}, "m2": {"text": "b"}}, ["a", "b"]),
+        ({"text": {"0": "a", "1": "b"}, "lang": {"0": "en", "1": "de"}}, ["a", "b"]),
+        ({"messages": [{"text": "a"}, {"text": "b"}], "next": None}, ["a", "b"]),
+        ({"message": ["a", "b"]}, ["a", "b"]),
+    ],
+)
+def test_an_object_with_a_text_of_its_own_is_one_row(
+    monkeypatch: pytest.MonkeyPatch, document: dict[str, object], texts: list[str], indent: int | None
+) -> None:
+    assert read(monkeypatch, json.dumps(document, indent=indent))[1] == texts
 
 
 def test_as_many_rows_come_out_as_go_in(monkeypatch: pytest.MonkeyPatch) -> None:

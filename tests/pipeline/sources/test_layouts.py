@@ -37,6 +37,9 @@ def train_texts(root: Path, name: str, content: str | bytes, **changes: Any) -> 
         json.dumps({key: [row[key] for row in ROWS] for key in ("text", "label")}),
         "\n".join(json.dumps(row, indent=2) for row in ROWS),
         "\n\n" + "\n".join(map(json.dumps, ROWS)),
+        ",\n".join(map(json.dumps, ROWS)),
+        "".join(f"{json.dumps(row)},\n" for row in ROWS),
+        ",\n".join(json.dumps(row, indent=2) for row in ROWS) + ",\n",
         ("\ufeff" + "\n".join(map(json.dumps, ROWS))),
         "\n".join(map(json.dumps, ROWS)).encode("utf-16"),
         json.dumps(ROWS).encode("utf-8-sig"),
@@ -44,6 +47,7 @@ def train_texts(root: Path, name: str, content: str | bytes, **changes: Any) -> 
 )
 def test_json_in_any_layout_is_read(tmp_path: Path, name: str, content: str | bytes) -> None:
     assert train_texts(tmp_path, name, content) == TEXTS
+    assert rejected(tmp_path) == {}
 
 
 def test_objects_that_are_broken_do_not_take_the_others_with_them(tmp_path: Path) -> None:

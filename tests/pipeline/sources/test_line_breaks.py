@@ -1,12 +1,17 @@
 """Files of programs that quote: each cell with line breaks stays one cell, whatever its lines look like."""
 
+import io
 import random
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from pipeline.sources.delimited import read_table
+from pipeline.sources.files import read_text_file
+from pipeline.sources.text_stream import decoded_lines
+from tests.support.ingesting import params
 
 SHAPES: dict[str, Callable[[str], str]] = {
     "mail": lambda text: f"Hi,\n\n{text}\n\nThanks,\nBob",
@@ -51,3 +56,15 @@ def test_the_same_shapes_without_quoting_join_no_rows(columns: list[str], end: s
     rows.loc[40, "text"] = 'where is it"'
     lines = ["\t".join(columns), *("\t".join(row) for row in rows.to_numpy().tolist())]
     assert read_cells(end.join(lines) + end, columns) == rows.to_numpy().tolist()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("line_break", ["\r", "\u2028", "\x85", "\x0b", "\x0c", "\x1c"])
+def test_the_line_end_of_the_file_decides(tmp_path: Path, line_break: str, end: str, encoding: str) -> None:
+    texts = ["first", f"where{line_break}is it", "last"] if line_break != end else ["first", "where", "last"]
+    data = end.join(["text,label", *(f"{text},a" for text in texts), ""]).encode(encoding)
+    (tmp_path / "x.csv").write_bytes(data)
+    records = read_text_file(tmp_path / "x.csv", "x.csv", "csv", "train", params()).records
+    assert [(record.cells["text"], record.fault) for record in records] == [(text, None) for text in texts]
+    assert len(list(decoded_lines(io.BytesIO(data), "x.csv"))) == 4

@@ -190,6 +190,15 @@ def test_few_labels_are_told_and_stop_nothing(tmp_path: Path) -> None:
     assert ingest(tmp_path, labels_per_class=0)["remarks"] == []
 
 
+def test_the_notes_print_no_whole_text_where_cells_are_shifted(tmp_path: Path) -> None:
+    labels = ["please send my last invoice", "cancellations_and_complaints_of_2026", "two words"]
+    write_rows(tmp_path, {"billing": 30, **dict.fromkeys(labels, 1)}, {"billing": 9})
+    remarks = " ".join(ingest(tmp_path, doubts="warn")["remarks"])
+    for shown in ['"please send my last ..."', '"cancellations_and_co..."', '"two words"']:
+        assert shown in remarks
+    assert not any(label in remarks for label in labels[:2])
+
+
 def test_a_spelling_in_quotes_is_taken_for_the_wrong_one(tmp_path: Path) -> None:
     write_rows(tmp_path, {"'billing'": 40, "'delivery'": 40})
     lines = stopped(tmp_path)
