@@ -12,6 +12,8 @@ from pathlib import Path
 
 from flows.prefect_server import interruptible, running_server
 from flows.server_address import NO_SERVER, ServerAddress, server_fault
+from pipeline.core.errors import UserError
+from tasks.prefect_states.known_causes import known_cause
 
 STORE_TIMEOUT = 15.0  # seconds for the server to store the last logs and states
 
@@ -33,7 +35,8 @@ def prefect_session(root: Path) -> Iterator[FlowRun]:
 def flow_run(wait_for_server: Callable[[], None], kind: str) -> Iterator[str]:
     """Run a block with a flow in it, once the server is ready; yields the name of the flow run.
 
-    The block's end waits until the server has stored logs and states. Raises KeyboardInterrupt on Ctrl-C and SIGTERM.
+    The block's end waits until the server has stored logs and states. Raises KeyboardInterrupt on Ctrl-C and SIGTERM,
+    UserError if the server is gone.
     """
     from prefect.exceptions import TerminationSignal
 
@@ -45,6 +48,10 @@ def flow_run(wait_for_server: Callable[[], None], kind: str) -> Iterator[str]:
         yield name
     except TerminationSignal:
         raise KeyboardInterrupt from None
+    except Exception as error:
+        if cause := known_cause(error):  # of a server that is gone: its address is known only here
+            raise UserError(cause) from None
+        raise
     finally:
         server = ServerAddress(os.environ["PREFECT_API_URL"], os.environ.get("PREFECT_API_AUTH_STRING"))
         if server_fault(server) == NO_SERVER:
