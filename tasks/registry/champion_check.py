@@ -5,12 +5,13 @@ from tempfile import TemporaryDirectory
 
 from pipeline.core.params import load_params
 from tasks.registry import bundles, lookup, promotion_log
-from tasks.registry.store import connect, project_store_uri, store_uri
+from tasks.registry.project_store import DATABASE
+from tasks.registry.store import connect, is_in_project
 
 
 def check_champion(root: Path) -> str:
     """One line about the champion by the promotion log. Raises UserError if its bundle is gone or changed."""
-    if store_uri(root) == project_store_uri(root) and not (root / "mlflow.db").exists():
+    if is_in_project(root) and not (root / DATABASE).exists():
         return "no version was registered yet"
     client, model = connect(root), load_params(root / "params.yaml").registry.model
     ledger = promotion_log.read(client, model)

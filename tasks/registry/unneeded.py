@@ -20,9 +20,10 @@ from pipeline.core.params import Params
 from pipeline.labelling.arrivals import ReadArrivals
 from tasks.registry import lookup, promotion_log
 from tasks.registry.nights import KIND
+from tasks.registry.project_store import DATABASE
 from tasks.registry.registered_version import RegisteredVersion
 from tasks.registry.runs import search_runs
-from tasks.registry.store import connect, project_store_uri, store_uri
+from tasks.registry.store import connect, is_in_project
 from tasks.registry.trainings import arrivals_of_run, is_complete
 
 
@@ -42,12 +43,12 @@ class Unneeded:
 def find_unneeded(root: Path, params: Params, before: datetime) -> Unneeded:
     """What was registered or started before a time, and is not needed."""
     versions = lookup.all_versions(root, params)
-    if store_uri(root) != project_store_uri(root):
+    if not is_in_project(root):
         note = "MLflow: a server keeps runs and versions; whoever runs it deletes there (`mlflow gc`)"
         experiment = {run.info.run_id for run in search_runs(connect(root), root, params)}
         others = [version for version in lookup.versions_of_others(root, params) if version.run in experiment]
         return Unneeded(needed=(*versions, *others), notes=(note,))
-    if not (root / "mlflow.db").exists():
+    if not (root / DATABASE).exists():
         return Unneeded()
     client, others = connect(root), lookup.versions_of_others(root, params)
     ledger = promotion_log.read(client, params.registry.model)
