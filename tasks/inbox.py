@@ -1,9 +1,11 @@
 """The inboxes of a night: which files are complete and may be read, and where they go afterwards.
 
-A file that is moved while somebody writes it loses what is written later. A slow writer should write under a hidden
+A file that is moved while somebody writes it loses what is written later. On Linux, a file that a process of this
+machine holds open for writing stays, if the process may be asked. A slow writer elsewhere should write under a hidden
 name, or in another folder, and rename the file when it is complete.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -14,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
+import psutil
 
 from pipeline.core.errors import UserError
 from pipeline.core.stage import write_atomically
@@ -48,11 +51,22 @@ def is_ignored(path: Path) -> bool:
 
 def finished_files(paths: list[Path]) -> list[Path]:
     """The files that nobody is writing. If one has just changed, all are checked again two seconds after its change."""
+    written = paths_open_for_writing() if paths else set()
+    paths = [path for path in paths if str(path.resolve()) not in written]
     before = [file_stamp(path) for path in paths]
     age = time.time() - max((stamp[1] / 1e9 for stamp in before if stamp), default=0)
     if age < SETTLING_SECONDS:
         time.sleep(min(SETTLING_SECONDS, SETTLING_SECONDS - age))
     return [path for path, stamp in zip(paths, before, strict=True) if stamp and file_stamp(path) == stamp]
+
+
+def paths_open_for_writing() -> set[str]:
+    """The paths that processes hold open for writing, as far as this user may see them; none where no system tells."""
+    found: set[str] = set()
+    for process in psutil.process_iter() if psutil.LINUX else ():
+        with contextlib.suppress(psutil.Error, OSError):  # it has ended, or it is somebody else's
+            found |= {file.path for file in process.open_files() if set(file.mode) & set("wa+")}
+    return found
 
 
 def is_filled(path: Path) -> bool:

@@ -152,14 +152,15 @@ def test_the_worker_runs_no_command_that_somebody_else_deployed(root: Path, clie
             path=str(root),
             job_variables=command,
         )
-        runs = [
-            client.create_flow_run_from_deployment(foreign, state=state),
-            client.create_flow_run_from_deployment(nightly.id, state=state, job_variables=command),
-            client.create_flow_run_from_deployment(
-                nightly.id, state=state, parameters={"root": str(tmp_path), "force": False}
-            ),
+        runs: list[tuple[Any, dict[str, Any]]] = [
+            (foreign, {}),
+            (nightly.id, {"job_variables": command}),
+            (nightly.id, {"parameters": {"root": str(tmp_path), "force": False}}),
         ]
-        states = [wait_for_night(client, run.id).state for run in runs]
+        states = []
+        for number, options in runs:  # one after the other: prefect.yaml allows one at a time
+            run = client.create_flow_run_from_deployment(number, state=state, **options)
+            states.append(wait_for_night(client, run.id).state)
     assert [(state.is_cancelled(), state.message) for state in states] == [
         (True, "not run: its deployment is not of prefect.yaml"),
         (True, "not run: it brings job variables of its own"),
