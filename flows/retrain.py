@@ -22,6 +22,7 @@ from flows.promote import promote
 from flows.train import train
 from pipeline.core.errors import UserError
 from pipeline.core.file_permissions import restrict_new_files
+from pipeline.core.installed import require_pinned_code
 from pipeline.core.params import Params, load_params
 from pipeline.labelling import arrivals
 from pipeline.policies import retraining
@@ -82,6 +83,7 @@ def run_recorded(root: Path, params: Params, night: Night, force: bool) -> None:
 
 def run_steps(root: Path, params: Params, night: Night, opened: registry.Run, force: bool) -> Result:
     """Run the steps of a night in order; returns its outcome."""
+    require_pinned_code(root)
     take_in_arrivals(root, params, night, opened)
     champion = nights.current_champion(root, params)
     night.drift = result_of(drift.measure_drift(root, params, champion, return_state=True)) if champion else None

@@ -15,6 +15,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.outcomes import training
 from flows.outcomes.training import Training
 from pipeline.core.errors import UserError
+from pipeline.core.installed import require_pinned_code
 from pipeline.core.params import load_params
 from pipeline.labelling import arrivals
 from pipeline.policies.gate import GateVerdict
@@ -35,6 +36,7 @@ def train(root: Path) -> State:
     """Bring every stage up to date, apply the gate, and register the model if it passes."""
     start = read_state(root)  # before anything is read that it records
     params = load_params(root / "params.yaml")
+    require_pinned_code(root)
     restore_arrivals(root, params)
     warn_without_commit(start)
     name, number = runtime.flow_run.name, str(runtime.flow_run.id)

@@ -21,7 +21,7 @@ LEVELS = (
     ("flows",),
     ("flows/outcomes",),
     ("tasks",),
-    ("tasks/registry",),
+    ("tasks/registry", "tasks/project"),
     ("tasks/git",),
     ("tasks/dvc", "tasks/processes", "tasks/prefect_states"),
     ("pipeline/stages", "pipeline/labelling", "pipeline/commands", "pipeline/experiments"),

@@ -9,6 +9,30 @@ app = typer.Typer()
 
 
 @app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+    example: Annotated[
+        str | None, typer.Option(help="demo, or the name of a file in examples/; by default your own data in data/raw.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="The folder for ${GLEANER_DATA} in the example.")] = None,
+) -> None:
+    """Make a project in FOLDER: params.yaml, dvc.yaml, prefect.yaml, inboxes, git and DVC."""
+    from cli import init as command
+
+    raise typer.Exit(command.main(folder, example, data))
+
+
+@app.command()
+def upgrade(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+) -> None:
+    """Bring a project to the installed Gleaner: new params, stages and digests of code; says what runs again."""
+    from cli import upgrade as command
+
+    raise typer.Exit(command.main(Path.cwd(), dry_run))
+
+
+@app.command()
 def doctor() -> None:
     """Print what is missing or misconfigured on this machine, and the fix."""
     from cli import doctor as command

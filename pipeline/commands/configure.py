@@ -38,19 +38,41 @@ def configure(overlay: Path, params: Path, data: str | None = None) -> list[str]
     ``${GLEANER_DATA}`` in a text becomes ``data``, or else the environment variable. Comments stay. Raises UserError
     with every fault at once (unknown keys, impossible values, an unset variable), and then changes nothing.
     """
+    return configure_with(read_overlay(overlay, data), params)
+
+
+def read_overlay(overlay: Path, data: str | None = None) -> dict[str, Any]:
+    """The values of an overlay, with ``${GLEANER_DATA}`` replaced.
+
+    Raises UserError if it has no sections, or the variable is used and not set.
+    """
     changes = read_yaml(overlay)
     if not isinstance(changes, dict):
         raise UserError(f"{overlay}: expected a section for each stage, found none; see examples/")
+    data_folder = data if data is not None else os.environ.get(DATA_VARIABLE)
+    expanded: dict[str, Any] = expand_data_folder(changes, data_folder, overlay)
+    return expanded
+
+
+def configure_with(changes: Mapping[str, Any], params: Path) -> list[str]:
+    """Write these values into the file ``params``; returns the dotted keys that changed.
+
+    Raises UserError with every fault at once, and then changes nothing.
+    """
     yaml = round_trip_yaml()
     read_yaml(params)  # names the fault of a missing or broken file
     content = yaml.load(params.read_text(encoding="utf-8"))
-    data_folder = data if data is not None else os.environ.get(DATA_VARIABLE)
-    changed = merge(expand_data_folder(changes, data_folder, overlay), content)
+    changed = merge(changes, content)
+    write_valid_params(content, params)
+    return changed
+
+
+def write_valid_params(content: CommentedMap, params: Path) -> None:
+    """Write the whole content of params.yaml. Raises UserError with every fault at once, and then writes nothing."""
     text = StringIO()
-    yaml.dump(content, text)
+    round_trip_yaml().dump(content, text)
     validate_params(parse_yaml(text.getvalue(), params))
     write_atomically(params, lambda part: write_like(params, text.getvalue(), part))
-    return changed
 
 
 def write_like(original: Path, text: str, path: Path) -> None:

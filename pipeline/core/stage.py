@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pipeline.core.disk_errors import explain_disk_error
 from pipeline.core.errors import UserError, WithheldError
 from pipeline.core.file_permissions import restrict_new_files
+from pipeline.core.installed import require_pinned_code
 from pipeline.core.params import load_params
 from pipeline.core.printable import printable_lines
 
@@ -55,6 +56,7 @@ def main(run: Callable[..., Metrics], *shared: str) -> None:
     try:
         restrict_new_files()
         params = load_params(paths.root / "params.yaml")
+        require_pinned_code(paths.root, stage)
         out = paths.data(stage)
         out.mkdir(parents=True, exist_ok=True)
         # The metrics are written last: where they are, the other outputs are complete.

@@ -6,7 +6,7 @@ from typing import Any
 
 # Code and settings shape a stage as data does. They are rebuilt from git, and their text may be stored with a version.
 CODE_FOLDERS = ("pipeline", "tasks", "flows", "cli")
-SETTINGS_FILES = ("dvc.yaml", "params.yaml", ".dvcignore", "constraints.txt")
+SETTINGS_FILES = ("dvc.yaml", "params.yaml", "gleaner.yaml", ".dvcignore", "constraints.txt")
 
 Lock = dict[str, Any]
 LockEntry = dict[str, Any]  # path, md5 and size of a file; a folder also has nfiles, and its md5 ends in .dir

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.digests import file_sha256
+from pipeline.core.installed import installed_version
 from pipeline.core.params import Params, read_yaml
 from tasks.git.head import read_head
 from tasks.git.patch import find_changes
@@ -24,6 +25,7 @@ def lineage_tags(root: Path, params: Params) -> dict[str, str]:
         "gleaner.data": json_digest({out["path"]: out.get("md5") for out in ingested}),
         "gleaner.params": json_digest(params.model_dump(mode="json")),
         "gleaner.constraints": file_sha256(root / "constraints.txt"),
+        "gleaner.version": installed_version(),
     }
 
 

@@ -14,6 +14,7 @@ from tempfile import mkdtemp
 
 from filelock import FileLock, Timeout
 
+from pipeline.core.code_archive import unpack_code
 from pipeline.core.errors import UserError
 from pipeline.core.stage import Paths
 from tasks.git.command import run_git, try_git
@@ -42,6 +43,7 @@ class Snapshot:
     patch: bytes  # how the code differed from the commit; empty if it did not
     files: dict[str, bytes]  # recorded files that replace those of the commit, by path
     encoder: str | None  # the encoder's path, if it is a folder of the user's
+    code: bytes | None = None  # the archive of the stages' code, if the commit does not hold it
 
 
 @contextmanager
@@ -88,6 +90,8 @@ def check_out(root: Path, version: Snapshot, folder: Path) -> Path:
     project = folder / TREE / prefix
     for name, content in version.files.items():
         (project / name).write_bytes(content)
+    if version.code is not None:
+        unpack_code(version.code, project, version.title)
     (project / ".dvc").mkdir(exist_ok=True)
     (project / ".dvc" / "config").write_text(DVC_CONFIG.format(folder=folder))
     return project

@@ -12,7 +12,7 @@ from tasks.dvc.store import DvcStore
 from tasks.git.command import run_git
 from tasks.git.worktree import require_commit
 from tasks.registry.registered_version import RegisteredVersion
-from tasks.registry.runs import PATCH_ARTIFACT
+from tasks.registry.runs import CODE_ARTIFACT, PATCH_ARTIFACT
 from tasks.registry.store import project_store_uri, store_uri
 
 STAGE_NAME = re.compile(r"\w[\w.@-]*", re.ASCII)  # what DVC's names of stages have in common; none is an option
@@ -42,6 +42,11 @@ def list_commands(root: Path, version: RegisteredVersion, dvc_store: DvcStore) -
         *download_commands(root, version),
         *([f"git apply --whitespace=nowarn {RECORDED_FOLDER}/{PATCH_ARTIFACT}"] if patched else []),
         *enter,
+        *(
+            [f"python -m zipfile -e {up}{RECORDED_FOLDER}/{CODE_ARTIFACT} ."]
+            if version.has_artifact(CODE_ARTIFACT)
+            else []
+        ),
         f"cp {' '.join(f'{up}{RECORDED_FOLDER}/{name}' for name in COPIED_FILES)} .",
         *encoder_commands(root, version),
         *stage_commands(root, version, lock, dvc_store),

@@ -20,7 +20,7 @@ from pipeline.core.yaml_file import parse_yaml
 from pipeline.policies.promotion.entry import VersionIdentity
 from tasks.dvc.lock_file import Lock, is_lock
 from tasks.git.worktree import Snapshot
-from tasks.registry.runs import ABOUT_ARTIFACT, GATE_ARTIFACT, PATCH_ARTIFACT
+from tasks.registry.runs import ABOUT_ARTIFACT, CODE_ARTIFACT, GATE_ARTIFACT, PATCH_ARTIFACT
 
 MANIFEST_DIGEST_TAG = "gleaner.manifest"  # of a version: SHA-256 of its bundle's manifest
 LINEAGE_TAGS = ("gleaner.git_commit", "gleaner.git_dirty", "gleaner.dvc_lock", "gleaner.data", "gleaner.params")
@@ -144,6 +144,7 @@ class RegisteredVersion:
             patch=self.patch(),
             files={name: self.read_artifact(name) for name in ("params.yaml", "dvc.lock")},
             encoder=encoder["name"] if encoder["source"] == "path" else None,
+            code=self.read_artifact(CODE_ARTIFACT) if self.has_artifact(CODE_ARTIFACT) else None,
         )
 
     def metrics(self) -> dict[str, float]:

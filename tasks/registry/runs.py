@@ -28,6 +28,7 @@ REPORT_ARTIFACT = "shared.html"
 GATE_ARTIFACT = "gate.json"
 ABOUT_ARTIFACT = "lineage/about.json"
 PATCH_ARTIFACT = "lineage/changes.patch"
+CODE_ARTIFACT = "lineage/code.zip"  # of a project that holds no code itself
 
 
 @dataclass
@@ -82,15 +83,24 @@ class Run:
         self.set_tags({"gleaner.gate": verdict.status})
         self.client.log_dict(self.id, {"status": verdict.status, "reasons": list(verdict.reasons)}, GATE_ARTIFACT)
 
-    def log_lineage(self, changes: Changes, environment: dict[str, Any]) -> None:
-        """Record what the commit and dvc.lock lack: the patch of a tree that differs, and the machine."""
+    def log_lineage(self, changes: Changes, environment: dict[str, Any], code: bytes | None) -> None:
+        """Record what the commit and dvc.lock lack: the patch of a tree that differs, the machine, and the code.
+
+        ``code`` is the archive of the stages' code; None where the commit holds it.
+        """
         about = {"changed": changes.files, "left_out": changes.left_out, "environment": environment}
         self.client.log_dict(self.id, about, ABOUT_ARTIFACT)
         if changes.patch:
-            with TemporaryDirectory() as folder:
-                file = Path(folder) / Path(PATCH_ARTIFACT).name
-                file.write_bytes(changes.patch)
-                self.client.log_artifact(self.id, str(file), str(Path(PATCH_ARTIFACT).parent))
+            self.log_bytes(changes.patch, PATCH_ARTIFACT)
+        if code is not None:
+            self.log_bytes(code, CODE_ARTIFACT)
+
+    def log_bytes(self, content: bytes, artifact: str) -> None:
+        """Store a file of this content at a path among the artifacts."""
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / Path(artifact).name
+            file.write_bytes(content)
+            self.client.log_artifact(self.id, str(file), str(Path(artifact).parent))
 
     def log_in_batches(self, metrics: Iterator[Metric]) -> None:
         """Log metrics, at most `BATCH_SIZE` in a call."""

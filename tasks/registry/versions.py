@@ -19,7 +19,9 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, State
 
+from pipeline.core.code_archive import pack_code
 from pipeline.core.errors import UserError
+from pipeline.core.installed import read_pin
 from pipeline.core.params import Params, Promotion
 from pipeline.core.params import Registry as Settings
 from pipeline.core.stage import Paths
@@ -115,7 +117,8 @@ def register_new(root: Path, params: Params, opened: Run, tags: dict[str, str]) 
     if params.registry.require_clean:
         patch.require_clean(root, params)
     # A push takes minutes, so what is recorded of the project is read before it, right after it was checked.
-    opened.log_lineage(patch.find_changes(root, params), describe_environment(root))
+    code = pack_code() if read_pin(root) else None
+    opened.log_lineage(patch.find_changes(root, params), describe_environment(root), code)
     digest_tag = {bundles.MANIFEST_DIGEST_TAG: bundles.manifest_digest(root / "data" / "export" / "bundle")}
     if params.registry.push:
         push_data(root)

@@ -1,0 +1,1 @@
+"""Gleaner for Python code: the one name that others import."""
