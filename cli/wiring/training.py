@@ -64,8 +64,11 @@ def ablate(
         typer.Option("--with", help="Measure an addition: lora, ensemble, ... or finetune.lr=1e-4; repeatable."),
     ] = None,
     only: Annotated[list[str] | None, typer.Option(help="Measure only this, e.g. synonyms; repeatable.")] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Train although only effects above 10 points could be told from chance.")
+    ] = False,
 ) -> None:
     """Measure what each stage earns on held-out labels, and its minutes; the test split stays closed."""
     from cli import ablate as command
 
-    raise typer.Exit(command.main(Path.cwd(), seeds, share, with_ or [], only or []))
+    raise typer.Exit(command.main(Path.cwd(), seeds, share, with_ or [], only or [], anyway))
