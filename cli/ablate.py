@@ -55,12 +55,18 @@ class Trials:
     failed: dict[str, str]  # variant: its error
 
 
-def main(root: Path, seeds: int, share: float, with_: Sequence[str], only: Sequence[str]) -> int:
-    """Run what is missing, print the table and write it; exit code 0, or 1 when a variant failed."""
+def main(root: Path, seeds: int, share: float, with_: Sequence[str], only: Sequence[str], anyway: bool = False) -> int:
+    """Run what is missing, print the table and write it; exit code 0, or 1 when a variant failed.
+
+    Raises UserError before anything is trained where too few rows can be held out, unless ``anyway`` is given.
+    """
     params = load_params(root / "params.yaml")
     paths = Paths(root)
     tables = ablation.read_tables(paths)
     variants = ablation.list_variants(read_yaml(root / "params.yaml"), with_, only)
+    if not anyway:
+        held_out = [ablation.hold_out(tables, share, seed)[1] for seed in range(seeds)]
+        ablation.require_telling_rows(held_out, params.evaluate.interval)
     trials = run_variants(variants, tables, range(seeds), share, paths)
     effects = [
         evaluate_variant(variant, trials, params)

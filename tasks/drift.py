@@ -34,17 +34,20 @@ def measure_drift(root: Path, params: Params, champion: Champion) -> DriftReport
         return None
     later = arrivals.unread_rows(champion.read, ingest, root)
     old = rows_learned_from(later, paths)
-    model = load_classifier(root, params, champion.number)
-    texts = [*old["text"], *fresh["text"]]
-    vectors = embed(texts, paths.data("pretrain") / "encoder", params.encoder, paths)
-    answers = predict_labels(model, texts)
-    label_pairs = {"answers": (answers[: len(old)], answers[len(old) :])}
     arrived = unselected_training_rows(arrivals.usable_rows(ingest, root))
     gold_before = arrived.loc[~arrived["file"].isin(later["file"]), "label"].dropna()
     gold_now = fresh["label"].dropna()
-    if min(len(gold_before), len(gold_now)) >= params.drift.min_rows:
-        label_pairs["gold labels"] = (gold_before.tolist(), gold_now.tolist())
-    report = drift.detect_drift(vectors[: len(old)], vectors[len(old) :], label_pairs, params.drift)
+    has_gold = drift.is_enough(len(gold_before), len(gold_now), params.drift)
+    if has_gold or drift.is_enough(len(old), len(fresh), params.drift):
+        texts = [*old["text"], *fresh["text"]]
+        vectors = embed(texts, paths.data("pretrain") / "encoder", params.encoder, paths)
+        answers = predict_labels(load_classifier(root, params, champion.number), texts)
+        label_pairs = {"answers": (answers[: len(old)], answers[len(old) :])}
+        if has_gold:
+            label_pairs["gold labels"] = (gold_before.tolist(), gold_now.tolist())
+        report = drift.detect_drift(vectors[: len(old)], vectors[len(old) :], label_pairs, params.drift)
+    else:  # minutes of an encoder would not change the answer
+        report = drift.insufficient_report(len(old), len(fresh), ("texts", "answers"))
     for test in report.tests:
         get_run_logger().info(test.line)
     return report

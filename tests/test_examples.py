@@ -7,12 +7,14 @@ import os
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from pipeline.commands.configure import configure
 from pipeline.core import table
 from pipeline.core.params import load_params
 from pipeline.core.stage import Paths
+from pipeline.models import encoder
 from pipeline.stages.ingest import run
 
 ROOT = Path(__file__).parent.parent
@@ -25,13 +27,30 @@ EXPECTED = {
     "clothing_reviews": (2, 128, 4526, 1),
     "eprstmt": (2, 32, 610, 0),
 }
-pytestmark = pytest.mark.slow
 
 
 def test_every_example_is_tested() -> None:
-    assert {path.stem for path in (ROOT / "examples").glob("*.yaml")} == set(EXPECTED)
+    assert {path.stem for path in (ROOT / "examples").glob("*.yaml")} == {*EXPECTED, "own_files"}
 
 
+def test_the_example_of_own_files_reads_texts_and_an_encoder_from_folders(
+    tmp_path: Path, tiny_encoder: Path, pairs: list[tuple[str, str]]
+) -> None:
+    shutil.copytree(tiny_encoder, tmp_path / "encoder")
+    (tmp_path / "own_files").mkdir()
+    pd.DataFrame(pairs[:110], columns=["text", "label"]).to_csv(tmp_path / "own_files" / "labelled.csv", index=False)
+    pool = pd.DataFrame({"text": [text for text, _ in pairs[110:]]})
+    pool.to_csv(tmp_path / "own_files" / "unlabelled.csv", index=False)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    configure(ROOT / "examples" / "own_files.yaml", tmp_path / "params.yaml", str(tmp_path))
+    params = load_params(tmp_path / "params.yaml")
+    assert encoder.locate(params.encoder) == tmp_path / "encoder"
+    metrics = run(params.ingest, Paths(tmp_path))
+    assert metrics["classes"] == 3 and metrics["rows"]["test"] >= params.gate.min_test_rows
+    assert metrics["rows"]["train"] > 50 and metrics["rows"]["unlabelled"] == 16
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("example", EXPECTED)
 def test_an_example_reads_its_data(tmp_path: Path, example: str) -> None:
     if not (DATA / example).is_dir():

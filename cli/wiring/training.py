@@ -24,12 +24,12 @@ def configure(
     data: Annotated[str | None, typer.Option(help="The folder for ${GLEANER_DATA} in the overlay.")] = None,
 ) -> None:
     """Merge an overlay into params.yaml; nothing is written unless all of it is valid."""
-    from pipeline.commands.configure import configure as merge
+    from pipeline.commands import configure as command
 
-    changed = merge(file, Path("params.yaml"), data)
-    print(
-        printable_lines("\n".join(f"changed {key}" for key in changed)) or "params.yaml has all of these values already"
-    )
+    params = Path("params.yaml")
+    changed = command.configure(file, params, data)
+    lines = [*(f"changed {key}" for key in changed), *command.remarks(changed, params)]
+    print(printable_lines("\n".join(lines)) or "params.yaml has all of these values already")
 
 
 @app.command()
@@ -64,8 +64,11 @@ def ablate(
         typer.Option("--with", help="Measure an addition: lora, ensemble, ... or finetune.lr=1e-4; repeatable."),
     ] = None,
     only: Annotated[list[str] | None, typer.Option(help="Measure only this, e.g. synonyms; repeatable.")] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Train although only effects above 10 points could be told from chance.")
+    ] = False,
 ) -> None:
     """Measure what each stage earns on held-out labels, and its minutes; the test split stays closed."""
     from cli import ablate as command
 
-    raise typer.Exit(command.main(Path.cwd(), seeds, share, with_ or [], only or []))
+    raise typer.Exit(command.main(Path.cwd(), seeds, share, with_ or [], only or [], anyway))

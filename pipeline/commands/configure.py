@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from pipeline.core.errors import UserError
-from pipeline.core.params import validate_params
+from pipeline.core.params import load_params, validate_params
 from pipeline.core.stage import write_atomically
 from pipeline.core.yaml_file import parse_yaml, read_yaml
 
@@ -28,6 +28,7 @@ FREE_FORM_KEYS = {
     "ingest.group_values.keep",
     "ingest.group_bins",
 }
+ENCODER_IDENTITY = {"encoder.source", "encoder.name", "encoder.revision"}
 DATA_VARIABLE = "GLEANER_DATA"
 DATA_REFERENCE = "${GLEANER_DATA}"
 
@@ -73,6 +74,15 @@ def write_valid_params(content: CommentedMap, params: Path) -> None:
     round_trip_yaml().dump(content, text)
     validate_params(parse_yaml(text.getvalue(), params))
     write_atomically(params, lambda part: write_like(params, text.getvalue(), part))
+
+
+def remarks(changed: list[str], params: Path) -> list[str]:
+    """What a user should know after a change of these keys of the file ``params``, a line each."""
+    pinned = load_params(params).encoder.sha256
+    if pinned is None or "encoder.sha256" in changed or not ENCODER_IDENTITY.intersection(changed):
+        return []
+    line = f"encoder.sha256 is still {pinned[:12]}…, the digest of the former encoder: "
+    return [line + "set it to null or to that of the new one, or the run will refuse the new weights"]
 
 
 def write_like(original: Path, text: str, path: Path) -> None:

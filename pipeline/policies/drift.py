@@ -70,6 +70,16 @@ class DriftReport:
         return "insufficient" if "insufficient" in statuses or not statuses else "none"
 
 
+def is_enough(old: int, new: int, limits: DriftLimits) -> bool:
+    """Whether so many rows on each side allow a test."""
+    return min(old, new) >= limits.min_rows
+
+
+def insufficient_report(old: int, new: int, names: Sequence[str]) -> DriftReport:
+    """The report of a comparison whose row counts allow none of the tests with these names."""
+    return DriftReport(tuple(DriftTest(name, "insufficient", old, new) for name in names))
+
+
 def detect_drift(
     old: np.ndarray, new: np.ndarray, labels: Mapping[str, tuple[Sequence[str], Sequence[str]]], limits: DriftLimits
 ) -> DriftReport:
@@ -88,7 +98,7 @@ def compare_texts(old: np.ndarray, new: np.ndarray, limits: DriftLimits, alpha: 
 
     ``old`` and ``new`` are (rows, width), float32 or float64; ``alpha`` is the significance level, 0 to 1.
     """
-    if min(len(old), len(new)) < limits.min_rows:
+    if not is_enough(len(old), len(new), limits):
         return DriftTest("texts", "insufficient", len(old), len(new))
     rng = np.random.default_rng(limits.seed)
     old, new = sample_rows(old, limits.max_rows, rng), sample_rows(new, limits.max_rows, rng)
@@ -171,7 +181,7 @@ def compare_labels(name: str, old: Sequence[str], new: Sequence[str], limits: Dr
     """Test at the level ``alpha`` whether labels of new rows are distributed differently from those of old ones."""
     from scipy.stats import random_table
 
-    if min(len(old), len(new)) < limits.min_rows:
+    if not is_enough(len(old), len(new), limits):
         return DriftTest(name, "insufficient", len(old), len(new))
     labels = sorted({*old, *new})
     indices = {label: index for index, label in enumerate(labels)}

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from cli import ablate
+from pipeline.core.errors import UserError
 from pipeline.experiments import ablation
 from pipeline.experiments.ablation import Effect
 from tests.support.ablation_project import QUICK, make_tables, write_project
@@ -24,11 +25,18 @@ def test_no_extra_minutes_have_no_rate():
     assert ablate.row_cells(make_effect(minutes=-0.5))[6] == "-"
 
 
+def test_too_few_rows_for_a_verdict_are_said_before_anything_trains(tmp_path, params, rows, pairs):
+    root = write_project(tmp_path, params(QUICK).model_dump(mode="json"), make_tables(rows, pairs))
+    with pytest.raises(UserError, match=r"found \d+, which can tell 33.3 points or more"):
+        ablate.main(root, 2, 0.25, [], [])
+    assert not (root / "data" / "scratch").exists()
+
+
 @pytest.mark.slow
 def test_a_second_ablation_reads_the_results_of_the_first(tmp_path, params, rows, pairs, monkeypatch, capsys):
     tables = make_tables(rows, pairs)
     root = write_project(tmp_path, params(QUICK).model_dump(mode="json"), tables)
-    selection = (2, 0.25, ["finetune.max_steps=3"], ["class names"])
+    selection = (2, 0.25, ["finetune.max_steps=3"], ["class names"], True)
     assert ablate.main(root, *selection) == 0
     printed = capsys.readouterr().out
     assert "2 seed(s)" in printed and "distinct rows" in printed

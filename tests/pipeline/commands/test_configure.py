@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.commands.configure import configure
+from pipeline.commands.configure import configure, remarks
 from pipeline.core.errors import UserError
 from pipeline.core.params import load_params
 
@@ -38,6 +38,14 @@ def test_values_change_and_everything_else_stays(tmp_path, params):
     assert load_params(params).finetune.lr == 1e-5
     assert sum(old != new for old, new in zip(before, after, strict=True)) == 2
     assert "# mean | cls" in params.read_text()
+
+
+def test_another_encoder_with_the_digest_of_the_former_one_is_said(tmp_path, params):
+    changed = configure(overlay(tmp_path, "encoder: {source: path, name: mine}\n"), params)
+    assert remarks(changed, params)[0].startswith("encoder.sha256 is still 53aa51172d14…, the digest of the former")
+    assert remarks(configure(overlay(tmp_path, "encoder: {batch_size: 8}\n"), params), params) == []
+    changed = configure(overlay(tmp_path, "encoder: {name: other, sha256: null}\n"), params)
+    assert remarks(changed, params) == []
 
 
 def test_the_file_keeps_its_permissions(tmp_path, params):

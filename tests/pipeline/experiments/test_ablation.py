@@ -172,6 +172,17 @@ def test_the_verdict_follows_the_interval(full, other, verdict):
     assert effect.per_minute == pytest.approx((full - other) / 2)
 
 
+@pytest.mark.parametrize(("rows", "points"), [(24, 100 * 4 / 24), (40, 10.0), (1000, 0.4)])
+def test_the_smallest_effect_that_can_be_told_is_where_the_bootstrap_tells_it(rows, points):
+    assert ablation.smallest_telling_points(rows, 0.95) == pytest.approx(points)
+    gained = round(rows * points / 100)
+    lows = []
+    for gain in (gained - 1, gained):
+        sums, counts = np.repeat([1, 0], [gain, rows - gain]), np.ones(rows, dtype=np.int64)
+        lows.append(ablation.gain_interval(sums, counts, EVALUATE.model_copy(update={"bootstrap": 4000}))[0])
+    assert lows[0] == 0 < lows[1]
+
+
 def test_an_addition_earns_what_it_adds():
     effect = measure(answers(60, 90), minutes=-3.0, adds=True)
     assert (effect.points, effect.minutes, effect.verdict) == (pytest.approx(30), 3.0, "paid")

@@ -74,6 +74,13 @@ def test_a_page_shows_something_and_fits_its_window(
     assert min(bands) > 3, "a stretch of the page is blank"
 
 
+def test_a_phone_shows_every_column_of_the_results(chromium: Browser, folder: Path) -> None:
+    chromium.open(folder / "report.html", 375)
+    region = """document.querySelector('[aria-label="Accuracy against the baselines"]')"""
+    assert chromium.evaluate(f"{region}.scrollWidth <= {region}.clientWidth")
+    assert "macro-F1" in chromium.evaluate(f"{region}.innerText")
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_prints_whole(chromium: Browser, folder: Path, name: str) -> None:
     chromium.open(folder / name, PAPER, media="print")
