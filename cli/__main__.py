@@ -3,6 +3,9 @@
 gleaner --help
 """
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from cli.exit_codes import print_error
@@ -14,9 +17,26 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 for group in (training, nights, answers, versions, operations):
     app.add_typer(group.app)
+
+
+def print_version(is_wanted: bool) -> None:
+    """Print the version of the package and end, if ``is_wanted``."""
+    if is_wanted:
+        print(f"gleaner {version('gleaner')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=print_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """The options of the command itself, without one of its commands."""
 
 
 def main() -> None:

@@ -1,33 +1,80 @@
-"""The bundle that `gleaner predict` and `gleaner explain` use: the old one serves until the new one is whole."""
+"""The bundle that `gleaner predict` and `gleaner explain` ask, and the line on stderr that names it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from flows.prefect_server import configure_environment
+from pipeline.core.errors import UserError
 from pipeline.core.printable import print_note
+from pipeline.core.yaml_file import read_yaml
 from pipeline.models.bundle_files import MANIFEST
+from tasks.prefect_states.known_causes import known_cause
+
+if TYPE_CHECKING:
+    from tasks.registry.version_bundle import VersionBundle
+
+WORKSPACE = Path("data", "export", "bundle")  # of the last training, refused ones included
 
 
-@contextmanager
-def served_bundle(root: Path, folder: Path) -> Iterator[Path]:
-    """The folder with the bundle, for the block.
+@dataclass(frozen=True)
+class ServedBundle:
+    """A folder with a bundle, and the number of the registered version; None if it is none."""
 
-    While `export` makes it anew it is gone, because DVC removes it first. Then the one that dvc.lock records is used,
-    from DVC's cache, and a line on stderr says so.
+    folder: Path
+    version: str | None = None
+
+
+def choose_bundle(root: Path, wanted: str | None, folder: Path | None) -> ServedBundle:
+    """The bundle in ``folder``; without one, that of the version of this number or alias, by default the champion.
+
+    Where nothing is registered, it is that of the last training. A line on stderr says which it is. Raises UserError if
+    both are given, or if the registry does not answer or has no such version.
     """
-    if (folder / MANIFEST).exists() or (folder / "classifier.json").exists():
-        yield folder
-        return
-    from tasks.dvc.recorded_output import recorded_entry, restored
+    if folder is not None and wanted is not None:
+        raise UserError("--version, --bundle: expected one of them, found both; leave one out")
+    if folder is not None:
+        print_note(f"answers of the bundle {folder}")
+        return ServedBundle(folder)
+    model = model_name(root)
+    if model is not None:
+        found = ask_registry(root, model, wanted or "champion")
+        if found is not None:
+            print_note(f"answers of {found.title}")
+            return ServedBundle(found.folder, found.number)
+    where = "there is no params.yaml here" if model is None else f"no version of {model} is registered"
+    if wanted is not None:
+        raise UserError(f"--version: expected a registered version, found none: {where}; run `gleaner run`")
+    if not (root / WORKSPACE / MANIFEST).exists():
+        raise UserError(
+            f"{WORKSPACE}: expected a trained classifier, as {where}, found none; run `gleaner run`, or name a folder "
+            "with --bundle"
+        )
+    print_note(f"answers of the bundle {WORKSPACE}: {where}")
+    return ServedBundle(root / WORKSPACE)
 
-    entry = recorded_entry(root, folder)
-    if entry is None:
-        yield folder
-        return
-    with restored(root, entry) as copy:
-        if copy is not None:
-            print_note(
-                f"{folder}: not there, perhaps because export is at work; the bundle of dvc.lock answers, from DVC's "
-                "cache; `dvc checkout` brings it back"
-            )
-        yield copy or folder
+
+def model_name(root: Path) -> str | None:
+    """The registered model that params.yaml names; None if there is no such file. Raises UserError if it names none."""
+    path = root / "params.yaml"
+    if not path.exists():
+        return None
+    content: Any = read_yaml(path)
+    try:
+        return str(content["registry"]["model"])
+    except (KeyError, TypeError):
+        raise UserError(f"{path}: expected registry.model, found none; name the registered model there") from None
+
+
+def ask_registry(root: Path, model: str, wanted: str) -> "VersionBundle | None":
+    """What `find_bundle` returns. Raises UserError for each error of a known cause: no other bundle answers instead."""
+    configure_environment(root)
+    from tasks.registry.version_bundle import find_bundle
+
+    try:
+        return find_bundle(root, model, wanted)
+    except Exception as error:
+        cause = str(error) if isinstance(error, UserError) else known_cause(error)
+        if cause is None:
+            raise
+        raise UserError(f"{cause}; --bundle FOLDER answers without the registry") from None

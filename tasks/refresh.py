@@ -46,6 +46,7 @@ class IntakeCounts:
     rows: int = 0  # of the files that could be read
     files_set_aside: tuple[str, ...] = ()  # names of the files with rows that were set aside
     left: int = 0  # entries of the inbox that were not read: empty, still being written, or no file
+    version_unknown: int = 0  # corrections that were taken in or known and do not say which version answered
 
     def as_dict(self) -> dict[str, int]:
         """All counts by name."""
@@ -55,6 +56,8 @@ class IntakeCounts:
     def line(self, what: str) -> str:
         """One line for the log and for people; ``what`` came in: "texts" or "corrections"."""
         line = f"{what}: {self.new} new ({self.labelled} labelled) and {self.known} known in {self.files} files"
+        if self.version_unknown:
+            line += f", {self.version_unknown} without the version that answered"
         if self.unreadable:
             line += f", {self.unreadable} files unreadable"
         if self.left:
@@ -71,7 +74,7 @@ class Corrections:
     """The corrections that were taken in, with the version whose answer each corrects."""
 
     counts: IntakeCounts
-    rows: pd.DataFrame  # id, text, label, version of every valid correction, known ones included
+    rows: pd.DataFrame  # id, text, label, version (null if unknown) of every valid correction, known ones included
 
 
 @task(name="refresh", task_run_name="refresh", cache_policy=NO_CACHE, persist_result=False)
@@ -109,6 +112,7 @@ def take_in_corrections(root: Path, params: Params, now: datetime, versions: set
     tables = {path: intake.reject_unknown_versions(rows, versions) for path, rows in tables.items()}
     new, counts, valid = check_rows(tables, known, params, inbox)
     store_arrivals(new, arrival_files.next_file(root / ingest.arrivals, now, corrections=True), root, params)
+    counts = replace(counts, version_unknown=int(valid["version"].isna().sum()))
     counts = with_file_counts(counts, unreadable, left)
     clear_inbox(inbox, tables, unreadable, now)
     get_run_logger().info(counts.line("corrections"))

@@ -10,32 +10,41 @@ app = typer.Typer()
 
 TextSource = Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, JSON or plain lines; - reads stdin.")]
 TextColumn = Annotated[str | None, typer.Option(help="Column or key of the text; by default one of a known name.")]
+Version = Annotated[
+    str | None,
+    typer.Option(metavar="N", help="A registered version: its number, champion or challenger; by default champion."),
+]
+Bundle = Annotated[Path | None, typer.Option(help="The folder of a classifier, instead of a registered version.")]
 INPUT_FORMAT = "csv, tsv, jsonl or lines; by default by the ending or the content."
 
 
 @app.command()
 def predict(
     source: TextSource,
-    bundle: Annotated[Path, typer.Option(help="The folder of the classifier.")] = Path("data/export/bundle"),
+    version: Version = None,
+    bundle: Bundle = None,
     text_column: TextColumn = None,
     format_: Annotated[str | None, typer.Option("--format", help=INPUT_FORMAT)] = None,
+    score: Annotated[
+        bool, typer.Option("--score", help="Compare the answers with the labels of the input, on stderr.")
+    ] = False,
+    label_column: Annotated[str, typer.Option(help="Column or key of these labels.")] = "label",
 ) -> None:
-    """Label texts: writes the rows of the input with label and confidence added."""
-    from cli.served_bundle import served_bundle
-    from pipeline.commands.predict import predict_file
+    """Label texts: writes the rows of the input with label, confidence and the version that answered added."""
+    from cli.served_bundle import choose_bundle
+    from pipeline.commands.predict import Request, predict_file
     from pipeline.sources.text_format import Choice
 
-    with served_bundle(Path.cwd(), bundle) as folder:
-        predict_file(source, folder, Choice(format_, text_column), sys.stdout)
+    served, choice = choose_bundle(Path.cwd(), version, bundle), Choice(format_, text_column)
+    predict_file(Request(source, served.folder, choice, served.version, score, label_column), sys.stdout)
 
 
 @app.command()
 def explain(
     source: TextSource,
     method: Annotated[str, typer.Option(help="integrated_gradients, rollout, lime or all.")] = "integrated_gradients",
-    bundle: Annotated[
-        Path, typer.Option(help="The folder of the classifier; data/finetune/model has no class offsets yet.")
-    ] = Path("data/export/bundle"),
+    version: Version = None,
+    bundle: Bundle = None,
     text_column: TextColumn = None,
     input_format: Annotated[str | None, typer.Option(help=INPUT_FORMAT)] = None,
     format_: Annotated[str, typer.Option("--format", help="Of the output: text, json (JSON Lines) or html.")] = "text",
@@ -46,11 +55,11 @@ def explain(
     samples: Annotated[int | None, typer.Option(min=10, help="Of LIME; by default explain.lime_samples.")] = None,
 ) -> None:
     """Explain texts: prints the label of each, and the words for and against it."""
-    from cli.served_bundle import served_bundle
+    from cli.served_bundle import choose_bundle
     from pipeline.commands.explain import Request, explain_file, settings_with_defaults
     from pipeline.sources.text_format import Choice
 
     settings = settings_with_defaults(steps, baseline, samples, Path("params.yaml"))
     choice = Choice(input_format, text_column, "--input-format")
-    with served_bundle(Path.cwd(), bundle) as folder:
-        explain_file(Request(source, folder, method, choice, format_, settings), sys.stdout)
+    served = choose_bundle(Path.cwd(), version, bundle)
+    explain_file(Request(source, served.folder, method, choice, format_, settings, served.version), sys.stdout)

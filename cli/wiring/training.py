@@ -41,6 +41,9 @@ def suggest(
     label_studio: Annotated[
         Path | None, typer.Option(help="Also write them as tasks for Label Studio, a .json file.")
     ] = None,
+    blind: Annotated[
+        bool, typer.Option("--blind", help="Leave out the model's predictions, which annotators tend to confirm.")
+    ] = False,
 ) -> None:
     """Choose the N unlabelled rows whose labels would help most."""
     from pipeline.core.params import load_params
@@ -49,7 +52,7 @@ def suggest(
     from pipeline.labelling.suggest import suggest as choose
 
     root = Path.cwd()
-    params, files = load_params(root / "params.yaml"), SuggestionFiles(csv, label_studio)
+    params, files = load_params(root / "params.yaml"), SuggestionFiles(csv, label_studio, blind)
     print(printable_lines("\n".join(choose(count, files, params, Paths(root)))))
 
 

@@ -39,6 +39,7 @@ class Request:
     choice: Choice  # how to read the source
     format: str  # of the output
     settings: Settings
+    version: str | None = None  # the number of the registered version; None for any other model
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def explain_file(request: Request, out: TextIO) -> None:
             return
         for explained in explained_rows:
             if request.format == "json":
-                out.write(to_json(explained, not_applicable))
+                out.write(to_json(explained, not_applicable, request.version))
             else:
                 out.write(to_text(explained, not_applicable, colours=out.isatty()))
             out.flush()
@@ -146,9 +147,9 @@ def explain_chunk(
     return [ExplainedRow(row) if row.fault else next(explained) for row in rows]
 
 
-def to_json(explained: ExplainedRow, not_applicable: dict[str, str]) -> str:
+def to_json(explained: ExplainedRow, not_applicable: dict[str, str], version: str | None) -> str:
     """One JSON object on a line. Positions are in characters; shares are signed parts of all that moved the score."""
-    content: dict[str, Any] = {"line": explained.row.line}
+    content: dict[str, Any] = {"line": explained.row.line, "version": version}
     if explained.by_method is None:
         content |= {"label": None, "confidence": None, "fault": explained.row.fault}
     else:

@@ -1,4 +1,4 @@
-"""Label the rows of a file with a model bundle: CSV, JSON or plain lines in, label and confidence added.
+"""Label the rows of a file with a model bundle: CSV, JSON or plain lines in; label, confidence and version added.
 
 Reads and writes one chunk at a time, so that a file larger than memory works. Rows keep the order of the input.
 """
@@ -7,11 +7,13 @@ import csv
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TextIO
 
+from pipeline.commands.score import Score
 from pipeline.core.errors import UserError
 from pipeline.core.printable import print_note
 from pipeline.core.stage import progress
@@ -21,42 +23,84 @@ from pipeline.sources.text_rows import Row, TextRows, read_rows, replace_invalid
 from pipeline.sources.text_stream import open_lines, source_name
 
 CHUNK_ROWS = 1000  # rows predicted at once: enough for full batches, few enough for any memory
-ADDED_COLUMNS = ("label", "confidence")
+ADDED_COLUMNS = ("label", "confidence", "version")
+TAKEN_SUFFIX = "_predicted"  # of an added name that the input has, too
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # spreadsheets run cells that start with these
 Prediction = tuple[str, float] | None  # label and confidence; None for a row that has a fault
 
 
-def predict_file(source: str, bundle: Path, choice: Choice, out: TextIO) -> None:
-    """Write the rows of ``source`` to ``out`` with the columns ``label`` and ``confidence`` (0 to 1) added.
+@dataclass(frozen=True)
+class Request:
+    """What to label, with which model, and what to do beside it."""
 
-    ``source`` is a path, or ``-`` for standard input. How it is read is printed on stderr. CSV and plain lines come out
-    as CSV, JSON as JSON Lines. A row without a readable text gets an empty label; such rows are counted on stderr.
+    source: str  # a path, or - for standard input
+    bundle: Path
+    choice: Choice  # how to read the source
+    version: str | None = None  # the number of the registered version; None for any other bundle
+    score: bool = False  # compare the answers with the labels of the input
+    label_column: str = "label"  # with these labels
 
-    Raises UserError for a missing file, a format that cannot be told, a missing text column, columns that already have
-    the added names, or a bundle that cannot be loaded.
+
+@dataclass
+class Faults:
+    """The rows that got no label."""
+
+    rows: int = 0
+    first_line: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def add(self, rows: list[Row]) -> None:
+        """Count the rows of one chunk."""
+        faulty = [row for row in rows if row.fault]
+        self.rows += len(rows)
+        self.reasons.update(str(row.fault) for row in faulty)
+        self.first_line = self.first_line or (faulty[0].line if faulty else 0)
+
+    def note(self) -> str:
+        """One line about them; empty if there are none."""
+        if not self.reasons:
+            return ""
+        reasons = ", ".join(f"{count} {fault}" for fault, count in sorted(self.reasons.items()))
+        return f"{self.reasons.total()} of {self.rows} rows got no label: {reasons} (first at line {self.first_line})"
+
+
+def predict_file(request: Request, out: TextIO) -> None:
+    """Write the rows of the source to ``out`` with ``label``, ``confidence`` (0 to 1) and ``version`` added.
+
+    How the source is read is printed on stderr. CSV and plain lines come out as CSV, JSON as JSON Lines. A row without
+    a readable text gets an empty label; such rows are counted on stderr. What the input has under an added name stays,
+    and the answer gets another name: ``label_predicted``.
+
+    Raises UserError for a missing file, a format that cannot be told, a missing text column, no label to score against,
+    columns that already have both names, or a bundle that cannot be loaded.
     """
-    check_format(choice)
-    with open_lines(source, choice) as lines:
-        name = source_name(source)
-        table = read_rows(lines, name, choice)
-        if table.header is not None:
-            check_added_columns(table.header, name)
-        model = classifier.load(bundle)
+    check_format(request.choice)
+    with open_lines(request.source, request.choice) as lines:
+        name = source_name(request.source)
+        table = read_rows(lines, name, request.choice)
+        chunks = read_chunks(table.rows, quiet=out.isatty())  # in a terminal the rows themselves show the progress
+        first = next(chunks, [])
+        existing = table.header if table.header is not None else {key for row in first for key in row.content}
+        added = added_names(existing, name)
+        if request.score and request.label_column not in existing:
+            raise UserError(
+                f"{name}: expected the column {request.label_column} with the right labels, found none; name it with "
+                "--label-column"
+            )
+        model = classifier.load(request.bundle)
         print_note(f"{name}: read as {table.reading}")
         if table.header is not None:
-            write_csv(out, table, [[*table.header, *ADDED_COLUMNS]])
-        faults: Counter[str] = Counter()
-        total, first_line = 0, 0
-        for rows in read_chunks(table.rows, quiet=out.isatty()):  # in a terminal the rows themselves show the progress
-            write_chunk(out, table, name, rows, predict_rows(model, rows))
-            total += len(rows)
-            faulty = [row for row in rows if row.fault]
-            faults.update(str(row.fault) for row in faulty)
-            first_line = first_line or (faulty[0].line if faulty else 0)
-    if faults:
-        reasons = ", ".join(f"{count} {fault}" for fault, count in sorted(faults.items()))
-        message = f"{faults.total()} of {total} rows got no label: {reasons} (first at line {first_line})"
-        print_note(message)
+            write_csv(out, table, [[*table.header, *added]])
+        faults = Faults()
+        score = Score(model.labels, request.label_column, table.header) if request.score else None
+        for rows in chain([first], chunks):
+            predictions = predict_rows(model, rows)
+            write_chunk(out, table, name, rows, [answer_of(answer, request.version) for answer in predictions], added)
+            faults.add(rows)
+            if score is not None:
+                score.add(rows, predictions)
+    for note in filter(None, [faults.note(), score.note() if score is not None else ""]):
+        print_note(note)
 
 
 def read_chunks(rows: Iterator[Row], quiet: bool) -> Iterator[list[Row]]:
@@ -84,19 +128,36 @@ def top_label(labels: tuple[str, ...], probabilities: Any) -> tuple[str, float]:
     return labels[best], round(float(probabilities[best]), 6)
 
 
-def write_chunk(out: TextIO, table: TextRows, name: str, rows: list[Row], predictions: list[Prediction]) -> None:
-    """Write one chunk, each row with its label and confidence, or with empty ones.
+def answer_of(prediction: Prediction, version: str | None) -> tuple[str | float | None, ...]:
+    """The values of `ADDED_COLUMNS` for one row; None where there is none."""
+    return (*(prediction or (None, None)), version)
 
-    Raises UserError for a JSON line that has a key of an added name.
+
+def write_chunk(
+    out: TextIO,
+    table: TextRows,
+    name: str,
+    rows: list[Row],
+    answers: list[tuple[str | float | None, ...]],
+    added: tuple[str, ...],
+) -> None:
+    """Write one chunk, each row with its answer under the names ``added``.
+
+    Raises UserError for a JSON line that has a key of an added name, which the lines before it lacked.
     """
-    pairs = zip(rows, predictions, strict=True)
+    pairs = zip(rows, answers, strict=True)
     if table.header is not None:
-        write_csv(out, table, [[*row.content, *map(str, prediction or ("", ""))] for row, prediction in pairs])
+        cells = [[*row.content, *("" if value is None else str(value) for value in answer)] for row, answer in pairs]
+        write_csv(out, table, cells)
     else:
-        for row, prediction in pairs:
-            check_added_columns(list(row.content), f"{name}:{row.line}")
-            added = dict(zip(ADDED_COLUMNS, prediction or (None, None), strict=True))
-            out.write(replace_invalid(json.dumps({**row.content, **added}, ensure_ascii=False)) + "\n")
+        for row, answer in pairs:
+            if taken := [key for key in added if key in row.content]:
+                raise UserError(
+                    f"{name}:{row.line}: expected no {' or '.join(taken)}, which the prediction adds and the rows "
+                    "before do not have, found it; rename or remove it"
+                )
+            content = row.content | dict(zip(added, answer, strict=True))
+            out.write(replace_invalid(json.dumps(content, ensure_ascii=False)) + "\n")
     out.flush()
 
 
@@ -123,10 +184,14 @@ def neutralise_cell(cell: str) -> str:
         return f"'{cell}"
 
 
-def check_added_columns(names: list[str], where: str) -> None:
-    """Raises UserError if the input has a column of an added name, because it would be overwritten."""
-    existing = [name for name in ADDED_COLUMNS if name in names]
-    if existing:
+def added_names(existing: Collection[str], where: str) -> tuple[str, ...]:
+    """The names of the added columns: `ADDED_COLUMNS`, with a suffix where the input has a column of that name.
+
+    Raises UserError if it has a column of the longer name, too.
+    """
+    names = tuple(f"{name}{TAKEN_SUFFIX}" if name in existing else name for name in ADDED_COLUMNS)
+    if taken := [name for name in names if name in existing]:
         raise UserError(
-            f"{where}: expected no {' or '.join(existing)}, which the prediction adds, found it; rename or remove it"
+            f"{where}: expected no {' or '.join(taken)}, which the prediction adds, found it; rename or remove it"
         )
+    return names

@@ -79,10 +79,13 @@ def query_corrections(params: Ingest, feedback: Feedback, root: Path) -> pd.Data
 def map_corrections(source: Source, params: Ingest, names: FeedbackColumns) -> pd.DataFrame:
     """The rows of one file or table of corrections, each an answer to the row of its text.
 
-    Raises UserError for a missing column.
+    ``version`` is null where the version that answered is unknown. Raises UserError for a missing column.
     """
-    rows = identify_rows(columns.map_columns([source], corrections_params(params, names)), params)
-    versions = rows[table.GROUP_PREFIX + "version"]
+    mapping = corrections_params(params, names)
+    if source.columns and names.version not in source.columns:
+        mapping = mapping.model_copy(update={"columns": mapping.columns.model_copy(update={"groups": {}})})
+    rows = identify_rows(columns.map_columns([source], mapping), params)
+    versions = rows.get(table.GROUP_PREFIX + "version", pd.Series(None, index=rows.index, dtype="str"))
     rows = rows.drop(columns=table.group_columns(rows)).assign(version=versions, answers=rows["id"])
     rows = rows.assign(**{table.GROUP_PREFIX + attribute: None for attribute in params.columns.groups})
     return reject(rows, rows["label"].isna(), NO_LABEL)

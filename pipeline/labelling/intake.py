@@ -98,8 +98,8 @@ def is_contradicted(rows: pd.DataFrame) -> pd.Series:
 
 
 def reject_unknown_versions(rows: pd.DataFrame, versions: set[str]) -> pd.DataFrame:
-    """Corrections, with a reason where the model version that they are about was never registered."""
-    return reject(rows, ~rows["version"].isin(versions), UNKNOWN_VERSION)
+    """Corrections, with a reason where they name a model version that was never registered."""
+    return reject(rows, rows["version"].notna() & ~rows["version"].isin(versions), UNKNOWN_VERSION)
 
 
 def to_arrivals(rows: pd.DataFrame) -> pd.DataFrame:

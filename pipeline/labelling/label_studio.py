@@ -1,4 +1,4 @@
-"""Tasks for Label Studio with the model's prediction, and the labelling config for them.
+"""Tasks for Label Studio, with a model's prediction or without, and the labelling config for them.
 
 The formats: https://labelstud.io/guide/task_format and https://labelstud.io/guide/predictions.
 """
@@ -9,18 +9,20 @@ from xml.sax.saxutils import quoteattr
 from pipeline.core import annotation_fields
 
 
-def make_task(text: str, id: str, label: str, score: float, model: str) -> dict[str, Any]:
-    """One task: the text, the id that comes back with the answer, and the prediction of a model."""
-    prediction = {
+def make_task(text: str, id: str) -> dict[str, Any]:
+    """One task: the text, and the id that comes back with the answer."""
+    return {"data": {annotation_fields.TEXT: text, annotation_fields.ID: id}}
+
+
+def make_prediction(label: str, score: float, model: str) -> dict[str, Any]:
+    """A model's prediction for a task, which Label Studio shows to annotators as the answer to confirm."""
+    choice = {
         "from_name": annotation_fields.CHOICES,
         "to_name": annotation_fields.TEXT,
         "type": "choices",
         "value": {"choices": [label]},
     }
-    return {
-        "data": {annotation_fields.TEXT: text, annotation_fields.ID: id},
-        "predictions": [{"model_version": model, "score": score, "result": [prediction]}],
-    }
+    return {"model_version": model, "score": score, "result": [choice]}
 
 
 def labelling_config(labels: list[str], descriptions: dict[str, str]) -> str:

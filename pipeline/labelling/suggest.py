@@ -27,6 +27,7 @@ class SuggestionFiles:
 
     csv: Path
     label_studio: Path | None  # the tasks; the labelling config goes beside them, with the ending .xml
+    blind: bool = False  # without the model's predictions, which annotators tend to confirm
 
 
 def suggest(count: int, files: SuggestionFiles, params: Params, paths: Paths) -> list[str]:
@@ -45,9 +46,10 @@ def suggest(count: int, files: SuggestionFiles, params: Params, paths: Paths) ->
     vectors = embed(texts, paths.data("pretrain") / "encoder", params.encoder, paths)
     chosen = facility_location.choose_rows(probabilities, vectors[: len(pool)], vectors[len(pool) :], count)
     rows = add_predictions(pool.iloc[chosen], probabilities[chosen], model.labels)
-    table.write_csv(answer_sheet(rows, params.ingest), files.csv, *sheet_format(files.csv, params.ingest))
+    sheet = answer_sheet(rows, params.ingest, files.blind)
+    table.write_csv(sheet, files.csv, *sheet_format(files.csv, params.ingest))
     if files.label_studio:
-        write_tasks(rows, labels, f"gleaner-{bundle_version(paths)}", files.label_studio)
+        write_tasks(rows, labels, None if files.blind else f"gleaner-{bundle_version(paths)}", files.label_studio)
     return [
         f"{count} of {len(pool)} rows chosen{left_out_note(left_out)}, the most helpful first",
         *count_by_label(rows),
@@ -145,15 +147,15 @@ def add_predictions(rows: pd.DataFrame, probabilities: np.ndarray, labels: tuple
     )
 
 
-def answer_sheet(rows: pd.DataFrame, params: Ingest) -> pd.DataFrame:
-    """The sheet for people to fill in, with the columns of their data.
+def answer_sheet(rows: pd.DataFrame, params: Ingest, blind: bool) -> pd.DataFrame:
+    """The sheet for people to fill in, with the columns of their data, and the predictions unless ``blind``.
 
     A text that was joined from several columns is in the first of them.
     """
     columns = params.columns
     empty = dict.fromkeys([*columns.text[1:], str(columns.label)], "")
     filled = pd.DataFrame({annotation_fields.ID: rows["id"], columns.text[0]: rows["text"]}).assign(**empty)
-    added = rows[["likely_label", "confidence", "why"]]
+    added = rows[[] if blind else ["likely_label", "confidence", "why"]]
     return filled.join(added.drop(columns=filled.columns, errors="ignore"))
 
 
@@ -162,10 +164,13 @@ def sheet_format(path: Path, params: Ingest) -> tuple[str, str]:
     return delimiter_of(file_format(path, params), params) or ",", params.encoding or "utf-8"
 
 
-def write_tasks(rows: pd.DataFrame, labels: dict[str, Any], model: str, path: Path) -> None:
-    """Write the tasks as JSON, and the labelling config beside them."""
-    columns = zip(rows["text"], rows["id"], rows["likely_label"], rows["confidence"], strict=True)
-    write_json([label_studio.make_task(*cells, model) for cells in columns], path)
+def write_tasks(rows: pd.DataFrame, labels: dict[str, Any], model: str | None, path: Path) -> None:
+    """Write the tasks as JSON, with the predictions of ``model`` if there is one, and the labelling config beside."""
+    tasks = [label_studio.make_task(*cells) for cells in zip(rows["text"], rows["id"], strict=True)]
+    if model is not None:
+        for task, label, score in zip(tasks, rows["likely_label"], rows["confidence"], strict=True):
+            task["predictions"] = [label_studio.make_prediction(label, score, model)]
+    write_json(tasks, path)
     config = label_studio.labelling_config(labels["labels"], labels["descriptions"])
     write_atomically(path.with_suffix(".xml"), lambda part: part.write_text(config, encoding="utf-8"))
 

@@ -29,7 +29,7 @@ from tasks.forget.versions import Learned, find_learned
 from tasks.operations_log import append_entry
 from tasks.refresh import add_to_dvc, commit_pointers
 from tasks.registry.retirement import retire_version
-from tasks.registry.store import project_store_uri, store_uri
+from tasks.registry.store import is_in_project
 
 
 @dataclass
@@ -109,7 +109,7 @@ def read_columns(path: Path, names: list[str]) -> pd.DataFrame:
 
 def server_notes(root: Path) -> list[str]:
     """What is kept outside the project and was not searched."""
-    if store_uri(root) == project_store_uri(root):
+    if is_in_project(root):
         return []
     return ["MLflow: a server keeps the artifacts of versions, which hold no text; they were not searched"]
 

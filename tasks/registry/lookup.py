@@ -13,6 +13,7 @@ from pipeline.core.params import Params
 from tasks.registry import project_store
 from tasks.registry.registered_version import RegisteredVersion
 from tasks.registry.store import connect, is_in_project
+from tasks.registry.version_choice import CHAMPION, choose_version
 
 
 def find_version(root: Path, params: Params, wanted: str | None) -> RegisteredVersion:
@@ -20,22 +21,10 @@ def find_version(root: Path, params: Params, wanted: str | None) -> RegisteredVe
     versions = all_versions(root, params)
     if not versions:
         raise UserError(f"{params.registry.model}: expected a registered version, found none; run `gleaner run`")
-    wanted = wanted or "champion"
-    matching = [version for version in versions if wanted in (version.number, *version.aliases)]
-    if not matching:
-        known = ", ".join(
-            " ".join([version.number, *(f"({alias})" for alias in version.aliases)]) for version in versions
-        )
-        if wanted == "champion":
-            raise UserError(
-                f"{params.registry.model}: expected a champion, found none among its versions {known}; "
-                "`gleaner history` says why, or name a version"
-            )
-        raise UserError(
-            f"{params.registry.model}: expected one of its versions {known}, found {wanted}; correct it, or see "
-            "`gleaner history` for one that was deleted"
-        )
-    return matching[0]
+    number = choose_version(
+        params.registry.model, {version.number: version.aliases for version in versions}, wanted or CHAMPION
+    )
+    return next(version for version in versions if version.number == number)
 
 
 def get_version(client: MlflowClient, model: str, number: str) -> RegisteredVersion:
@@ -75,7 +64,11 @@ def all_versions(root: Path, params: Params) -> list[RegisteredVersion]:
     if is_in_project(root) and not (root / project_store.DATABASE).exists():
         project_store.require_not_lost(root)
         return []
-    client, model = connect(root), params.registry.model
+    return list_versions(connect(root), params.registry.model)
+
+
+def list_versions(client: MlflowClient, model: str) -> list[RegisteredVersion]:
+    """All versions of a registered model, oldest first; none if there is no such model."""
     if not any(registered.name == model for registered in client.search_registered_models(f"name = '{model}'")):
         return []
     number_by_alias = client.get_registered_model(model).aliases

@@ -23,6 +23,21 @@ LOCK_TIMEOUT = 120.0  # seconds; MLflow makes the tables of a new database in ab
 DEFAULT_EXPERIMENT = 0  # MLflow makes it in every store
 
 
+def store_uri(root: Path) -> str:
+    """The address of the store with runs and versions: MLFLOW_TRACKING_URI, or mlflow.db in the project."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or project_store_uri(root)
+
+
+def project_store_uri(root: Path) -> str:
+    """The address of mlflow.db in the project."""
+    return f"sqlite:///{root / DATABASE}"
+
+
+def is_in_project(root: Path) -> bool:
+    """Whether the store is mlflow.db in the project, and not one that MLFLOW_TRACKING_URI names."""
+    return store_uri(root) == project_store_uri(root)
+
+
 @contextmanager
 def opening(root: Path) -> Iterator[None]:
     """Hold the store's lock for the block, in which MLflow opens it: two that make the tables at once break them.

@@ -13,7 +13,7 @@ from tasks.git.command import run_git
 from tasks.git.worktree import require_commit
 from tasks.registry.registered_version import RegisteredVersion
 from tasks.registry.runs import CODE_ARTIFACT, PATCH_ARTIFACT
-from tasks.registry.store import project_store_uri, store_uri
+from tasks.registry.store import is_in_project, store_uri
 
 STAGE_NAME = re.compile(r"\w[\w.@-]*", re.ASCII)  # what DVC's names of stages have in common; none is an option
 COPIED_FILES = ("params.yaml", "dvc.lock")
@@ -59,7 +59,7 @@ def download_commands(root: Path, version: RegisteredVersion) -> list[str]:
 
     MLFLOW_TRACKING_URI may hold a password, so it is not printed.
     """
-    in_project = store_uri(root) == project_store_uri(root)
+    in_project = is_in_project(root)
     return [
         *([f"export MLFLOW_TRACKING_URI={quote(store_uri(root))}"] if in_project else []),
         f"mlflow artifacts download --run-id {quote(version.run)} --dst-path {RECORDED_FOLDER}",

@@ -20,9 +20,9 @@ from pipeline.core.yaml_file import parse_yaml
 from pipeline.policies.promotion.entry import VersionIdentity
 from tasks.dvc.lock_file import Lock, is_lock
 from tasks.git.worktree import Snapshot
+from tasks.registry.manifest import MANIFEST_DIGEST_TAG
 from tasks.registry.runs import ABOUT_ARTIFACT, CODE_ARTIFACT, GATE_ARTIFACT, PATCH_ARTIFACT
 
-MANIFEST_DIGEST_TAG = "gleaner.manifest"  # of a version: SHA-256 of its bundle's manifest
 LINEAGE_TAGS = ("gleaner.git_commit", "gleaner.git_dirty", "gleaner.dvc_lock", "gleaner.data", "gleaner.params")
 COMMIT = re.compile("[0-9a-f]{40,64}")
 

@@ -13,7 +13,6 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
-from prefect.exceptions import TerminationSignal
 
 from pipeline.core.params import Params
 from pipeline.policies.gate import GateVerdict
@@ -115,6 +114,8 @@ def open_run(root: Path, params: Params, name: str, flow_run: str) -> Iterator[R
 
     ``name`` is the name of the Prefect flow run, and ``flow_run`` its id, which becomes a tag.
     """
+    from prefect.exceptions import TerminationSignal  # its import takes a second, and makes the folder PREFECT_HOME
+
     client = connect(root)
     experiment = experiment_id(client, root, params.registry.experiment)
     created = client.create_run(experiment, run_name=name, tags={"gleaner.flow_run": flow_run})

@@ -1,4 +1,4 @@
-"""The code that loads a registered version: takes a table of texts, returns label and confidence; does not need torch.
+"""The code that loads a registered version: takes texts, returns label, confidence and version; does not need torch.
 
 MLflow stores this file with the version and runs it when the version is loaded.
 """
@@ -10,7 +10,10 @@ import mlflow
 import pandas as pd
 
 from pipeline.core.errors import UserError
+from pipeline.core.yaml_file import read_yaml
 from pipeline.models import classifier
+
+META = "registered_model_meta"  # written by MLflow beside MLmodel whenever it fetches a registered version
 
 
 class TextClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
@@ -18,11 +21,14 @@ class TextClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
 
     def load_context(self, context: Any) -> None:
         """Check and load the bundle that the version carries."""
-        self.model = classifier.load(Path(context.artifacts["bundle"]))
+        bundle = Path(context.artifacts["bundle"])
+        self.model = classifier.load(bundle)
+        self.version = version_number(bundle.parents[1])
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """``label`` and ``confidence`` (0 to 1) for each row of the column ``text``, in the same order.
+        """``label``, ``confidence`` (0 to 1) and ``version`` for each row of the column ``text``, in the same order.
 
+        ``version`` is the number of the registered version; null if the model was loaded by another address.
         Raises UserError for a cell that is not a text: MLflow puts a list of texts into one cell in some input formats.
         """
         texts = model_input["text"].tolist()
@@ -31,7 +37,14 @@ class TextClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
         probabilities = self.model.predict(texts)
         best = probabilities.argmax(axis=1)
         labels = [self.model.labels[i] for i in best]
-        return pd.DataFrame({"label": labels, "confidence": probabilities.max(axis=1, initial=0).astype(float)})
+        confidence = probabilities.max(axis=1, initial=0).astype(float)
+        return pd.DataFrame({"label": labels, "confidence": confidence, "version": self.version})
+
+
+def version_number(folder: Path) -> str | None:
+    """The number of the registered version whose model is in ``folder``; None if it was not fetched as a version."""
+    path = folder / META
+    return str(read_yaml(path)["model_version"]) if path.is_file() else None
 
 
 mlflow.models.set_model(TextClassifier())

@@ -16,6 +16,7 @@ from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 from pipeline.core.errors import UserError
 from pipeline.core.secrets import without_credentials
 from tasks.registry import project_store
+from tasks.registry.project_store import is_in_project, store_uri
 
 PAUSES = (0.05, 0.1, 0.2, 0.5, 1, 2, 4)  # seconds between attempts to write while others write, too
 MLFLOW_CREDENTIALS, MLFLOW_STORE = "GLEANER_MLFLOW_AUTH", "GLEANER_MLFLOW_STORE"  # variables of guarded_mlflow.py
@@ -45,21 +46,6 @@ def open_client(root: Path) -> MlflowClient:
     client = MlflowClient()
     client.search_experiments(max_results=1)
     return client
-
-
-def store_uri(root: Path) -> str:
-    """The address of the store with runs and versions: MLFLOW_TRACKING_URI, or mlflow.db in the project."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or project_store_uri(root)
-
-
-def project_store_uri(root: Path) -> str:
-    """The address of mlflow.db in the project."""
-    return f"sqlite:///{root / project_store.DATABASE}"
-
-
-def is_in_project(root: Path) -> bool:
-    """Whether the store is mlflow.db in the project, and not one that MLFLOW_TRACKING_URI names."""
-    return store_uri(root) == project_store_uri(root)
 
 
 def experiment_id(client: MlflowClient, root: Path, name: str) -> str:

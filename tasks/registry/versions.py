@@ -41,7 +41,13 @@ SERVING_PACKAGES = ("mlflow", "numpy", "onnx", "onnxruntime", "pandas", "pydanti
 INPUT_EXAMPLE = pd.DataFrame({"text": ["This is an example."]})
 SIGNATURE = ModelSignature(
     Schema([ColSpec(DataType.string, "text")]),
-    Schema([ColSpec(DataType.string, "label"), ColSpec(DataType.double, "confidence")]),
+    Schema(
+        [
+            ColSpec(DataType.string, "label"),
+            ColSpec(DataType.double, "confidence"),
+            ColSpec(DataType.string, "version", required=False),
+        ]
+    ),
 )
 
 

@@ -34,15 +34,18 @@ def test_corrections_become_gold_and_conflicts_are_set_aside(tmp_path: Path) -> 
         ("without a label", None, 3),
     ]  # fmt: skip
     project.drop_file(root, "week.csv", project.to_csv(rows, "text", "label", "version"), "feedback")
+    loose = [("nobody knows which version said so", "refund"), ("give me my money", "refund")]
+    project.drop_file(root, "loose.csv", project.to_csv(loose, "text", "label"), "feedback")
     corrections = take_in_corrections(root, "2", "3")
-    assert (corrections.counts.new, corrections.counts.labelled, corrections.counts.known) == (2, 2, 1)
+    assert (corrections.counts.new, corrections.counts.labelled, corrections.counts.known) == (4, 4, 1)
+    assert "2 without the version that answered" in corrections.counts.line("corrections")
     assert corrections.counts.set_aside == {
         intake.GOLD_DIFFERS: 1, intake.CONTRADICTED: 2, intake.UNKNOWN_LABEL: 1, intake.UNKNOWN_VERSION: 1,
         intake.HELD_OUT: 1, intake.NO_LABEL: 1,
     }  # fmt: skip
-    assert corrections.rows["version"].tolist() == ["3", "3", "2"]
+    assert corrections.rows["version"].fillna("").tolist() == ["", "", "3", "3", "2"]
     file = root / "arrivals" / "2026-11-24T02-00-00-feedback.parquet"
-    assert pd.read_parquet(file)["version"].tolist() == ["3", "3"]
+    assert pd.read_parquet(file)["version"].fillna("").tolist() == ["", "", "3", "3"]
     project.run_ingest(root)
     gold = project.ingest_table(root, "train").set_index("text")
     assert gold.loc["please help me", "label"] == "delivery"

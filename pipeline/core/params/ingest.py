@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.core.params.types import Count, Name, Natural, Section, Seed
+from pipeline.core.params.types import Count, Name, Names, Natural, Section, Seed
 
 
 class Columns(Section):
     """Which columns of the source hold what."""
 
-    text: Annotated[list[Name], Field(min_length=1)]
+    text: Annotated[Names, Field(min_length=1)]
     label: str | None
     split: str | None
     groups: dict[Name, Name]
@@ -57,10 +57,10 @@ class Ingest(Section):
     path: Name
     url: str | None
     revision: str | None
-    train: list[Name]
-    validation: list[Name]
-    test: list[Name]
-    unlabelled: list[Name]
+    train: Names
+    validation: Names
+    test: Names
+    unlabelled: Names
     arrivals: Name
     format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "label_studio"]
     encoding: str | None

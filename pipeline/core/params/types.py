@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 # Nothing here is counted in more: a mistyped number ends as one line and not as a night out of memory.
 MOST = 1_000_000_000
@@ -15,6 +15,7 @@ Natural = Annotated[int, Field(ge=0, le=MOST)]
 Resamples = Annotated[int, Field(ge=100, le=1_000_000)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Name = Annotated[str, Field(min_length=1)]
+Names = Annotated[list[Name], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]  # or one
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 

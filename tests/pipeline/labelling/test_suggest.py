@@ -52,10 +52,12 @@ def project(root: Path, encoder: Path, pool: list[str] = POOL, **changes: Any) -
 def ask(tmp_path: Path, params: Callable[..., Params]) -> Callable[..., list[str]]:
     """``ask(3)``: suggest three rows of the project in tmp_path."""
 
-    def run(count: int, name: str = "suggestions", tasks: str | None = None, **changes: Any) -> list[str]:
+    def run(
+        count: int, name: str = "suggestions", tasks: str | None = None, blind: bool = False, **changes: Any
+    ) -> list[str]:
         ingest_section = ingest_params(**({"unlabelled": ["pool.csv"]} | changes))
         project_params = params().model_copy(update={"ingest": ingest_section})
-        files = SuggestionFiles(tmp_path / f"{name}.csv", tmp_path / tasks if tasks else None)
+        files = SuggestionFiles(tmp_path / f"{name}.csv", tmp_path / tasks if tasks else None, blind)
         return suggest(count, files, project_params, Paths(tmp_path))
 
     return run
@@ -82,6 +84,12 @@ def test_the_sheet_has_the_columns_of_the_data_and_the_same_rows_each_time(
     assert not any(text in "\n".join(lines) for text in POOL)
     ask(5, "again")
     assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "suggestions.csv").read_bytes()
+    ask(5, "blind", "blind.json", blind=True)
+    assert list(read(tmp_path / "blind.csv")[0]) == ["gleaner_id", "text", "label"]
+    tasks = json.loads((tmp_path / "blind.json").read_text())
+    assert [list(task) for task in tasks] == [["data"]] * 5 and [list(task["data"]) for task in tasks] == [
+        ["text", "gleaner_id"]
+    ] * 5
 
 
 def test_filled_in_rows_come_back_as_gold_rows(

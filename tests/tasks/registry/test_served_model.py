@@ -29,6 +29,7 @@ def test_a_registered_version_loads_and_predicts(project: Path, local: Params, o
     loaded = mlflow.pyfunc.load_model(f"models:/{version.model}@champion")
     answers = loaded.predict(pd.DataFrame({"text": ["money", "parcel"]}))
     assert answers["label"].tolist() == ["refund", "delivery"] and answers["confidence"].min() > 0.9
+    assert answers["version"].tolist() == [version.number] * 2
     with pytest.raises(UserError, match="expected one text a row, found list in row 0"):
         loaded.predict({"text": ["money", "parcel"]})
     needed = mlflow.pyfunc.get_model_dependencies(f"models:/{version.model}/{version.number}")
@@ -85,7 +86,7 @@ def test_mlflow_serves_a_registered_version(project: Path, local: Params, opened
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait()
-    assert answer["predictions"][0]["label"] == "refund"
+    assert answer["predictions"][0] | {"confidence": 1} == {"label": "refund", "confidence": 1, "version": "1"}
 
 
 def post_json(url: str, question: dict[str, Any]) -> Any:
