@@ -10,6 +10,7 @@ from typing import Any
 from cli.ui import PORTS, page_of, password_text
 from flows import prefect_server
 from flows.crashed_runs import mark_crashed_runs
+from flows.prefect_pages import prefect_pages
 from pipeline.core.errors import UserError
 from pipeline.core.params import load_params, read_yaml
 
@@ -24,7 +25,7 @@ def main(root: Path) -> int:
     pool = work_pool_name(root)
     home = Path(os.environ["PREFECT_HOME"])
     try:
-        with prefect_server.interruptible(), prefect_server.prefect_pages(PORTS["prefect"]) as (address, server):
+        with prefect_server.interruptible(), prefect_pages(PORTS["prefect"]) as (address, server):
             run_prefect(root, "work-pool", "create", pool, "--type", "process", "--overwrite")
             run_prefect(root, "--no-prompt", "deploy", "--all")
             if crashed := mark_crashed_runs(root, [str(deployment.get("name")) for deployment in deployments(root)]):

@@ -11,6 +11,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from flows import prefect_server, server_address
+from flows.prefect_pages import prefect_pages
 from pipeline.core.secrets import without_credentials
 
 PORTS = {"prefect": 4200, "mlflow": 5000}  # the usual ports; a free one is taken where these are in use
@@ -22,7 +23,7 @@ def main(root: Path) -> int:
     try:
         with (
             prefect_server.interruptible(),
-            prefect_server.prefect_pages(PORTS["prefect"]) as (server, first),
+            prefect_pages(PORTS["prefect"]) as (server, first),
             mlflow_pages(root) as (mlflow_url, second),
         ):
             print(f"Prefect: {page_of(server)}\nMLflow:  {mlflow_url}\n{password_text(first, second)}", flush=True)
@@ -49,7 +50,7 @@ def password_text(prefect: subprocess.Popen[bytes] | None, mlflow: subprocess.Po
         lines.append(f"Prefect's page asks for the line in {server_address.auth_file(home)}")
     if mlflow:
         lines.append(f"MLflow's asks for user name and password, which {mlflow_auth_file(home)} holds as user:password")
-    return "\n".join([*lines, "Ctrl-C stops both."])
+    return "\n".join([*lines, "Ctrl-C stops both, once no run elsewhere uses them."])
 
 
 def mlflow_auth_file(home: Path) -> Path:

@@ -3,6 +3,7 @@
 This module imports no Prefect: Prefect reads its settings once, on import, so the environment must be set before.
 """
 
+import logging
 import os
 import re
 import signal
@@ -21,7 +22,6 @@ from flows.server_address import (
     NO_SERVER,
     SILENT,
     ServerAddress,
-    announce,
     announced_server,
     is_answering,
     is_of_this_user,
@@ -29,6 +29,7 @@ from flows.server_address import (
     server_fault,
     withdraw_announcement,
 )
+from flows.server_users import using_server
 from pipeline.core.errors import UserError
 from pipeline.core.secrets import without_credentials
 from tasks.processes.process import bound_to_parent, end_sessions
@@ -61,15 +62,22 @@ def configure_environment(root: Path) -> None:
 def running_server(root: Path) -> Iterator[Callable[[], None]]:
     """Run a block with a Prefect server, whose address is in PREFECT_API_URL; yields a function that waits for it.
 
-    A server that answers already is used and left running. Else one is started, and stopped after the block.
-    Raises UserError where something else answers at the user's PREFECT_API_URL.
+    A server that answers already is used and left running; its owner waits for the block. Else one is started, and
+    stopped after the block. Raises UserError where something else answers at the user's PREFECT_API_URL.
     """
     configure_environment(root)
-    if find_server() is not None:
-        yield lambda: None
-        return
+    with using_server(Path(os.environ["PREFECT_HOME"])):
+        if find_server() is not None:
+            yield lambda: None
+            return
+    logging.getLogger("prefect.flow_runs").addFilter(is_no_link)
     with started_server(free_port()) as (server, process):
         yield lambda: wait_until_ready(process, server)
+
+
+def is_no_link(record: logging.LogRecord) -> bool:
+    """Whether a log record is to be shown: a link to a page of this command's own server leads nowhere."""
+    return not record.getMessage().startswith("View at ")
 
 
 def find_server() -> ServerAddress | None:
@@ -118,25 +126,6 @@ def started_server(port: int, pages: bool = False) -> Iterator[tuple[ServerAddre
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
-
-
-@contextmanager
-def prefect_pages(wanted_port: int) -> Iterator[tuple[ServerAddress, subprocess.Popen[bytes] | None]]:
-    """Run a block with Prefect's pages; yields their server, and its process if this command started it.
-
-    A run finds the address in a file, so that it shows up in the pages that are open.
-    """
-    if found := find_server():
-        yield found, None
-        return
-    home = Path(os.environ["PREFECT_HOME"])
-    with started_server(free_port(wanted_port), pages=True) as (server, process):
-        try:
-            wait_until_ready(process, server)
-            announce(home, server)
-            yield server, process
-        finally:
-            withdraw_announcement(home)
 
 
 def client_settings(server: ServerAddress) -> dict[str, str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from flows.prefect_server import interruptible, running_server
 from flows.server_address import NO_SERVER, ServerAddress, server_fault
+from flows.server_watch import watched_server
 from pipeline.core.errors import UserError
 from tasks.prefect_states.known_causes import known_cause
 
@@ -36,7 +37,7 @@ def flow_run(wait_for_server: Callable[[], None], kind: str) -> Iterator[str]:
     """Run a block with a flow in it, once the server is ready; yields the name of the flow run.
 
     The block's end waits until the server has stored logs and states. Raises KeyboardInterrupt on Ctrl-C and SIGTERM,
-    UserError if the server is gone.
+    UserError if the server is at fault. A server that ends under the run ends the process with exit code 1.
     """
     from prefect.exceptions import TerminationSignal
 
@@ -45,7 +46,8 @@ def flow_run(wait_for_server: Callable[[], None], kind: str) -> Iterator[str]:
     wait_for_server()
     name = f"{kind} {datetime.now():%Y-%m-%d %H:%M:%S}"
     try:
-        yield name
+        with watched_server(os.environ["PREFECT_API_URL"]):
+            yield name
     except TerminationSignal:
         raise KeyboardInterrupt from None
     except Exception as error:

@@ -28,5 +28,5 @@ ARTIFACTS = {
         *("attributions.parquet", "errors.parquet", "neighbours.parquet", "map.parquet", "map.png", "why.html"),
         *("classes.csv", "faithfulness.csv"),
     },
-    "report": {"report.html", "shared.html", "MODEL_CARD.md"},
+    "report": {"report.html", "shared.html", "MODEL_CARD.md", "headline.json"},
 }

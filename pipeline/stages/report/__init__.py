@@ -3,15 +3,15 @@
     python -m pipeline.stages.report
 
 Reads dvc.yaml, params.yaml and the outputs of the other stages; writes data/report/report.html, shared.html,
-MODEL_CARD.md and metrics.json. report.html quotes rows and stays with the data. shared.html and the card quote none,
+MODEL_CARD.md, headline.json and metrics.json. report.html quotes rows and stays with the data. shared.html and the card quote none,
 and the registry keeps them.
 """
 
 from pathlib import Path
 
 from pipeline.core.params import Report
-from pipeline.core.stage import Metrics, Paths, write_atomically
-from pipeline.stages.report import card, page, view
+from pipeline.core.stage import Metrics, Paths, write_atomically, write_json
+from pipeline.stages.report import card, headline, page, view
 from pipeline.stages.report.gather import gather, read_texts
 
 __all__ = ["run"]
@@ -33,6 +33,7 @@ def run(params: Report, paths: Paths) -> Metrics:
     }
     for name, content in files.items():
         write_text(content, paths.data("report") / name)
+    write_json(headline.headline_metrics(results), paths.data("report") / "headline.json")
     return {"sections": len(page.SECTIONS), "examples": len(example_ids)}
 
 

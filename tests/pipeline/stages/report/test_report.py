@@ -11,7 +11,7 @@ import pytest
 from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import Report
-from pipeline.core.stage import Paths, write_json
+from pipeline.core.stage import Paths, read_json, write_json
 from pipeline.stages.report import run
 from pipeline.stages.report.page import SECTIONS
 from tests.support.parsed_page import ParsedPage
@@ -29,6 +29,8 @@ def test_headline_numbers_are_on_the_page_and_on_the_card(root: Path) -> None:
     for text in (page.text, card):
         for number in ("0.873", "0.841", "0.902", "0.863", "0.711", "0.823", "0.042", "0.088"):
             assert number in text
+    headline = read_json(root / "data/report/headline.json")
+    assert len(headline) == 10 and headline["accuracy"] == 0.8725 and headline["group_gap"] == 0.0876
     assert "87.2% of cases (95% interval 84.1% to 90.2%)" in page.text
     assert "4.9 points above logistic regression" in page.text
 
