@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from cli.wiring.project_folder import project_of_bundle
+
 app = typer.Typer()
 
 TextSource = Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, JSON or plain lines; - reads stdin.")]
@@ -25,7 +27,7 @@ def predict(
     from pipeline.commands.predict import predict_file
     from pipeline.sources.text_format import Choice
 
-    with served_bundle(Path.cwd(), bundle) as folder:
+    with served_bundle(project_of_bundle(bundle), bundle) as folder:
         predict_file(source, folder, Choice(format_, text_column), sys.stdout)
 
 
@@ -50,7 +52,7 @@ def explain(
     from pipeline.commands.explain import Request, explain_file, settings_with_defaults
     from pipeline.sources.text_format import Choice
 
-    settings = settings_with_defaults(steps, baseline, samples, Path("params.yaml"))
+    settings = settings_with_defaults(steps, baseline, samples, project_of_bundle(bundle) / "params.yaml")
     choice = Choice(input_format, text_column, "--input-format")
-    with served_bundle(Path.cwd(), bundle) as folder:
+    with served_bundle(project_of_bundle(bundle), bundle) as folder:
         explain_file(Request(source, folder, method, choice, format_, settings), sys.stdout)

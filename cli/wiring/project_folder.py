@@ -1,0 +1,27 @@
+"""The project that a command works in: the current folder. Elsewhere a command stops before it makes anything."""
+
+from pathlib import Path
+
+from pipeline.core.errors import UserError
+
+OWN_BUNDLE = Path("data/export/bundle")
+PROJECT_FILES = ("params.yaml", "dvc.yaml")
+
+
+def project_folder() -> Path:
+    """The current folder. Raises UserError where it is no Gleaner project."""
+    folder = Path.cwd()
+    if not all((folder / name).is_file() for name in PROJECT_FILES):
+        raise UserError(
+            f"{folder}: expected a Gleaner project, {' and '.join(PROJECT_FILES)}, found none; `cd` into one, or make "
+            "one with `gleaner init FOLDER`"
+        )
+    return folder
+
+
+def project_of_bundle(bundle: Path) -> Path:
+    """The current folder; it may be no project if ``bundle`` is not the place of a project's own bundle.
+
+    Raises UserError where it has to be one and is none.
+    """
+    return project_folder() if bundle == OWN_BUNDLE else Path.cwd()
