@@ -1,9 +1,11 @@
-"""Commands for whoever operates a project: doctor, ui, backup, restore, prune, forget."""
+"""Commands for whoever operates a project: doctor, ui, backup, restore, clean, prune, forget."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from cli.wiring.project_folder import project_folder
 
 app = typer.Typer()
 
@@ -13,7 +15,7 @@ def doctor() -> None:
     """Print what is missing or misconfigured on this machine, and the fix."""
     from cli import doctor as command
 
-    raise typer.Exit(command.main(Path.cwd()))
+    raise typer.Exit(command.main(project_folder()))
 
 
 @app.command()
@@ -21,7 +23,7 @@ def ui() -> None:
     """Serve the pages of Prefect and MLflow on loopback until interrupted."""
     from cli import ui as command
 
-    raise typer.Exit(command.main(Path.cwd()))
+    raise typer.Exit(command.main(project_folder()))
 
 
 @app.command()
@@ -31,7 +33,7 @@ def backup(
     """Copy everything that cannot be made again into FOLDER; it works while runs and nights go on."""
     from cli import backup as command
 
-    raise typer.Exit(command.main(Path.cwd(), folder))
+    raise typer.Exit(command.main(project_folder(), folder))
 
 
 @app.command()
@@ -49,6 +51,14 @@ def restore(
 
 
 @app.command()
+def clean() -> None:
+    """Remove what a run makes: stage outputs, data/scratch, .prefect; never a file that git tracks."""
+    from cli import clean as command
+
+    raise typer.Exit(command.main(project_folder()))
+
+
+@app.command()
 def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show counts and sizes, and remove nothing.")] = False,
     keep_days: Annotated[
@@ -58,7 +68,7 @@ def prune(
     """Remove versions, runs, DVC content and scratch files that no champion, alias, log entry or branch needs."""
     from cli import prune as command
 
-    raise typer.Exit(command.main(Path.cwd(), dry_run, keep_days))
+    raise typer.Exit(command.main(project_folder(), dry_run, keep_days))
 
 
 @app.command()
@@ -75,4 +85,4 @@ def forget(
     """Remove a person's rows from arrivals, inboxes, tables, DVC cache and remote; list the versions that learned."""
     from cli import forget as command
 
-    raise typer.Exit(command.main(Path.cwd(), id_ or [], match, retire, dry_run))
+    raise typer.Exit(command.main(project_folder(), id_ or [], match, retire, dry_run))
