@@ -19,9 +19,9 @@ def project_folder() -> Path:
     return folder
 
 
-def project_of_bundle(bundle: Path) -> Path:
-    """The current folder; it may be no project if ``bundle`` is not the place of a project's own bundle.
+def project_of_bundle(bundle: Path | None) -> Path:
+    """The current folder, which may be no project where ``bundle`` names a classifier that lies elsewhere.
 
     Raises UserError where it has to be one and is none.
     """
-    return project_folder() if bundle == OWN_BUNDLE else Path.cwd()
+    return project_folder() if bundle in (None, OWN_BUNDLE) else Path.cwd()
