@@ -49,11 +49,11 @@ $(SETFIT)/made: benchmarks/setfit.txt constraints.txt | $(INSTALLED)
 	@$(SETFIT)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r benchmarks/setfit.txt
 	@touch $@
 
-# The DVC cache, its remote, mlflow.db and mlruns stay: registered versions live there, and `make run` restores from them.
-clean:  ## Remove what a run makes again: stage outputs, scratch, caches of the tools
-	@find data -mindepth 1 -maxdepth 1 ! -name demo ! -name identity_terms ! -name raw -exec rm -rf {} +
+# Without the environment there is nothing that a run made.
+clean:  ## Remove what a run makes again (`gleaner clean`), and caches of the tools
+	@if [ -x $(BIN)/gleaner ]; then $(BIN)/gleaner clean; fi
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
-	@rm -rf .prefect .pytest_cache .ruff_cache .mypy_cache
+	@rm -rf .pytest_cache .ruff_cache .mypy_cache
 
 lock: setup  ## Pin in constraints.txt what is installed now
 	@{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable --exclude pip \

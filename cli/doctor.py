@@ -22,6 +22,7 @@ from pipeline.core.secrets import without_credentials
 from pipeline.models import encoder
 from pipeline.stages.back_translate import apertium, marian
 from pipeline.text import wordnet
+from tasks.dvc.missing_inputs import missing_inputs
 from tasks.git.head import read_head
 
 PYTHON = (3, 11)
@@ -53,7 +54,7 @@ def diagnose(root: Path) -> list[Finding]:
         params = load_params(root / "params.yaml")
     except UserError as error:
         return [*findings, *(Finding("params.yaml", "", line) for line in str(error).splitlines())]
-    return [*findings, Finding("params.yaml", "valid"), *check_params(params, root)]
+    return [*findings, Finding("params.yaml", "valid"), *check_inputs(root), *check_params(params)]
 
 
 def print_findings(findings: list[Finding]) -> int:
@@ -107,7 +108,7 @@ def canonical_name(name: str) -> str:
 def check_disk(root: Path) -> Finding:
     """Check the free space of the project's disk."""
     free = shutil.disk_usage(root).free / 1e9
-    fault = f"expected {DISK_GB:.0f} GB free, found {free:.1f}; `make clean`, `gleaner prune`, or move the project"
+    fault = f"expected {DISK_GB:.0f} GB free, found {free:.1f}; `gleaner clean`, `gleaner prune`, or move the project"
     return Finding("disk", f"{free:.1f} GB free", "" if free >= DISK_GB else fault)
 
 
@@ -199,12 +200,8 @@ def is_listening(host: str, port: int) -> bool:
         return False
 
 
-def check_params(params: Params, root: Path) -> Iterator[Finding]:
+def check_params(params: Params) -> Iterator[Finding]:
     """Check what the stages need with these params."""
-    if params.ingest.source == "files":
-        path = root / params.ingest.path
-        fault = f"ingest.path: expected a file or folder, found no {path}; correct params.yaml, or put the data there"
-        yield Finding("data", str(path), "" if path.exists() else fault)
     if params.pretrain.from_scratch:
         yield Finding("encoder", "trained from scratch")
     elif params.encoder.source == "hub" and not is_cached(params):
@@ -219,6 +216,20 @@ def check_params(params: Params, root: Path) -> Iterator[Finding]:
         yield check_by_trying("Apertium", " and ".join(pairs), lambda: apertium.check_installed(pairs))
     elif translation.engine == "marian" and all(Path(name).is_dir() for name in translation.marian):
         yield check_by_trying("Marian", " and ".join(translation.marian), lambda: marian.locate_models(translation))
+
+
+def check_inputs(root: Path) -> Iterator[Finding]:
+    """Check that every input that a stage of dvc.yaml needs and no stage makes is there."""
+    try:
+        missing = missing_inputs(root)
+    except UserError as error:
+        yield Finding("dvc.yaml", "", str(error))
+        return
+    for path, stages in missing.items():
+        fix = f"put it there, `git checkout -- {path}` if git tracks it, or correct params.yaml"
+        yield Finding("input", "", f"{', '.join(stages)}: expected {path}, found none; {fix}")
+    if not missing:
+        yield Finding("inputs", "all that stages read and no stage makes are there")
 
 
 def is_cached(params: Params) -> bool:

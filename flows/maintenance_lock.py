@@ -1,4 +1,4 @@
-"""The lock that lets only one of backup, restore, prune and forget work in a project at a time."""
+"""The lock that lets only one of backup, restore, clean, prune and forget work in a project at a time."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,4 +13,4 @@ def maintenance_lock(root: Path) -> AbstractContextManager[None]:
     Entering the block raises UserError where another command holds it.
     """
     path = Paths(root).scratch("maintenance") / "lock"
-    return exclusive_lock(path, f"{path}: expected no other backup, prune or forget at work")
+    return exclusive_lock(path, f"{path}: expected no other backup, clean, prune or forget at work")

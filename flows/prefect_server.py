@@ -49,11 +49,17 @@ SETTINGS = {
 
 
 def configure_environment(root: Path) -> None:
-    """Set the environment so that no library phones home, no proxy is asked for loopback, and Prefect's state is here.
+    """Do what `quiet_libraries` does, and keep Prefect's state in the project."""
+    quiet_libraries()
+    os.environ.setdefault("PREFECT_HOME", str(root / ".prefect"))
+
+
+def quiet_libraries() -> None:
+    """Set the environment so that no library phones home, and no proxy is asked for loopback.
 
     Variables that the user has set stay as they are; loopback is added to their NO_PROXY.
     """
-    for name, value in {**SETTINGS, "PREFECT_HOME": str(root / ".prefect")}.items():
+    for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     bypass_loopback(os.environ)
 

@@ -5,7 +5,6 @@ machine holds open for writing stays, if the process may be asked. A slow writer
 name, or in another folder, and rename the file when it is complete.
 """
 
-import contextlib
 import hashlib
 import os
 import shutil
@@ -16,12 +15,12 @@ from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
-import psutil
 
 from pipeline.core.errors import UserError
 from pipeline.core.stage import write_atomically
 from pipeline.sources import arrival_files
 from pipeline.sources.decoding import escape_invalid
+from tasks.processes.open_files import open_files
 
 TAKEN_FOLDER, SET_ASIDE_FOLDER = "taken", "set-aside"  # in an inbox
 SETTLING_SECONDS = 2.0  # without a change, after which a file counts as complete
@@ -62,11 +61,7 @@ def finished_files(paths: list[Path]) -> list[Path]:
 
 def paths_open_for_writing() -> set[str]:
     """The paths that processes hold open for writing, as far as this user may see them; none where no system tells."""
-    found: set[str] = set()
-    for process in psutil.process_iter() if psutil.LINUX else ():
-        with contextlib.suppress(psutil.Error, OSError):  # it has ended, or it is somebody else's
-            found |= {file.path for file in process.open_files() if set(file.mode) & set("wa+")}
-    return found
+    return {path for _, path, mode in open_files() if set(mode) & set("wa+")}
 
 
 def is_filled(path: Path) -> bool:

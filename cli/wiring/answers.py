@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from cli.wiring.project_folder import project_of_bundle
+
 app = typer.Typer()
 
 TextSource = Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, JSON or plain lines; - reads stdin.")]
@@ -35,7 +37,7 @@ def predict(
     from pipeline.commands.predict import Request, predict_file
     from pipeline.sources.text_format import Choice
 
-    served, choice = choose_bundle(Path.cwd(), version, bundle), Choice(format_, text_column)
+    served, choice = choose_bundle(project_of_bundle(bundle), version, bundle), Choice(format_, text_column)
     predict_file(Request(source, served.folder, choice, served.version, score, label_column), sys.stdout)
 
 
@@ -59,7 +61,7 @@ def explain(
     from pipeline.commands.explain import Request, explain_file, settings_with_defaults
     from pipeline.sources.text_format import Choice
 
-    settings = settings_with_defaults(steps, baseline, samples, Path("params.yaml"))
+    settings = settings_with_defaults(steps, baseline, samples, project_of_bundle(bundle) / "params.yaml")
     choice = Choice(input_format, text_column, "--input-format")
-    served = choose_bundle(Path.cwd(), version, bundle)
+    served = choose_bundle(project_of_bundle(bundle), version, bundle)
     explain_file(Request(source, served.folder, method, choice, format_, settings, served.version), sys.stdout)

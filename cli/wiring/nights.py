@@ -1,10 +1,11 @@
 """Commands of scheduled retraining: retrain, nights, schedule, simulate."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from cli.wiring.project_folder import project_folder
 
 app = typer.Typer()
 
@@ -19,7 +20,7 @@ def retrain(
     """Run one night now: take new data in, train if there is a reason to, promote what is better."""
     from cli import retrain as command
 
-    raise typer.Exit(command.main(Path.cwd(), force, now.replace(tzinfo=UTC) if now else None))
+    raise typer.Exit(command.main(project_folder(), force, now.replace(tzinfo=UTC) if now else None))
 
 
 @app.command()
@@ -27,7 +28,7 @@ def nights() -> None:
     """Print what each night decided, and why."""
     from cli import nights as command
 
-    raise typer.Exit(command.main(Path.cwd()))
+    raise typer.Exit(command.main(project_folder()))
 
 
 @app.command()
@@ -35,7 +36,7 @@ def schedule() -> None:
     """Deploy the schedule of prefect.yaml on loopback and run its nights until interrupted."""
     from cli import schedule as command
 
-    raise typer.Exit(command.main(Path.cwd()))
+    raise typer.Exit(command.main(project_folder()))
 
 
 @app.command()
@@ -46,4 +47,4 @@ def simulate(
     """Simulate a month of nights on the demo, with drift, bad labels and a crash; prints the history."""
     from cli import simulate as command
 
-    raise typer.Exit(command.main(Path.cwd(), days, seed))
+    raise typer.Exit(command.main(project_folder(), days, seed))

@@ -1,9 +1,11 @@
-"""Commands for whoever operates a project: doctor, ui, backup, restore, prune, forget."""
+"""Commands for whoever operates a project: doctor, ui, backup, restore, clean, prune, forget."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from cli.wiring.project_folder import project_folder
 
 app = typer.Typer()
 
@@ -29,7 +31,7 @@ def upgrade(
     """Bring a project to the installed Gleaner: new params, stages and digests of code; says what runs again."""
     from cli import upgrade as command
 
-    raise typer.Exit(command.main(Path.cwd(), dry_run))
+    raise typer.Exit(command.main(project_folder(), dry_run))
 
 
 @app.command()
@@ -37,7 +39,7 @@ def doctor() -> None:
     """Print what is missing or misconfigured on this machine, and the fix."""
     from cli import doctor as command
 
-    raise typer.Exit(command.main(Path.cwd()))
+    raise typer.Exit(command.main(project_folder()))
 
 
 @app.command()
@@ -45,7 +47,7 @@ def ui() -> None:
     """Serve the pages of Prefect and MLflow on loopback until interrupted."""
     from cli import ui as command
 
-    raise typer.Exit(command.main(Path.cwd()))
+    raise typer.Exit(command.main(project_folder()))
 
 
 @app.command()
@@ -55,7 +57,7 @@ def backup(
     """Copy everything that cannot be made again into FOLDER; it works while runs and nights go on."""
     from cli import backup as command
 
-    raise typer.Exit(command.main(Path.cwd(), folder))
+    raise typer.Exit(command.main(project_folder(), folder))
 
 
 @app.command()
@@ -73,6 +75,14 @@ def restore(
 
 
 @app.command()
+def clean() -> None:
+    """Remove what a run makes: stage outputs, data/scratch, .prefect; never a file that git tracks."""
+    from cli import clean as command
+
+    raise typer.Exit(command.main(project_folder()))
+
+
+@app.command()
 def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show counts and sizes, and remove nothing.")] = False,
     keep_days: Annotated[
@@ -82,7 +92,7 @@ def prune(
     """Remove versions, runs, DVC content and scratch files that no champion, alias, log entry or branch needs."""
     from cli import prune as command
 
-    raise typer.Exit(command.main(Path.cwd(), dry_run, keep_days))
+    raise typer.Exit(command.main(project_folder(), dry_run, keep_days))
 
 
 @app.command()
@@ -99,4 +109,4 @@ def forget(
     """Remove a person's rows from arrivals, inboxes, tables, DVC cache and remote; list the versions that learned."""
     from cli import forget as command
 
-    raise typer.Exit(command.main(Path.cwd(), id_ or [], match, retire, dry_run))
+    raise typer.Exit(command.main(project_folder(), id_ or [], match, retire, dry_run))

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cli.wiring.project_folder import project_folder
 from pipeline.core.printable import printable_lines
 
 app = typer.Typer()
@@ -15,7 +16,7 @@ def run() -> None:
     """Run every stage that is not up to date, apply the gate, register the model."""
     from cli import run as command
 
-    raise typer.Exit(command.main(Path.cwd()))
+    raise typer.Exit(command.main(project_folder()))
 
 
 @app.command()
@@ -26,7 +27,7 @@ def configure(
     """Merge an overlay into params.yaml; nothing is written unless all of it is valid."""
     from pipeline.commands import configure as command
 
-    params = Path("params.yaml")
+    params = project_folder() / "params.yaml"
     changed = command.configure(file, params, data)
     lines = [*(f"changed {key}" for key in changed), *command.remarks(changed, params)]
     print(printable_lines("\n".join(lines)) or "params.yaml has all of these values already")
@@ -51,7 +52,7 @@ def suggest(
     from pipeline.labelling.suggest import SuggestionFiles
     from pipeline.labelling.suggest import suggest as choose
 
-    root = Path.cwd()
+    root = project_folder()
     params, files = load_params(root / "params.yaml"), SuggestionFiles(csv, label_studio, blind)
     print(printable_lines("\n".join(choose(count, files, params, Paths(root)))))
 
@@ -74,4 +75,4 @@ def ablate(
     """Measure what each stage earns on held-out labels, and its minutes; the test split stays closed."""
     from cli import ablate as command
 
-    raise typer.Exit(command.main(Path.cwd(), seeds, share, with_ or [], only or [], anyway))
+    raise typer.Exit(command.main(project_folder(), seeds, share, with_ or [], only or [], anyway))

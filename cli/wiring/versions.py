@@ -1,9 +1,10 @@
 """Commands about registered versions: explain, verify, promote, approve, roll back, history."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from cli.wiring.project_folder import project_folder
 
 app = typer.Typer()
 
@@ -18,7 +19,7 @@ def explain_version(
     """Print what a registered version was made of, what changed since the champion, and how to rebuild it."""
     from cli import explain_version as command
 
-    raise typer.Exit(command.main(Path.cwd(), version, as_json))
+    raise typer.Exit(command.main(project_folder(), version, as_json))
 
 
 @app.command("verify-version")
@@ -31,7 +32,7 @@ def verify_version(
     """Rebuild a registered version in a separate folder and compare it bit for bit."""
     from cli import verify_version as command
 
-    raise typer.Exit(command.main(Path.cwd(), version, stage))
+    raise typer.Exit(command.main(project_folder(), version, stage))
 
 
 @app.command()
@@ -41,7 +42,7 @@ def promote(
     """Compare a version with the champion on the same test rows, and promote it if it is better."""
     from cli import promote as command
 
-    raise typer.Exit(command.main(Path.cwd(), version))
+    raise typer.Exit(command.main(project_folder(), version))
 
 
 @app.command()
@@ -54,7 +55,7 @@ def approve(
     """Make a version that waits for approval champion, or reject it."""
     from cli import approve as command
 
-    raise typer.Exit(command.main(Path.cwd(), version, by, reason, reject))
+    raise typer.Exit(command.main(project_folder(), version, by, reason, reject))
 
 
 @app.command()
@@ -65,7 +66,7 @@ def rollback(
     """Make an earlier champion champion again."""
     from cli import rollback as command
 
-    raise typer.Exit(command.main(Path.cwd(), to, reason))
+    raise typer.Exit(command.main(project_folder(), to, reason))
 
 
 @app.command()
@@ -75,4 +76,4 @@ def history(
     """Print which version was champion when, why it changed, and which versions wait for approval."""
     from cli import history as command
 
-    raise typer.Exit(command.main(Path.cwd(), at))
+    raise typer.Exit(command.main(project_folder(), at))

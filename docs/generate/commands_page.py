@@ -13,7 +13,8 @@ INTRO = """# Commands
 
 Every command of `gleaner`, with its arguments, options and defaults.
 
-Run commands in the root of the project, where `params.yaml` lies. Exit codes:
+Run commands in the root of a project, where `params.yaml` and `dvc.yaml` lie; elsewhere they stop and make nothing. \
+Only `restore`, and `predict` with `--bundle`, work anywhere. Exit codes:
 
 | code | meaning |
 |---|---|

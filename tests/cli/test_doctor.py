@@ -9,6 +9,7 @@ import pytest
 
 from cli import doctor
 from pipeline.commands.configure import configure
+from pipeline.core.params import to_yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,6 +25,11 @@ def healthy(tmp_path_factory):
     (root / "overlay.yaml").write_text("synonyms: {variants: 0}\nback_translate: {engine: none}\n")
     configure(root / "overlay.yaml", root / "params.yaml")
     (root / "data" / "demo").mkdir(parents=True)
+    stages = {
+        "ingest": {"cmd": "true", "deps": ["${ingest.path}"], "outs": ["data/ingest"]},
+        "swaps": {"cmd": "true", "deps": ["data/ingest/train.parquet"]},
+    }
+    (root / "dvc.yaml").write_text(to_yaml({"stages": stages}))
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
     with Repo.init(str(root)) as repo, repo.config.edit("repo") as config:
         config["remote"]["storage"] = {"url": str(root / "storage")}
@@ -84,7 +90,9 @@ def test_missing_data_encoder_and_system_packages_are_named(project, monkeypatch
     )
     monkeypatch.setenv("PATH", str(project))
     faults = faults_by_name(project)
-    assert "ingest.path" in faults["data"]
+    assert faults["input"].startswith(
+        "ingest: expected data/none, found none; put it there, `git checkout -- data/none`"
+    )
     assert "make setup" in faults["encoder"]
     assert "apt-get install apertium-eng-spa" in faults["Apertium"]
 

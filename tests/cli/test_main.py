@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.__main__ import app, main
 from pipeline.core.params import load_params
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +27,8 @@ def gleaner(cwd, *arguments):
 
 @pytest.fixture
 def project(tmp_path):
-    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
     return tmp_path
 
 
@@ -41,6 +43,26 @@ def test_help_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert all(command in done.stdout for command in ("run", "configure", "predict", "suggest", "doctor", "ui"))
+
+
+def test_outside_a_project_every_command_stops_with_one_line_and_leaves_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    arguments = {"configure": ["file"], "suggest": ["5"], "backup": ["copy"], "predict": ["-"], "explain": ["-"]}
+    arguments |= {"approve": ["1", "--by", "me", "--reason", "good"]}
+    for command in [
+        info.name or info.callback.__name__
+        for group in app.registered_groups
+        for info in group.typer_instance.registered_commands
+    ]:
+        if command in ("restore", "init"):  # they make a project
+            continue
+        monkeypatch.setattr(sys, "argv", ["gleaner", command, *arguments.get(command, [])])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        assert (ended.value.code, printed.out) == (2, ""), command
+        assert printed.err.startswith(f"error: {tmp_path}: expected a Gleaner project, params.yaml and dvc.yaml, found")
+        assert printed.err.count("\n") == 1 and not list(tmp_path.iterdir()), command
 
 
 def test_configure_writes_params(project):

@@ -38,6 +38,7 @@ def test_the_old_bundle_serves_until_the_new_one_is_whole(
     build(tmp_path / "given", {"money": [5, 0]}, ["refund", "delivery"])
     stage = {"cmd": WAITING, "deps": ["given"], "outs": [BUNDLE.as_posix()]}
     (tmp_path / "dvc.yaml").write_text(to_yaml({"stages": {"export": stage}}))
+    (tmp_path / "params.yaml").touch()
     subprocess.run([f"{BIN}/dvc", "init", "-q", "--no-scm"], check=True)
     env = tool_environment(tmp_path)
     subprocess.run([f"{BIN}/dvc", "repro", "-q"], check=True, env=env)
