@@ -109,7 +109,8 @@ def run_variant(name: str, content: dict[str, Any], seed_folder: Path, held_out:
     params = validate_params(content)
     cache = paths.scratch("ablate") / "stages"
     slug = hashlib.sha256(name.encode()).hexdigest()[:8]
-    root = stage_cache.make_root(seed_folder / slug, seed_folder / "ingest", content, paths.scratch("embeddings"))
+    vectors, terms = paths.scratch("embeddings"), paths.data("identity_terms")
+    root = stage_cache.make_root(seed_folder / slug, seed_folder / "ingest", content, vectors, terms)
     offset_params = repr((params.mitigation, params.fairness)) if params.mitigation.offsets.budget is not None else ""
     questions = hashlib.sha256("".join([offset_params, *held_out["id"], *held_out["text"]]).encode()).hexdigest()[:16]
     costs: list[StageCost] = []

