@@ -3,6 +3,7 @@
 gleaner run
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -16,10 +17,10 @@ from flows.outcomes import training
 from flows.outcomes.training import Training
 from pipeline.core.errors import UserError
 from pipeline.core.installed import require_pinned_code
-from pipeline.core.params import load_params
+from pipeline.core.params import Params, load_params
 from pipeline.labelling import arrivals
 from pipeline.policies.gate import GateVerdict
-from tasks import registry
+from tasks import durations, registry
 from tasks.dvc.arrivals import restore_arrivals
 from tasks.gate import decide_gate
 from tasks.git.project_state import ProjectState, read_state
@@ -42,7 +43,7 @@ def train(root: Path) -> State:
     name, number = runtime.flow_run.name, str(runtime.flow_run.id)
     with registry.open_run(root, params, name, number) as opened, Processes() as processes:
         trainings.begin_training(opened, arrivals.file_digests(params.ingest, root))
-        stages = run_stages(root, opened, processes)
+        stages = run_stages(root, params, opened, processes)
         opened.log_results(root)
         publish_stages(stages)
         if not all(stage.done for stage in stages):
@@ -73,14 +74,32 @@ def warn_without_commit(start: ProjectState) -> None:
         get_run_logger().warning("%s: a version is registered without commit and patch", start.head.absence)
 
 
-def run_stages(root: Path, opened: registry.Run, processes: Processes) -> list[StageOutcome]:
-    """Run each stage as soon as the stages that it needs are done; independent stages run at the same time."""
+def run_stages(root: Path, params: Params, opened: registry.Run, processes: Processes) -> list[StageOutcome]:
+    """Run each stage as soon as the stages that it needs are done; independent stages run at the same time.
+
+    After ingest, which counts the rows and which all others need, the log says about how long the others will take.
+    """
     futures: dict[str, PrefectFuture[State]] = {}
-    for name, needs in stage_graph(root).items():
+    graph = stage_graph(root)
+    for name, needs in graph.items():
         stage = run_stage.with_options(name=name, task_run_name=name)
         before = [futures[need] for need in needs]
         futures[name] = stage.submit(name, root, processes, opened.log_curve, return_state=False, wait_for=before)
-    return [outcome(name, future) for name, future in futures.items()]
+        if name == "ingest" and outcome(name, futures[name]).done:
+            log_estimate(root, params, graph)
+    ended: list[StageOutcome] = []
+    for name, future in futures.items():
+        ended.append(outcome(name, future))
+        if ended[-1].status == "ran":
+            durations.record_duration(root, name, ended[-1].seconds)
+    return ended
+
+
+def log_estimate(root: Path, params: Params, graph: dict[str, list[str]]) -> None:
+    """Log about how long the stages that are not up to date will take; nothing where all are, or DVC is busy."""
+    with suppress(UserError):  # the stages themselves wait, or say what is wrong
+        if line := durations.estimate_stages(root, params, graph).line:
+            get_run_logger().info(line)
 
 
 def outcome(name: str, future: PrefectFuture[State]) -> StageOutcome:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any, TypeVar
 
 from pipeline.core.disk_errors import explain_disk_error
@@ -181,3 +182,29 @@ def progress(items: Iterable[T], description: str, total: int | None = None) -> 
             leave=in_terminal,
         )
     )
+
+
+@contextmanager
+def waiting(description: str) -> Iterator[None]:
+    """One progress line for a block that cannot say how far it is: its name and for how long it has run.
+
+    The line is rewritten each second in a terminal; in a log it comes once, and again every few seconds.
+    """
+    from tqdm import tqdm
+
+    in_terminal = sys.stderr.isatty()
+    line = tqdm(bar_format="{desc} [{elapsed}]" + ("" if in_terminal else "\n"), desc=description)
+    ended = Event()
+
+    def tick() -> None:
+        while not ended.wait(1 if in_terminal else 10):
+            line.refresh()
+
+    ticker = Thread(target=tick, daemon=True)
+    ticker.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        ticker.join()
+        line.close()

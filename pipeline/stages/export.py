@@ -17,7 +17,7 @@ import pandas as pd
 from pipeline.core import table
 from pipeline.core.digests import file_sha256
 from pipeline.core.params import Export, Fairness, Mitigation
-from pipeline.core.stage import Metrics, Paths, main, read_json, write_atomically, write_json
+from pipeline.core.stage import Metrics, Paths, main, read_json, waiting, write_atomically, write_json
 from pipeline.metrics.calibration import fit_temperature, match_confidence
 from pipeline.mitigation.offset_selection import offset_metrics, select_offsets
 from pipeline.mitigation.offsets import ClassOffsets
@@ -42,7 +42,8 @@ def run(params: Export, fairness: Fairness, mitigation: Mitigation, paths: Paths
     sources += [paths.data("ingest") / f"{name}.parquet" for name in SPLITS]
     lineage = {path.relative_to(paths.root).as_posix(): file_sha256(path) for path in sources}
     teacher_metrics = read_json(paths.data("pseudo_label") / "metrics.json")
-    offsets = select_offsets(model, tables, fairness, mitigation, paths)
+    with waiting("export: class offsets"):
+        offsets = select_offsets(model, tables, fairness, mitigation, paths)
     metrics: Metrics = {}
 
     def build(folder: Path) -> None:
@@ -63,7 +64,8 @@ def build_bundle(
 ) -> Metrics:
     """Fill the folder ``bundle`` from the fine-tuned ``model``, seal it, and return its metrics."""
     net, tokenizer, about = copy_model(model, offsets, bundle)
-    export_onnx(net, bundle / "model.onnx")
+    with waiting("export: ONNX file"):
+        export_onnx(net, bundle / "model.onnx")
     about |= {
         "format": FORMAT,
         "temperature": 1.0,
@@ -74,14 +76,18 @@ def build_bundle(
     write_json(about, bundle / "classifier.json")
 
     float32 = classifier.load_unverified(bundle, "float32")
-    metrics = check_onnx_against_torch(net, tokenizer, float32, sample_texts(tables), params.tolerance)
+    with waiting("export: check of ONNX against torch"):
+        metrics = check_onnx_against_torch(net, tokenizer, float32, sample_texts(tables), params.tolerance)
     served = float32
     if params.int8:
-        quantise_to_int8(bundle / "model.onnx", bundle / "model.int8.onnx")
+        with waiting("export: int8 file"):
+            quantise_to_int8(bundle / "model.onnx", bundle / "model.int8.onnx")
         int8 = classifier.load_unverified(bundle, "int8")
-        metrics |= compare_int8(float32, int8, tables)
+        with waiting("export: int8 against float32"):
+            metrics |= compare_int8(float32, int8, tables)
         served = int8 if params.serve == "int8" else float32
-    calibration = choose_temperature(served, tables, teacher_metrics)
+    with waiting("export: temperature"):
+        calibration = choose_temperature(served, tables, teacher_metrics)
     write_json(about | calibration, bundle / "classifier.json")
     classifier.seal(bundle)
     megabytes = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file()) / 1e6

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.core.stage import progress, read_json, report_crash, withhold_message, write_atomically, write_json
+from pipeline.core.stage import (
+    progress,
+    read_json,
+    report_crash,
+    waiting,
+    withhold_message,
+    write_atomically,
+    write_json,
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -128,6 +136,15 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
 def test_a_missing_output_of_an_earlier_stage_raises(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="expected the output of an earlier stage"):
         read_json(tmp_path / "none.json")
+
+
+def test_a_block_that_cannot_say_how_far_it_is_says_what_it_is_and_how_long_it_took(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with waiting("export: ONNX file"):
+        pass
+    lines = [line.strip() for line in capsys.readouterr().err.splitlines() if line.strip()]
+    assert lines == ["export: ONNX file [00:00]"] * 2
 
 
 def test_progress_passes_on_every_item(capsys: pytest.CaptureFixture[str]) -> None:
