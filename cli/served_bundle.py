@@ -1,12 +1,11 @@
-"""The bundle that `gleaner predict` and `gleaner explain` ask, and the line on stderr that names it."""
+"""Chooses the bundle that `gleaner predict` and `gleaner explain` ask: the champion's, unless the user says another."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.prefect_server import configure_environment
+from pipeline.commands.served_bundle import ServedBundle
 from pipeline.core.errors import UserError
-from pipeline.core.printable import print_note
 from pipeline.core.yaml_file import read_yaml
 from pipeline.models.bundle_files import MANIFEST
 from tasks.prefect_states.known_causes import known_cause
@@ -17,31 +16,21 @@ if TYPE_CHECKING:
 WORKSPACE = Path("data", "export", "bundle")  # of the last training, refused ones included
 
 
-@dataclass(frozen=True)
-class ServedBundle:
-    """A folder with a bundle, and the number of the registered version; None if it is none."""
-
-    folder: Path
-    version: str | None = None
-
-
 def choose_bundle(root: Path, wanted: str | None, folder: Path | None) -> ServedBundle:
     """The bundle in ``folder``; without one, that of the version of this number or alias, by default the champion.
 
-    Where nothing is registered, it is that of the last training. A line on stderr says which it is. Raises UserError if
-    both are given, or if the registry does not answer or has no such version.
+    Where nothing is registered, it is that of the last training. Raises UserError if both are given, if the registry
+    does not answer or has no such version, or if nothing was trained.
     """
     if folder is not None and wanted is not None:
         raise UserError("--version, --bundle: expected one of them, found both; leave one out")
     if folder is not None:
-        print_note(f"answers of the bundle {folder}")
         return ServedBundle(folder)
     model = model_name(root)
     if model is not None:
         found = ask_registry(root, model, wanted or "champion")
         if found is not None:
-            print_note(f"answers of {found.title}")
-            return ServedBundle(found.folder, found.number)
+            return ServedBundle(found.folder, found.number, f"answers of {found.title}")
     where = "there is no params.yaml here" if model is None else f"no version of {model} is registered"
     if wanted is not None:
         raise UserError(f"--version: expected a registered version, found none: {where}; run `gleaner run`")
@@ -50,8 +39,7 @@ def choose_bundle(root: Path, wanted: str | None, folder: Path | None) -> Served
             f"{WORKSPACE}: expected a trained classifier, as {where}, found none; run `gleaner run`, or name a folder "
             "with --bundle"
         )
-    print_note(f"answers of the bundle {WORKSPACE}: {where}")
-    return ServedBundle(root / WORKSPACE)
+    return ServedBundle(root / WORKSPACE, note=f"answers of {WORKSPACE}, the last training's, as {where}")
 
 
 def model_name(root: Path) -> str | None:

@@ -38,7 +38,7 @@ def predict(
     from pipeline.sources.text_format import Choice
 
     served, choice = choose_bundle(project_of_bundle(bundle), version, bundle), Choice(format_, text_column)
-    predict_file(Request(source, served.folder, choice, served.version, score, label_column), sys.stdout)
+    predict_file(Request(source, served, choice, score, label_column), sys.stdout)
 
 
 @app.command()
@@ -64,4 +64,4 @@ def explain(
     settings = settings_with_defaults(steps, baseline, samples, project_of_bundle(bundle) / "params.yaml")
     choice = Choice(input_format, text_column, "--input-format")
     served = choose_bundle(project_of_bundle(bundle), version, bundle)
-    explain_file(Request(source, served.folder, method, choice, format_, settings, served.version), sys.stdout)
+    explain_file(Request(source, served, method, choice, format_, settings), sys.stdout)

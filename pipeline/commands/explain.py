@@ -15,6 +15,7 @@ import numpy as np
 from pipeline import attribution
 from pipeline.attribution import Attribution, Model, NotApplicable, Settings
 from pipeline.attribution.words import word_spans
+from pipeline.commands.served_bundle import ServedBundle
 from pipeline.core.errors import UserError
 from pipeline.core.params import load_params
 from pipeline.core.printable import print_note, printable
@@ -34,12 +35,11 @@ class Request:
     """What to explain, with which model, method and settings, and how to show it."""
 
     source: str  # a path, or - for standard input
-    folder: Path  # of the model
+    served: ServedBundle
     method: str  # of attribution.METHODS, or all
     choice: Choice  # how to read the source
     format: str  # of the output
     settings: Settings
-    version: str | None = None  # the number of the registered version; None for any other model
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,11 @@ def explain_file(request: Request, out: TextIO) -> None:
     with open_lines(request.source, request.choice) as lines:
         name = source_name(request.source)
         table = read_rows(lines, name, request.choice)
-        model = attribution.load(request.folder, with_internals=not set(methods) <= set(attribution.BLACK_BOX_METHODS))
-        print_note(f"{name}: read as {table.reading}")
+        model = attribution.load(
+            request.served.folder, with_internals=not set(methods) <= set(attribution.BLACK_BOX_METHODS)
+        )
+        for note in filter(None, [request.served.note, f"{name}: read as {table.reading}"]):
+            print_note(note)
         not_applicable: dict[str, str] = {}
         explained_rows = explain_rows(model, table.rows, methods, not_applicable, request.settings)
         if request.format == "html":
@@ -88,7 +91,7 @@ def explain_file(request: Request, out: TextIO) -> None:
             return
         for explained in explained_rows:
             if request.format == "json":
-                out.write(to_json(explained, not_applicable, request.version))
+                out.write(to_json(explained, not_applicable, request.served.version))
             else:
                 out.write(to_text(explained, not_applicable, colours=out.isatty()))
             out.flush()

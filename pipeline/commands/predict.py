@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from pathlib import Path
 from typing import Any, TextIO
 
 from pipeline.commands.score import Score
+from pipeline.commands.served_bundle import ServedBundle
 from pipeline.core.errors import UserError
 from pipeline.core.printable import print_note
 from pipeline.core.stage import progress
@@ -34,9 +34,8 @@ class Request:
     """What to label, with which model, and what to do beside it."""
 
     source: str  # a path, or - for standard input
-    bundle: Path
+    served: ServedBundle
     choice: Choice  # how to read the source
-    version: str | None = None  # the number of the registered version; None for any other bundle
     score: bool = False  # compare the answers with the labels of the input
     label_column: str = "label"  # with these labels
 
@@ -67,9 +66,9 @@ class Faults:
 def predict_file(request: Request, out: TextIO) -> None:
     """Write the rows of the source to ``out`` with ``label``, ``confidence`` (0 to 1) and ``version`` added.
 
-    How the source is read is printed on stderr. CSV and plain lines come out as CSV, JSON as JSON Lines. A row without
-    a readable text gets an empty label; such rows are counted on stderr. What the input has under an added name stays,
-    and the answer gets another name: ``label_predicted``.
+    Whose answers these are and how the source is read is printed on stderr. CSV and plain lines come out as CSV, JSON
+    as JSON Lines. A row without a readable text gets an empty label; such rows are counted on stderr. What the input
+    has under an added name stays, and the answer gets another name: ``label_predicted``.
 
     Raises UserError for a missing file, a format that cannot be told, a missing text column, no label to score against,
     columns that already have both names, or a bundle that cannot be loaded.
@@ -87,15 +86,18 @@ def predict_file(request: Request, out: TextIO) -> None:
                 f"{name}: expected the column {request.label_column} with the right labels, found none; name it with "
                 "--label-column"
             )
-        model = classifier.load(request.bundle)
-        print_note(f"{name}: read as {table.reading}")
+        model = classifier.load(request.served.folder)
+        for note in filter(None, [request.served.note, f"{name}: read as {table.reading}"]):
+            print_note(note)
         if table.header is not None:
             write_csv(out, table, [[*table.header, *added]])
         faults = Faults()
         score = Score(model.labels, request.label_column, table.header) if request.score else None
         for rows in chain([first], chunks):
             predictions = predict_rows(model, rows)
-            write_chunk(out, table, name, rows, [answer_of(answer, request.version) for answer in predictions], added)
+            write_chunk(
+                out, table, name, rows, [answer_of(answer, request.served.version) for answer in predictions], added
+            )
             faults.add(rows)
             if score is not None:
                 score.add(rows, predictions)

@@ -65,6 +65,18 @@ def test_outside_a_project_every_command_stops_with_one_line_and_leaves_nothing(
         assert printed.err.count("\n") == 1 and not list(tmp_path.iterdir()), command
 
 
+def test_every_command_takes_h_for_help_and_the_version_is_printed():
+    from typer.testing import CliRunner
+
+    from cli.__main__ import app
+
+    for command in ([], ["run"], ["suggest"], ["explain-version"]):
+        done = CliRunner().invoke(app, [*command, "-h"])
+        assert done.exit_code == 0 and "--help" in done.output
+    done = CliRunner().invoke(app, ["--version"])
+    assert (done.exit_code, done.output.split()[0]) == (0, "gleaner")
+
+
 def test_configure_writes_params(project):
     done = gleaner(project, "configure", str(ROOT / "examples" / "banking77.yaml"), "--data", "/data")
     assert done.returncode == 0, done.stderr

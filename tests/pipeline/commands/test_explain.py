@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.attribution import Settings
 from pipeline.commands.explain import SEED, Request, explain_file, settings_with_defaults
+from pipeline.commands.served_bundle import ServedBundle
 from pipeline.core.errors import UserError
 from pipeline.core.params import load_params
 from pipeline.sources.text_format import Choice
@@ -45,7 +46,7 @@ def explained(bundle: Path, tmp_path: Path, form: str, out: io.StringIO | None =
     path = tmp_path / "in.jsonl"
     path.write_text("\n".join([json.dumps({"text": TEXT}), json.dumps({"text": " "})]))
     out = out or io.StringIO()
-    explain_file(Request(str(path), bundle, method, Choice(), form, SETTINGS), out)
+    explain_file(Request(str(path), ServedBundle(bundle), method, Choice(), form, SETTINGS), out)
     return out.getvalue()
 
 
@@ -64,7 +65,7 @@ def test_json_lines_name_each_word_with_its_place_and_share(bundle: Path) -> Non
         sum(word["attribution"] for word in values["words"]) + values["base"] + values["rest"] + values["unexplained"]
     )
     assert parts == pytest.approx(values["score"], abs=1e-4)
-    assert second == {"line": 2, "label": None, "confidence": None, "fault": "empty"}
+    assert second == {"line": 2, "version": None, "label": None, "confidence": None, "fault": "empty"}
 
 
 @pytest.mark.slow
@@ -122,7 +123,9 @@ def test_the_input_is_read_as_predict_reads_it(bundle: Path, tmp_path: Path) -> 
     path = tmp_path / "in.csv"
     path.write_text("id,body\n1,refund\n")
     with pytest.raises(UserError, match="expected a column text, found the header id, body"):
-        explain_file(Request(str(path), bundle, "lime", Choice("csv", "text"), "json", SETTINGS), io.StringIO())
+        explain_file(
+            Request(str(path), ServedBundle(bundle), "lime", Choice("csv", "text"), "json", SETTINGS), io.StringIO()
+        )
 
 
 def test_settings_that_are_not_given_come_from_params() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.commands import predict
-from pipeline.commands.predict import predict_file
+from pipeline.commands.predict import Request, predict_file
+from pipeline.commands.served_bundle import ServedBundle
 from pipeline.core.errors import UserError
 from pipeline.core.stage import write_json
 from pipeline.models import classifier
@@ -54,7 +55,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def labelled(path: Path | str, bundle: Path, column: str | None = None, form: str | None = None) -> str:
     """The output of predict_file."""
     out = io.StringIO()
-    predict_file(str(path), bundle, Choice(form, column), out)
+    predict_file(Request(str(path), ServedBundle(bundle), Choice(form, column)), out)
     return out.getvalue()
 
 
@@ -75,13 +76,13 @@ def pipe_in(monkeypatch: pytest.MonkeyPatch, content: str) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
 
 
-def test_csv_keeps_its_columns_and_order_and_gains_two(tmp_path: Path, bundle: Path) -> None:
+def test_csv_keeps_its_columns_and_order_and_gains_three(tmp_path: Path, bundle: Path) -> None:
     path = write_file(tmp_path, "in.csv", 'id,text\n7,"parcel, late\nagain"\n3,refund\n')
     rows = table_of(labelled(path, bundle))
     assert [row["id"] for row in rows] == ["7", "3"]
     assert rows[0]["text"] == "parcel, late\nagain"
     assert [row["label"] for row in rows] == ["delivery", "refund"]
-    assert all(0.5 < float(row["confidence"]) <= 1 for row in rows)
+    assert all(0.5 < float(row["confidence"]) <= 1 and row["version"] == "" for row in rows)
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
@@ -94,7 +95,7 @@ def test_jsonl_stays_jsonl(tmp_path: Path, bundle: Path) -> None:
     path = write_file(tmp_path, "in.jsonl", '{"text": "refund ✓", "n": [1, 2]}\n\n{"n": null, "text": "courier"}\n')
     first, second = map(json.loads, labelled(path, bundle).splitlines())
     assert (first["text"], first["n"], first["label"]) == ("refund ✓", [1, 2], "refund")
-    assert list(second) == ["n", "text", "label", "confidence"]
+    assert list(second) == ["n", "text", "label", "confidence", "version"]
 
 
 def test_a_carriage_return_within_a_cell_stays_there(tmp_path: Path, bundle: Path) -> None:
@@ -112,8 +113,8 @@ def test_plain_lines_come_out_as_csv(tmp_path: Path, bundle: Path) -> None:
     ("content", "first"),
     [
         ('{"text": "refund"}\n', '{"text": "refund", "label": "refund"'),
-        ("id,text\n1,refund\n", "id,text,label,confidence"),
-        ("refund please\n", "text,label,confidence"),
+        ("id,text\n1,refund\n", "id,text,label,confidence,version"),
+        ("refund please\n", "text,label,confidence,version"),
     ],
 )
 def test_the_first_line_of_standard_input_decides_its_format(
@@ -176,7 +177,8 @@ def test_rows_are_written_before_the_whole_input_is_read(
     content = '{"text": "refund"}\n{"text": "refund"}\n{"text": "refund", "label": "mine"}\n'
     out = io.StringIO()
     with pytest.raises(UserError, match=r"in\.jsonl:3: expected no label.*rename"):
-        predict_file(str(write_file(tmp_path, "in.jsonl", content)), bundle, Choice(), out)
+        path = write_file(tmp_path, "in.jsonl", content)
+        predict_file(Request(str(path), ServedBundle(bundle), Choice()), out)
     assert len(out.getvalue().splitlines()) == 2
 
 
@@ -187,7 +189,11 @@ def test_rows_are_written_before_the_whole_input_is_read(
         ("in.csv", "where is my parcel now,17\nx,1\n", "a first row of 2 cells that are no names"),
         ("in.csv", "comment,message\na,b\n", "expected one column that is known to hold texts"),
         ("in.csv", "text,text\n1,refund\n", "expected each column once, found text more than once"),
-        ("in.csv", "text,label\nrefund,x\n", "expected no label, which the prediction adds"),
+        (
+            "in.csv",
+            "text,label,label_predicted\nrefund,x,y\n",
+            "expected no label_predicted, which the prediction adds",
+        ),
         ("in.csv", "", "expected at least one row, found an empty file"),
         (
             "in.jsonl",

@@ -22,6 +22,12 @@ def test_the_projects_own_file_is_valid() -> None:
     assert load_params(ROOT / "params.yaml").finetune.lr > 0
 
 
+def test_one_name_stands_for_a_list_of_one(content: Any) -> None:
+    content["ingest"] |= {"train": "a.csv", "columns": content["ingest"]["columns"] | {"text": "body"}}
+    ingest = validate_params(content).ingest
+    assert (ingest.train, ingest.columns.text) == (["a.csv"], ["body"])
+
+
 def test_no_default_hides_in_the_models() -> None:
     def walk(model: Any) -> None:
         for name, field in model.model_fields.items():
@@ -42,7 +48,7 @@ def test_no_default_hides_in_the_models() -> None:
         ("finetune", "dropout", 1, "finetune.dropout: expected a number below 1.0, found 1"),
         ("finetune", "start", "warm", "finetune.start: expected one of 'probe' or 'random', found \"warm\""),
         ("finetune", "lrr", 1, "finetune.lrr: expected no such key, found 1; remove it or correct its spelling"),
-        ("ingest", "train", "a.csv", 'ingest.train: expected a list, found "a.csv"'),
+        ("ingest", "train", 5, "ingest.train: expected a list, found 5"),
         ("ingest", "mask_pii", "yes", 'ingest.mask_pii: expected true or false, found "yes"'),
         ("encoder", "sha256", "abc", 'encoder.sha256: expected 64 hexadecimal digits (a SHA-256), found "abc"'),
         ("back_translate", "apertium", ["a"], "back_translate.apertium: expected at least 2 entries"),

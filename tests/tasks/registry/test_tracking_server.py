@@ -11,8 +11,10 @@ import pytest
 from cli import ui
 from flows import prefect_server
 from pipeline.core.errors import UserError
+from pipeline.models import classifier
 from tasks.promote_first import promote_first
 from tasks.registry import connect, promotion_log
+from tasks.registry.version_bundle import find_bundle
 from tests.support import flow_project
 from tests.support.flow_project import announce_server
 from tests.support.promoting import (
@@ -85,6 +87,10 @@ def test_the_commands_promote_and_roll_back_by_http(root: Path) -> None:
         ("promote", "2"),
         ("rollback", "1"),
     ]
+    made = [find_bundle(root, MODEL) for _ in range(2)]  # a download, and its copy
+    assert made[0] == made[1] and made[0] is not None and made[0].number == "1"
+    assert made[0].folder.parent == root / "data" / "scratch" / "bundles" and classifier.load(made[0].folder)
+    assert list(made[0].folder.parent.iterdir()) == [made[0].folder]
     assert not (root / "mlflow.db").exists() and not (root / "mlruns").exists()
 
 
