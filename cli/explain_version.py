@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli import promotion_record
-from flows.outcomes.terminal import escape
+from flows.outcomes.terminal import dim_key, escape
 from flows.prefect_server import configure_environment
 from pipeline.core.errors import UserError
 from pipeline.core.params import load_params
@@ -102,11 +102,11 @@ def print_facts(facts: Facts, out: Console) -> None:
         out.print(f"  {name:<11}{escape(text)}")
     if facts["gate"]:
         out.print(f"[bold]Gate: {escape(facts['gate']['status'])}[/bold]")
-        out.print("\n".join(f"  {escape(reason)}" for reason in facts["gate"]["reasons"]))
+        out.print("\n".join(f"  {dim_key(reason)}" for reason in facts["gate"]["reasons"]))
     head, *rest = promotion_record.record_lines(facts["promotion"], facts["version"])
     out.print(f"[bold]Promotion: {escape(head)}[/bold]")
     for line in rest:
-        out.print(escape(line))
+        out.print(dim_key(line))
     if facts["difference"]:
         print_difference(facts["compared_with"], facts["difference"], out)
     if facts["rebuild"]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from flows.outcomes.terminal import escape
+from flows.outcomes.terminal import code_key, dim_key, escape
 from flows.outcomes.training import METRICS, Rows, rich_table
 from pipeline.core.params import Params, load_params
 from pipeline.policies.promotion import PromotionVerdict, approval
@@ -24,7 +24,7 @@ def print_promotion(promotion: "Promotion") -> None:
         console.print(escape(f"Note: {note}"))
     if promotion.verdict is not None:
         console.print(rich_table(rows_title(promotion.verdict), score_rows(promotion.verdict)))
-        console.print(escape("\n".join(verdict_lines(promotion))))
+        console.print("\n".join(map(dim_key, verdict_lines(promotion))))
     console.print(f"[bold]{escape(promotion.message)}[/bold]")
     if promotion.page is not None:
         console.print(escape(f"Page: {promotion.page}"))
@@ -66,7 +66,7 @@ def as_markdown(promotion: "Promotion") -> str:
         rows = score_rows(promotion.verdict)
         grid = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
         parts += [rows_title(promotion.verdict), "\n".join(f"| {' | '.join(row)} |" for row in grid)]
-        parts += ["\n".join(f"- {line.strip()}" for line in verdict_lines(promotion))]
+        parts += ["\n".join(f"- {code_key(line.strip())}" for line in verdict_lines(promotion))]
     return "\n\n".join(parts)
 
 

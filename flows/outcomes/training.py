@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from flows.outcomes.terminal import escape
+from flows.outcomes.terminal import code_key, dim_key, escape
 from pipeline.core.params import load_params
 from pipeline.core.stage import Paths, read_json
 from pipeline.policies.accuracy_caveats import accuracy_caveats
-from pipeline.policies.gate import GateVerdict
+from pipeline.policies.gate import GateVerdict, gap_statuses
+from pipeline.policies.group_status import ENOUGH_ROWS, gap_verdict_of_group
 
 if TYPE_CHECKING:
     from tasks import registry
@@ -59,7 +60,7 @@ def print_training(root: Path, training: Training) -> None:
     console.print(rich_table("Groups", groups) if groups else "Groups: the test rows have no group attributes")
     if training.verdict:
         console.print(f"Gate: [bold]{training.verdict.status}[/bold]")
-        console.print("\n".join(f"  {escape(reason)}" for reason in training.verdict.reasons))
+        console.print("\n".join(f"  {dim_key(reason)}" for reason in training.verdict.reasons))
     console.print(escape(version_line(training)))
     console.print(f"Report: {escape(str(Paths(root).data('report') / 'report.html'))}")
 
@@ -121,16 +122,22 @@ def format_metric(value: float | None) -> str:
 
 
 def group_rows(root: Path) -> Rows:
-    """Accuracy of each group, one row a group; the report has the rates of each class, too."""
+    """Accuracy of each group, whether its rows are enough, and the gate's verdict on the gap of its attribute.
+
+    The report has the rates of each class, too.
+    """
     with (Paths(root).data("fairness") / "groups.csv").open(encoding="utf-8", newline="") as file:
         groups = [row for row in csv.DictReader(file) if not row["class"]]
+    limit = load_params(root / "params.yaml").gate.max_group_gap
+    gates = gap_statuses(limit, read_json(Paths(root).data("fairness") / "metrics.json"))
     return [
         {
             "attribute": row["attribute"],
             "group": row["group"],
             "rows": row["rows"],
             "accuracy": f"{float(row['accuracy']):.3f}",
-            "status": row["status"],
+            "enough rows": ENOUGH_ROWS.get(row["status"], row["status"]),
+            "gap, by the gate": gap_verdict_of_group(row["status"], gates.get(row["attribute"], "")),
         }
         for row in groups
     ]
@@ -138,7 +145,7 @@ def group_rows(root: Path) -> Rows:
 
 def verdict_text(verdict: GateVerdict) -> str:
     """The gate's verdict in Markdown."""
-    return "\n".join([f"# Gate: {verdict.status}", "", *(f"- {reason}" for reason in verdict.reasons)])
+    return "\n".join([f"# Gate: {verdict.status}", "", *(f"- {code_key(reason)}" for reason in verdict.reasons)])
 
 
 def version_line(training: Training) -> str:

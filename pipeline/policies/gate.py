@@ -1,28 +1,50 @@
 """The gate: may a candidate be registered? Its metrics against the limits of params.yaml, with a reason for each."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline.core.params import Gate
 from pipeline.core.stage import Metrics
 from pipeline.policies.metric_ranges import find_impossible
+from pipeline.policies.reasons import Reason, percent, points
 
 GateStatus = Literal["pass", "fail", "insufficient"]
-MINIMUMS = {  # limit: the metric of evaluate that must not lie below it
-    "min_test_rows": "test_rows",
-    "min_accuracy": "accuracy",
-    "min_macro_f1": "macro_f1",
-    "min_gain_over_probe": "gain_over_probe",
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric of evaluate that has a limit: its key, its name, the sentence on its value, and how a value is shown."""
+
+    key: str
+    name: str
+    sentence: str
+    show: Callable[[float], str]
+
+
+MINIMUMS = {  # limit: the metric that must not lie below it
+    "min_test_rows": Measure("test_rows", "the number of test rows", "{} test rows", "{:.0f}".format),
+    "min_accuracy": Measure("accuracy", "accuracy", "accuracy is {}", percent),
+    "min_macro_f1": Measure("macro_f1", "macro-F1", "macro-F1 is {}", percent),
+    "min_gain_over_probe": Measure(
+        "gain_over_probe",
+        "the untouched-encoder baseline",
+        "accuracy is {} above the untouched-encoder baseline",
+        points,
+    ),
 }
+CALIBRATION = Measure(
+    "calibration_error", "the calibration error", "confidence differs from accuracy by {} on average", points
+)
 
 
 @dataclass(frozen=True)
 class GateVerdict:
     """Whether a candidate may be registered.
 
-    ``reasons`` holds a line for each limit; for group gaps and flips, a line for each attribute or axis. A line starts
-    with its status: pass, fail, insufficient, off (the limit is null) or not applicable.
+    ``reasons`` holds a line for each limit, as `Reason` writes it; for group gaps and flips, a line for each attribute
+    or axis.
     """
 
     status: GateStatus
@@ -38,95 +60,132 @@ def decide_registration(metrics: Metrics, fairness: Metrics, limits: Gate, count
     number that was not measured, or rests on too few rows, makes it insufficient.
     """
     stages = {"evaluate": metrics, "fairness": fairness, "counterfactual": counterfactual}
-    faults = [("fail", line) for stage, measured in stages.items() for line in find_impossible(stage, measured)]
-    lines = faults + [check_minimum(name, getattr(limits, name), key, metrics) for name, key in MINIMUMS.items()]
-    lines.append(check_maximum("max_calibration_error", limits.max_calibration_error, "calibration_error", metrics))
+    faults = [Reason("fail", line) for stage, measured in stages.items() for line in find_impossible(stage, measured)]
+    lines = faults + [
+        check_minimum(name, getattr(limits, name), measure, metrics) for name, measure in MINIMUMS.items()
+    ]
+    lines.append(check_calibration(limits.max_calibration_error, metrics))
     lines += check_group_gaps(limits.max_group_gap, fairness)
     lines += check_flip_rates(limits.max_flip_rate, counterfactual)
-    statuses = {status for status, _ in lines}
+    statuses = {line.status for line in lines}
     overall: GateStatus = "fail" if "fail" in statuses else "insufficient" if "insufficient" in statuses else "pass"
-    return GateVerdict(overall, tuple(f"{status}: {text}" for status, text in lines))
+    return GateVerdict(overall, tuple(map(str, lines)))
 
 
-def check_minimum(name: str, limit: float | None, key: str, metrics: Metrics) -> tuple[str, str]:
-    """Status and text of a limit that a metric must reach; too few test rows are insufficient, not a failure."""
+def check_minimum(name: str, limit: float | None, measure: Measure, metrics: Metrics) -> Reason:
+    """The rule of a limit that a metric must reach; too few test rows are insufficient, not a failure."""
+    key = f"gate.{name}"
     if limit is None:
-        return "off", f"{name} is null"
-    value = finite_number(metrics.get(key))
+        return off(key)
+    value, wanted = finite_number(metrics.get(measure.key)), f"at least {measure.show(limit)} wanted"
     if value is None:
-        return "insufficient", f"{name}: expected {key} of at least {limit:g}, but it was not measured"
+        return Reason("insufficient", f"{measure.name} was not measured, {wanted}", key)
     below = "insufficient" if name == "min_test_rows" else "fail"
-    text = f"{name}: {key} {format_measured(key, metrics)}, at least {limit:g} wanted"
-    return "pass" if value >= limit else below, text
+    measured = f"{measure.show(value)}{interval(measure.key, metrics)}"
+    sentence = f"{measure.sentence.format(measured)}, {wanted}"
+    return Reason("pass" if value >= limit else below, sentence, key)
 
 
-def check_maximum(name: str, limit: float | None, key: str, metrics: Metrics) -> tuple[str, str]:
-    """Status and text of a limit that a metric must not exceed."""
+def check_calibration(limit: float | None, metrics: Metrics) -> Reason:
+    """The rule on the calibration error."""
+    key = "gate.max_calibration_error"
     if limit is None:
-        return "off", f"{name} is null"
-    value = finite_number(metrics.get(key))
+        return off(key)
+    value, allowed = finite_number(metrics.get(CALIBRATION.key)), f"at most {CALIBRATION.show(limit)} allowed"
     if value is None:
-        return "insufficient", f"{name}: expected {key} of at most {limit:g}, but it was not measured"
-    text = f"{name}: {key} {format_measured(key, metrics)}, at most {limit:g} wanted"
-    return "pass" if value <= limit else "fail", text
+        return Reason("insufficient", f"{CALIBRATION.name} was not measured, {allowed}", key)
+    sentence = f"{CALIBRATION.sentence.format(CALIBRATION.show(value))}, {allowed}"
+    return Reason("pass" if value <= limit else "fail", sentence, key)
 
 
-def check_group_gaps(limit: float | None, fairness: Metrics) -> list[tuple[str, str]]:
-    """Status and text for each group attribute; one without two groups of enough rows is insufficient."""
-    name = "max_group_gap"
+def check_group_gaps(limit: float | None, fairness: Metrics) -> list[Reason]:
+    """The rule for each group attribute; one without two groups of enough rows is insufficient."""
+    key = "gate.max_group_gap"
     if limit is None:
-        return [("off", f"{name} is null")]
+        return [off(key)]
     if fairness.get("attributes") == 0:
-        return [("not applicable", f"{name}: the test rows have no group attributes")]
-    attributes = [key.removesuffix(".status") for key in fairness if key.endswith(".status")]
+        return [Reason("not applicable", "the test rows have no group attributes", key)]
+    attributes = attribute_names(fairness)
     if not attributes:
-        return [("insufficient", f"{name}: expected group metrics, but none were measured")]
-    return [check_group_gap(name, limit, attribute, fairness) for attribute in attributes]
+        return [Reason("insufficient", "the accuracy by group was not measured", key)]
+    return [check_group_gap(limit, attribute, fairness) for attribute in attributes]
 
 
-def check_group_gap(name: str, limit: float, attribute: str, fairness: Metrics) -> tuple[str, str]:
-    """Status and text for one group attribute; the text names the groups with too few rows.
+def attribute_names(fairness: Metrics) -> list[str]:
+    """The group attributes that fairness measured."""
+    return [key.removesuffix(".status") for key in fairness if key.endswith(".status")]
+
+
+def check_group_gap(limit: float, attribute: str, fairness: Metrics) -> Reason:
+    """The rule for one group attribute; the sentence names the groups with too few rows.
 
     The largest of many differences is large by chance: ten random groups of about 100 rows each differed by up to 0.16
     on banking77. A gap beyond the limit whose interval reaches 0 is therefore no failure but insufficient: it takes
     more test rows.
     """
-    key = f"{attribute}.accuracy_gap"
-    status, text = check_maximum(f"{name} of {attribute}", limit, key, fairness)
-    may_be_chance = finite_number(fairness.get(f"{key}_low")) == 0
-    if fairness[f"{attribute}.status"] != "ok" or (status == "fail" and may_be_chance):
-        status = "insufficient"
+    key, metric = "gate.max_group_gap", f"{attribute}.accuracy_gap"
     small = fairness.get(f"{attribute}.insufficient_groups", [])
-    return status, f"{text}; too few rows to judge {', '.join(small)}" if small else text
+    too_few = f"; too few rows to judge {', '.join(small)}" if small else ""
+    gap = finite_number(fairness.get(metric))
+    if gap is None:
+        sentence = f"the accuracy by {attribute} cannot be compared without two groups of enough rows{too_few}"
+        return Reason("insufficient", sentence, key)
+    lowest, highest = (fairness.get(f"{attribute}.{end}_accuracy_group") for end in ("lowest", "highest"))
+    compared = f"the accuracy of two groups by {attribute} differs by {points(gap)}"
+    if lowest is not None and highest is not None:
+        compared = f"accuracy by {attribute} is {points(gap)} lower for {lowest} than for {highest}"
+    sentence = f"{compared}{interval(metric, fairness)}, at most {points(limit)} allowed{too_few}"
+    may_be_chance = finite_number(fairness.get(f"{metric}_low")) == 0
+    if fairness[f"{attribute}.status"] != "ok" or (gap > limit and may_be_chance):
+        return Reason("insufficient", sentence, key)
+    return Reason("pass" if gap <= limit else "fail", sentence, key)
 
 
-def check_flip_rates(limit: float | None, counterfactual: Metrics) -> list[tuple[str, str]]:
-    """Status and text for each axis of identity terms that the test rows mention.
+def gap_statuses(limit: float | None, fairness: Metrics) -> dict[str, str]:
+    """The status of the rule `max_group_gap` for each group attribute that was measured."""
+    if limit is None:
+        return dict.fromkeys(attribute_names(fairness), "off")
+    return {name: check_group_gap(limit, name, fairness).status for name in attribute_names(fairness)}
+
+
+def check_flip_rates(limit: float | None, counterfactual: Metrics) -> list[Reason]:
+    """The rule for each axis of identity terms that the test rows mention.
 
     The user chooses group attributes, but not the terms that texts mention. An axis that too few rows mention is
     therefore not applicable, unless the lower end of its interval is above the limit: then it is insufficient.
     """
-    name = "max_flip_rate"
+    key = "gate.max_flip_rate"
     if limit is None:
-        return [("off", f"{name} is null")]
+        return [off(key)]
     if "axes" not in counterfactual:
-        return [("insufficient", f"{name}: expected counterfactual metrics, but none were measured")]
+        return [Reason("insufficient", "the answers to exchanged identity terms were not measured", key)]
     axes = counterfactual["axes"]
     if not axes:
-        return [("not applicable", f"{name}: the test rows hold no identity term")]
-    return [check_flip_rate(name, limit, axis, counterfactual) for axis in axes]
+        return [Reason("not applicable", "the test rows hold no identity term", key)]
+    return [check_flip_rate(limit, axis, counterfactual) for axis in axes]
 
 
-def check_flip_rate(name: str, limit: float, axis: str, counterfactual: Metrics) -> tuple[str, str]:
-    """Status and text for one axis of identity terms."""
-    key = f"{axis}.flip_rate"
-    status, text = check_maximum(f"{name} of {axis}", limit, key, counterfactual)
-    if counterfactual.get(f"{axis}.status") == "ok" or status == "insufficient":
-        return status, text
-    low = finite_number(counterfactual.get(f"{key}_low"))
+def check_flip_rate(limit: float, axis: str, counterfactual: Metrics) -> Reason:
+    """The rule for one axis of identity terms."""
+    key, metric = "gate.max_flip_rate", f"{axis}.flip_rate"
+    rate = finite_number(counterfactual.get(metric))
+    if rate is None:
+        return Reason("insufficient", f"how often an exchanged term of {axis} flips the label was not measured", key)
+    sentence = (
+        f"an exchanged term of {axis} flips the label in {percent(rate)} of the rows that hold one"
+        f"{interval(metric, counterfactual)}, at most {percent(limit)} allowed"
+    )
+    if counterfactual.get(f"{axis}.status") == "ok":
+        return Reason("pass" if rate <= limit else "fail", sentence, key)
+    low = finite_number(counterfactual.get(f"{metric}_low"))
     surely_above = low is None or low > limit
-    rows = f"; {counterfactual.get(f'{axis}.rows')} rows, {counterfactual.get('min_rows')} needed to judge"
-    return "insufficient" if surely_above else "not applicable", text + rows
+    sentence += f"; {counterfactual.get(f'{axis}.rows')} rows, {counterfactual.get('min_rows')} needed to judge"
+    return Reason("insufficient" if surely_above else "not applicable", sentence, key)
+
+
+def off(key: str) -> Reason:
+    """The rule of a limit that is null."""
+    return Reason("off", "the limit is null", key)
 
 
 def finite_number(value: Any) -> float | None:
@@ -134,8 +193,7 @@ def finite_number(value: Any) -> float | None:
     return value if isinstance(value, int | float) and math.isfinite(value) else None
 
 
-def format_measured(key: str, metrics: Metrics) -> str:
-    """A measured value as text, with its interval where there is one."""
+def interval(key: str, metrics: Metrics) -> str:
+    """The interval of a metric in percent or points, such as " (83.0 to 89.7)"; empty if there is none."""
     low, high = finite_number(metrics.get(f"{key}_low")), finite_number(metrics.get(f"{key}_high"))
-    interval = f" ({low:.3f} to {high:.3f})" if low is not None and high is not None else ""
-    return f"{round(metrics[key], 4):g}{interval}"
+    return f" ({low * 100:.1f} to {high * 100:.1f})" if low is not None and high is not None else ""

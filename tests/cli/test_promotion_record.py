@@ -86,7 +86,7 @@ def test_a_refused_and_an_insufficient_version_show_the_rules_that_they_did_not_
     assert "Promotion: refused, beside champion version 1" in refused
     assert "  fail: margin: accuracy 0.6250 against 0.7500" in refused and "  pass: margin" not in refused
     assert "Promotion: insufficient, beside champion version 1" in unsure
-    assert "  insufficient: margin: accuracy 0.7550 against 0.7500" in unsure and "(judgement 2 on" in unsure
+    assert "  insufficient: accuracy is 75.5% against 75%" in unsure and "(judgement 2 on" in unsure
 
 
 def test_a_version_without_a_verdict_was_never_judged(root: Path, params: Params, text: Any, facts: Any) -> None:

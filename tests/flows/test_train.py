@@ -121,7 +121,7 @@ def test_a_refusal_of_the_gate_registers_nothing_and_exits_1(project: Path, reco
     done = run_gleaner(project, "run")
     (project / "params.yaml").write_text(before)
     assert done.returncode == 1 and "Gate: fail" in done.stdout and count_versions(project) == 1
-    assert "fail: min_accuracy: accuracy 0.9 (0.800 to 0.950), at least 0.99 wanted" in done.stdout
+    assert "fail: accuracy is 90% (80.0 to 95.0), at least 99% wanted gate.min_accuracy" in done.stdout
     assert last_states(project)["gate"] == "Fail" and "register" not in last_states(project)
     assert mlflow_runs(project)[0].data.tags["gleaner.gate"] == "fail"
 

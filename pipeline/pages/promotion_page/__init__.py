@@ -12,6 +12,7 @@ from pipeline.pages.environment import environment, style
 from pipeline.pages.promotion_page import view
 from pipeline.pages.promotion_page.view import Shift
 from pipeline.policies.promotion import PromotionVerdict
+from pipeline.policies.reasons import parse_reason
 
 __all__ = ["Shift", "render"]
 
@@ -34,7 +35,7 @@ def render(
         headline=view.headline(verdict),
         status_word=view.STATUS_WORDS[verdict.status],
         facts=view.facts(verdict),
-        reasons=[reason.split(": ", 1) for reason in verdict.reasons],
+        reasons=list(map(parse_reason, verdict.reasons)),
         scores=view.scores(verdict),
         groups=view.groups(verdict),
         classes=view.classes(verdict),

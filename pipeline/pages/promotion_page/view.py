@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.pages.facts import Fact, percentage_points
 from pipeline.pages.figures import Dot
 from pipeline.pages.grid import MISSING, format_value
+from pipeline.policies.group_status import ENOUGH_ROWS
 from pipeline.policies.promotion import PromotionVerdict
 from pipeline.policies.promotion.verdict import ClassScores
 
@@ -109,6 +110,7 @@ def groups(verdict: PromotionVerdict) -> list[dict[str, Any]]:
         {
             "name": gap.attribute,
             "status": gap.status,
+            "enough_rows": ENOUGH_ROWS[gap.status],
             "small": gap.small,
             "champion": format_value(gap.champion),
             "challenger": format_value(gap.challenger),

@@ -1,5 +1,6 @@
 """Gaps between groups, of champion and challenger on the same rows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +47,11 @@ class GapComparison:
     def small(self) -> list[str]:
         """The groups with too few rows."""
         return [group.group for group in self.groups if group.status == "insufficient"]
+
+    def end(self, choose: Callable[..., GroupAccuracy]) -> str | None:
+        """The group of enough rows that ``choose``, min or max, picks by the challenger's accuracy."""
+        large = [group for group in self.groups if group.status == "ok"]
+        return choose(large, key=lambda group: group.challenger).group if large else None
 
 
 def compare_gaps(rows: pd.DataFrame, params: Fairness) -> tuple[GapComparison, ...]:
@@ -148,6 +154,8 @@ def to_gate_metrics(gaps: tuple[GapComparison, ...]) -> Metrics:
         metrics |= {
             f"{gap.attribute}.status": gap.status,
             f"{gap.attribute}.insufficient_groups": gap.small,
+            f"{gap.attribute}.lowest_accuracy_group": gap.end(min),
+            f"{gap.attribute}.highest_accuracy_group": gap.end(max),
             f"{gap.attribute}.accuracy_gap": gap.challenger,
             f"{gap.attribute}.accuracy_gap_low": gap.challenger_low,
             f"{gap.attribute}.accuracy_gap_high": gap.challenger_high,

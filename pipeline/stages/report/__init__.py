@@ -3,8 +3,8 @@
     python -m pipeline.stages.report
 
 Reads dvc.yaml, params.yaml and the outputs of the other stages; writes data/report/report.html, shared.html,
-MODEL_CARD.md, headline.json and metrics.json. report.html quotes rows and stays with the data. shared.html and the card
-quote none, and the registry keeps them.
+MODEL_CARD.md, headline.json and metrics.json. report.html quotes rows and stays with the data. shared.html and the
+card quote none, and the registry keeps them.
 """
 
 from pathlib import Path

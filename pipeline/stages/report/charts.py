@@ -9,6 +9,7 @@ import pandas as pd
 from pipeline.metrics import statistics
 from pipeline.pages.figures import BOTTOM, LEFT, RIGHT, TOP, Chart, Dot, count_columns, scale, share_points, ticks
 from pipeline.pages.grid import format_value
+from pipeline.policies.group_status import ENOUGH_ROWS
 from pipeline.stages.report.gather import Results
 
 WIDEST_GAP = 0.5  # where the line of the gaps ends; it leaves room to see small gaps
@@ -99,6 +100,7 @@ def group_dots(results: Results) -> dict[str, Any]:
             "accuracy": format_value(float(group["accuracy"])),
             "interval": f"{format_value(low)} to {format_value(high)}",
             "status": group["status"],
+            "enough_rows": ENOUGH_ROWS[group["status"]],
             "dot": Dot(*scale([group["accuracy"], low, high], start, 1, 0, 100)),
         }
         for group, (low, high) in zip(groups, intervals, strict=True)

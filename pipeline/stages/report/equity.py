@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.pages.grid import MISSING, Grid, format_value, to_grid
+from pipeline.policies.group_status import ENOUGH_ROWS
 from pipeline.stages.report.gather import Results
 
 LISTED_ROWS = 12  # pairs and terms that are listed; the files in data/ have all
@@ -42,11 +43,11 @@ def flips_by_axis(metrics: dict[str, Any]) -> Grid:
             "flip rate": metrics[f"{axis}.flip_rate"],
             "interval": interval_text(metrics[f"{axis}.flip_rate_low"], metrics[f"{axis}.flip_rate_high"]),
             "mean change of score": metrics[f"{axis}.mean_change"],
-            "status": metrics[f"{axis}.status"],
+            "enough rows": ENOUGH_ROWS[metrics[f"{axis}.status"]],
         }
         for axis in metrics["axes"]
     ]
-    columns = ["axis", "rows", *FLIP_COLUMNS.values(), "status"]
+    columns = ["axis", "rows", *FLIP_COLUMNS.values(), "enough rows"]
     return to_grid(pd.DataFrame(rows, columns=columns), "How often the label flips when a term is swapped, by axis")
 
 
@@ -55,7 +56,12 @@ def flip_table(rows: pd.DataFrame, first_columns: list[str], last_columns: list[
     ranked = rows.sort_values(["status", "flip_rate", "rows"], ascending=[False, False, False], kind="stable")
     ranked = ranked.assign(interval=interval_texts(ranked, "flip_rate")).head(LISTED_ROWS)
     columns = [*first_columns, "rows", *FLIP_COLUMNS, *last_columns, "status"]
-    return to_grid(ranked[columns].rename(columns=FLIP_COLUMNS), caption)
+    return to_grid(status_in_words(ranked[columns]).rename(columns=FLIP_COLUMNS), caption)
+
+
+def status_in_words(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with their status under a name that says what it is about."""
+    return rows.assign(status=rows["status"].map(ENOUGH_ROWS)).rename(columns={"status": "enough rows"})
 
 
 def interval_texts(rows: pd.DataFrame, name: str) -> list[str]:
@@ -80,7 +86,7 @@ def subgroup_auc(results: Results) -> dict[str, Any]:
     columns = ["attribute", "group", "kind", "positives", "negatives", "auc", "interval", "status"]
     overall = format_value(metrics["auc.overall"])
     caption = f"AUC of {metrics['auc.class']} against the rest, lowest first; over all test rows {overall}"
-    return {"reason": "", "table": to_grid(rows[columns], caption)}
+    return {"reason": "", "table": to_grid(status_in_words(rows[columns]), caption)}
 
 
 def augmentations(results: Results) -> dict[str, Any]:
@@ -99,7 +105,10 @@ def augmentations(results: Results) -> dict[str, Any]:
     columns = ["stage", "attribute", "group", "gold_rows", "kept", "rejected", "agreement", "gold_agreement"]
     columns += ["terms_lost", "terms_exchanged", "status"]
     kept = results.augmentations[results.augmentations["kept"] > 0]
-    return {"sentences": sentences, "table": to_grid(kept[columns], "Rows that augmentation made, by group")}
+    return {
+        "sentences": sentences,
+        "table": to_grid(status_in_words(kept[columns]), "Rows that augmentation made, by group"),
+    }
 
 
 def mitigations(results: Results) -> Grid:

@@ -7,6 +7,7 @@ from pipeline.core.params import Gate
 from pipeline.pages.grid import format_value
 from pipeline.policies import gate
 from pipeline.policies.accuracy_caveats import accuracy_caveats
+from pipeline.policies.reasons import parse_reason
 from pipeline.stages.report import confusion, view
 from pipeline.stages.report.gather import Results
 
@@ -38,8 +39,8 @@ def section(results: Results) -> dict[str, Any]:
     )
     limits = Gate.model_validate(results.params["gate"])
     verdict = gate.decide_registration(evaluate, fairness, limits, counterfactual)
-    reasons = [reason.split(": ", 1) for reason in verdict.reasons]
-    failed = sum(status == "fail" for status, _ in reasons)
+    reasons = list(map(parse_reason, verdict.reasons))
+    failed = sum(reason.status == "fail" for reason in reasons)
     return {
         "model": describe_model(results),
         "status": verdict.status,

@@ -7,6 +7,8 @@ import pandas as pd
 
 from pipeline.pages.facts import Fact, percentage_points
 from pipeline.pages.grid import MISSING, Grid, format_value, to_grid
+from pipeline.policies.gate import gap_statuses
+from pipeline.policies.group_status import ENOUGH_ROWS, gap_verdict_of_group
 from pipeline.stages.report.gather import Results
 
 
@@ -175,13 +177,16 @@ def rows_by_origin(results: Results) -> Grid:
 
 
 def group_attributes(results: Results) -> list[dict[str, Any]]:
-    """Each group attribute: its name, status, accuracy gap with interval, and the groups too small to judge."""
+    """Each group attribute: name, status, the gate's verdict, gap with interval, and the groups too small to judge."""
     metrics = results.metrics["fairness"]
+    gates = gap_statuses(results.params["gate"]["max_group_gap"], metrics)
     names = [key.removesuffix(".status") for key in metrics if key.endswith(".status")]
     return [
         {
             "name": name,
             "status": metrics[f"{name}.status"],
+            "enough_rows": ENOUGH_ROWS[metrics[f"{name}.status"]],
+            "gate": gates[name],
             "gap": metrics[f"{name}.accuracy_gap"],
             "low": metrics.get(f"{name}.accuracy_gap_low"),  # there is no interval without a gap
             "high": metrics.get(f"{name}.accuracy_gap_high"),
@@ -195,8 +200,15 @@ def group_tables(results: Results) -> dict[str, Grid]:
     """Accuracy of each group, and the rates of each class in each group."""
     rows = results.groups
     one_against_rest = rows["class"].notna()
-    overall = rows.loc[~one_against_rest, ["attribute", "group", "rows", "accuracy", "status"]]
+    gates = {attribute["name"]: attribute["gate"] for attribute in group_attributes(results)}
+    overall = rows.loc[~one_against_rest, ["attribute", "group", "rows", "accuracy"]]
+    statuses = rows.loc[~one_against_rest, "status"]
+    overall["enough rows"] = statuses.map(ENOUGH_ROWS)
+    overall["gap, by the gate"] = [
+        gap_verdict_of_group(status, gates[name]) for status, name in zip(statuses, overall["attribute"], strict=True)
+    ]
     rates = rows.loc[one_against_rest].drop(columns="accuracy").sort_values(["attribute", "class"], kind="stable")
+    rates["enough rows"] = rates.pop("status").map(ENOUGH_ROWS)
     return {
         "overall": to_grid(overall, "Accuracy of each group"),
         "rates": to_grid(rates, "Rates of each class against the rest, in each group"),

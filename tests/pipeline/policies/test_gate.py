@@ -3,7 +3,8 @@
 import pytest
 
 from pipeline.core.params import Gate
-from pipeline.policies.gate import GateVerdict, decide_registration
+from pipeline.policies.gate import GateVerdict, decide_registration, gap_statuses
+from pipeline.policies.reasons import Reason, parse_reason
 
 LIMITS = Gate(
     min_test_rows=100,
@@ -28,6 +29,8 @@ FAIR = {
     "status": "ok",
     "customer.status": "ok",
     "customer.insufficient_groups": [],
+    "customer.lowest_accuracy_group": "business",
+    "customer.highest_accuracy_group": "private",
     "customer.accuracy_gap": 0.08,
     "customer.accuracy_gap_low": 0.01,
     "customer.accuracy_gap_high": 0.2,
@@ -45,8 +48,13 @@ def test_everything_within_its_limit_passes_with_a_line_for_each_limit():
     verdict = decide_registration(GOOD, FAIR, LIMITS, NO_TERMS)
     assert verdict.status == "pass"
     assert len(verdict.reasons) == 7
-    assert line(verdict, "min_accuracy") == "pass: min_accuracy: accuracy 0.9 (0.870 to 0.930), at least 0.7 wanted"
-    gap = "pass: max_group_gap of customer: customer.accuracy_gap 0.08 (0.010 to 0.200), at most 0.15 wanted"
+    assert line(verdict, "min_accuracy") == (
+        "pass: accuracy is 90% (87.0 to 93.0), at least 70% wanted [gate.min_accuracy]"
+    )
+    gap = (
+        "pass: accuracy by customer is 8 points lower for business than for private (1.0 to 20.0), at most 15 points "
+        "allowed [gate.max_group_gap]"
+    )
     assert line(verdict, "max_group_gap") == gap
 
 
@@ -76,7 +84,7 @@ def test_a_value_beyond_its_limit_fails(key, value, limit):
 def test_too_few_test_rows_are_insufficient():
     verdict = decide_registration(GOOD | {"test_rows": 99}, FAIR, LIMITS, NO_TERMS)
     assert verdict.status == "insufficient"
-    assert line(verdict, "min_test_rows").startswith("insufficient: min_test_rows: test_rows 99")
+    assert line(verdict, "min_test_rows").startswith("insufficient: 99 test rows, at least 100 wanted")
 
 
 @pytest.mark.parametrize("gain", [{}, {"gain_over_probe": None}])
@@ -84,7 +92,7 @@ def test_a_gain_that_was_not_measured_is_insufficient(gain):
     metrics = {name: value for name, value in GOOD.items() if name != "gain_over_probe"} | gain
     verdict = decide_registration(metrics, FAIR, LIMITS, NO_TERMS)
     assert verdict.status == "insufficient"
-    assert "not measured" in line(verdict, "gain_over_probe of at")
+    assert "not measured" in line(verdict, "min_gain_over_probe")
 
 
 NO_LIMITS = Gate.model_validate(dict.fromkeys(Gate.model_fields) | {"min_test_rows": 1})
@@ -136,7 +144,7 @@ def test_failure_outweighs_insufficiency():
 def test_a_group_gap_beyond_its_limit_fails():
     verdict = decide_registration(GOOD, FAIR | {"customer.accuracy_gap": 0.16}, LIMITS, NO_TERMS)
     assert verdict.status == "fail"
-    assert line(verdict, "max_group_gap").startswith("fail: max_group_gap of customer")
+    assert line(verdict, "max_group_gap").startswith("fail: accuracy by customer is 16 points lower")
 
 
 def test_a_group_gap_beyond_its_limit_that_may_be_chance_is_insufficient():
@@ -144,20 +152,20 @@ def test_a_group_gap_beyond_its_limit_that_may_be_chance_is_insufficient():
         GOOD, FAIR | {"customer.accuracy_gap": 0.16, "customer.accuracy_gap_low": 0.0}, LIMITS, NO_TERMS
     )
     assert verdict.status == "insufficient"
-    assert line(verdict, "max_group_gap").startswith("insufficient: max_group_gap of customer")
+    assert line(verdict, "max_group_gap").startswith("insufficient: accuracy by customer is 16 points lower")
 
 
 def test_an_attribute_without_two_large_groups_is_insufficient():
     small = {"customer.status": "insufficient", "customer.accuracy_gap": None, "customer.insufficient_groups": ["new"]}
     verdict = decide_registration(GOOD, FAIR | small, LIMITS, NO_TERMS)
     assert verdict.status == "insufficient"
-    assert line(verdict, "max_group_gap").endswith("too few rows to judge new")
+    assert line(verdict, "max_group_gap").endswith("too few rows to judge new [gate.max_group_gap]")
 
 
 def test_small_groups_are_named_where_the_large_ones_pass():
     verdict = decide_registration(GOOD, FAIR | {"customer.insufficient_groups": ["new", "vip"]}, LIMITS, NO_TERMS)
     assert verdict.status == "pass"
-    assert line(verdict, "max_group_gap").endswith("too few rows to judge new, vip")
+    assert line(verdict, "max_group_gap").endswith("too few rows to judge new, vip [gate.max_group_gap]")
 
 
 def test_the_worst_of_several_attributes_counts():
@@ -181,8 +189,8 @@ def test_a_limit_that_is_null_is_off():
     limits = LIMITS.model_copy(update={"min_gain_over_probe": None, "max_group_gap": None})
     verdict = decide_registration(GOOD | {"gain_over_probe": None}, {}, limits, NO_TERMS)
     assert verdict.status == "pass"
-    assert line(verdict, "min_gain_over_probe") == "off: min_gain_over_probe is null"
-    assert line(verdict, "max_group_gap") == "off: max_group_gap is null"
+    assert line(verdict, "min_gain_over_probe") == "off: the limit is null [gate.min_gain_over_probe]"
+    assert line(verdict, "max_group_gap") == "off: the limit is null [gate.max_group_gap]"
 
 
 FLIPS = {
@@ -206,10 +214,13 @@ FLIPPING = LIMITS.model_copy(update={"max_flip_rate": 0.1})
 def test_flips_below_the_limit_pass_and_an_axis_that_few_rows_mention_does_not_apply():
     verdict = decide_registration(GOOD, FAIR, FLIPPING, FLIPS)
     assert verdict.status == "pass"
-    reason = "pass: max_flip_rate of gender.en: gender.en.flip_rate 0.05 (0.020 to 0.120), at most 0.1 wanted"
+    reason = (
+        "pass: an exchanged term of gender.en flips the label in 5% of the rows that hold one (2.0 to 12.0), at most "
+        "10% allowed [gate.max_flip_rate]"
+    )
     assert line(verdict, "of gender.en") == reason
-    assert line(verdict, "of origin.en").startswith("not applicable: max_flip_rate of origin.en")
-    assert line(verdict, "of origin.en").endswith("; 6 rows, 30 needed to judge")
+    assert line(verdict, "of origin.en").startswith("not applicable: an exchanged term of origin.en")
+    assert line(verdict, "of origin.en").endswith("; 6 rows, 30 needed to judge [gate.max_flip_rate]")
 
 
 def test_flips_above_the_limit_fail():
@@ -224,3 +235,15 @@ def test_few_rows_that_flip_beyond_chance_are_insufficient():
 def test_no_terms_do_not_apply_and_no_measurement_is_insufficient():
     assert line(decide_registration(GOOD, FAIR, FLIPPING, NO_TERMS), "max_flip_rate").startswith("not applicable:")
     assert decide_registration(GOOD, FAIR, FLIPPING, {}).status == "insufficient"
+
+
+def test_each_attribute_has_the_status_of_its_rule_for_the_tables() -> None:
+    two = FAIR | {"age.status": "ok", "age.accuracy_gap": 0.5, "attributes": 2}
+    assert gap_statuses(0.15, two) == {"customer": "pass", "age": "fail"}
+    assert gap_statuses(None, two) == {"customer": "off", "age": "off"}
+
+
+def test_a_line_is_read_back_and_one_of_an_older_gleaner_too() -> None:
+    reason = Reason("pass", "accuracy is 90%: fine", "gate.min_accuracy")
+    assert parse_reason(str(reason)) == reason
+    assert parse_reason("pass: min_accuracy: accuracy 0.9") == Reason("pass", "min_accuracy: accuracy 0.9")

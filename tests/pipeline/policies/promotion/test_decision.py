@@ -16,7 +16,7 @@ def decide(wins: int, losses: int, judgement: int = 1, rows: int = 400, **change
 
 
 def reason(verdict: PromotionVerdict, rule: str) -> str:
-    (line,) = [line for line in verdict.reasons if f": {rule}" in line]
+    (line,) = [line for line in verdict.reasons if rule in line]
     return line
 
 
@@ -29,14 +29,14 @@ def test_a_challenger_that_is_clearly_better_is_promoted() -> None:
 
 def test_a_clearly_worse_challenger_is_refused_and_an_unclear_one_is_insufficient() -> None:
     worse, unsure, same = decide(6, 30), decide(12, 8), decide(0, 0)
-    assert worse.status == "refuse" and reason(worse, "margin").startswith("fail: margin: accuracy")
+    assert worse.status == "refuse" and reason(worse, ".margin]").startswith("fail: accuracy is ")
     assert unsure.status == "insufficient" and worse.lead.high < 0 < unsure.lead.high
     needed = unsure.test_set_reuse.rows_needed
-    assert reason(unsure, "margin").endswith(f"this lead would take about {needed} test rows")
+    assert f"; cannot tell: this lead would take about {needed} test rows [" in reason(unsure, ".margin]")
     assert needed is not None and needed > 1000
     assert same.status == "insufficient"
-    assert reason(same, "rows that only").startswith("insufficient: rows that only one")
-    assert reason(same, "margin").endswith("cannot tell, and the measured lead is not above the margin")
+    assert reason(same, "only one model").startswith("insufficient: only one model is right on 0 rows")
+    assert "; cannot tell, and the measured lead is not above the margin [" in reason(same, ".margin]")
 
 
 def test_a_lead_within_the_margin_is_not_enough() -> None:
@@ -57,14 +57,16 @@ def test_a_used_up_test_set_is_insufficient_and_asks_for_fresh_labels() -> None:
     last = decide(60, 6, judgement=20)
     assert last.status == "promote" and last.test_set_reuse.fresh_labels_due
     beyond = decide(60, 6, judgement=21)
-    assert beyond.status == "insufficient" and reason(beyond, "max_judgements").endswith("label fresh test rows")
+    assert beyond.status == "insufficient" and "; label fresh test rows [" in reason(beyond, "max_judgements")
     assert not decide(60, 6).test_set_reuse.fresh_labels_due
     assert decide(60, 6, max_detectable=0.01).test_set_reuse.fresh_labels_due
 
 
 def test_too_few_rows_are_insufficient() -> None:
     few = decide(30, 2, rows=90)
-    assert few.status == "insufficient" and reason(few, "min_test_rows").startswith("insufficient: min_test_rows: 90")
+    assert few.status == "insufficient" and reason(few, "min_test_rows").startswith(
+        "insufficient: 90 rows are compared"
+    )
 
 
 def test_a_gap_that_grew_refuses_a_better_model() -> None:
@@ -74,25 +76,27 @@ def test_a_gap_that_grew_refuses_a_better_model() -> None:
     }
     verdict = decide_promotion(case(groups), 1, *limits(max_group_gap=None))
     assert verdict.status == "refuse"
-    assert reason(verdict, "max_gap_increase").startswith("fail: max_gap_increase of customer")
+    assert reason(verdict, "max_gap_increase").startswith("fail: the gap by customer is")
     assert verdict.gaps[0].increase == pytest.approx(0.28 - 0.01)
     without_limits = limits(max_group_gap=None, max_gap_increase=None)
     assert decide_promotion(case(groups), 1, *without_limits).status == "promote"
     wide = decide_promotion(case(groups), 1, *limits(max_gap_increase=None))
-    assert wide.status == "refuse" and reason(wide, "max_group_gap").startswith("fail: max_group_gap of customer")
+    assert wide.status == "refuse" and reason(wide, "max_group_gap").startswith(
+        "fail: accuracy by customer is 28 points lower for old than for new"
+    )
 
 
 def test_groups_that_are_too_small_are_insufficient() -> None:
     groups = {"new": {"both": 180, "challenger": 40}, "old": {"both": 10}}
     verdict = decide_promotion(case(groups), 1, *limits())
     assert verdict.status == "insufficient"
-    assert reason(verdict, "max_gap_increase").endswith("too few rows to judge old")
+    assert "; too few rows to judge old [" in reason(verdict, "max_gap_increase")
 
 
 def test_a_gap_that_may_have_grown_by_chance_is_insufficient() -> None:
     groups = {"new": {"both": 90, "challenger": 30}, "old": {"both": 26, "challenger": 4, "champion": 1, "neither": 4}}
     verdict = decide_promotion(case(groups), 1, *limits(max_group_gap=None, max_gap_increase=0.01))
-    assert reason(verdict, "max_gap_increase").startswith("insufficient: max_gap_increase of customer")
+    assert reason(verdict, "max_gap_increase").startswith("insufficient: the gap by customer is")
 
 
 def test_macro_f1_decides_where_params_choose_it() -> None:

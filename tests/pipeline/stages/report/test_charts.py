@@ -59,5 +59,5 @@ def test_without_a_measured_round_there_is_no_curve(root: Path) -> None:
 def test_groups_have_intervals_and_dots_of_small_groups_are_hollow(root: Path) -> None:
     page, _ = run_report(root)
     assert "customer: business 20 0.910" in page.text
-    assert "customer: partner 5 0.400 0.118 to 0.769 insufficient" in page.text
+    assert "customer: partner 5 0.400 0.118 to 0.769 too few" in page.text
     assert len([drawing for drawing in page.attributes_of("svg") if drawing.get("class") == "dot hollow"]) == 1

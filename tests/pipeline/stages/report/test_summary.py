@@ -28,7 +28,7 @@ def test_the_summary_has_the_verdict_of_the_gate(root: Path) -> None:
     change_json(root / "data/evaluate/metrics.json", accuracy=0.1)
     page, _ = run_report(root)
     assert "fail It misses 1 of the gate's limits" in page.text
-    assert "fail min_accuracy: accuracy 0.1" in page.text
+    assert "fail accuracy is 10%" in page.text
 
 
 def test_findings_link_to_their_sections(root: Path) -> None:
