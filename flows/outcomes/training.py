@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 Rows = list[dict[str, str]]
 METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
-BASELINES = {"tfidf": "TF-IDF baseline", "probe": "untouched-encoder baseline"}
+BASELINES = {
+    "tfidf": "TF-IDF baseline",
+    "probe": "untouched-encoder baseline",
+    "largest_class": "always the largest class",
+}
 
 
 @dataclass(frozen=True)

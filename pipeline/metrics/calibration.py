@@ -30,6 +30,16 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
     return best_temperature(lambda temperature: float(-log_softmax(logits64 / temperature, axis=1)[rows, truth].mean()))
 
 
+def brier_scores(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """The Brier score of each row (Brier 1950), (rows,) float64, at the temperature that suits all rows best.
+
+    A score is the squared distance of the probabilities from the truth: 0 is sure and right, 2 is sure and wrong.
+    ``logits`` is (rows, classes), float32; ``truth`` is (rows,), int: class numbers.
+    """
+    differences = softmax(logits, fit_temperature(logits, truth)) - np.eye(logits.shape[1])[truth]
+    return (differences**2).sum(axis=1)
+
+
 def match_confidence(logits: np.ndarray, accuracy: float) -> float:
     """The temperature, 0.05 to 20, at which the mean confidence equals ``accuracy``, 0 to 1.
 

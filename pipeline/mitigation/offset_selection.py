@@ -17,19 +17,28 @@ BATCH_SIZE = 32  # texts; the logits do not depend on it beyond rounding
 
 
 def select_offsets(
-    model: Path, tables: dict[str, pd.DataFrame], fairness: Fairness, mitigation: Mitigation, paths: Paths
+    model: Path,
+    tables: dict[str, pd.DataFrame],
+    fairness: Fairness,
+    mitigation: Mitigation,
+    paths: Paths,
+    held_out: tuple[pd.DataFrame | None, np.ndarray | None] = (None, None),
 ) -> ClassOffsets | None:
     """The class offsets for the model in a folder; None where ``mitigation.offsets.budget`` is null.
 
     They are chosen on the validation rows. Without validation rows, the gold rows held out in cross-validation by
     pseudo_label take their place: their logits come from teachers that were not trained on them. Those logits are
-    about this model only if it is the teacher itself, with the same head. Otherwise all offsets are zero.
+    about this model only if it is the teacher itself, with the same head. Otherwise all offsets are zero. ``held_out``
+    are rows that this model has not learned from with its logits for them, (rows, classes), float32, where the caller
+    has some; they take the place of either.
     """
     budget = mitigation.offsets.budget
     if budget is None:
         return None
     labels: list[str] = read_json(model / "classifier.json")["labels"]
-    if len(tables["validation"]):
+    if held_out[0] is not None and held_out[1] is not None:
+        rows, logits = held_out[0], held_out[1].astype(float)
+    elif len(tables["validation"]):
         rows = tables["validation"]
         logits = predict_logits(model, rows["text"].tolist())
     elif is_teacher(model, paths):

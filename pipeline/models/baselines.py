@@ -14,6 +14,8 @@ from pipeline.models.embeddings import embed
 from pipeline.text.scripts import UNSPACED_SCRIPTS
 
 LETTER = re.compile(r"[^\W\d_]")
+# The logit of a class without a gold row: far below every other, so that the class is never predicted.
+ABSENT_CLASS_LOGIT = -30.0
 
 
 def predict_baselines(
@@ -55,6 +57,31 @@ def fit_predict(train: Any, labels: pd.Series, test: Any, inverse_l2: float) -> 
 
     Both are features (rows, features), float.
     """
+    return fit_regression(train, labels, inverse_l2).predict(test)
+
+
+def fit_regression(train: Any, labels: pd.Series, inverse_l2: float) -> Any:
+    """The logistic regression of scikit-learn that is fitted on features (rows, features), float, and ``labels``."""
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=inverse_l2, max_iter=1000).fit(train, labels.to_numpy(object)).predict(test)
+    return LogisticRegression(C=inverse_l2, max_iter=1000).fit(train, labels.to_numpy(object))
+
+
+def fit_head(vectors: np.ndarray, labels: pd.Series, classes: list[str], inverse_l2: float) -> dict[str, np.ndarray]:
+    """The probe as a linear head: ``weight`` (classes, width) and ``bias`` (classes,), float32.
+
+    It gives ``vectors``, (rows, width), float32, the labels that `fit_predict` gives. It never predicts a class that
+    none of ``labels`` has; where all of them are of one class, it always predicts that.
+    """
+    weight = np.zeros((len(classes), vectors.shape[1]), dtype=np.float32)
+    bias = np.full(len(classes), ABSENT_CLASS_LOGIT, dtype=np.float32)
+    if labels.nunique() < 2:
+        bias[[classes.index(label) for label in labels.unique()]] = 0
+        return {"weight": weight, "bias": bias}
+    model = fit_regression(vectors, labels, inverse_l2)
+    coefficients, intercepts = model.coef_, model.intercept_
+    if len(coefficients) == 1:  # of two classes, scikit-learn has one logit: that of the second against the first
+        coefficients, intercepts = (np.concatenate([-part / 2, part / 2]) for part in (coefficients, intercepts))
+    rows = [classes.index(label) for label in model.classes_]
+    weight[rows], bias[rows] = coefficients, intercepts
+    return {"weight": weight, "bias": bias}

@@ -1,4 +1,4 @@
-"""Evaluation: the accuracy and calibration of the bundle on the test split, and its gain over two plain baselines.
+"""Evaluation: the accuracy and calibration of the bundle on the test split, and its gain over plain baselines.
 
     python -m pipeline.stages.evaluate
 
@@ -52,7 +52,10 @@ def run(params: Evaluate, encoder: Encoder, paths: Paths) -> Metrics:
         "precision": model.precision,
     }
     baselines = predict_baselines(gold, test, params.baseline_inverse_l2, encoder, paths)
-    metrics["baseline"] = {name: score_baseline(labels, truth, model) for name, labels in baselines.items()}
+    always_largest = {"largest_class": np.full(len(test), metrics["largest_class"], object)}
+    metrics["baseline"] = {
+        name: score_baseline(labels, truth, model) for name, labels in (baselines | always_largest).items()
+    }
     metrics |= gain_over_probe(predicted == truth, baselines["probe"], test["label"], params)
 
     out = paths.data("evaluate")

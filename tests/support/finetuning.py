@@ -36,7 +36,7 @@ def write_inputs(root: Path, tiny_encoder: Path, rows: Rows, pairs: list[tuple[s
     table.write(rows(pairs[96:]), paths.data("ingest") / "validation.parquet")
     table.write(rows([(text, None) for text, _ in pairs[80:96]], "unlabelled"), unlabelled_file(paths))
     write_json({"labels": LABELS, "descriptions": {}}, paths.data("ingest") / "labels.json")
-    write_json({"held_out_rows": 0}, paths.data("pseudo_label") / "metrics.json")
+    write_json({"held_out_rows": 0, "ships_teacher": False}, paths.data("pseudo_label") / "metrics.json")
     shutil.copytree(tiny_encoder, paths.data("pretrain") / "encoder")
     torch.manual_seed(3)
     head = {"weight": torch.randn(3, 32), "bias": torch.zeros(3)}

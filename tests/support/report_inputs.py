@@ -27,6 +27,7 @@ EVALUATE = {
     "baseline": {
         "tfidf": {"accuracy": 0.7111, "macro_f1": 0.7022},
         "probe": {"accuracy": 0.8233, "macro_f1": 0.8144},
+        "largest_class": {"accuracy": 0.2511, "macro_f1": 0.1002},
     },
     "gain_over_probe": 0.0492,
     "gain_over_probe_low": 0.0121,

@@ -8,8 +8,9 @@ from pipeline.core.params.types import Name, Natural, Positive, Resamples, Secti
 
 
 class Export(Section):
-    """Which ONNX models are made, and which of them is served."""
+    """Which simpler models may ship, which ONNX models are made, and which of them is served."""
 
+    candidates: list[Literal["probe", "teacher_head"]]
     int8: bool
     serve: Literal["float32", "int8"]
     tolerance: Positive

@@ -96,11 +96,13 @@ def groups_table(kept: Round, pool: pd.DataFrame) -> pd.DataFrame:
 
 
 def held_out_table(choice: RoundChoice, ids: pd.Series, labels: list[str]) -> pd.DataFrame:
-    """Columns ``id``, true ``label`` and ``logit.<label>``: the kept round's logits of each held-out row.
+    """Columns ``id``, true ``label``, ``fold`` and ``logit.<label>``: the kept round's logits of each held-out row.
 
-    ``ids`` are those of the rows that ``choice.positions`` counts: the validation rows, or the seeds.
+    Rows of one fold were held out together; validation rows are all of fold 0. ``ids`` are those of the rows that
+    ``choice.positions`` counts: the validation rows, or the seeds.
     """
     rows = pd.DataFrame({"id": ids.to_numpy()[choice.positions], "label": [labels[number] for number in choice.truth]})
+    rows["fold"] = 0 if choice.fold is None else choice.fold
     logits = pd.DataFrame(choice.logits, columns=[f"logit.{label}" for label in labels])
     return pd.concat([rows, logits], axis=1)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.core.params import PseudoLabel
+from pipeline.metrics.calibration import brier_scores
 from pipeline.stages.pseudo_label import decisions
 from pipeline.stages.pseudo_label.class_prior import estimate_class_shares
 from pipeline.stages.pseudo_label.cross_validation import (
@@ -25,7 +26,7 @@ from pipeline.stages.pseudo_label.cross_validation import (
     without_class_names,
 )
 from pipeline.stages.pseudo_label.rounds import TeacherEstimate
-from pipeline.stages.pseudo_label.scores import brier_scores, clearly_better
+from pipeline.stages.pseudo_label.scores import clearly_better
 from pipeline.stages.pseudo_label.teacher import Seeds
 from pipeline.stages.pseudo_label.teacher_estimate import default_mix_weight, estimate_teacher
 from pipeline.stages.pseudo_label.views import View, ViewBuilder
@@ -49,6 +50,7 @@ class RoundChoice:
     logits: np.ndarray  # (rows, classes) float32, of the kept round
     agreement: float | None = None  # Cohen's kappa of the views, where it decides and there are two views
     rejected: bool = False  # whether pseudo-labels are rejected, because the views do not agree enough
+    fold: np.ndarray | None = None  # (rows,) int, the number of the split that holds each row out
 
     @property
     def kept_right(self) -> np.ndarray:
@@ -235,4 +237,5 @@ def choose_round(
         logits=logits_by_round[kept],
         agreement=evidence.agreement,
         rejected=evidence.rejected,
+        fold=np.repeat(np.arange(len(evidence.splits)), [len(split.labels) for split in evidence.splits]),
     )

@@ -27,16 +27,6 @@ def calibrated_log_loss(logits: np.ndarray, truth: np.ndarray) -> float:
     return log_loss(softmax(logits, fit_temperature(logits, truth)), truth)
 
 
-def brier_scores(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """The Brier score of each row (Brier 1950), (rows,) float64, at the temperature that suits all rows best.
-
-    A score is the squared distance of the probabilities from the truth: 0 is sure and right, 2 is sure and wrong.
-    ``logits`` is (rows, classes), float32; ``truth`` is (rows,), int: class numbers.
-    """
-    differences = softmax(logits, fit_temperature(logits, truth)) - np.eye(logits.shape[1])[truth]
-    return (differences**2).sum(axis=1)
-
-
 def mcnemar_z(first: np.ndarray, second: np.ndarray) -> float:
     """By how many standard errors of the difference ``first`` is right more often than ``second`` (McNemar 1947).
 

@@ -3,11 +3,12 @@
 Mitchell et al. (2019), "Model Cards for Model Reporting".
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from pipeline.core.params import to_yaml
 from pipeline.core.printable import printable
@@ -17,6 +18,8 @@ from pipeline.policies.accuracy_caveats import accuracy_caveats
 from pipeline.stages.report import view
 from pipeline.stages.report.gather import Results
 
+CHARACTER_REFERENCE = re.compile(r"&(?=#?\w+;)")
+
 
 def render(results: Results) -> str:
     """The card as Markdown."""
@@ -25,6 +28,7 @@ def render(results: Results) -> str:
     return templates.get_template("card.md.j2").render(
         front_matter=Markup(to_yaml(front_matter(results))),
         model=results.params["registry"]["model"],
+        model_in_code=Markup(printable(results.params["registry"]["model"])),  # a fence shows HTML as it is
         params=results.params,
         data_name=data_name(results),
         encoder=view.encoder_name(results),
@@ -101,8 +105,12 @@ def to_markdown(table: Grid) -> Markup:
 
 
 def markdown_cell(text: str) -> Markup:
-    """A text as a cell of a Markdown table: on one line, with HTML, markup and control characters escaped."""
-    escaped = str(escape(printable(" ".join(text.split()))))
-    for sign in "\\|*_`[]":
+    """A text as a cell of a Markdown table: on one line, where nothing in it is markup, HTML or a control character.
+
+    Only signs that a reader of Markdown would not show are escaped. ``<`` becomes a character reference, because not
+    every reader knows ``\\<``; so does ``&`` where it would start one.
+    """
+    escaped = CHARACTER_REFERENCE.sub("&amp;", printable(" ".join(text.split()))).replace("<", "&lt;")
+    for sign in "\\|*_`[]~":
         escaped = escaped.replace(sign, f"\\{sign}")
     return Markup(escaped)

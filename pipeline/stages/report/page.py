@@ -40,7 +40,7 @@ STAGE_PURPOSES = {
     "pseudo_label": "a teacher labels the rows that have no label, in rounds",
     "finetune": "trains encoder and head on all rows, weighted",
     "export": "packs the model as ONNX, calibrated and checked",
-    "evaluate": "measures it on the test rows, against two baselines",
+    "evaluate": "measures it on the test rows, against plain baselines",
     "counterfactual": "exchanges identity terms in test rows: the label should stay",
     "fairness": "compares the groups of each attribute",
     "explain": "tells which words made the answers, and how far that can be trusted",

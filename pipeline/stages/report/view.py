@@ -97,7 +97,7 @@ def model_bars(results: Results) -> list[Bar]:
         high=metrics["accuracy_high"],
         macro_f1=metrics["macro_f1"],
     )
-    names = {"probe": "Untouched encoder", "tfidf": "TF-IDF"}
+    names = {"probe": "Untouched encoder", "tfidf": "TF-IDF", "largest_class": "Always the largest class"}
     baselines = [
         Bar(
             name=name,

@@ -8,16 +8,14 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from pipeline.core import table
-from pipeline.core.params import Export, Mitigation, Offsets
+from pipeline.core.params import Mitigation, Offsets
 from pipeline.core.stage import Paths, write_json
 from pipeline.mitigation import offset_selection
 from pipeline.mitigation.offsets import ClassOffsets
 from pipeline.models import classifier
-from pipeline.stages import export
 from tests.pipeline.stages import test_export as exporting
 
 OFFSETS_ON = Mitigation(attributes=[], reweighing=False, penalty=0.0, offsets=Offsets(budget=0.05))
-EXPORT = Export(int8=False, serve="float32", tolerance=1e-4)
 
 
 def add_groups(paths: Paths, name: str) -> None:
@@ -43,7 +41,7 @@ def test_offsets_are_in_the_onnx_model_and_in_the_weights_of_the_bundle(
         return ClassOffsets(values, "chosen", (0.8, 0.2), (0.79, 0.1), -0.05)
 
     monkeypatch.setattr(offset_selection, "choose_offsets", fixed_offsets)
-    metrics = export.run(EXPORT, exporting.FAIRNESS, OFFSETS_ON, paths)
+    metrics = exporting.run(exporting.FLOAT32, paths, OFFSETS_ON)
     classes = len(exporting.LABELS)
     assert shapes == [(80, classes, 80, 80, 1)]
     assert metrics["offsets"]["values"] == values.tolist() and metrics["offsets"]["gap_after"] == 0.1

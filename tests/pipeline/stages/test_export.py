@@ -12,14 +12,17 @@ from safetensors.torch import load_file, save_file
 from pipeline.core import table
 from pipeline.core.digests import file_sha256
 from pipeline.core.errors import UserError
-from pipeline.core.params import Export, Fairness, Mitigation, Offsets
+from pipeline.core.params import Encoder, Evaluate, Export, Fairness, Mitigation, Offsets, Swaps
 from pipeline.core.stage import Paths, write_json
 from pipeline.models import classifier
 from pipeline.stages import export
 
 LABELS = ["card", "loan", "other"]
 WORDS = ["where", "is", "my", "card", "the", "loan", "was", "refused", "please", "help", "now", "thanks", "money"]
-PARAMS = Export(int8=True, serve="float32", tolerance=1e-4)
+PARAMS = Export(candidates=[], int8=True, serve="float32", tolerance=1e-4)
+FLOAT32 = PARAMS.model_copy(update={"int8": False})
+EVALUATE = Evaluate(bootstrap=100, interval=0.95, baseline_inverse_l2=10.0, seed=0)
+SWAPS = Swaps(variants=0, pool=False, axes=[], weight=1.0, seed=0)
 FAIRNESS = Fairness(min_group_size=30, auc_class=None, bootstrap=100, interval=0.95, seed=0)
 OFF = Mitigation(attributes=[], reweighing=False, penalty=0.0, offsets=Offsets(budget=None))
 
@@ -80,7 +83,10 @@ def project(
     save_file(head, model / "head.safetensors")
     about = {"labels": LABELS, "pooling": pooling, "max_length": 32}
     (model / "classifier.json").write_text(json.dumps(about))
-    write_json(teacher_metrics or {"held_out_rows": 0}, paths.data("pseudo_label") / "metrics.json")
+    write_json(
+        {"held_out_rows": 0, "ships_teacher": False} | (teacher_metrics or {}),
+        paths.data("pseudo_label") / "metrics.json",
+    )
     for name, part in {
         "train": rows(20),
         "validation": rows(validation, seed=1) if validation else table.empty_like(rows(1)),
@@ -90,10 +96,22 @@ def project(
     return paths
 
 
+def encoder_params(paths: Paths) -> Encoder:
+    """The encoder that finetune started from, as the untouched one."""
+    folder = str(paths.data("finetune") / "model" / "encoder")
+    sizes = {"pooling": "mean", "max_length": 32, "batch_size": 8, "precision": "float32"}
+    return Encoder(source="path", name=folder, revision=None, sha256=None, **sizes)
+
+
+def run(params: Export, paths: Paths, mitigation: Mitigation = OFF) -> dict[str, Any]:
+    """Run the stage with the other params as they are above."""
+    return export.run(params, encoder_params(paths), EVALUATE, SWAPS, FAIRNESS, mitigation, paths)
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Paths, dict]:
     paths = project(tmp_path_factory.mktemp("exported"))
-    return paths, export.run(PARAMS, FAIRNESS, OFF, paths)
+    return paths, run(PARAMS, paths)
 
 
 def bundle(paths: Paths) -> Path:
@@ -142,7 +160,7 @@ def test_onnx_holds_no_path_of_the_machine_that_wrote_it(exported):
 def test_two_exports_are_equal_byte_for_byte(exported, tmp_path):
     paths, _ = exported
     second = project(tmp_path)
-    export.run(PARAMS, FAIRNESS, OFF, second)
+    run(PARAMS, second)
     assert (bundle(second) / "MANIFEST.json").read_text() == (bundle(paths) / "MANIFEST.json").read_text()
 
 
@@ -156,7 +174,7 @@ def test_onnx_agrees_with_torch_whatever_the_architecture(tmp_path, architecture
     from pipeline.models import network
 
     paths = project(tmp_path, architecture, pooling=pooling, validation=0)
-    metrics = export.run(Export(int8=False, serve="float32", tolerance=1e-4), FAIRNESS, OFF, paths)
+    metrics = run(FLOAT32, paths)
     assert metrics["onnx_max_difference"] < 1e-4
 
     net, _, _ = network.load(paths.data("finetune") / "model")
@@ -173,7 +191,7 @@ def test_onnx_agrees_with_torch_whatever_the_architecture(tmp_path, architecture
 def test_a_difference_beyond_the_tolerance_is_an_error_and_leaves_no_bundle(tmp_path):
     paths = project(tmp_path)
     with pytest.raises(UserError, match="export.tolerance: expected ONNX logits within 1e-12"):
-        export.run(Export(int8=False, serve="float32", tolerance=1e-12), FAIRNESS, OFF, paths)
+        run(FLOAT32.model_copy(update={"tolerance": 1e-12}), paths)
     assert not bundle(paths).exists()
 
 
@@ -187,7 +205,7 @@ def test_int8_is_measured_on_validation(exported):
 @pytest.mark.slow
 def test_without_validation_rows_int8_agreement_is_reported_under_its_own_name_and_nothing_is_calibrated(tmp_path):
     paths = project(tmp_path, validation=0)
-    metrics = export.run(Export(int8=True, serve="int8", tolerance=1e-4), FAIRNESS, OFF, paths)
+    metrics = run(PARAMS.model_copy(update={"serve": "int8"}), paths)
     assert metrics["int8_agreement_rows"] == 50
     assert 0.5 < metrics["int8_agreement"] <= 1
     assert "int8_accuracy_drop" not in metrics
@@ -199,7 +217,7 @@ def test_without_validation_rows_int8_agreement_is_reported_under_its_own_name_a
 @pytest.mark.slow
 def test_without_validation_rows_confidence_is_matched_to_the_precision_on_held_out_gold_rows(tmp_path):
     paths = project(tmp_path, validation=0, teacher_metrics={"held_out_rows": 64, "precision": 0.6})
-    metrics = export.run(Export(int8=False, serve="float32", tolerance=1e-4), FAIRNESS, OFF, paths)
+    metrics = run(FLOAT32, paths)
     pool = table.read(paths.data("ingest") / "unlabelled.parquet")["text"].tolist()
     assert classifier.load(bundle(paths)).predict(pool).max(axis=1).mean() == pytest.approx(0.6, abs=0.01)
     assert metrics["temperature_from"] == "precision on 64 held-out gold rows"

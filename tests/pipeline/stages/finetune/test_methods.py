@@ -12,7 +12,6 @@ import torch
 from safetensors.torch import load_file
 
 from pipeline.core import table
-from pipeline.core.params import Export
 from pipeline.core.stage import Paths, write_json
 from pipeline.models import classifier
 from pipeline.stages import export
@@ -93,9 +92,9 @@ def test_adalora_leaves_the_rank_that_params_say(
 @pytest.mark.parametrize("method", PARTIAL_METHODS)
 def test_the_exported_model_predicts_as_torch_does(project: Paths, params: Change, method: str) -> None:
     run_finetune(project, finetune_params(params, method=method, lr=2e-2))
-    metrics = export.run(
-        Export(int8=True, serve="float32", tolerance=1e-4), params().fairness, params().mitigation, project
-    )
+    all_params = params({"export": {"candidates": []}})
+    shared = (getattr(all_params, name) for name in ("encoder", "evaluate", "swaps", "fairness", "mitigation"))
+    metrics = export.run(all_params.export, *shared, project)
     assert metrics["onnx_max_difference"] < 1e-4 and metrics["int8_accuracy_drop"] < 0.2
     bundle, model = project.data("export") / "bundle", project.data("finetune") / "model"
     classifier.verify(bundle)

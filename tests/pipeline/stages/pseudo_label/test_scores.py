@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pipeline.metrics.calibration import brier_scores
 from pipeline.stages.pseudo_label import scores
 
 
@@ -20,5 +21,5 @@ def test_the_brier_score_is_not_decided_by_a_single_confident_error() -> None:
     one_confident_error, four_errors = surely.copy(), surely.copy()
     one_confident_error[0], four_errors[:4] = [0.0, 8.0], [0.0, 1.0]
     assert scores.calibrated_log_loss(one_confident_error, truth) > scores.calibrated_log_loss(four_errors, truth)
-    assert scores.brier_scores(one_confident_error, truth).mean() < scores.brier_scores(four_errors, truth).mean()
-    assert scores.brier_scores(surely, truth) == pytest.approx(0, abs=1e-3)
+    assert brier_scores(one_confident_error, truth).mean() < brier_scores(four_errors, truth).mean()
+    assert brier_scores(surely, truth) == pytest.approx(0, abs=1e-3)

@@ -23,7 +23,7 @@ def test_the_card_has_the_front_matter_of_a_model_card(root: Path) -> None:
     scores = front["model-index"][0]["results"][0]["metrics"]
     assert [score["value"] for score in scores] == [0.8725, 0.8634]
     assert "gleaner predict" in body
-    assert "a\\|b &amp; \\*c\\*" in body
+    assert "a\\|b & \\*c\\*" in body
 
 
 @pytest.mark.parametrize("from_scratch", [False, True])

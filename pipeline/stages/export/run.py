@@ -1,23 +1,24 @@
-"""Export: the fine-tuned network becomes a model bundle, as safetensors and ONNX, checked against torch and calibrated.
+"""Export: the model that ships becomes a bundle, as safetensors and ONNX, checked against torch and calibrated.
 
     python -m pipeline.stages.export
 
-Reads data/finetune/model, the tables of data/ingest, and metrics.json, held_out.parquet and head.safetensors of
-data/pseudo_label; writes data/export/bundle/ and metrics.json.
+Reads data/finetune/model, data/pretrain/encoder, the tables of data/ingest, and metrics.json, held_out.parquet and
+head.safetensors of data/pseudo_label; writes data/export/bundle/ and metrics.json.
 """
 
 import logging
 import shutil
 import warnings
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from pipeline.core import table
 from pipeline.core.digests import file_sha256
-from pipeline.core.params import Export, Fairness, Mitigation
-from pipeline.core.stage import Metrics, Paths, main, read_json, waiting, write_atomically, write_json
+from pipeline.core.params import Encoder, Evaluate, Export, Fairness, Mitigation, Swaps
+from pipeline.core.stage import Metrics, Paths, read_json, waiting, write_atomically, write_json
 from pipeline.metrics.calibration import fit_temperature, match_confidence
 from pipeline.mitigation.offset_selection import offset_metrics, select_offsets
 from pipeline.mitigation.offsets import ClassOffsets
@@ -25,6 +26,8 @@ from pipeline.models import classifier
 from pipeline.models.bundle_settings import FORMAT
 from pipeline.models.classifier import Classifier
 from pipeline.models.onnx_check import check_onnx_against_torch
+from pipeline.stages.export.candidates import Source
+from pipeline.stages.export.selection import Shipped, choose_shipped
 
 if TYPE_CHECKING:
     from pipeline.models.network import Network
@@ -34,40 +37,55 @@ SAMPLE_SIZE = 500  # texts that stand for the rest: enough for shares to a few p
 MIN_CALIBRATION_ROWS = 50  # from fewer, one odd row can move the temperature by half
 
 
-def run(params: Export, fairness: Fairness, mitigation: Mitigation, paths: Paths) -> Metrics:
-    """Build the bundle in a temporary folder, which is renamed only after every check has passed."""
-    model = paths.data("finetune") / "model"
+def run(
+    params: Export,
+    encoder: Encoder,
+    evaluate: Evaluate,
+    swaps: Swaps,
+    fairness: Fairness,
+    mitigation: Mitigation,
+    paths: Paths,
+) -> Metrics:
+    """Choose the model that ships, and build its bundle, which gets its name only after every check has passed."""
     tables = {name: table.read(paths.data("ingest") / f"{name}.parquet") for name in SPLITS}
-    sources = sorted(path for path in model.rglob("*") if path.is_file())
-    sources += [paths.data("ingest") / f"{name}.parquet" for name in SPLITS]
-    lineage = {path.relative_to(paths.root).as_posix(): file_sha256(path) for path in sources}
-    teacher_metrics = read_json(paths.data("pseudo_label") / "metrics.json")
-    with waiting("export: class offsets"):
-        offsets = select_offsets(model, tables, fairness, mitigation, paths)
+    labels: list[str] = read_json(paths.data("finetune") / "model" / "classifier.json")["labels"]
+    train = tables["train"]
+    gold = train[train["origin"].eq("gold") & train["label"].notna()].reset_index(drop=True)
+    source = Source(labels, gold, tables["validation"], encoder, evaluate, paths)
+    mitigated = bool(mitigation.reweighing or mitigation.penalty or swaps.variants)
     metrics: Metrics = {}
+    paths.scratch("export").mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=paths.scratch("export")) as made:
+        with waiting("export: candidates on held-out rows"):
+            shipped = choose_shipped(source, params.candidates, mitigated, Path(made))
+        with waiting("export: class offsets"):
+            offsets = select_offsets(
+                shipped.folder, tables, fairness, mitigation, paths, held_out=(shipped.rows, shipped.logits)
+            )
 
-    def build(folder: Path) -> None:
-        metrics.update(build_bundle(params, model, tables, teacher_metrics, lineage, offsets, folder))
+        def build(folder: Path) -> None:
+            metrics.update(build_bundle(params, shipped, tables, offsets, folder, paths))
 
-    write_atomically(paths.data("export") / "bundle", build)
-    return metrics | {"offsets": offset_metrics(offsets)}
+        write_atomically(paths.data("export") / "bundle", build)
+    return metrics | {"shipped": shipped.metrics, "offsets": offset_metrics(offsets)}
 
 
 def build_bundle(
     params: Export,
-    model: Path,
+    shipped: Shipped,
     tables: dict[str, pd.DataFrame],
-    teacher_metrics: Metrics,
-    lineage: dict[str, str],
     offsets: ClassOffsets | None,
     bundle: Path,
+    paths: Paths,
 ) -> Metrics:
-    """Fill the folder ``bundle`` from the fine-tuned ``model``, seal it, and return its metrics."""
-    net, tokenizer, about = copy_model(model, offsets, bundle)
+    """Fill the folder ``bundle`` with the model that ships, seal it, and return its metrics."""
+    net, tokenizer, about = copy_model(shipped.folder, offsets, bundle)
     with waiting("export: ONNX file"):
         export_onnx(net, bundle / "model.onnx")
+    lineage = digests_of_inputs(shipped.folder, paths)
     about |= {
         "format": FORMAT,
+        "shipped": shipped.name,
         "temperature": 1.0,
         "pad_id": tokenizer.pad_token_id or 0,
         "serve": params.serve,
@@ -87,11 +105,19 @@ def build_bundle(
             metrics |= compare_int8(float32, int8, tables)
         served = int8 if params.serve == "int8" else float32
     with waiting("export: temperature"):
-        calibration = choose_temperature(served, tables, teacher_metrics)
+        calibration = choose_temperature(served, tables, shipped.accuracy, paths)
     write_json(about | calibration, bundle / "classifier.json")
     classifier.seal(bundle)
     megabytes = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file()) / 1e6
     return metrics | calibration | {"serve": params.serve, "megabytes": round(megabytes, 1)}
+
+
+def digests_of_inputs(model: Path, paths: Paths) -> dict[str, str]:
+    """SHA-256 by path of the tables of ingest, and of the files of ``model`` where an earlier stage wrote them."""
+    tables = [paths.data("ingest") / f"{name}.parquet" for name in SPLITS]
+    written = model.is_relative_to(paths.data("finetune"))
+    files = sorted(path for path in model.rglob("*") if path.is_file()) if written else []
+    return {path.relative_to(paths.root).as_posix(): file_sha256(path) for path in [*files, *tables]}
 
 
 def copy_model(model: Path, offsets: ClassOffsets | None, bundle: Path) -> tuple["Network", Any, dict[str, Any]]:
@@ -182,26 +208,25 @@ def compare_int8(float32: Classifier, int8: Classifier, tables: dict[str, pd.Dat
     }
 
 
-def choose_temperature(served: Classifier, tables: dict[str, pd.DataFrame], teacher_metrics: Metrics) -> dict[str, Any]:
+def choose_temperature(
+    served: Classifier, tables: dict[str, pd.DataFrame], accuracy: float | None, paths: Paths
+) -> dict[str, Any]:
     """The temperature for the served precision, and ``temperature_from``, which says how it was chosen.
 
     It is fitted on validation rows (Guo et al. 2017). Where these are too few, it is the one at which the mean
-    confidence on the pool is the teacher's precision on held-out gold rows, which is in ``teacher_metrics``, those of
-    pseudo_label. Where there are too few rows for both, it is 1.0.
+    confidence on the pool is the ``accuracy``, 0 to 1, of this model on held-out gold rows; where it was measured on
+    none, the teacher's takes its place. Where there are too few rows for both, it is 1.0.
     """
     validation, pool = tables["validation"], tables["unlabelled"]
     if len(validation) >= MIN_CALIBRATION_ROWS:
         truth = served.label_indices(validation["label"])
         fitted = fit_temperature(served.logits(validation["text"].tolist()), truth)
         return {"temperature": fitted, "temperature_from": f"{len(validation)} validation rows, {served.precision}"}
-    held_out = teacher_metrics["held_out_rows"] if "precision" in teacher_metrics else 0
+    teacher = read_json(paths.data("pseudo_label") / "metrics.json")
+    held_out = teacher["held_out_rows"] if "precision" in teacher else 0
     if held_out < MIN_CALIBRATION_ROWS or pool.empty:
         counts = f"{len(validation)} validation rows, {held_out} gold rows held out, {len(pool)} pool rows"
         return {"temperature": 1.0, "temperature_from": f"none: {counts}"}
     texts = pool["text"].sample(min(SAMPLE_SIZE, len(pool)), random_state=0).tolist()
-    matched = match_confidence(served.logits(texts), teacher_metrics["precision"])
+    matched = match_confidence(served.logits(texts), teacher["precision"] if accuracy is None else accuracy)
     return {"temperature": matched, "temperature_from": f"precision on {held_out} held-out gold rows"}
-
-
-if __name__ == "__main__":
-    main(run, "fairness", "mitigation")
