@@ -87,7 +87,7 @@ def explain_file(request: Request, out: TextIO) -> None:
         not_applicable: dict[str, str] = {}
         explained_rows = explain_rows(model, table.rows, methods, not_applicable, request.settings)
         if request.format == "html":
-            out.write(to_page(list(explained_rows), not_applicable))
+            out.write(to_page(list(explained_rows), not_applicable, request.served.note))
             return
         for explained in explained_rows:
             if request.format == "json":
@@ -188,8 +188,8 @@ def to_text(explained: ExplainedRow, not_applicable: dict[str, str], colours: bo
     return "\n".join(lines) + "\n\n"
 
 
-def to_page(explained_rows: list[ExplainedRow], not_applicable: dict[str, str]) -> str:
-    """All rows as one HTML page that loads nothing."""
+def to_page(explained_rows: list[ExplainedRow], not_applicable: dict[str, str], note: str) -> str:
+    """All rows as one HTML page that loads nothing; ``note`` says whose answers these are, or is empty."""
     texts = []
     for explained in explained_rows:
         text = replace_invalid(explained.row.text)
@@ -201,5 +201,6 @@ def to_page(explained_rows: list[ExplainedRow], not_applicable: dict[str, str]) 
         answer = f"no label: {fault}" if fault else f"{explained.label} ({explained.confidence:.1%})"
         texts.append(page.ExplainedText(f"line {explained.row.line}", answer, views))
     about = ["Shaded words with a + spoke for the label, those with a − against it; the darker, the more."]
+    about += [f"{note[0].upper()}{note[1:]}."] if note else []
     about += [f"Not applicable: {METHOD_NAMES[method]}, as {reason}." for method, reason in not_applicable.items()]
     return page.render("Why these texts got their labels", about, texts, [])

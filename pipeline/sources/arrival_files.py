@@ -9,7 +9,7 @@ changes of params do not make it unreadable:
 | `label` | as it was read, before the rules of `ingest.labels`; null if there is none |
 | `split` | `train`, or the value of the row's split column |
 | `answers` | id of the row that an answer or a correction is about; null for other rows |
-| `version` | model version that a correction is about; null for other rows |
+| `version` | model version that a correction is about; null for other rows, and where it is unknown |
 | `group.<attr>` | group attributes, binned |
 """
 

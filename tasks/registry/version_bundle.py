@@ -22,6 +22,7 @@ from tasks.registry.version_choice import CHAMPION, choose_version
 
 SQLITE = "sqlite:///"
 DELETED = "Deleted_Internal"  # what MLflow's table says of a version that was deleted
+TABLES = {"model_versions", "registered_model_aliases", "model_version_tags"}
 IN_VERSION = Path("artifacts", "bundle")  # where a version's artifacts have the bundle
 
 
@@ -106,7 +107,7 @@ def read_database(root: Path, database: Path, model: str) -> dict[str, StoredVer
 
 def query_versions(connection: sqlite3.Connection, model: str) -> dict[str, StoredVersion]:
     """The versions of a registered model in MLflow's tables, by their number; empty if there are no such tables."""
-    if "model_versions" not in project_store.table_names(connection):
+    if not TABLES.issubset(project_store.table_names(connection)):
         return {}
     aliases: dict[str, list[str]] = {}
     named = "SELECT version, alias FROM registered_model_aliases WHERE name = ? ORDER BY alias"
