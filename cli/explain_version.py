@@ -15,6 +15,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import load_params
 from pipeline.core.printable import escape_in_json
 from pipeline.core.secrets import hide_passwords
+from pipeline.policies.limit_changes import LimitChange
 
 if TYPE_CHECKING:
     from tasks.dvc.store import DvcStore
@@ -76,6 +77,7 @@ def collect_facts(
             "splits": counts(metrics, "ingest.rows."),
         },
         "gate": get_or_note(version.gate),
+        "limit_changes": [asdict(change) for change in version.limit_changes],
         "promotion": promotion_record.read_promotion_record(version, get_or_note),
         "verified": {
             key.removeprefix("gleaner.verified").strip("_") or "verdict": value
@@ -103,6 +105,8 @@ def print_facts(facts: Facts, out: Console) -> None:
     if facts["gate"]:
         out.print(f"[bold]Gate: {escape(facts['gate']['status'])}[/bold]")
         out.print("\n".join(f"  {dim_key(reason)}" for reason in facts["gate"]["reasons"]))
+    for change in facts["limit_changes"]:
+        out.print(f"  [yellow]limit changed:[/yellow] {escape(str(LimitChange(**change)))}")
     head, *rest = promotion_record.record_lines(facts["promotion"], facts["version"])
     out.print(f"[bold]Promotion: {escape(head)}[/bold]")
     for line in rest:

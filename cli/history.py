@@ -20,6 +20,7 @@ from pipeline.policies.promotion.entry import Entry, VersionIdentity
 from pipeline.policies.promotion.ledger import ChampionPeriod, Ledger
 
 if TYPE_CHECKING:
+    from tasks.registry import RegisteredVersion
     from tasks.registry.champion_alias import ChampionState
 
 
@@ -43,11 +44,14 @@ def main(root: Path, at: str | None) -> int:
     if not state.ledger.entries:
         raise UserError(f"{model}: expected a promotion log, found none; `gleaner run` registers the first version")
     if period is None:
-        identities = [version.identity for version in all_versions(root, params)]
+        versions = all_versions(root, params)
+        identities = [version.identity for version in versions]
         console.print(rich_table(f"Promotions of {model}, UTC", entry_rows(state.ledger, identities)))
         console.print(
             escape("\n".join(champion_lines(state, champion_alias.describe_unsettled_champion(client, model, state))))
         )
+        for line in limit_lines(versions):
+            console.print(f"[bold]Limits changed:[/bold] {escape(line)}")
         print_waiting(root)
     else:
         console.print(escape("\n".join(champions_between(state.ledger, *period))))
@@ -66,6 +70,11 @@ def champion_lines(state: "ChampionState", fault: str | None) -> list[str]:
     if champion is None:
         lines.append("`gleaner run` or `gleaner promote --version N` makes a version the first champion")
     return lines
+
+
+def limit_lines(versions: "Sequence[RegisteredVersion]") -> list[str]:
+    """A line for each limit that was changed from one version to the next, with what the gate had said before."""
+    return [f"version {version.number}: {change}" for version in versions for change in version.limit_changes]
 
 
 def entry_rows(ledger: Ledger, existing: Sequence[VersionIdentity]) -> Rows:

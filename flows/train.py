@@ -55,6 +55,7 @@ def train(root: Path) -> State:
         opened.log_verdict(verdict)
         publish_verdict(verdict)
         if not gate_state.is_completed():
+            opened.failed = True
             trainings.finish_training(opened)
             return Failed(name="Refused", message=f"the gate says {verdict.status}", data=Training(stages, verdict))
         register = registry.register.with_options(**retry_options(params, registry.is_push_failure))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.labelling.operations_log import LOG
-from tasks.registry.promotion_log import user_name
+from tasks.registry.store import user_name
 
 
 def append_entry(root: Path, operation: str, content: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ import pandas as pd
 from pipeline.core.errors import UserError
 from pipeline.core.params import Ingest
 from pipeline.core.printable import print_note
+from pipeline.core.rejection_reasons import REPEATED
 from pipeline.core.stage import write_atomically
 from pipeline.core.table import GROUP_PREFIX, group_columns
 from pipeline.sources.cleaning import reject
@@ -159,4 +160,4 @@ def reject_known_arrivals(rows: pd.DataFrame) -> pd.DataFrame:
     kept: they are about rows of the source. ``rows`` already have their ids.
     """
     in_source = rows.loc[~rows["arrived"] & rows["label"].notna() & rows["reason"].isna(), "id"]
-    return reject(rows, rows["arrived"] & rows["answers"].isna() & rows["id"].isin(in_source), "exact duplicate")
+    return reject(rows, rows["arrived"] & rows["answers"].isna() & rows["id"].isin(in_source), REPEATED)

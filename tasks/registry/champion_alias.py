@@ -19,10 +19,11 @@ from tasks.registry import lookup, promotion_log
 from tasks.registry.registered_version import RegisteredVersion
 from tasks.registry.retirement import is_retired, require_in_use
 from tasks.registry.runs import REPORT_ARTIFACT
-from tasks.registry.store import retry_while_busy
+from tasks.registry.store import retry_while_busy, user_name
 
 ALIAS = "champion"
-ALIAS_ENTRY_TAG = "gleaner.champion"  # of the model: the number of the entry that the alias was last set for
+ALIAS_ENTRY_TAG = "gleaner.champion_entry"  # of the model: number of the log's entry that the alias was last set for
+OLD_ALIAS_ENTRY_TAG = "gleaner.champion"  # its name in stores of an older Gleaner
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def enter_removed_champion(client: MlflowClient, model: str, ledger: Ledger) -> 
         expected=entry.version,
         expected_run=entry.run,
         reason=reason,
-        by=promotion_log.user_name(),
+        by=user_name(),
         flow_run="",
         verdict=None,
         request=None,
@@ -173,7 +174,8 @@ def read_alias(client: MlflowClient, model: str) -> tuple[str | None, str | None
             raise
         return None, None
     version = registered.aliases.get(ALIAS)
-    return None if version is None else str(version), registered.tags.get(ALIAS_ENTRY_TAG)
+    entry = registered.tags.get(ALIAS_ENTRY_TAG, registered.tags.get(OLD_ALIAS_ENTRY_TAG))
+    return None if version is None else str(version), entry
 
 
 def sync_champion_alias(client: MlflowClient, model: str) -> Ledger:
@@ -185,6 +187,8 @@ def sync_champion_alias(client: MlflowClient, model: str) -> Ledger:
         champion, moved = ledger.champion, str(ledger.champion_entry)
         retry_while_busy(partial(client.set_registered_model_alias, model, ALIAS, champion))
         retry_while_busy(partial(client.set_registered_model_tag, model, ALIAS_ENTRY_TAG, moved))
+        if OLD_ALIAS_ENTRY_TAG in client.get_registered_model(model).tags:
+            retry_while_busy(partial(client.delete_registered_model_tag, model, OLD_ALIAS_ENTRY_TAG))
 
 
 def list_notes(state: ChampionState) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from pipeline.labelling.operations_log import rewritten_digests
 from tasks.registry import champion_alias, lookup, promotion_log, versions
 from tasks.registry.runs import MAX_TAG_LENGTH, Run, search_runs
 from tasks.registry.store import connect
-from tasks.registry.trainings import all_trainings, arrivals_of_run, is_complete
+from tasks.registry.trainings import all_trainings, arrivals_of_run, is_complete, status_when_closed
 
 KIND, NIGHT = "gleaner.kind", "retrain"
 NOW, OUTCOME, REASONS, VERSION = "gleaner.now", "gleaner.outcome", "gleaner.reasons", "gleaner.version"
@@ -47,7 +47,7 @@ def begin_night(root: Path, params: Params, opened: Run, now: datetime) -> tuple
         client.set_terminated(run.info.run_id, "KILLED")
     for run in nightly_trainings(client, root, params):
         if run.info.status == "RUNNING":
-            client.set_terminated(run.info.run_id, "FINISHED" if is_complete(run) else "KILLED")
+            client.set_terminated(run.info.run_id, status_when_closed(run))
     opened.set_tags({NOW: now.isoformat()})
     opened.set_tags({KIND: NIGHT})  # last: a run counts as a night by it, and every night needs its time
     return tuple(describe_killed_night(client, params.registry.model, run) for run in killed)

@@ -6,7 +6,6 @@ use the same number collide on the primary key, and the later one tries again. N
 The alias `champion` follows the log; champion_alias.py moves it. The log outlives the model that it is about.
 """
 
-import getpass
 import json
 import uuid
 from collections.abc import Iterator
@@ -30,7 +29,7 @@ from pipeline.policies.promotion.entry import (
 from pipeline.policies.promotion.ledger import Ledger, build_ledger
 from tasks.git.lineage import json_digest
 from tasks.registry import lookup
-from tasks.registry.store import retry_while_busy
+from tasks.registry.store import retry_while_busy, user_name
 
 CONTENT, DIGEST = "gleaner.entry", "gleaner.sha256"  # tags of an entry
 MAX_REASON_LENGTH = 1000  # characters; PostgreSQL takes descriptions of at most 5000
@@ -171,11 +170,3 @@ def check_reason(option: str, reason: str) -> str:
             f"{option}: expected at most {MAX_REASON_LENGTH} characters, found {len(line)}; say it in fewer words"
         )
     return line
-
-
-def user_name() -> str:
-    """The name of the user who runs this process."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container without a name for its user
-        return "unknown"

@@ -17,6 +17,7 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.core.errors import UserError
 from pipeline.core.yaml_file import parse_yaml
+from pipeline.policies.limit_changes import LimitChange, changes_from_json
 from pipeline.policies.promotion.entry import VersionIdentity
 from tasks.dvc.lock_file import Lock, is_lock
 from tasks.git.worktree import Snapshot
@@ -53,6 +54,11 @@ class RegisteredVersion:
     def lineage(self) -> dict[str, str]:
         """The git commit and the digests that it was registered with, by tag."""
         return {name: self.tags[name] for name in LINEAGE_TAGS if name in self.tags}
+
+    @property
+    def limit_changes(self) -> list[LimitChange]:
+        """The limits of gate and promotion that were changed since the version before; none for older versions."""
+        return changes_from_json(self.tags.get("gleaner.limit_changes", "[]"))
 
     @property
     def commit(self) -> str:

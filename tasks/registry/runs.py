@@ -13,17 +13,20 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE, MLFLOW_USER
+from prefect.exceptions import TerminationSignal
 
 from pipeline.core.params import Params
 from pipeline.policies.gate import GateVerdict
 from tasks.git.patch import Changes
 from tasks.processes.curves import Point
-from tasks.registry.store import connect, experiment_id, flatten, is_number, to_mlflow_name
+from tasks.registry.store import connect, experiment_id, flatten, is_number, to_mlflow_name, user_name
 
 BATCH_SIZE = 100  # params or metrics in one call; MLflow accepts no more params
 MAX_TAG_LENGTH = 4000  # characters; below the limit of any MLflow server
 RECORDED_FILES = ("params.yaml", "dvc.yaml", "dvc.lock", "data/report/shared.html", "data/report/MODEL_CARD.md")
 REPORT_ARTIFACT = "shared.html"
+GATE_TAG = "gleaner.gate"
 GATE_ARTIFACT = "gate.json"
 ABOUT_ARTIFACT = "lineage/about.json"
 PATCH_ARTIFACT = "lineage/changes.patch"
@@ -36,7 +39,7 @@ class Run:
 
     client: MlflowClient
     id: str
-    failed: bool = False  # set this if the work ends early without an error to raise
+    failed: bool = False  # set this if the work ends without an error to raise and without a version
 
     def log_curve(self, stage: str, points: list[Point]) -> None:
         """Log points of a training curve as metrics ``<stage>/<key>`` by step."""
@@ -78,8 +81,12 @@ class Run:
             self.client.set_tag(self.id, key, value)
 
     def log_verdict(self, verdict: GateVerdict) -> None:
-        """Record the gate's verdict: its status as a tag, its reasons as a file."""
-        self.set_tags({"gleaner.gate": verdict.status})
+        """Record the gate's verdict: its status as a tag, its reasons as a file, a refusal also as a description."""
+        self.set_tags({GATE_TAG: verdict.status})
+        if verdict.status != "pass":
+            decisive = [f"- {reason}" for reason in verdict.reasons if reason.startswith(f"{verdict.status}: ")]
+            description = "\n".join([f"Not registered. The gate says {verdict.status}:", *decisive])
+            self.set_tags({MLFLOW_RUN_NOTE: description[:MAX_TAG_LENGTH]})
         self.client.log_dict(self.id, {"status": verdict.status, "reasons": list(verdict.reasons)}, GATE_ARTIFACT)
 
     def log_lineage(self, changes: Changes, environment: dict[str, Any], code: bytes | None) -> None:
@@ -110,15 +117,16 @@ class Run:
 
 @contextmanager
 def open_run(root: Path, params: Params, name: str, flow_run: str) -> Iterator[Run]:
-    """An MLflow run for the block: FINISHED at its end, FAILED after an error, KILLED after an interruption.
+    """An MLflow run for the block: FINISHED at its end, FAILED after an error or without a version of its own, KILLED
+    after an interruption. A green tick would make people take a run that the gate refused for a good one.
 
     ``name`` is the name of the Prefect flow run, and ``flow_run`` its id, which becomes a tag.
     """
-    from prefect.exceptions import TerminationSignal  # its import takes a second, and makes the folder PREFECT_HOME
 
     client = connect(root)
     experiment = experiment_id(client, root, params.registry.experiment)
-    created = client.create_run(experiment, run_name=name, tags={"gleaner.flow_run": flow_run})
+    tags = {"gleaner.flow_run": flow_run, MLFLOW_USER: user_name()}
+    created = client.create_run(experiment, run_name=name, tags=tags)
     opened = Run(client, created.info.run_id)
     status = "FAILED"
     try:

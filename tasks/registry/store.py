@@ -1,5 +1,6 @@
 """MLflow's store: its address, a client of it, and the form of names and numbers in it."""
 
+import getpass
 import os
 import re
 import time
@@ -115,3 +116,11 @@ def set_version_tags(client: MlflowClient, model: str, number: str, tags: dict[s
     """Set tags of a version, over those of the same name. Waits while the store is busy."""
     for key, value in tags.items():
         retry_while_busy(partial(client.set_model_version_tag, model, number, key, value))
+
+
+def user_name() -> str:
+    """The name of the user who runs this process."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a name for its user
+        return "unknown"

@@ -1,8 +1,8 @@
 """How far a training came, and which arrival files it read, as tags of its MLflow run.
 
 A training is complete when all that follows from it is stored: the gate's verdict, and after a pass the version with
-its aliases. The tag `COMPLETE` says so and is set last. MLflow's status FINISHED says only how the run was closed. Runs
-from before this tag lack it, and their status counts.
+its aliases. The tag `COMPLETE` says so and is set last. MLflow's status is for people who read the list of runs: a
+training that the gate refused is FAILED and complete. Runs from before this tag lack it, and their status counts.
 """
 
 import json
@@ -15,7 +15,7 @@ from mlflow.entities import Run as MlflowRun
 from pipeline.core.params import Params
 from pipeline.labelling.arrivals import ReadArrivals
 from pipeline.labelling.operations_log import rewritten_digests
-from tasks.registry.runs import MAX_TAG_LENGTH, Run, search_runs
+from tasks.registry.runs import GATE_TAG, MAX_TAG_LENGTH, Run, search_runs
 from tasks.registry.store import connect
 
 COMPLETE, YES, NO = "gleaner.complete", "yes", "no"  # tag of a training, and of a version
@@ -78,3 +78,10 @@ def is_complete(run: MlflowRun) -> bool:
     """Whether a training came to its end."""
     complete = run.data.tags.get(COMPLETE)
     return run.info.status == "FINISHED" if complete is None else complete == YES
+
+
+def status_when_closed(run: MlflowRun) -> str:
+    """MLflow's status for a training whose process was killed, and which is closed by another one."""
+    if not is_complete(run):
+        return "KILLED"
+    return "FINISHED" if run.data.tags.get(GATE_TAG, "pass") == "pass" else "FAILED"

@@ -25,12 +25,14 @@ from pipeline.core.installed import read_pin
 from pipeline.core.params import Params, Promotion
 from pipeline.core.params import Registry as Settings
 from pipeline.core.stage import Paths
+from pipeline.policies.limit_changes import changes_to_json
 from tasks.git import patch
 from tasks.git.lineage import lineage_tags
 from tasks.git.project_state import ProjectState, require_unchanged
 from tasks.prefect_states.user_error import as_failed_state
 from tasks.registry import bundles, champion_alias, lookup
 from tasks.registry.environment import describe_environment
+from tasks.registry.limit_history import LIMIT_CHANGES_TAG, limit_changes
 from tasks.registry.retirement import RETIRED
 from tasks.registry.runs import Run
 from tasks.registry.store import set_version_tags
@@ -128,7 +130,8 @@ def register_new(root: Path, params: Params, opened: Run, tags: dict[str, str]) 
     digest_tag = {bundles.MANIFEST_DIGEST_TAG: bundles.manifest_digest(root / "data" / "export" / "bundle")}
     if params.registry.push:
         push_data(root)
-    return create_version(root, params.registry, opened, {**tags, **digest_tag, COMPLETE: NO})
+    changes = {LIMIT_CHANGES_TAG: changes_to_json(limit_changes(root, params, opened))}
+    return create_version(root, params.registry, opened, {**tags, **digest_tag, **changes, COMPLETE: NO})
 
 
 def create_version(root: Path, settings: Settings, opened: Run, tags: dict[str, str]) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from cli import explain_version
 from pipeline.core.errors import UserError
+from tasks.registry.store import user_name
 from tests.support.flow_project import BIN, tool_environment
 from tests.support.registered_versions import register_three_versions, write_raw_rows
 
@@ -37,10 +38,15 @@ def test_the_origin_of_a_version_and_its_changes_are_printed(project: Path, caps
     assert sorted(facts["about"]["changed"]) == ["params.yaml", "pipeline/loud.py", "pipeline/louder.py"]
     assert facts["gate"] == {"status": "pass", "reasons": ["pass: min_accuracy: accuracy 0.9"]}
     difference = facts["difference"]
-    assert difference["params"] == {"synonyms.seed": [0, 7]} and list(difference["code"]) == ["pipeline/loud.py"]
+    assert difference["params"] == {"synonyms.seed": [0, 7], "gate.min_accuracy": [0.7, 0.6]} and list(
+        difference["code"]
+    ) == ["pipeline/loud.py"]
     assert difference["sources"] == {"raw/rows.csv": [{"files": 1, "bytes": 16}, {"files": 1, "bytes": 28}]}
     printed = explain(project, "2", capsys, as_json=False)
     assert all(text in printed for text in ("synonyms.seed", "28 bytes", "with changes", "pass: min_accuracy"))
+    (change,) = facts["limit_changes"]
+    assert (change["key"], change["was"], change["now"], change["after"]) == ("gate.min_accuracy", "0.7", "0.6", "pass")
+    assert f"limit changed: gate.min_accuracy 0.7 → 0.6, by {user_name()} at " in printed
     assert "money" not in printed
     assert json.loads(explain(project, "1", capsys))["difference"] is None
 

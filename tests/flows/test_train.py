@@ -123,7 +123,9 @@ def test_a_refusal_of_the_gate_registers_nothing_and_exits_1(project: Path, reco
     assert done.returncode == 1 and "Gate: fail" in done.stdout and count_versions(project) == 1
     assert "fail: accuracy is 90% (80.0 to 95.0), at least 99% wanted gate.min_accuracy" in done.stdout
     assert last_states(project)["gate"] == "Fail" and "register" not in last_states(project)
-    assert mlflow_runs(project)[0].data.tags["gleaner.gate"] == "fail"
+    refused = mlflow_runs(project)[0]
+    assert refused.data.tags["gleaner.gate"] == "fail" and refused.info.status == "FAILED"
+    assert refused.data.tags["gleaner.complete"] == "yes" and "at least 99%" in refused.data.tags["mlflow.note.content"]
 
 
 def test_a_failed_stage_leaves_independent_ones_running_and_a_users_error_exits_2(

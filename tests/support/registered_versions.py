@@ -38,7 +38,7 @@ def register_three_versions(root: Path, server: str, patch: pytest.MonkeyPatch) 
     write_raw_rows(root, "money back", "parcel late")
     write_module(root, "loud", "from pipeline.louder import louder\n\n\ndef loud(text):\n    return louder(text)\n")
     write_module(root, "louder", "def louder(text):\n    return text.upper() + '!'\n")
-    set_params(root, synonyms={"seed": 7})
+    set_params(root, synonyms={"seed": 7}, gate={"min_accuracy": 0.6})
     assert register(root).number == "2"
     for name in ("loud", "louder"):
         (root / "pipeline" / f"{name}.py").unlink()

@@ -65,7 +65,7 @@ def test_a_better_version_waits_and_is_champion_once_a_person_approves(
     assert done.message == f"Approved: {MODEL} version 2 is champion, after version 1"
     approved = read_ledger(root).entries[-1]
     assert (approved.action, approved.request, approved.reason) == ("approve", 2, "read the page")
-    assert approved.by == f"Ada (account {promotion_log.user_name()})"
+    assert approved.by == f"Ada (account {user_name()})"
     assert waiting_lines(root, params) == [] and client.get_model_version(MODEL, "2").tags["gleaner.promotion"] == (
         "promoted"
     )

@@ -107,7 +107,7 @@ def test_the_champion_of_a_registry_without_a_log_is_entered_in_it(root: Path, p
     register_scored(root, 340)
     client = registry.connect(root)
     client.delete_registered_model(promotion_log.log_name(MODEL))
-    client.delete_registered_model_tag(MODEL, champion_alias.ALIAS_ENTRY_TAG)  # an older Gleaner set none
+    client.delete_registered_model_tag(MODEL, champion_alias.ALIAS_ENTRY_TAG)  # the oldest Gleaner set none
     promoted = promote(root, params)
     assert promoted.outcome == "promoted" and promoted.notes == (
         "version 1 was champion before there was a promotion log: entered",

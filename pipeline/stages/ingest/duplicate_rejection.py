@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from pipeline.core import annotation_fields
+from pipeline.core import annotation_fields, rejection_reasons
 from pipeline.core.table import row_id
 from pipeline.sources.cleaning import reject
 
@@ -27,7 +27,7 @@ def reject_across_splits(rows: pd.DataFrame) -> pd.DataFrame:
         is_usable = rows["split"].eq(held_out) & rows["reason"].isna()
         groups = rows.loc[is_usable, "group"]
         in_later_split = ~rows["split"].isin(["test", held_out])
-        rows = reject(rows, rows["group"].isin(groups) & in_later_split, f"duplicates a {held_out} row")
+        rows = reject(rows, rows["group"].isin(groups) & in_later_split, rejection_reasons.HELD_OUT[held_out])
     return rows
 
 
@@ -46,7 +46,10 @@ def reject_repetitions(rows: pd.DataFrame, is_kept: "pd.Series[bool]") -> pd.Dat
     usable = rows[rows["reason"].isna() & ~is_kept]
     order = usable["label"].isna() * 2 + usable["answers"].isna().eq(usable["label"].notna())
     repeated = usable.loc[order.sort_values(kind="stable").index, "id"].duplicated()
-    return reject(rows, repeated.reindex(rows.index, fill_value=False), "exact duplicate")
+    repeated = repeated.reindex(rows.index, fill_value=False)
+    labelled = rows["id"].isin(usable.loc[usable["label"].notna(), "id"])
+    rows = reject(rows, repeated & labelled & rows["label"].isna(), rejection_reasons.LABELLED_ELSEWHERE)
+    return reject(rows, repeated, rejection_reasons.REPEATED)
 
 
 def make_ids_unique(rows: pd.DataFrame, source: str) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.core.params import Gate
+from pipeline.core.rejection_reasons import TWINS
 from pipeline.pages.grid import format_value
 from pipeline.policies import gate
 from pipeline.policies.accuracy_caveats import accuracy_caveats
@@ -183,14 +184,18 @@ def unhelpful_pseudo_labels(results: Results) -> Finding | None:
 
 
 def rejected_rows(results: Results) -> Finding | None:
-    """How many rows of the source could not be used, and of which files."""
-    count = sum(results.rejected.values())
-    if not count:
+    """How many rows of the source could not be used, how many only repeat a text of another row, and of which files."""
+    twins = sum(rows for reason, rows in results.rejected.items() if reason in TWINS)
+    lost = sum(results.rejected.values()) - twins
+    parts = [f"{format_value(lost)} rows of the source could not be used"] if lost else []
+    if twins:
+        parts.append(f"{format_value(twins)} rows repeat a text of another row, which is used instead")
+    if not parts:
         return None
     files = view.rejections(results)
     more = f"; {len(files) - NAMED_FILES} more files" if len(files) > NAMED_FILES else ""
     detail = f" ({'; '.join(files[:NAMED_FILES])}{more})" if files else ""
-    return Finding(f"{format_value(count)} rows of the source could not be used{detail}.", "data")
+    return Finding(f"{'; '.join(parts)}{detail}.", "data")
 
 
 def remarks_on_labels(results: Results) -> Finding | None:

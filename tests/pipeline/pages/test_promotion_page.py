@@ -9,6 +9,7 @@ import pytest
 from pipeline.pages.promotion_page import Shift, render
 from pipeline.policies.promotion import PromotionVerdict, decide_promotion
 from pipeline.policies.promotion.verdict import ClassScores
+from pipeline.policies.reasons import parse_reason
 from tests.support.parsed_page import ParsedPage
 from tests.support.promotion_case import case, leading, limits
 
@@ -61,7 +62,10 @@ def test_the_lead_has_its_interval_and_the_margin() -> None:
 def test_every_rule_is_listed_with_its_status() -> None:
     verdict = make_verdict(30, 6)
     text = show(verdict).text
-    assert all(reason.replace(": ", " ", 1) in text for reason in verdict.reasons)
+    assert all(
+        f"{reason.status} {reason.sentence}" in text and reason.key in text
+        for reason in map(parse_reason, verdict.reasons)
+    )
 
 
 def test_groups_have_both_gaps_and_both_accuracies() -> None:

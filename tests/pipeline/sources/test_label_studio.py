@@ -40,8 +40,8 @@ def test_annotations_become_gold_rows_and_leave_the_pool(tmp_path: Path) -> None
     assert gold[table.row_id("raw", POOL[0])] == "where" and gold[table.row_id("raw", POOL[1])] == "stop"
     assert output(tmp_path, "unlabelled")["text"].tolist() == POOL[2:]
     assert rejected(tmp_path) == {
-        "pool.csv:2": "exact duplicate",
-        "pool.csv:3": "exact duplicate",
+        "pool.csv:2": "labelled in another row",
+        "pool.csv:3": "labelled in another row",
         "export.json:3": "exact duplicate",  # not answered yet: the row of the pool stays
     }
     assert metrics["answers"] == 2

@@ -17,10 +17,14 @@ def test_exact_duplicates_collapse_and_contradictions_are_rejected(tmp_path: Pat
         "train.csv:4": "conflicting labels among duplicates",
         "train.csv:5": "conflicting labels among duplicates",
         "pool.csv:2": "exact duplicate",
-        "pool.csv:3": "exact duplicate",
+        "pool.csv:3": "labelled in another row",
     }
     assert output(tmp_path, "unlabelled")["text"].tolist() == ["last", "new"]
-    assert metrics["rejected"] == {"conflicting labels among duplicates": 2, "exact duplicate": 3}
+    assert metrics["rejected"] == {
+        "conflicting labels among duplicates": 2,
+        "exact duplicate": 2,
+        "labelled in another row": 1,
+    }
 
 
 def test_a_labelled_row_is_kept_before_an_unlabelled_duplicate(tmp_path: Path) -> None:
@@ -28,7 +32,7 @@ def test_a_labelled_row_is_kept_before_an_unlabelled_duplicate(tmp_path: Path) -
     write(tmp_path, train__csv=csv_text(train), test__csv=csv_text([("a test", "x")]))
     ingest(tmp_path)
     assert output(tmp_path, "train")["text"].tolist() == ["same", "other"]
-    assert rejected(tmp_path) == {"train.csv:2": "exact duplicate"}
+    assert rejected(tmp_path) == {"train.csv:2": "labelled in another row"}
 
 
 def test_a_test_split_of_the_source_stays_whole_and_its_duplicates_are_rejected(tmp_path: Path) -> None:

@@ -27,15 +27,15 @@ def test_flips_are_shown_by_axis_pair_and_term(root: Path) -> None:
     page, _ = run_report(root)
     assert "40 of 40 test rows hold a term" in page.text
     assert "the gate allows a flip rate of 0.100" in page.text
-    assert "gender.en 40 0.083 0.051 to 0.257 0.035 ok" in page.text
-    assert "gender.en women men 40 0.083 0.051 to 0.257 0.035 <script>alert(1)</script> 0.022 ok" in page.text
+    assert "gender.en 40 0.083 0.051 to 0.257 0.035 yes" in page.text
+    assert "gender.en women men 40 0.083 0.051 to 0.257 0.035 <script>alert(1)</script> 0.022 yes" in page.text
     assert "gender.en women =she 40 0.083" in page.text
 
 
 def test_auc_and_augmentation_are_shown_by_group(root: Path) -> None:
     page, _ = run_report(root)
     assert "AUC of refund against the rest, lowest first; over all test rows 0.912" in page.text
-    assert "customer business bpsn 30 40 0.765 0.711 to 0.822 ok" in page.text
+    assert "customer business bpsn 30 40 0.765 0.711 to 0.822 yes" in page.text
     assert "back_translate: 2 of 28 rows speak of another group than the row they were made from, 1 no" in page.text
     assert "synonyms: 0 of" not in page.text
 

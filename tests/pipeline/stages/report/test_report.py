@@ -70,7 +70,7 @@ def test_labels_and_titles_are_escaped(root: Path) -> None:
 def test_files_to_share_have_no_text_and_no_password(root: Path) -> None:
     run(REPORT, Paths(root))
     pages = {path.name: path.read_text() for path in (root / "data/report").iterdir()}
-    assert set(pages) == {"report.html", "shared.html", "MODEL_CARD.md"}
+    assert set(pages) == {"report.html", "shared.html", "MODEL_CARD.md", "headline.json"}
     assert "secret" in pages["report.html"]
     assert "secret" not in pages["shared.html"] + pages["MODEL_CARD.md"]
     assert not [name for name, page in pages.items() if "hunter2" in page]

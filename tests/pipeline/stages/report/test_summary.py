@@ -78,3 +78,8 @@ def test_page_and_card_tell_losses_doubts_and_why_accuracy_is_low(root: Path) ->
     assert "Labels or group values were joined or are in doubt: 1 remarks. Data" in first
     assert doubt in page.text
     assert loss in card and "Accuracy 0.200 is below 0.400" in card
+
+
+def test_rows_whose_text_another_row_has_are_no_losses(results: Results) -> None:
+    finding = summary.rejected_rows(Results(**(vars(results) | {"rejected": {"labelled in another row": 33}})))
+    assert finding and finding.sentence == "33 rows repeat a text of another row, which is used instead."
