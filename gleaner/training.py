@@ -52,7 +52,7 @@ def fit(
     tables["unlabelled"] = {"text": string_list(unlabelled, "unlabelled")}
     if isinstance(test, tuple):
         tables["test"] = labelled_rows(*test, "test[0]", "test[1]")
-    root = Path(mkdtemp(prefix="gleaner-")) if folder is None else Path(folder)
+    root = Path(mkdtemp(prefix="gleaner-") if folder is None else folder).absolute()
     quiet_libraries()
     try:
         with owner_only():
@@ -102,7 +102,7 @@ def make_project(root: Path, tables: dict[str, Rows], test: Any, params: Mapping
     }
     share = 0.0 if "test" in tables else test
     ingest = files | {"format": "parquet", "split": {"validation": 0.0, "test": share, "stratify": True}}
-    overlay = merged(merged(own_data_overlay(root.resolve().name), {"ingest": ingest}), params)
+    overlay = merged(merged(own_data_overlay(root.name), {"ingest": ingest}), params)
     create_project(root, overlay)
     commit_project(root)
     for name in given:

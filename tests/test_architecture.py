@@ -17,7 +17,7 @@ LONGEST = 250  # lines of a file
 
 # From top to bottom. A room imports those below it; rooms of one level do not import each other.
 LEVELS = (
-    ("cli",),
+    ("cli", "gleaner"),
     ("flows",),
     ("flows/outcomes",),
     ("tasks",),
@@ -48,7 +48,7 @@ def modules(*folders: str) -> dict[str, Path]:
     return files
 
 
-HOUSE = modules("cli", "flows", "tasks", "pipeline")
+HOUSE = modules("gleaner", "cli", "flows", "tasks", "pipeline")
 
 
 @cache

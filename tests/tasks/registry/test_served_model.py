@@ -15,6 +15,7 @@ import mlflow
 import pandas as pd
 import pytest
 
+import gleaner
 from flows.prefect_server import free_port
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
@@ -24,7 +25,9 @@ ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
 
 
-def test_a_registered_version_loads_and_predicts(project: Path, local: Params, opened: registry.Run) -> None:
+def test_a_registered_version_loads_and_predicts(
+    project: Path, local: Params, opened: registry.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     version = registry.register_or_reuse(project, local, opened)
     loaded = mlflow.pyfunc.load_model(f"models:/{version.model}@champion")
     answers = loaded.predict(pd.DataFrame({"text": ["money", "parcel"]}))
@@ -32,6 +35,13 @@ def test_a_registered_version_loads_and_predicts(project: Path, local: Params, o
     assert answers["version"].tolist() == [version.number] * 2
     with pytest.raises(UserError, match="expected one text a row, found list in row 0"):
         loaded.predict({"text": ["money", "parcel"]})
+    model = gleaner.load(f"models:/{version.model}@champion", project=project)
+    assert (model.version, model.predict(["money"])[0].label) == ("1", "refund")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", registry.store_uri(project))  # no project is needed then
+    assert gleaner.load(f"models:/{version.model}/1").version == "1"
+    with pytest.raises(UserError, match="expected one of its versions 1 .*, found 2"):
+        gleaner.load(f"models:/{version.model}/2")
     needed = mlflow.pyfunc.get_model_dependencies(f"models:/{version.model}/{version.number}")
     pinned = Path(needed).read_text().split()
     assert pinned == registry.serving_requirements(ROOT / "constraints.txt")
