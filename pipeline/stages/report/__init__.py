@@ -11,14 +11,15 @@ from pathlib import Path
 
 from pipeline.core.params import Report
 from pipeline.core.stage import Metrics, Paths, write_atomically
-from pipeline.stages.report import card, page, view
+from pipeline.policies import next_steps
+from pipeline.stages.report import advice, card, page, view
 from pipeline.stages.report.gather import gather, read_texts
 
 __all__ = ["run"]
 
 
 def run(params: Report, paths: Paths) -> Metrics:
-    """Gather the outputs of all stages, write both pages and the card, and count the sections and examples.
+    """Gather the outputs of all stages, write both pages and the card, and return counts and what to try next.
 
     Equal inputs give equal bytes, because no time or date is written. Raises UserError that names a missing input.
     """
@@ -33,7 +34,8 @@ def run(params: Report, paths: Paths) -> Metrics:
     }
     for name, content in files.items():
         write_text(content, paths.data("report") / name)
-    return {"sections": len(page.SECTIONS), "examples": len(example_ids)}
+    steps = next_steps.next_steps(advice.facts(results))
+    return {"sections": len(page.SECTIONS), "examples": len(example_ids), "next_steps": steps}
 
 
 def write_text(content: str, path: Path) -> None:
