@@ -59,12 +59,14 @@ def print_training(root: Path, training: Training) -> None:
         return
     share = load_params(root / "params.yaml").evaluate.interval
     console.print(rich_table(f"Test split, {share:.0%} intervals", metric_rows(root)))
-    console.print("".join(f"  {escape(line)}\n" for line in caveat_lines(root)), end="")
+    console.print("".join(f"  {escape(line)}\n" for line in [*shipped_lines(root), *caveat_lines(root)]), end="")
     groups = group_rows(root)
     console.print(rich_table("Groups", groups) if groups else "Groups: the test rows have no group attributes")
     if training.verdict:
         console.print(f"Gate: [bold]{training.verdict.status}[/bold]")
         console.print("\n".join(f"  {dim_key(reason)}" for reason in training.verdict.reasons))
+    if steps := next_steps(root):
+        console.print("\n".join(["What to try next", *(f"  {i}. {escape(step)}" for i, step in enumerate(steps, 1))]))
     console.print(escape(version_line(training)))
     console.print(f"Report: {escape(str(Paths(root).data('report') / 'report.html'))}")
 
@@ -74,14 +76,29 @@ def data_lines(root: Path) -> list[str]:
 
     It is empty where another stage of that name, which writes no metrics, takes the place of ingest.
     """
-    path = Paths(root).data("ingest") / "metrics.json"
-    counts = read_json(path) if path.exists() else {}
+    counts = read_metrics(root, "ingest")
     return [*counts.get("remarks", []), *counts.get("rejected_by_file", [])]
 
 
 def caveat_lines(root: Path) -> list[str]:
     """Why the accuracy on the test split is low or says little, a line each."""
     return accuracy_caveats(read_json(Paths(root).data("evaluate") / "metrics.json"))
+
+
+def shipped_lines(root: Path) -> list[str]:
+    """Why this model ships and not another candidate, in a line; none for a run before models were compared."""
+    return [reason] if (reason := read_metrics(root, "export").get("shipped", {}).get("reason")) else []
+
+
+def next_steps(root: Path) -> list[str]:
+    """What to try next, the most promising first; none where the outcome is not weak."""
+    return list(read_metrics(root, "report").get("next_steps", []))
+
+
+def read_metrics(root: Path, stage: str) -> dict[str, Any]:
+    """The metrics of a stage; empty where another stage of that name, which writes none, takes its place."""
+    path = Paths(root).data(stage) / "metrics.json"
+    return read_json(path) if path.exists() else {}
 
 
 def rich_table(title: str, rows: Rows) -> Table:

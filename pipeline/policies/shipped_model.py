@@ -16,7 +16,7 @@ import numpy as np
 
 CANDIDATES = {  # from the simplest to the most complex
     "probe": "logistic regression on the untouched encoder",
-    "teacher_head": "the teacher's heads on the frozen encoder",
+    "teacher_head": "the teacher on the frozen encoder",
     "network": "the fine-tuned network",
 }
 # Fewer rows cannot tell two models apart: the standard error of an accuracy of 0.7 on 20 rows is 10 points.
@@ -47,10 +47,12 @@ def choose_model(brier: Mapping[str, np.ndarray], own: str, pseudo_labels: bool,
             best = name
     scores = ", ".join(f"{CANDIDATES[name]} {float(brier[name].mean()):.3f}" for name in names)
     why = explain_start(start, best, pseudo_labels)
-    title = CANDIDATES[best]
-    return ModelChoice(
-        best, f"{title[0].upper()}{title[1:]} ships: {why} on {rows} (Brier score, 0 is best: {scores})."
-    )
+    return ModelChoice(best, f"{sentence_start(best)} ships: {why} on {rows} (Brier score, 0 is best: {scores}).")
+
+
+def sentence_start(name: str) -> str:
+    """The description of a candidate with a capital letter."""
+    return CANDIDATES[name][0].upper() + CANDIDATES[name][1:]
 
 
 def explain_start(start: str, best: str, pseudo_labels: bool) -> str:

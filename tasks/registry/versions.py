@@ -21,7 +21,7 @@ from prefect.states import Completed, State
 
 from pipeline.core.code_archive import pack_code
 from pipeline.core.errors import UserError
-from pipeline.core.installed import read_pin
+from pipeline.core.installed import CODE_FOLDER, read_pin
 from pipeline.core.params import Params, Promotion
 from pipeline.core.params import Registry as Settings
 from pipeline.core.stage import Paths
@@ -136,12 +136,13 @@ def register_new(root: Path, params: Params, opened: Run, tags: dict[str, str]) 
 
 def create_version(root: Path, settings: Settings, opened: Run, tags: dict[str, str]) -> str:
     """Store the bundle with the code that serves it as a model version, and return the version's number."""
+    code = CODE_FOLDER if read_pin(root) else root
     with active_run(opened):
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(Path(__file__).parent / "served_model.py"),
             artifacts={"bundle": str(root / "data" / "export" / "bundle")},
-            code_paths=[str(root / "pipeline")],
+            code_paths=[str(code / "pipeline")],
             pip_requirements=serving_requirements(root / "constraints.txt"),
             signature=SIGNATURE,
             input_example=INPUT_EXAMPLE,

@@ -48,10 +48,12 @@ def run(params: Explain, encoder: Encoder, paths: Paths) -> Metrics:
 
 
 def read_training_rows(paths: Paths) -> pd.DataFrame:
-    """Every row that had a label and a weight in training."""
+    """Every row that the shipped model learned from: those with a label and a weight, or for the probe gold rows."""
     parts = [table.read(paths.data(stage) / "train.parquet") for stage in SOURCES]
     train = pd.concat([part[["id", "text", "label", "origin", "weight"]] for part in parts], ignore_index=True)
-    return train[train["label"].notna() & train["weight"].gt(0)].reset_index(drop=True)
+    is_probe = vectors.shipped_model(paths) == "probe"
+    learned = train["origin"].eq("gold") if is_probe else train["weight"].gt(0)
+    return train[train["label"].notna() & learned].reset_index(drop=True)
 
 
 def nearest_to_errors(

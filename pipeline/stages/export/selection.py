@@ -8,7 +8,7 @@ import pandas as pd
 
 from pipeline.core.stage import Metrics, read_json
 from pipeline.metrics.calibration import brier_scores
-from pipeline.policies.shipped_model import CANDIDATES, MIN_ROWS, choose_model
+from pipeline.policies.shipped_model import MIN_ROWS, choose_model, sentence_start
 from pipeline.stages.export.candidates import (
     WRITERS,
     HeldOut,
@@ -42,7 +42,7 @@ def choose_shipped(source: Source, allowed: list[str], mitigated: bool, folder: 
     """
     own, simpler = source.own_name, simpler_candidates(source, allowed)
     if obstacle := find_obstacle(source, own, simpler, mitigated):
-        reason = f"{CANDIDATES[own][0].upper()}{CANDIDATES[own][1:]} ships without a comparison: {obstacle}."
+        reason = f"{sentence_start(own)} ships without a comparison: {obstacle}."
         return Shipped(own, source.own_model, None, None, {"model": own, "reason": reason})
     folders = {own: source.own_model}
     if len(source.validation) >= MIN_ROWS:

@@ -11,14 +11,15 @@ from pathlib import Path
 
 from pipeline.core.params import Report
 from pipeline.core.stage import Metrics, Paths, write_atomically, write_json
-from pipeline.stages.report import card, headline, page, view
+from pipeline.policies import next_steps
+from pipeline.stages.report import advice, card, headline, page, view
 from pipeline.stages.report.gather import gather, read_texts
 
 __all__ = ["run"]
 
 
 def run(params: Report, paths: Paths) -> Metrics:
-    """Gather the outputs of all stages, write both pages and the card, and count the sections and examples.
+    """Gather the outputs of all stages, write both pages and the card, and return counts and what to try next.
 
     Equal inputs give equal bytes, because no time or date is written. Raises UserError that names a missing input.
     """
@@ -34,7 +35,8 @@ def run(params: Report, paths: Paths) -> Metrics:
     for name, content in files.items():
         write_text(content, paths.data("report") / name)
     write_json(headline.headline_metrics(results), paths.data("report") / "headline.json")
-    return {"sections": len(page.SECTIONS), "examples": len(example_ids)}
+    steps = next_steps.next_steps(advice.facts(results))
+    return {"sections": len(page.SECTIONS), "examples": len(example_ids), "next_steps": steps}
 
 
 def write_text(content: str, path: Path) -> None:

@@ -15,7 +15,7 @@ from pipeline.core.printable import printable
 from pipeline.pages.environment import environment
 from pipeline.pages.grid import Grid, to_grid
 from pipeline.policies.accuracy_caveats import accuracy_caveats
-from pipeline.stages.report import view
+from pipeline.stages.report import advice, view
 from pipeline.stages.report.gather import Results
 
 CHARACTER_REFERENCE = re.compile(r"&(?=#?\w+;)")
@@ -28,7 +28,8 @@ def render(results: Results) -> str:
     return templates.get_template("card.md.j2").render(
         front_matter=Markup(to_yaml(front_matter(results))),
         model=results.params["registry"]["model"],
-        model_in_code=Markup(printable(results.params["registry"]["model"])),  # a fence shows HTML as it is
+        learned_from=advice.learned_from(results),
+        why_it_ships=advice.why_it_ships(results),
         params=results.params,
         data_name=data_name(results),
         encoder=view.encoder_name(results),

@@ -37,7 +37,7 @@ class Results:
     labels: list[str]
     descriptions: dict[str, str]  # label -> what it means, where the params say so
     metrics: dict[str, dict[str, Any]]  # stage -> dotted name -> value
-    training: pd.DataFrame  # id, label, origin and weight of every training row; no text
+    training: pd.DataFrame  # id, label, origin and weight of every row that the shipped model learned from; no text
     test: pd.DataFrame  # id and label of every test row; no text
     rejected: dict[str, int]  # reason -> rows
     predictions: pd.DataFrame  # id, label, predicted, confidence
@@ -94,10 +94,12 @@ def read_metrics(pipeline: dict[str, Any], paths: Paths) -> dict[str, dict[str, 
 
 
 def read_training_rows(paths: Paths) -> pd.DataFrame:
-    """Id, label, origin and weight of the training rows of all stages that write some."""
+    """Id, label, origin and weight of the rows that the shipped model learned from; a probe learns from gold alone."""
     columns = ["id", "label", "origin", "weight"]
     tables = [table.read(paths.data(stage) / "train.parquet")[columns] for stage in TRAINING]
-    return pd.concat(tables, ignore_index=True)
+    rows = pd.concat(tables, ignore_index=True)
+    is_probe = read_json(paths.data("export") / "metrics.json").get("shipped", {}).get("model") == "probe"
+    return rows[rows["origin"].eq("gold") if is_probe else rows["weight"].gt(0)].reset_index(drop=True)
 
 
 def read_explanations(folder: Path) -> ExplainOutputs:

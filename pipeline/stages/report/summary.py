@@ -6,10 +6,10 @@ from typing import Any
 from pipeline.core.params import Gate
 from pipeline.core.rejection_reasons import TWINS
 from pipeline.pages.grid import format_value
-from pipeline.policies import gate
+from pipeline.policies import gate, next_steps
 from pipeline.policies.accuracy_caveats import accuracy_caveats
 from pipeline.policies.reasons import parse_reason
-from pipeline.stages.report import confusion, view
+from pipeline.stages.report import advice, confusion, view
 from pipeline.stages.report.gather import Results
 
 NAMED_CLASSES = 8  # in the sentence on what the model is: more would hide the rest of it
@@ -42,32 +42,27 @@ def section(results: Results) -> dict[str, Any]:
     verdict = gate.decide_registration(evaluate, fairness, limits, counterfactual)
     reasons = list(map(parse_reason, verdict.reasons))
     failed = sum(reason.status == "fail" for reason in reasons)
+    facts = advice.facts(results)
     return {
         "model": describe_model(results),
         "status": verdict.status,
         "verdict": STATUS_SENTENCES[verdict.status].format(count=failed),
         "reasons": reasons,
         "findings": findings(results),
+        "weaknesses": next_steps.weaknesses(facts),
+        "next_steps": next_steps.next_steps(facts),
     }
 
 
 def describe_model(results: Results) -> str:
-    """A description of the model and of the rows it was trained on, in three sentences."""
-    metrics, labels = results.metrics["ingest"], results.labels
+    """A description of the model, of the rows it was trained on, and of why it ships, in a few sentences."""
+    labels = results.labels
     named = ", ".join(labels[:NAMED_CLASSES])
     more = f" and {len(labels) - NAMED_CLASSES} more" if len(labels) > NAMED_CLASSES else ""
-    rows_by_origin = results.training["origin"].value_counts()
-    derived = [
-        f"{format_value(int(rows))} {str(origin).replace('_', '-')}"
-        for origin, rows in rows_by_origin.items()
-        if origin != "gold"
-    ]
     return (
-        f"A classifier of texts into {len(labels)} classes ({named}{more}). It learned from "
-        f"{format_value(metrics['rows.train'])} rows with a gold label and "
-        f"{format_value(metrics['rows.unlabelled'])} without one; made of them: {', '.join(derived) or 'no further'} "
-        f"rows. Its encoder is {view.encoder_name(results)}."
-    )
+        f"A classifier of texts into {len(labels)} classes ({named}{more}). {advice.learned_from(results)} "
+        f"Its encoder is {view.encoder_name(results)}. {advice.why_it_ships(results)}"
+    ).strip()
 
 
 def findings(results: Results) -> list[Finding]:

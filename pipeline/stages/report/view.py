@@ -61,7 +61,7 @@ def headline(results: Results) -> str:
 
 def encoder_name(results: Results) -> str:
     """The name of the published encoder, or words for one that was trained from scratch on these texts."""
-    if results.params["pretrain"]["from_scratch"]:
+    if results.params["pretrain"]["from_scratch"] and results.metrics["export"].get("shipped.model") != "probe":
         return "a new one, trained on these texts alone"
     return str(results.params["encoder"]["name"].rsplit("/", 1)[-1])
 

@@ -35,4 +35,5 @@ def test_a_run_without_any_of_them_prints_none(tmp_path: Path, capsys: pytest.Ca
     root = write_run(tmp_path)
     print_training(root, Training([StageOutcome("ingest", "ran")]))
     printed = capsys.readouterr().out
-    assert "Data\n" not in printed and "largest class" not in printed
+    assert "Data\n" not in printed and 'the largest class "' not in printed and "try next" not in printed
+    assert "always the largest class" in printed and "0.251" in printed

@@ -17,25 +17,24 @@ from pipeline.stages.export.candidates import Source
 from pipeline.stages.export.selection import Shipped, choose_shipped
 from tests.pipeline.stages import test_export as exporting
 
+LABELS = exporting.LABELS
 TEACHER = {"ships_teacher": True, "judged_by": "folds", "held_out_rows": 60, "precision": 0.5}
 
 
 def candidates_project(root: Path, right: float, kept_round: int, learnable: bool = True) -> Paths:
-    """60 gold rows, whose label a probe can learn if ``learnable``, and held-out logits of a teacher that is right about a share of them.
+    """60 gold rows, whose label a probe can learn if ``learnable``, and held-out logits of a teacher.
 
-    The pipeline's model is that teacher; it kept the pseudo-labels of ``kept_round``.
+    The teacher is ``right`` about a share of them. It is the pipeline's model, and kept the round ``kept_round``.
     """
     paths = exporting.project(root, validation=0, teacher_metrics=TEACHER | {"round": kept_round})
-    topics = [exporting.LABELS[i % 3] for i in range(60)]
+    topics = [LABELS[i % 3] for i in range(60)]
     ids = [f"gold-{i}" for i in range(60)]
-    texts = [
-        f"{topic if learnable else 'please'} {topic if learnable else 'now'} {exporting.WORDS[i % len(exporting.WORDS)]}"
-        for i, topic in enumerate(topics)
-    ]
+    words = topics if learnable else ["please"] * 60
+    texts = [f"{word} {word} {exporting.WORDS[i % len(exporting.WORDS)]}" for i, word in enumerate(words)]
     gold = table.make(id=ids, source_id=ids, text=texts, label=list(topics), origin="gold")
     table.write(gold, paths.data("ingest") / "train.parquet")
     answers = [(i + (i >= right * 60)) % 3 for i in range(60)]
-    logits = pd.DataFrame(3.0 * np.eye(3)[answers], columns=[f"logit.{label}" for label in exporting.LABELS])
+    logits = pd.DataFrame(3.0 * np.eye(3)[answers], columns=[f"logit.{label}" for label in LABELS])
     held_out = pd.DataFrame({"id": ids, "label": topics, "fold": np.arange(60) // 3 % 4})
     pd.concat([held_out, logits], axis=1).to_parquet(paths.data("pseudo_label") / "held_out.parquet")
     shutil.copytree(paths.data("finetune") / "model" / "encoder", paths.data("pretrain") / "encoder")
@@ -46,14 +45,8 @@ def candidates_project(root: Path, right: float, kept_round: int, learnable: boo
 def choose(paths: Paths, folder: Path, mitigated: bool = False, allowed: tuple[str, ...] = ("probe",)) -> Shipped:
     """The model that ships, without its bundle."""
     parts = {name: table.read(paths.data("ingest") / f"{name}.parquet") for name in ("train", "validation")}
-    source = Source(
-        exporting.LABELS,
-        parts["train"],
-        parts["validation"],
-        exporting.encoder_params(paths),
-        exporting.EVALUATE,
-        paths,
-    )
+    encoder = exporting.encoder_params(paths)
+    source = Source(LABELS, parts["train"], parts["validation"], encoder, exporting.EVALUATE, paths)
     return choose_shipped(source, list(allowed), mitigated, folder)
 
 
@@ -65,10 +58,9 @@ def test_the_probe_ships_where_no_pseudo_label_was_kept_and_held_out_labels_do_n
     assert shipped["reason"].startswith("Logistic regression on the untouched encoder ships: no pseudo-label was kept")
     model, gold = classifier.load(exporting.bundle(paths)), table.read(paths.data("ingest") / "train.parquet")
     texts = exporting.rows(20, seed=7)["text"]
-    expected = predict_baselines(gold, pd.DataFrame({"text": texts}), 10.0, exporting.encoder_params(paths), paths)[
-        "probe"
-    ]
-    assert [exporting.LABELS[i] for i in model.predict(texts.tolist()).argmax(axis=1)] == list(expected)
+    test, encoder = pd.DataFrame({"text": texts}), exporting.encoder_params(paths)
+    expected = predict_baselines(gold, test, 10.0, encoder, paths)["probe"]
+    assert [LABELS[i] for i in model.predict(texts.tolist()).argmax(axis=1)] == list(expected)
     about = json.loads((exporting.bundle(paths) / "classifier.json").read_text())
     assert about["shipped"] == "probe" and not [name for name in about["lineage"] if "finetune" in name]
     assert metrics["temperature_from"] == "precision on 60 held-out gold rows"

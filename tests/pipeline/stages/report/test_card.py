@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.core.params import read_yaml, to_yaml
 from tests.support.report_inputs import write_run
-from tests.support.reporting import run_report
+from tests.support.reporting import change_json, run_report
 
 
 @pytest.fixture
@@ -15,6 +15,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_the_card_has_the_front_matter_of_a_model_card(root: Path) -> None:
+    change_json(root / "data/ingest/labels.json", descriptions={"refund": 'the customer\'s "R&D" <b>&lt;'})
     _, card = run_report(root)
     _, head, body = card.split("---\n", 2)
     (root / "head.yaml").write_text(head)
@@ -24,6 +25,7 @@ def test_the_card_has_the_front_matter_of_a_model_card(root: Path) -> None:
     assert [score["value"] for score in scores] == [0.8725, 0.8634]
     assert "gleaner predict" in body
     assert "a\\|b & \\*c\\*" in body
+    assert '- refund: the customer\'s "R&D" &lt;b>&amp;lt;\n' in body
 
 
 @pytest.mark.parametrize("from_scratch", [False, True])

@@ -64,7 +64,7 @@ def test_labels_and_titles_are_escaped(root: Path) -> None:
     assert not page.attributes_of("script")
     assert not page.attributes_of("b")
     assert "<script>" not in card
-    assert "&lt;script&gt;" in card
+    assert "&lt;script>" in card
 
 
 def test_files_to_share_have_no_text_and_no_password(root: Path) -> None:
@@ -111,8 +111,12 @@ def test_examples_are_surest_errors_and_least_sure_rows(root: Path) -> None:
 
 
 def test_metrics_count_sections_and_examples(root: Path) -> None:
-    assert run(REPORT, Paths(root)) == {"sections": len(SECTIONS), "examples": 10}
-    assert run(Report(title="none", examples=0), Paths(root)) == {"sections": len(SECTIONS), "examples": 0}
+    assert run(REPORT, Paths(root)) == {"sections": len(SECTIONS), "examples": 10, "next_steps": []}
+    assert run(Report(title="none", examples=0), Paths(root)) == {
+        "sections": len(SECTIONS),
+        "examples": 0,
+        "next_steps": [],
+    }
 
 
 def test_insufficient_groups_are_named(root: Path) -> None:
@@ -142,7 +146,9 @@ def no_pseudo_labels(data: Path) -> None:
 def no_baselines(data: Path) -> None:
     unmeasured = {"accuracy": None, "macro_f1": None, "reason": "4 gold rows of 1 classes: nothing to train on"}
     gain: dict[str, Any] = {f"gain_over_probe{end}": None for end in ("", "_low", "_high")}
-    change_json(data / "evaluate/metrics.json", baseline={"tfidf": unmeasured, "probe": unmeasured}, **gain)
+    change_json(
+        data / "evaluate/metrics.json", baseline=dict.fromkeys(("tfidf", "probe", "largest_class"), unmeasured), **gain
+    )
 
 
 def unmeasured_gap(data: Path) -> None:

@@ -21,10 +21,16 @@ def results(root: Path) -> Results:
     return gather(Paths(root))
 
 
-def test_the_summary_has_the_verdict_of_the_gate(root: Path) -> None:
+def test_the_summary_has_the_verdict_of_the_gate_and_what_the_model_learned_from(root: Path) -> None:
     change_json(root / "data/evaluate/metrics.json", test_rows=400)
-    page, _ = run_report(root)
+    page, card = run_report(root)
     assert "pass It meets every limit of the gate." in page.text
+    assert "What to try next" not in page.text
+    learned = (
+        "It learned from 32 rows with a gold label, 30 copies with synonyms, 28 back-translations, 3 copies with "
+        "exchanged identity terms, 50 rows with a pseudo-label. The pool has 56 rows."
+    )
+    assert learned in page.text and learned in card
     change_json(root / "data/evaluate/metrics.json", accuracy=0.1)
     page, _ = run_report(root)
     assert "fail It misses 1 of the gate's limits" in page.text
@@ -70,6 +76,8 @@ def test_page_and_card_tell_losses_doubts_and_why_accuracy_is_low(root: Path) ->
     change_json(
         root / "data/evaluate/metrics.json", **missing, accuracy=0.2, largest_class="x", largest_class_share=0.4
     )
+    why = "Logistic regression on the untouched encoder ships: <i>"
+    change_json(root / "data/export/metrics.json", shipped={"model": "probe", "reason": why})
     page, card = run_report(root)
     first = page.text[page.text.index("What to look at first") : page.text.index("Accuracy on 40 test rows")]
     assert "A test class has no gold row" in first and '"<b>refund"' in first
@@ -78,6 +86,11 @@ def test_page_and_card_tell_losses_doubts_and_why_accuracy_is_low(root: Path) ->
     assert "Labels or group values were joined or are in doubt: 1 remarks. Data" in first
     assert doubt in page.text
     assert loss in card and "Accuracy 0.200 is below 0.400" in card
+    assert "What to try next Accuracy 0.200 is not above 0.823, that of a probe" in page.text
+    assert "`gleaner suggest 32`" in page.text
+    learned = "It learned from 32 rows with a gold label. None of the 56 rows in the pool is among them."
+    assert learned in page.text and why in page.text
+    assert learned in card and why.replace("<", "&lt;") in card
 
 
 def test_rows_whose_text_another_row_has_are_no_losses(results: Results) -> None:
