@@ -13,8 +13,8 @@ INTRO = """# Commands
 
 Every command of `gleaner`, with its arguments, options and defaults.
 
-Run commands in the root of the project, where `params.yaml` lies. `-h` or `--help` after a command prints this page's text
-of it, and `gleaner --version` the version. Exit codes:
+Run commands in the root of the project, where `params.yaml` lies. `-h` or `--help` after a command prints its
+options, and `gleaner --version` the version. Exit codes:
 
 | code | meaning |
 |---|---|
