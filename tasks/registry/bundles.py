@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.core.errors import UserError
-from pipeline.models import classifier
-from tasks.registry.manifest import MANIFEST_DIGEST_TAG, manifest_digest, require_manifest
+from tasks.registry.manifest import MANIFEST_DIGEST_TAG, check_bundle, manifest_digest
 from tasks.registry.registered_version import RegisteredVersion
 
 __all__ = ["MANIFEST_DIGEST_TAG", "fetch_bundle", "manifest_digest"]
@@ -18,10 +16,5 @@ def fetch_bundle(version: RegisteredVersion, folder: Path) -> Path:
     the store does not have the bundle.
     """
     bundle = version.download(folder)
-    require_manifest(bundle, version.tags.get(MANIFEST_DIGEST_TAG), version.title)
-    try:
-        classifier.verify(bundle)
-    except UserError as error:
-        fault = str(error).split("; ")[0].replace(f"{bundle}/", "")
-        raise UserError(f"{version.title}: {fault}; somebody changed the bundle; nothing was loaded") from None
+    check_bundle(bundle, version.tags.get(MANIFEST_DIGEST_TAG), version.title)
     return bundle

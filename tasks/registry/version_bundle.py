@@ -7,7 +7,7 @@ data/scratch/bundles/ under the digest of the bundle's manifest. Nothing here cr
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.stage import Paths
 from pipeline.models.bundle_files import MANIFEST
 from tasks.registry import project_store
-from tasks.registry.manifest import MANIFEST_DIGEST_TAG, manifest_digest, require_manifest
+from tasks.registry.manifest import MANIFEST_DIGEST_TAG, check_bundle
 from tasks.registry.version_choice import CHAMPION, choose_version
 
 SQLITE = "sqlite:///"
@@ -37,7 +37,7 @@ class StoredVersion:
 
 @dataclass(frozen=True)
 class VersionBundle:
-    """The bundle of a registered version. `classifier.load` checks every file of the folder."""
+    """The bundle of a registered version, every byte of it checked."""
 
     model: str
     number: str
@@ -55,7 +55,7 @@ def find_bundle(root: Path, model: str, wanted: str = CHAMPION) -> VersionBundle
     """The bundle of the version with this number or alias in the store of the project ``root``; None if none exists.
 
     The store is mlflow.db in the project, or what MLFLOW_TRACKING_URI names. Raises UserError if there are other
-    versions only, if the store was lost or cannot be read, or if the bundle is gone or was replaced; an error of MLflow
+    versions only, if the store was lost or cannot be read, or if the bundle is gone or was changed; an error of MLflow
     if a server does not answer.
     """
     stored = stored_versions(root, model)
@@ -126,17 +126,21 @@ def query_versions(connection: sqlite3.Connection, model: str) -> dict[str, Stor
 
 
 def bundle_folder(root: Path, model: str, number: str, version: StoredVersion) -> Path:
-    """The folder with a version's bundle: where the store has it, or a copy, made now if there is none yet.
+    """The folder with a version's bundle, checked: where the store has it, or a copy, made if there is no whole one.
 
-    Raises UserError if the store does not have it, or if it was replaced.
+    Raises UserError if the store does not have it, or if it was changed.
     """
+    title = f"{model} version {number}"
     in_place = local_folder(version.location)
     if in_place is not None and (in_place / MANIFEST).is_file():
-        require_manifest(in_place, version.manifest, f"{model} version {number}")
+        check_bundle(in_place, version.manifest, title)
         return in_place
     copy = Paths(root).scratch("bundles") / (version.manifest or f"version-{number}")
-    is_known = version.manifest is not None and (copy / MANIFEST).is_file()
-    return copy if is_known and manifest_digest(copy) == version.manifest else download(root, model, number, copy)
+    if version.manifest is not None and (copy / MANIFEST).is_file():
+        with suppress(UserError):  # a damaged copy is made anew
+            check_bundle(copy, version.manifest, title)
+            return copy
+    return download(root, model, number, copy)
 
 
 def local_folder(location: str | None) -> Path | None:
