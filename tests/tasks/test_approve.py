@@ -14,6 +14,7 @@ from tasks import registry
 from tasks.approve import Answer, settle_request
 from tasks.promote import PAGE_ARTIFACT
 from tasks.registry import lookup, promotion_log, retirement
+from tasks.registry.store import user_name
 from tests.support.promoting import (
     MODEL,
     approve,
