@@ -9,7 +9,7 @@ from flows.prefect_session import prefect_session
 from pipeline.core.params import load_params
 from tasks.git.command import is_untracked
 
-COMMIT_LOCK = "commit dvc.lock; `dvc metrics diff` and `dvc plots diff` compare with it"
+COMMIT_LOCK = "commit dvc.lock; `dvc metrics diff` compares with it"
 
 
 @exit_code(stopped="`gleaner run` goes on from here")
