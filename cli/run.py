@@ -7,6 +7,9 @@ from flows.outcomes.promotion import print_waiting
 from flows.outcomes.training import Training, print_training
 from flows.prefect_session import prefect_session
 from pipeline.core.params import load_params
+from tasks.git.command import is_untracked
+
+COMMIT_LOCK = "commit dvc.lock; `dvc metrics diff` compares with it"
 
 
 @exit_code(stopped="`gleaner run` goes on from here")
@@ -28,4 +31,6 @@ def main(root: Path) -> int:
         print_training(root, training)
         if training.version:
             print_waiting(root)
+            if is_untracked(root, "dvc.lock"):
+                print(f"Next: {COMMIT_LOCK}")
     return training.exit_code

@@ -14,8 +14,8 @@ INTRO = """# Commands
 Every command of `gleaner`, with its arguments, options and defaults.
 
 Run commands in the root of a project, where `params.yaml` and `dvc.yaml` lie; elsewhere they stop and make nothing. \
-Only `init`, `restore`, and `predict` with `--bundle`, work anywhere. `-h` or `--help` after a command prints its options, \
-and `gleaner --version` the version. Exit codes:
+Only `init`, `restore`, and `predict` with `--bundle`, work anywhere. `-h` or `--help` after a command prints its \
+options, and `gleaner --version` the version. Exit codes:
 
 | code | meaning |
 |---|---|

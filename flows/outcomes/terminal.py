@@ -14,7 +14,7 @@ def escape(text: str) -> str:
 def dim_key(line: str) -> str:
     """A line for a rich console, with the key of params.yaml at its end, where there is one, in grey."""
     text, key = split_key(line)
-    return f"{escape(text)} [dim]{escape(key)}[/dim]" if key else escape(text)
+    return f"{escape(text)} [dim]{escape(f'[{key}]')}[/dim]" if key else escape(text)
 
 
 def code_key(line: str) -> str:

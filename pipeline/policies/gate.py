@@ -132,7 +132,7 @@ def check_group_gap(limit: float, attribute: str, fairness: Metrics) -> Reason:
         return Reason("insufficient", sentence, key)
     lowest, highest = (fairness.get(f"{attribute}.{end}_accuracy_group") for end in ("lowest", "highest"))
     compared = f"the accuracy of two groups by {attribute} differs by {points(gap)}"
-    if lowest is not None and highest is not None:
+    if lowest is not None and lowest != highest:
         compared = f"accuracy by {attribute} is {points(gap)} lower for {lowest} than for {highest}"
     sentence = f"{compared}{interval(metric, fairness)}, at most {points(limit)} allowed{too_few}"
     may_be_chance = finite_number(fairness.get(f"{metric}_low")) == 0

@@ -57,6 +57,11 @@ def try_git(
         time.sleep(LOCK_PAUSE)
 
 
+def is_untracked(root: Path, path: str) -> bool:
+    """Whether a file of the repository was never added to git; false outside a repository."""
+    return try_git(root, "ls-files", "--error-unmatch", path).returncode == 1
+
+
 def error_line(done: subprocess.CompletedProcess[bytes]) -> str:
     """The line in which a git command that failed names the reason."""
     output = (done.stderr.strip() or done.stdout.strip()).decode(errors="replace") or "no reason"

@@ -59,6 +59,7 @@ def test_the_flow_runs_every_stage_of_dvc_yaml_and_registers_the_result(
     assert records == dict.fromkeys(STAGES, "Completed") | {"gate": "Pass", "register": "Completed"}
     assert "Registered: gleaner-demo version 1 (challenger, champion)" in first.stdout
     assert f"Report: {project / 'data/report/report.html'}" in first.stdout
+    assert "Next: commit dvc.lock" in first.stdout and "| View at" not in first.stderr
     assert "0.900 (0.800 to 0.950)" in first.stdout and "not measured" in first.stdout and "old" in first.stdout
 
 
@@ -121,7 +122,7 @@ def test_a_refusal_of_the_gate_registers_nothing_and_exits_1(project: Path, reco
     done = run_gleaner(project, "run")
     (project / "params.yaml").write_text(before)
     assert done.returncode == 1 and "Gate: fail" in done.stdout and count_versions(project) == 1
-    assert "fail: accuracy is 90% (80.0 to 95.0), at least 99% wanted gate.min_accuracy" in done.stdout
+    assert "fail: accuracy is 90% (80.0 to 95.0), at least 99% wanted [gate.min_accuracy]" in done.stdout
     assert last_states(project)["gate"] == "Fail" and "register" not in last_states(project)
     refused = mlflow_runs(project)[0]
     assert refused.data.tags["gleaner.gate"] == "fail" and refused.info.status == "FAILED"

@@ -118,8 +118,12 @@ def test_the_champion_of_a_registry_without_a_log_is_entered_in_it(root: Path, p
 def test_a_deleted_log_is_said_to_be_deleted(root: Path, params: Params) -> None:
     register_scored(root, 300)
     register_scored(root, 340)
-    registry.connect(root).delete_registered_model(promotion_log.log_name(MODEL))
+    client = registry.connect(root)
+    client.delete_registered_model(promotion_log.log_name(MODEL))
+    client.delete_registered_model_tag(MODEL, champion_alias.ALIAS_ENTRY_TAG)
+    client.set_registered_model_tag(MODEL, champion_alias.OLD_ALIAS_ENTRY_TAG, "1")  # an older Gleaner named it so
     (note,) = promote(root, params).notes
+    assert set(client.get_registered_model(MODEL).tags) == {champion_alias.ALIAS_ENTRY_TAG}
     assert note == (
         "version 1 was champion when the promotion log was deleted, after entry 1 or later; how often test rows were "
         "used is no longer known: entered"
