@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from flows.outcomes.terminal import escape
+from flows.outcomes.terminal import escape, table_column
 from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params, load_params, read_yaml, validate_params
@@ -207,10 +208,14 @@ def failure_lines(failed: dict[str, str]) -> list[str]:
 
 def print_table(summary: str, effects: list[Effect], failed: dict[str, str]) -> None:
     """Print the table, with variants that did not pay in red."""
-    printed = Table(title="What each of these earned on held-out rows", title_justify="left", title_style="bold")
-    for name in COLUMNS:
-        printed.add_column(name, justify="left" if name in ("having", "verdict") else "right")
-    for row in table_rows(effects, failed):
+    rows = table_rows(effects, failed)
+    title = "What each of these earned on held-out rows"
+    columns = [
+        table_column(name, [row[number] for row in rows], right=name not in ("having", "verdict"))
+        for number, name in enumerate(COLUMNS)
+    ]
+    printed = Table(*columns, title=title, title_justify="left", title_style="bold", box=SIMPLE, padding=0)
+    for row in rows:
         printed.add_row(*map(escape, row), style={"did not pay": "red", "paid": "green"}.get(row[-1]))
     console = Console(highlight=False, soft_wrap=True)
     console.print(printed)

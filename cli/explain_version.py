@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli import promotion_record
-from flows.outcomes.terminal import dim_key, escape
+from flows.outcomes.terminal import dim_key, escape, table_column
 from flows.prefect_server import configure_environment
 from pipeline.core.errors import UserError
 from pipeline.core.params import load_params
@@ -175,9 +175,7 @@ def print_difference(number: str, difference: Facts, out: Console) -> None:
         if not lines:
             out.print(f"  {kind}: no change")
             continue
-        printed = Table()
-        for column in (kind, "was", "is"):
-            printed.add_column(column)
+        printed = Table(*map(table_column, (kind, "was", "is"), map(list, zip(*lines, strict=True))))
         for line in lines:
             printed.add_row(*map(escape, line))
         out.print(printed)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.padding import Padding
 
 from flows.outcomes.promotion import print_waiting
 from flows.outcomes.terminal import escape
-from flows.outcomes.training import Rows, rich_table
+from flows.outcomes.training import Rows
 from flows.prefect_server import configure_environment
 from pipeline.core.errors import UserError
 from pipeline.core.params import load_params
@@ -46,7 +47,7 @@ def main(root: Path, at: str | None) -> int:
     if period is None:
         versions = all_versions(root, params)
         identities = [version.identity for version in versions]
-        console.print(rich_table(f"Promotions of {model}, UTC", entry_rows(state.ledger, identities)))
+        print_entries(f"Promotions of {model}, UTC", entry_rows(state.ledger, identities))
         console.print(
             escape("\n".join(champion_lines(state, champion_alias.describe_unsettled_champion(client, model, state))))
         )
@@ -56,6 +57,20 @@ def main(root: Path, at: str | None) -> int:
     else:
         console.print(escape("\n".join(champions_between(state.ledger, *period))))
     return 0
+
+
+def print_entries(title: str, rows: Rows) -> None:
+    """Print each entry in a line, and below it by whom and why: columns for these would be too narrow."""
+    console = Console(highlight=False)
+    console.print(f"[bold]{escape(title)}[/]")
+    width = {name: max(len(row[name]) for row in rows) for name in rows[0]}
+    for row in rows:
+        cells = [f"{row['entry']:>{width['entry']}}", row["time"], f"{row['what']:<{width['what']}}"]
+        cells += [f"version {row['version']:<{width['version']}}", f"champion {row['champion']:<{width['champion']}}"]
+        console.print(escape("  ".join(cells).rstrip()))
+        console.print(
+            Padding(escape(f"by {row['by']}: {row['why']}"), (0, 0, 0, width["entry"] + 2), expand=False), style="dim"
+        )
 
 
 def champion_lines(state: "ChampionState", fault: str | None) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from flows.outcomes.terminal import code_key, dim_key, escape
+from flows.outcomes.terminal import code_key, dim_key, escape, table_column
 from pipeline.core.params import load_params
 from pipeline.core.stage import Paths, read_json
 from pipeline.policies.accuracy_caveats import accuracy_caveats
@@ -103,9 +103,8 @@ def read_metrics(root: Path, stage: str) -> dict[str, Any]:
 
 def rich_table(title: str, rows: Rows) -> Table:
     """A table for the terminal, from rows that share their keys."""
-    rich_rows = Table(title=escape(title), title_justify="left", title_style="bold")
-    for column in rows[0]:
-        rich_rows.add_column(escape(column), justify="right" if column in ("seconds", "rows") else "left")
+    columns = [table_column(name, [row[name] for row in rows], name in ("seconds", "rows")) for name in rows[0]]
+    rich_rows = Table(*columns, title=escape(title), title_justify="left", title_style="bold")
     for row in rows:
         rich_rows.add_row(*map(escape, row.values()))
     return rich_rows

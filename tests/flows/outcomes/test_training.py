@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from flows.outcomes.training import Training, print_training
+from cli import history
+from flows.outcomes.training import Training, print_training, rich_table
 from tasks.stage import StageOutcome
 from tests.support.report_inputs import write_run
 from tests.support.reporting import change_json
@@ -37,3 +39,19 @@ def test_a_run_without_any_of_them_prints_none(tmp_path: Path, capsys: pytest.Ca
     printed = capsys.readouterr().out
     assert "Data\n" not in printed and 'the largest class "' not in printed and "try next" not in printed
     assert "always the largest class" in printed and "0.251" in printed
+
+
+def test_80_columns_hide_no_figure(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    score = {"metric": "gap between groups of customer", "champion, version 12": "0.044"}
+    score |= {"challenger, version 13": "0.014", "lead, bounds at 99.58% each": "-0.030 (-0.092 to +0.033)"}
+    group = {"attribute": "customer of [b]", "group": "a name of the longer kind 顧客", "rows": "136"}
+    group |= {"accuracy": "0.816", "status": "insufficient"}
+    for row in (score, group):
+        Console(highlight=False, soft_wrap=True).print(rich_table("Title", [row]))
+    entry = {"entry": "12", "time": "2026-11-24 18:06:21", "what": "insufficient", "version": "13", "champion": "12"}
+    history.print_entries("Promotions", [entry | {"by": "root", "why": "lead -0.0025 (-0.0410 to +0.0362) " * 3}])
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 80 and "…" not in printed
+    for whole in ("-0.030 (-0.092 to +0.033)", "136 │ 0.816", "insufficient", "13  champion 12", "by root: lead"):
+        assert whole in printed
