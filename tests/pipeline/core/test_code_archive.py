@@ -10,13 +10,14 @@ import pytest
 
 from pipeline.core.code_archive import pack_code, unpack_code
 from pipeline.core.errors import UserError
+from tasks.project.create import create_project
+from tasks.stage import stage_graph
+from tests.support.installed import git
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A project that names the code of this checkout."""
-    from tasks.project.create import create_project
-
     create_project(tmp_path / "project", demo=True)
     return tmp_path / "project"
 
@@ -42,6 +43,8 @@ def test_a_project_with_unpacked_code_runs_it(root: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(root / "pipeline" / "stages" / "ingest" / "run.py")
     assert (root / "pipeline" / "stages" / "report" / "page.html.j2").is_file()
+    git(root, "init", "-q")
+    assert next(iter(stage_graph(root))) == "ingest"  # the dvc.yaml of the archive is none of the project's
 
 
 @pytest.mark.parametrize(
