@@ -7,7 +7,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+# In the order of the files: by number of tests, the longest ones, nights of one test each, would begin last and alone.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # Of all that pip says: the downloads that take a while, and that it has them all.
 PIP_LINES := { grep --line-buffered -oE '(Downloading|Using cached) .*[0-9]{2}(\.[0-9]+)? MB\)|^Installing collected packages' || true; }
 STAMPS := .setup

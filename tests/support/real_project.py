@@ -94,16 +94,6 @@ def run_tool(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return wait_for_tool(start_tool(root, *words))
 
 
-def forget_stages(root: Path, *stages: str) -> None:
-    """Remove these stages from dvc.lock, with their outputs and the run cache; their inputs stay."""
-    lock = read_yaml(root / "dvc.lock")
-    lock["stages"] = {name: entry for name, entry in lock["stages"].items() if name not in stages}
-    (root / "dvc.lock").write_text(to_yaml(lock))
-    shutil.rmtree(root / ".dvc" / "cache" / "runs")
-    for stage in stages:
-        shutil.rmtree(root / "data" / stage)
-
-
 def find_process(module: str, root: Path) -> int:
     """The id of the process that runs a module of the copy. Raises LookupError if there is none."""
     for folder in Path("/proc").glob("[0-9]*"):
