@@ -84,7 +84,7 @@ def test_a_refused_and_an_insufficient_version_show_the_rules_that_they_did_not_
             promote(root, params)
     refused, unsure = text("2"), text("3")
     assert "Promotion: refused, beside champion version 1" in refused
-    assert "  fail: margin: accuracy 0.6250 against 0.7500" in refused and "  pass: margin" not in refused
+    assert "  fail: accuracy is 62.5% against 75%" in refused and "  pass: margin" not in refused
     assert "Promotion: insufficient, beside champion version 1" in unsure
     assert "  insufficient: accuracy is 75.5% against 75%" in unsure and "(judgement 2 on" in unsure
 
@@ -116,7 +116,7 @@ def test_a_missing_or_changed_verdict_is_named_and_the_entry_is_still_printed(
     (stored,) = list((root / "mlruns").rglob("promotion/*-1.json"))
     stored.write_text('{"layout": 9}')
     printed = text("2")
-    assert "Promotion: refused, beside champion version 1" in printed and "  margin: accuracy 0.6250 against" in printed
+    assert "Promotion: refused, beside champion version 1" in printed and "  accuracy is 62.5% against" in printed
     assert "Missing: gleaner-demo version 2: expected a verdict in promotion/" in printed
     stored.unlink()
     assert f"expected promotion/{stored.name} among the artifacts of its run" in text("2")

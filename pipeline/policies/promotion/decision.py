@@ -168,18 +168,19 @@ def check_gap_increase(gap: GapComparison, limit: float, key: str) -> Reason:
     here is the upper one. With 400 test rows it lies about 5 points above the measured increase, so that it would
     refuse nearly every version, those with the champion's own gaps among them. The gate limits the gap itself.
     """
-    if gap.increase is None or gap.increase_low is None or gap.champion is None or gap.challenger is None:
+    low, high = gap.increase_low, gap.increase_high
+    if gap.increase is None or low is None or high is None or gap.champion is None or gap.challenger is None:
         small = f"; too few rows to judge {', '.join(gap.small)}" if gap.small else ""
         sentence = f"the gap by {gap.attribute} cannot be compared without two groups of enough rows{small}"
         return Reason("insufficient", sentence, key)
     sentence = (
         f"the gap by {gap.attribute} is {points(gap.challenger)} against {points(gap.champion)}, an increase of "
-        f"{points(gap.increase)} ({gap.increase_low * 100:+.1f} to {gap.increase_high * 100:+.1f}), at most "
+        f"{points(gap.increase)} ({low * 100:+.1f} to {high * 100:+.1f}), at most "
         f"{points(limit)} allowed at the measured value: its upper bound would refuse nearly every version"
     )
     if gap.increase <= limit:
         return Reason("pass", sentence, key)
-    return Reason("insufficient" if gap.increase_low <= 0 else "fail", sentence, key)
+    return Reason("insufficient" if low <= 0 else "fail", sentence, key)
 
 
 def scores_by_class(answers: AnswerCounts, labels: list[str]) -> Iterator[ClassScores]:
