@@ -57,9 +57,7 @@ def run(
     paths.scratch("export").mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=paths.scratch("export")) as made:
         shipped = choose_shipped(source, params.candidates, mitigated, Path(made))
-        offsets = select_offsets(
-            shipped.folder, tables, fairness, mitigation, paths, held_out=(shipped.rows, shipped.logits)
-        )
+        offsets = select_offsets(shipped.folder, tables, fairness, mitigation, paths, shipped.held_out)
 
         def build(folder: Path) -> None:
             metrics.update(build_bundle(params, shipped, tables, offsets, folder, paths))
