@@ -68,7 +68,7 @@ def write_teacher(source: Source, folder: Path) -> None:
 
 
 def write_model(start: Path, heads: dict[str, np.ndarray], source: Source, folder: Path) -> None:
-    """Write the encoder in ``start`` with these ``heads`` as a model, such as finetune writes."""
+    """Write the encoder in ``start`` with ``heads``, float32, ``weight`` (classes, width) and others, as a model."""
     import torch
 
     from pipeline.models import network
