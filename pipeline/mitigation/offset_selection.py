@@ -22,7 +22,7 @@ def select_offsets(
     fairness: Fairness,
     mitigation: Mitigation,
     paths: Paths,
-    held_out: tuple[pd.DataFrame | None, np.ndarray | None] = (None, None),
+    held_out: tuple[pd.DataFrame, np.ndarray] | None = None,
 ) -> ClassOffsets | None:
     """The class offsets for the model in a folder; None where ``mitigation.offsets.budget`` is null.
 
@@ -36,15 +36,15 @@ def select_offsets(
     if budget is None:
         return None
     labels: list[str] = read_json(model / "classifier.json")["labels"]
-    if held_out[0] is not None and held_out[1] is not None:
-        rows, logits = held_out[0], held_out[1].astype(float)
+    if held_out is not None:
+        rows, logits = held_out
     elif len(tables["validation"]):
         rows = tables["validation"]
         logits = predict_logits(model, rows["text"].tolist())
     elif is_teacher(model, paths):
-        held_out = pd.read_parquet(paths.data("pseudo_label") / "held_out.parquet")
-        rows = held_out[["id"]].merge(tables["train"], on="id", validate="one_to_one")
-        logits = held_out[[f"logit.{label}" for label in labels]].to_numpy(float)
+        by_teacher = pd.read_parquet(paths.data("pseudo_label") / "held_out.parquet")
+        rows = by_teacher[["id"]].merge(tables["train"], on="id", validate="one_to_one")
+        logits = by_teacher[[f"logit.{label}" for label in labels]].to_numpy(float)
     else:
         return ClassOffsets(np.zeros(len(labels)), "none kept: only a validation split tells how this model answers")
     truth = rows["label"].map(labels.index).to_numpy(int)

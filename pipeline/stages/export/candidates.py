@@ -4,6 +4,7 @@ Each is a folder as finetune writes it, and has logits for the same labelled row
 validation rows, or for gold rows that were held out in folds.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,13 +68,13 @@ def write_teacher(source: Source, folder: Path) -> None:
 
 
 def write_model(start: Path, heads: dict[str, np.ndarray], source: Source, folder: Path) -> None:
-    """Write the encoder in ``start`` with these ``heads`` as a model, such as finetune writes."""
+    """Write the encoder in ``start`` with ``heads``, float32, ``weight`` (classes, width) and others, as a model."""
     import torch
 
     from pipeline.models import network
 
-    settings = {"pooling": source.encoder.pooling, "max_length": source.encoder.max_length}
-    net, tokenizer = network.create(start, source.labels, **settings)
+    pooling, max_length = source.encoder.pooling, source.encoder.max_length
+    net, tokenizer = network.create(start, source.labels, pooling=pooling, max_length=max_length)
     net.load_heads({name: torch.from_numpy(value) for name, value in heads.items()})
     folder.mkdir(parents=True)
     network.save(net, tokenizer, folder)
@@ -82,7 +83,7 @@ def write_model(start: Path, heads: dict[str, np.ndarray], source: Source, folde
 WRITERS = {"probe": write_probe, "teacher_head": write_teacher}
 
 
-def simpler_candidates(source: Source, allowed: list[str]) -> list[str]:
+def simpler_candidates(source: Source, allowed: Sequence[str]) -> list[str]:
     """The names of ``allowed`` that differ from the pipeline's model and can be made."""
     can_be_made = {
         "probe": source.gold["label"].nunique() > 1,

@@ -59,9 +59,7 @@ def run(
         with waiting("export: candidates on held-out rows"):
             shipped = choose_shipped(source, params.candidates, mitigated, Path(made))
         with waiting("export: class offsets"):
-            offsets = select_offsets(
-                shipped.folder, tables, fairness, mitigation, paths, held_out=(shipped.rows, shipped.logits)
-            )
+            offsets = select_offsets(shipped.folder, tables, fairness, mitigation, paths, shipped.held_out)
 
         def build(folder: Path) -> None:
             metrics.update(build_bundle(params, shipped, tables, offsets, folder, paths))

@@ -1,5 +1,6 @@
 """The model that ships: the candidate that the held-out labels choose, and what they say of each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,17 +26,18 @@ class Shipped:
 
     name: str  # as in CANDIDATES
     folder: Path
-    rows: pd.DataFrame | None  # labelled rows that it has not learned from; None where it was compared on none
-    logits: np.ndarray | None  # its logits for them, (rows, classes), float32
+    # Labelled rows that it has not learned from, and its logits for them, (rows, classes), float32; None where it was
+    # compared on none.
+    held_out: tuple[pd.DataFrame, np.ndarray] | None
     metrics: Metrics
 
     @property
     def accuracy(self) -> float | None:
         """Its accuracy on these rows, 0 to 1."""
-        return None if self.rows is None else float(self.metrics[self.name]["accuracy"])
+        return None if self.held_out is None else float(self.metrics[self.name]["accuracy"])
 
 
-def choose_shipped(source: Source, allowed: list[str], mitigated: bool, folder: Path) -> Shipped:
+def choose_shipped(source: Source, allowed: Sequence[str], mitigated: bool, folder: Path) -> Shipped:
     """Compare the pipeline's model with those ``allowed`` simpler ones that can be made, and return what ships.
 
     ``mitigated`` is whether params ask for evener groups in training. Models are written below ``folder``.
@@ -43,7 +45,7 @@ def choose_shipped(source: Source, allowed: list[str], mitigated: bool, folder: 
     own, simpler = source.own_name, simpler_candidates(source, allowed)
     if obstacle := find_obstacle(source, own, simpler, mitigated):
         reason = f"{sentence_start(own)} ships without a comparison: {obstacle}."
-        return Shipped(own, source.own_model, None, None, {"model": own, "reason": reason})
+        return Shipped(own, source.own_model, None, {"model": own, "reason": reason})
     folders = {own: source.own_model}
     if len(source.validation) >= MIN_ROWS:
         folders |= {name: folder / name for name in simpler}
@@ -60,7 +62,7 @@ def choose_shipped(source: Source, allowed: list[str], mitigated: bool, folder: 
         WRITERS[choice.name](source, folders[choice.name])
     metrics = {"model": choice.name, "reason": choice.reason, "rows": len(held_out.rows)}
     metrics |= {name: measure(held_out, name, brier) for name, brier in scores.items()}
-    return Shipped(choice.name, folders[choice.name], held_out.rows, held_out.logits[choice.name], metrics)
+    return Shipped(choice.name, folders[choice.name], (held_out.rows, held_out.logits[choice.name]), metrics)
 
 
 def find_obstacle(source: Source, own: str, simpler: list[str], mitigated: bool) -> str:

@@ -49,6 +49,8 @@ def headline(results: Results) -> str:
     )
     if metrics["gain_over_probe"] is None:
         return result
+    if results.metrics["export"].get("shipped.model") == "probe":
+        return f"{result} It is one of the baselines itself: logistic regression on the untouched encoder."
     gain = metrics["gain_over_probe"] * 100
     direction = "above" if gain >= 0 else "below"
     low, high = metrics["gain_over_probe_low"], metrics["gain_over_probe_high"]

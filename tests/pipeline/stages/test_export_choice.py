@@ -75,7 +75,11 @@ def test_only_a_clear_difference_leads_away_from_the_start(tmp_path, right, kept
     shipped = choose(candidates_project(tmp_path, right, kept_round, learnable), tmp_path / "made")
     assert shipped.name == ships
     assert (shipped.metrics["probe"]["accuracy"] > 0.7) == learnable
-    assert shipped.logits.shape == (60, 3) and shipped.accuracy == shipped.metrics[ships]["accuracy"]
+    assert (
+        shipped.held_out
+        and shipped.held_out[1].shape == (60, 3)
+        and shipped.accuracy == shipped.metrics[ships]["accuracy"]
+    )
 
 
 def test_the_pipelines_model_ships_where_nothing_can_be_compared(tmp_path):
