@@ -179,7 +179,10 @@ def smallest_telling_points(rows: int, interval: float) -> float:
 
 
 def require_telling_rows(held_out: Sequence[pd.DataFrame], interval: float) -> None:
-    """Raise UserError if the rows that the seeds hold out can tell only effects above `MAX_UNSEEN_POINTS`."""
+    """Check that the rows that the seeds hold out can tell effects of at most `MAX_UNSEEN_POINTS` points.
+
+    Raises UserError if they cannot.
+    """
     rows = len({row_id for seed in held_out for row_id in seed["id"]})
     points = smallest_telling_points(rows, interval)
     if points > MAX_UNSEEN_POINTS:

@@ -45,8 +45,8 @@ def test_a_file_that_is_still_being_written_waits_for_the_next_night(tmp_path: P
     assert "1 left in the inbox (empty, still being written, or a folder)" in during.line("texts")
     after = take_in_texts(root)
     assert (after.files, after.new, after.left, after.set_aside) == (1, len(ROWS), 0, {})
-    (file,) = (root / "arrivals").glob("*.parquet")
-    assert pd.read_parquet(file)["text"].tolist() == [text for text, _ in ROWS]
+    (arrived,) = (root / "arrivals").glob("*.parquet")
+    assert pd.read_parquet(arrived)["text"].tolist() == [text for text, _ in ROWS]
 
 
 def test_entries_that_stay_in_an_inbox_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

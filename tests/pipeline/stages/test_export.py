@@ -99,8 +99,9 @@ def project(
 def encoder_params(paths: Paths) -> Encoder:
     """The encoder that finetune started from, as the untouched one."""
     folder = str(paths.data("finetune") / "model" / "encoder")
-    sizes = {"pooling": "mean", "max_length": 32, "batch_size": 8, "precision": "float32"}
-    return Encoder(source="path", name=folder, revision=None, sha256=None, **sizes)
+    named: dict[str, Any] = {"source": "path", "name": folder, "revision": None, "sha256": None}
+    sizes: dict[str, Any] = {"pooling": "mean", "max_length": 32, "batch_size": 8, "precision": "float32"}
+    return Encoder(**named, **sizes)
 
 
 def run(params: Export, paths: Paths, mitigation: Mitigation = OFF) -> dict[str, Any]:
