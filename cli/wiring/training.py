@@ -69,7 +69,7 @@ def ablate(
     ] = None,
     only: Annotated[list[str] | None, typer.Option(help="Measure only this, e.g. synonyms; repeatable.")] = None,
     anyway: Annotated[
-        bool, typer.Option("--anyway", help="Train although only effects above 10 points could be told from chance.")
+        bool, typer.Option("--anyway", help="Train although only effects above 15 points could be told from chance.")
     ] = False,
 ) -> None:
     """Measure what each stage earns on held-out labels, and its minutes; the test split stays closed."""
