@@ -32,7 +32,7 @@ def root(tmp_path: Path, prefect_server: str, monkeypatch: pytest.MonkeyPatch) -
 def test_promote_rollback_and_history(root: Path) -> None:
     done = run_gleaner(root, "promote", "--version", "2")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "accuracy" in done.stdout and "pass: margin: accuracy 0.8500 against 0.7500" in done.stdout
+    assert "pass: accuracy is 85% against 75%" in done.stdout and "[promotion.margin]" in done.stdout
     assert "Promoted: gleaner-demo version 2 is champion, after version 1" in done.stdout
     unsure = run_gleaner(root, "promote")
     assert unsure.returncode == 1 and "Verdict: insufficient" in unsure.stdout

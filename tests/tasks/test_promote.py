@@ -84,8 +84,9 @@ def test_a_worse_version_and_an_indistinguishable_one_stay_challengers(root: Pat
     register_scored(root, 302)
     unsure = promote(root, params)
     assert (worse.outcome, worse.exit_code, unsure.outcome, unsure.exit_code) == ("refused", 1, "insufficient", 1)
-    refused = "Refused: version 1 stays champion; accuracy is 62.5% against 75%, a lead of -12.5 points"
-    assert worse.message.startswith(refused)
+    assert worse.message.startswith(
+        "Refused: version 1 stays champion; accuracy is 62.5% against 75%, a lead of -12.5 points"
+    )
     assert champion_version(root) == "1" and logged_actions(root)[1:] == [("refuse", "2"), ("insufficient", "3")]
     assert unsure.verdict is not None and unsure.verdict.test_set_reuse.judgement == 2
 
