@@ -39,7 +39,7 @@ STAGE_PURPOSES = {
     "swaps": "exchanges identity terms in copies of training rows, where asked to",
     "pseudo_label": "a teacher labels the rows that have no label, in rounds",
     "finetune": "trains encoder and head on all rows, weighted",
-    "export": "packs the model as ONNX, calibrated and checked",
+    "export": "chooses the model that ships, packs it as ONNX, calibrated and checked",
     "evaluate": "measures it on the test rows, against plain baselines",
     "counterfactual": "exchanges identity terms in test rows: the label should stay",
     "fairness": "compares the groups of each attribute",

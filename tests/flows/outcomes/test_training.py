@@ -7,6 +7,7 @@ from rich.console import Console
 
 from cli import history
 from flows.outcomes.training import Training, print_training, rich_table
+from pipeline.core.stage import write_json
 from tasks.stage import StageOutcome
 from tests.support.report_inputs import write_run
 from tests.support.reporting import change_json
@@ -19,8 +20,12 @@ def test_losses_doubts_and_caveats_are_printed(tmp_path: Path, capsys: pytest.Ca
     root = write_run(tmp_path)
     change_json(root / "data/ingest/metrics.json", remarks=[DOUBT], rejected_by_file=[LOSS])
     change_json(root / "data/evaluate/metrics.json", accuracy=0.2, largest_class="[b]refund", largest_class_share=0.5)
+    change_json(root / "data/export/metrics.json", shipped={"model": "probe", "reason": "The [b]probe ships."})
+    write_json({"next_steps": ["Describe the classes.", "Label [i]more."]}, root / "data/report/metrics.json")
     print_training(root, Training([StageOutcome("ingest", "ran")]))
     printed = capsys.readouterr().out
+    assert "  The [b]probe ships.\n" in printed
+    assert "What to try next\n  1. Describe the classes.\n  2. Label [i]more.\nRegistered" in printed
     assert f"Data\n  {DOUBT}\n  {LOSS}\n" in printed
     assert '  Accuracy 0.200 is below 0.500, the share of test rows of the largest class "[b]refund"' in printed
 
