@@ -20,7 +20,7 @@ from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params, load_params, read_yaml, validate_params
 from pipeline.core.stage import Paths, read_json, write_atomically, write_json
-from pipeline.experiments import ablation, stage_cache
+from pipeline.experiments import ablation, stage_cache, telling_rows
 from pipeline.experiments.ablation import EVERYTHING, Effect, Variant
 from pipeline.experiments.stage_runner import StageCost, StageFailed, seconds_per_text, stage_names
 from pipeline.metrics import label_scores
@@ -67,7 +67,7 @@ def main(root: Path, seeds: int, share: float, with_: Sequence[str], only: Seque
     variants = ablation.list_variants(read_yaml(root / "params.yaml"), with_, only)
     if not anyway:
         held_out = [ablation.hold_out(tables, share, seed)[1] for seed in range(seeds)]
-        ablation.require_telling_rows(held_out, params.evaluate.interval)
+        telling_rows.require_telling_rows(held_out, params.evaluate.interval)
     trials = run_variants(variants, tables, range(seeds), share, paths)
     effects = [
         evaluate_variant(variant, trials, params)

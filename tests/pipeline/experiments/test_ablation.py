@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Evaluate, read_yaml
-from pipeline.experiments import ablation
+from pipeline.experiments import ablation, telling_rows
 from pipeline.experiments.ablation import Variant
 from tests.support.ablation_project import make_tables
 
@@ -174,7 +174,7 @@ def test_the_verdict_follows_the_interval(full, other, verdict):
 
 @pytest.mark.parametrize(("rows", "points"), [(24, 100 * 4 / 24), (40, 10.0), (1000, 0.4)])
 def test_the_smallest_effect_that_can_be_told_is_where_the_bootstrap_tells_it(rows, points):
-    assert ablation.smallest_telling_points(rows, 0.95) == pytest.approx(points)
+    assert telling_rows.smallest_telling_points(rows, 0.95) == pytest.approx(points)
     gained = round(rows * points / 100)
     lows = []
     for gain in (gained - 1, gained):
