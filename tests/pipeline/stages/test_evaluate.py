@@ -88,6 +88,7 @@ def test_test_classes_without_a_gold_row_and_the_largest_class_are_measured(proj
     assert metrics["test_rows_without_gold_label"] == 42
     assert metrics["largest_class"] == "account"
     assert metrics["largest_class_share"] == pytest.approx(42 / 106)
+    assert metrics["baseline"]["largest_class"]["accuracy"] == pytest.approx(42 / 106)
 
 
 def test_an_empty_test_split_is_an_error_that_says_how_to_give_one(project, params, pairs):
