@@ -205,7 +205,8 @@ def test_no_text_of_a_row_is_printed_logged_or_kept_by_prefect_or_mlflow(
     with canary.restored_afterwards(project / "pipeline" / "stages" / "synonyms.py") as code:
         code.write_text(code.read_text().replace('if __name__ == "__main__":', canary.CRASH))
         runs.append(run_tool(project, "gleaner", "run"))
-    assert f"ValueError: in {data / 'scratch' / 'synonyms' / 'crash.txt'}" in runs[-1].stdout
+    crash = data / "scratch" / "synonyms" / "crash.txt"
+    assert f"ValueError; its message may quote a row, so it is in {crash}" in runs[-1].stdout
     printed = "".join(done.stdout + done.stderr for done in runs).lower()
     assert [word for word in words if word in printed] == []
     files = list(canary.files_outside_data(project))
