@@ -24,6 +24,8 @@ def command_lines() -> Iterator[str]:
 
 @pytest.mark.slow
 def test_the_ui_serves_both_pages_until_ctrl_c(tmp_path: Path) -> None:
+    for name in ("params.yaml", "dvc.yaml"):
+        (tmp_path / name).touch()
     with subprocess.Popen(
         [f"{BIN}/gleaner", "ui"], cwd=tmp_path, env=tool_environment(tmp_path), stdout=subprocess.PIPE
     ) as ui:

@@ -23,7 +23,7 @@ from flows.server_address import withdraw_announcement
 from pipeline.core.params import load_params
 from tasks import registry
 from tests.support import canary
-from tests.support.flow_project import announce_server, make_project, mlflow_runs, tool_environment
+from tests.support.flow_project import BIN, announce_server, make_project, mlflow_runs, tool_environment
 
 PATIENCE = 120  # seconds in which a command has to end
 TEXT = "vireocrash asks for the money back"
@@ -136,7 +136,8 @@ def test_a_deleted_experiment_is_named_with_the_command_that_restores_it(root: P
         f"error: registry.experiment: expected an experiment in use, found {name} deleted"
     )
     (command,) = re.findall(r"`(MLFLOW_TRACKING_URI=\S+ mlflow experiments restore [^`]*)`", only_error(done))
-    subprocess.run(command, shell=True, check=True, capture_output=True, cwd=root)
+    path = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run(command, shell=True, check=True, capture_output=True, cwd=root, env=os.environ | path)
     assert client.get_experiment(number).lifecycle_stage == "active"
 
 

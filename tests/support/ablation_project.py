@@ -1,5 +1,6 @@
 """A tiny project for ablations: tables after ingest, and params that train for a few steps."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from pipeline.core import table
 from pipeline.core.params import to_yaml
 from pipeline.core.stage import write_json
 
+ROOT = Path(__file__).parents[2]
 QUICK = {
     "back_translate": {"engine": "none"},
     "synonyms": {"variants": 0},
@@ -36,5 +38,6 @@ def write_project(root: Path, content: dict[str, Any], tables: dict[str, pd.Data
         table.write(rows, root / "data" / "ingest" / f"{name}.parquet")
     (root / "data" / "ingest" / "test.parquet").write_bytes(b"closed")
     labels = sorted(tables["train"]["label"].unique())
+    shutil.copytree(ROOT / "data" / "identity_terms", root / "data" / "identity_terms")
     write_json({"labels": labels, "descriptions": {}}, root / "data" / "ingest" / "labels.json")
     return root

@@ -40,6 +40,7 @@ def make_project(root: Path, rows: int = 400, store: Path | None = None) -> Path
     root.mkdir(parents=True, exist_ok=True)
     for name in ("params.yaml", "constraints.txt"):
         shutil.copy(ROOT / name, root)
+    (root / "dvc.yaml").write_text("stages: {}\n")
     if store is not None:
         shutil.copy(store, root)
     (root / ".dvc").mkdir()
