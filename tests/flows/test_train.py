@@ -1,7 +1,6 @@
 """`gleaner run` on a project of scripts that stand in for the stages: order, failures, records, cancelling, network."""
 
 import json
-import re
 import signal
 import socket
 import subprocess
@@ -10,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from flows.prefect_server import free_port
@@ -151,7 +151,7 @@ def test_a_failed_stage_leaves_independent_ones_running_and_a_users_error_exits_
 
 @pytest.fixture
 def interrupt(project: Path) -> Iterator[Interrupt]:
-    """``interrupt(signal)`` runs the flow, sends it the signal in a long stage, and returns exit code and stderr."""
+    """``interrupt(signal)`` runs the flow, sends it the signal in a long stage; returns exit code and server."""
     before = (project / "dvc.yaml").read_text()
 
     def run(number: int) -> tuple[int, str]:
@@ -159,14 +159,12 @@ def interrupt(project: Path) -> Iterator[Interrupt]:
         graph["stages"]["long"] = {"cmd": "sleep 300 & echo $$ $! > pids; wait"}
         (project / "dvc.yaml").write_text(to_yaml(graph))
         (project / "pids").unlink(missing_ok=True)
-        with subprocess.Popen(
-            [f"{BIN}/gleaner", "run"], cwd=project, env=tool_environment(project), stderr=subprocess.PIPE
-        ) as run:
+        with subprocess.Popen([f"{BIN}/gleaner", "run"], cwd=project, env=tool_environment(project)) as run:
             wait_for(lambda: (project / "pids").exists())
             time.sleep(0.5)
+            url = server_of(run.pid)
             run.send_signal(number)
-            stderr = str(run.stderr and run.stderr.read())
-        return run.returncode, stderr
+        return run.returncode, url
 
     yield run
     (project / "dvc.yaml").write_text(before)
@@ -180,9 +178,15 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
-def is_all_ended(project: Path, stderr: str) -> bool:
-    """Whether the long stage with its children, and the server that the run named on stderr, have ended."""
-    (url,) = set(re.findall(r"http://127\.0\.0\.1:\d+", stderr))
+def server_of(process_id: int) -> str:
+    """The address of the Prefect server that a run started."""
+    commands = [child.cmdline() for child in psutil.Process(process_id).children(recursive=True)]
+    (port,) = {command[-1] for command in commands if "flows.guarded_prefect" in command}
+    return f"http://127.0.0.1:{port}"
+
+
+def is_all_ended(project: Path, url: str) -> bool:
+    """Whether the long stage with its children, and the run's Prefect server, have ended."""
     stage_left = any(Path(f"/proc/{pid}").exists() for pid in (project / "pids").read_text().split())
     return not stage_left and not is_listening(url)
 
@@ -190,16 +194,16 @@ def is_all_ended(project: Path, stderr: str) -> bool:
 def test_sigterm_ends_the_stages_and_the_server_of_a_run(
     project: Path, records: dict[str, str], interrupt: Interrupt
 ) -> None:
-    code, stderr = interrupt(signal.SIGTERM)
-    assert code == 130 and is_all_ended(project, stderr)
+    code, url = interrupt(signal.SIGTERM)
+    assert code == 130 and is_all_ended(project, url)
     assert mlflow_runs(project)[0].info.status == "KILLED"
     assert query_prefect(project, "SELECT state_type FROM flow_run ORDER BY start_time DESC LIMIT 1") == [("CRASHED",)]
 
 
 def test_a_killed_run_leaves_no_process_behind(project: Path, records: dict[str, str], interrupt: Interrupt) -> None:
-    code, stderr = interrupt(signal.SIGKILL)
+    code, url = interrupt(signal.SIGKILL)
     assert code == -signal.SIGKILL
-    wait_for(lambda: is_all_ended(project, stderr), seconds=20)
+    wait_for(lambda: is_all_ended(project, url), seconds=20)
 
 
 def test_all_faults_in_params_are_printed_before_anything_starts(tmp_path: Path) -> None:
@@ -207,6 +211,7 @@ def test_all_faults_in_params_are_printed_before_anything_starts(tmp_path: Path)
     wrong["finetune"]["lr"] = "fast"
     wrong["gate"]["typo"] = 1
     (tmp_path / "params.yaml").write_text(to_yaml(wrong))
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
     done = run_gleaner(tmp_path, "run")
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.count("\n") == 2 and done.stderr.startswith("error: finetune.lr: expected a number")

@@ -40,6 +40,7 @@ def make_project(root: Path, gold: list[tuple[Any, ...]] = GOLD, **sections: Any
     (root / "raw" / "test.csv").write_text(to_csv(TEST, "text", "label"))
     (root / "raw" / "pool.csv").write_text(to_csv([(text,) for text in POOL], "text"))
     (root / "params.yaml").write_text(to_yaml(content))
+    (root / "dvc.yaml").write_text("stages: {}\n")
     (root / ".gitignore").write_text("/data\n/arrivals/*.parquet\n/inbox/\n")
     git(root, "init", "-q")
     Repo.init(str(root)).close()
