@@ -11,6 +11,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from flows import prefect_server, server_address
+from flows.exclusive_lock import exclusive_lock
 from flows.prefect_pages import prefect_pages
 from pipeline.core.secrets import without_credentials
 
@@ -20,9 +21,13 @@ PORTS = {"prefect": 4200, "mlflow": 5000}  # the usual ports; a free one is take
 def main(root: Path) -> int:
     """Serve both until interrupted; exit code 0 after Ctrl-C, 1 when one of them ends by itself."""
     prefect_server.configure_environment(root)
+    lock = Path(os.environ["PREFECT_HOME"]) / "ui.lock"
     try:
         with (
             prefect_server.interruptible(),
+            exclusive_lock(
+                lock, f"{lock}: expected no other `gleaner ui` in this project, whose pages are open already"
+            ),
             prefect_pages(PORTS["prefect"]) as (server, first),
             mlflow_pages(root) as (mlflow_url, second),
         ):

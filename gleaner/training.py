@@ -63,6 +63,7 @@ def fit(
             shutil.rmtree(root, ignore_errors=True)
         raise
     model = trained_model(root)
+    print("\n".join(result_lines(model.metrics)), file=sys.stderr, flush=True)
     if folder is None:
         weakref.finalize(model, shutil.rmtree, root, ignore_errors=True)
     return model
@@ -135,7 +136,13 @@ def run_stages(root: Path) -> None:
     if code:
         message, is_user_error = describe_failure(stage, list(lines))
         if is_user_error:
-            raise UserError(message.removeprefix("error: "))
+            line = message.removeprefix("error: ")
+            hint = (
+                "; of `fit`, the argument test: give a pair of texts and labels"
+                if line.startswith("ingest.test")
+                else ""
+            )
+            raise UserError(line + hint)
         raise StageFailed(f"{stage}, in {root}: {message}")
 
 
@@ -145,3 +152,14 @@ def trained_model(root: Path) -> Model:
     measured = {path.parent.name: read_json(path) for path in sorted((root / "data").glob("*/metrics.json"))}
     report = Paths(root).data("report") / "report.html"
     return replace(model, report=report, metrics=measured)
+
+
+def result_lines(metrics: Mapping[str, Any]) -> list[str]:
+    """How good the model is beside its baselines, and what to try next where that is weak."""
+    measured = metrics["evaluate"]
+    baselines = ", ".join(f"{name} {values['accuracy']:.3f}" for name, values in measured["baseline"].items() if values)
+    interval = f"{measured['accuracy_low']:.3f} to {measured['accuracy_high']:.3f}"
+    lines = [
+        f"accuracy {measured['accuracy']:.3f} ({interval}) on {measured['test_rows']} test rows; baselines: {baselines}"
+    ]
+    return lines + [f"to try next: {step}" for step in metrics["report"]["next_steps"]]

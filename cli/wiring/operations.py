@@ -39,7 +39,7 @@ def doctor() -> None:
     """Print what is missing or misconfigured on this machine, and the fix."""
     from cli import doctor as command
 
-    raise typer.Exit(command.main(project_folder()))
+    raise typer.Exit(command.main(Path.cwd()))
 
 
 @app.command()

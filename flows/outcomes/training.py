@@ -59,7 +59,12 @@ def print_training(root: Path, training: Training) -> None:
         return
     share = load_params(root / "params.yaml").evaluate.interval
     console.print(rich_table(f"Test split, {share:.0%} intervals", metric_rows(root)))
-    console.print("".join(f"  {escape(line)}\n" for line in [*shipped_lines(root), *caveat_lines(root)]), end="")
+    console.print(
+        "".join(
+            f"  {escape(line)}\n" for line in [*shipped_lines(root), *caveat_lines(root), *calibration_lines(root)]
+        ),
+        end="",
+    )
     groups = group_rows(root)
     console.print(rich_table("Groups", groups) if groups else "Groups: the test rows have no group attributes")
     if training.verdict:
@@ -88,6 +93,13 @@ def caveat_lines(root: Path) -> list[str]:
 def shipped_lines(root: Path) -> list[str]:
     """Why this model ships and not another candidate, in a line; none for a run before models were compared."""
     return [reason] if (reason := read_metrics(root, "export").get("shipped", {}).get("reason")) else []
+
+
+def calibration_lines(root: Path) -> list[str]:
+    """That confidence is not calibrated, in a line, where there were too few rows for it."""
+    source = str(read_metrics(root, "export").get("temperature_from", ""))
+    counts = source.removeprefix("none: ")
+    return [f"Confidence is not calibrated: {counts} are too few."] if source.startswith("none: ") else []
 
 
 def next_steps(root: Path) -> list[str]:

@@ -84,8 +84,11 @@ def check_minimum(name: str, limit: float | None, measure: Measure, metrics: Met
     if value is None:
         return Reason("insufficient", f"{measure.name} was not measured, {wanted}", key)
     below = "insufficient" if name == "min_test_rows" else "fail"
-    measured = f"{measure.show(value)}{interval(measure.key, metrics)}"
-    sentence = f"{measure.sentence.format(measured)}, {wanted}"
+    if name == "min_gain_over_probe" and value < 0:
+        below_probe = f"{points(-value)}{interval(measure.key, metrics, sign=-1)} below"
+        sentence = f"accuracy is {below_probe} the untouched-encoder baseline, {wanted}"
+    else:
+        sentence = f"{measure.sentence.format(measure.show(value) + interval(measure.key, metrics))}, {wanted}"
     return Reason("pass" if value >= limit else below, sentence, key)
 
 
@@ -196,7 +199,11 @@ def finite_number(value: Any) -> float | None:
     return value if isinstance(value, int | float) and math.isfinite(value) else None
 
 
-def interval(key: str, metrics: Metrics) -> str:
-    """The interval of a metric in percent or points, such as " (83.0 to 89.7)"; empty if there is none."""
-    low, high = finite_number(metrics.get(f"{key}_low")), finite_number(metrics.get(f"{key}_high"))
-    return f" ({low * 100:.1f} to {high * 100:.1f})" if low is not None and high is not None else ""
+def interval(key: str, metrics: Metrics, sign: int = 1) -> str:
+    """The interval of a metric in percent or points, such as " (83.0 to 89.7)"; empty if there is none.
+
+    With the ``sign`` -1 it is that of the metric's negative.
+    """
+    ends = [finite_number(metrics.get(f"{key}_{end}")) for end in ("low", "high")]
+    values = sorted(sign * end * 100 for end in ends if end is not None)
+    return f" ({values[0]:.1f} to {values[1]:.1f})" if len(values) == 2 else ""

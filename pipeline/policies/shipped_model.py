@@ -1,10 +1,10 @@
 """Which of the candidates ships, by labels that none of them has learned from. Test labels decide nothing.
 
-Where pseudo-labels were kept, the pipeline's model ships unless a simpler one is clearly better; where none was kept,
-the simplest ships unless a more complex one is clearly better. Clearly means a mean Brier score that is lower by more
-than two standard errors of the difference.
+Where pseudo-labels raised the accuracy on held-out rows, the pipeline's model ships unless a simpler one is clearly
+better; elsewhere the simplest ships unless a more complex one is clearly better. Clearly means a mean Brier score that
+is lower by more than two standard errors of the difference.
 
-The start differs because few held-out labels tell little: pseudo-labels that were kept have earned their place there
+The start differs because few held-out labels tell little: pseudo-labels that were seen to help have earned their place
 already, and without them the pipeline's model is a probe with additions that help as often as not.
 """
 
@@ -36,8 +36,8 @@ def choose_model(brier: Mapping[str, np.ndarray], own: str, pseudo_labels: bool,
     """The candidate that ships, by the rule above.
 
     ``brier`` holds the Brier scores of each candidate, (rows,), float64, 0 to 2, on the same held-out rows; ``own``
-    names what the pipeline made, and ``pseudo_labels`` is whether it learned from pseudo-labels. ``rows`` says what the
-    rows are, such as "48 held-out gold rows".
+    names what the pipeline made, and ``pseudo_labels`` is whether pseudo-labels raised its held-out accuracy. ``rows``
+    says what the rows are, such as "48 held-out gold rows".
     """
     names = [name for name in CANDIDATES if name in brier]
     start = own if pseudo_labels else names[0]
@@ -47,7 +47,7 @@ def choose_model(brier: Mapping[str, np.ndarray], own: str, pseudo_labels: bool,
             best = name
     scores = ", ".join(f"{CANDIDATES[name]} {float(brier[name].mean()):.3f}" for name in names)
     why = explain_start(start, best, pseudo_labels)
-    return ModelChoice(best, f"{sentence_start(best)} ships: {why} on {rows} (Brier score, 0 is best: {scores}).")
+    return ModelChoice(best, f"{sentence_start(best)} is chosen: {why} on {rows} (Brier score, 0 is best: {scores}).")
 
 
 def sentence_start(name: str) -> str:
@@ -60,8 +60,8 @@ def explain_start(start: str, best: str, pseudo_labels: bool) -> str:
     if best != start:
         return f"it is clearly better than {CANDIDATES[start]}"
     if pseudo_labels:
-        return "pseudo-labels were kept, and no simpler model is clearly better"
-    return "no pseudo-label was kept, and no more complex model is clearly better"
+        return "pseudo-labels raised the accuracy, and no simpler model is clearly better"
+    return "pseudo-labels were not seen to help, and no more complex model is clearly better"
 
 
 def gain_in_errors(reference: np.ndarray, other: np.ndarray) -> float:

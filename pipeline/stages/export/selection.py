@@ -44,7 +44,7 @@ def choose_shipped(source: Source, allowed: Sequence[str], mitigated: bool, fold
     """
     own, simpler = source.own_name, simpler_candidates(source, allowed)
     if obstacle := find_obstacle(source, own, simpler, mitigated):
-        reason = f"{sentence_start(own)} ships without a comparison: {obstacle}."
+        reason = f"{sentence_start(own)} is chosen without a comparison: {obstacle}."
         return Shipped(own, source.own_model, None, {"model": own, "reason": reason})
     folders = {own: source.own_model}
     if len(source.validation) >= MIN_ROWS:
@@ -55,7 +55,7 @@ def choose_shipped(source: Source, allowed: Sequence[str], mitigated: bool, fold
     else:
         held_out = answers_on_folds(source)
     scores = {name: brier_scores(logits, held_out.truth) for name, logits in held_out.logits.items()}
-    pseudo_labels = read_json(source.paths.data("pseudo_label") / "metrics.json")["round"] > 0
+    pseudo_labels = did_pseudo_labels_help(read_json(source.paths.data("pseudo_label") / "metrics.json"))
     choice = choose_model(scores, own, pseudo_labels, f"{len(held_out.rows)} {held_out.kind}")
     if choice.name not in folders:
         folders[choice.name] = folder / choice.name
@@ -63,6 +63,11 @@ def choose_shipped(source: Source, allowed: Sequence[str], mitigated: bool, fold
     metrics = {"model": choice.name, "reason": choice.reason, "rows": len(held_out.rows)}
     metrics |= {name: measure(held_out, name, brier) for name, brier in scores.items()}
     return Shipped(choice.name, folders[choice.name], (held_out.rows, held_out.logits[choice.name]), metrics)
+
+
+def did_pseudo_labels_help(teacher: Metrics) -> bool:
+    """Whether pseudo-labels were kept, and the teacher was right more often on held-out rows than without them."""
+    return bool(teacher["round"]) and teacher.get("precision", 1.0) > teacher.get("precision_without", 0.0)
 
 
 def find_obstacle(source: Source, own: str, simpler: list[str], mitigated: bool) -> str:

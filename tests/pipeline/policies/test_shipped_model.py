@@ -32,6 +32,6 @@ def test_of_three_candidates_each_more_complex_one_has_to_beat_the_best_so_far()
     scores = {"network": EVEN - 0.1 + 0.01 * NOISE, "probe": EVEN, "teacher_head": EVEN - 0.1 + NOISE}
     choice = choose_model(scores, "network", False, "50 validation rows")
     assert choice.name == "teacher_head"
-    assert choice.reason.startswith("The teacher on the frozen encoder ships")
+    assert choice.reason.startswith("The teacher on the frozen encoder is chosen")
     assert "clearly better than logistic regression on the untouched encoder on 50 validation rows" in choice.reason
     assert choice.reason.endswith("0.400, the teacher on the frozen encoder 0.300, the fine-tuned network 0.300).")

@@ -76,7 +76,7 @@ def test_page_and_card_tell_losses_doubts_and_why_accuracy_is_low(root: Path) ->
     change_json(
         root / "data/evaluate/metrics.json", **missing, accuracy=0.2, largest_class="x", largest_class_share=0.4
     )
-    why = "Logistic regression on the untouched encoder ships: <i>"
+    why = "Logistic regression on the untouched encoder is chosen: <i>"
     change_json(root / "data/export/metrics.json", shipped={"model": "probe", "reason": why})
     page, card = run_report(root)
     first = page.text[page.text.index("What to look at first") : page.text.index("Accuracy on 40 test rows")]
