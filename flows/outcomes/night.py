@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tasks.refresh import IntakeCounts
 
 Result = Literal["promoted", "waiting", "refused", "skipped", "failed"]
+QUALITY_KEYS = ("[gate.min_accuracy]", "[gate.min_gain_over_probe]")  # of the lines of the gate that a night repeats
 SITUATION_METRICS = ("new_rows", "new_labelled", "age_days")  # fields of Situation that are numbers of a night
 
 
@@ -98,6 +99,7 @@ def headline(night: Night) -> str:
 def message_lines(night: Night) -> list[str]:
     """The message about a night, line by line; it holds no text of a row."""
     lines = [reason(night)]
+    lines += quality_lines(night)
     lines += [line for line in [*night.waiting, *night.lapsed] if line not in lines[0]]
     lines += [
         counts.line(what) for what, counts in (("texts", night.texts), ("corrections", night.corrections)) if counts
@@ -112,6 +114,14 @@ def message_lines(night: Night) -> list[str]:
     lines += remaining_criteria(night)
     lines += [test.line for test in night.drift.tests] if night.drift else []
     return [*lines, *night.killed_before]
+
+
+def quality_lines(night: Night) -> list[str]:
+    """What the gate said of the accuracy of a model that it let pass, alone and beside the baseline."""
+    verdict = night.training.verdict if night.training else None
+    if verdict is None or verdict.status != "pass":
+        return []
+    return [line for line in verdict.reasons if line.endswith(QUALITY_KEYS)]
 
 
 def remaining_criteria(night: Night) -> list[str]:
@@ -158,6 +168,8 @@ def print_nights(rows: list[dict[str, Any]]) -> None:
         cells = [f"{row['when']:%Y-%m-%d}  {row['outcome']:<8}  {version:<10}"]
         if "texts.new" in row:
             cells.append(f"{int(row['texts.new'])} new rows, {int(row['texts.labelled'])} labelled")
+        if corrections := int(row.get("corrections.new", 0)):
+            cells.append(f"{corrections} corrections")
         if flag := row["tags"].get("gleaner.drift"):
             cells.append(f"drift: {flag}")
         console.print(escape("  ".join(cells).rstrip()), style="none" if row["outcome"] == "skipped" else "bold")

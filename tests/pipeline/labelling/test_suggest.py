@@ -233,7 +233,8 @@ def test_an_empty_pool_is_an_error_of_one_line(
 
 
 def test_a_project_without_a_run_gets_a_hint_to_run_it(tmp_path: Path) -> None:
-    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
     command = [sys.executable, "-m", "cli", "suggest", "5"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, env=environment)
