@@ -87,10 +87,11 @@ def upgraded_params(root: Path) -> tuple[KeyChanges, str]:
 
 
 def upgraded_definition(root: Path, pinned: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of dvc.yaml: Gleaner's stages as they are now, and the stages and plots that the user added."""
+    """The content of dvc.yaml: Gleaner's stages as they are now, and what the user added to stages, metrics and plots."""
     content, own = project_definition(), read_yaml(root / "dvc.yaml")
     content["stages"] |= {name: stage for name, stage in own["stages"].items() if name not in pinned["stages"]}
-    content["plots"] += [plot for plot in own.get("plots") or [] if plot not in content["plots"]]
+    for listed in ("metrics", "plots"):
+        content[listed] += [entry for entry in own.get(listed) or [] if entry not in content[listed]]
     return {**{key: value for key, value in own.items() if key not in content}, **content}
 
 

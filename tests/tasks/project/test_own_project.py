@@ -59,10 +59,10 @@ def test_an_upgrade_reruns_what_changed_and_can_be_undone_by_git(site: Path, roo
     params, definition = root / "params.yaml", root / "dvc.yaml"
     text = params.read_text()
     params.write_text(text.replace("  max_rejected_share: 0.1 ", "  # by hand\n  old_key: 3 "))
-    definition.write_text(definition.read_text().replace("plots:", "  mine:\n    cmd: echo mine\nplots:", 1))
+    definition.write_text(definition.read_text().replace("stages:\n", "stages:\n  mine:\n    cmd: echo mine\n", 1))
     refused = run_installed(site, root, "cli", "upgrade")
     assert refused.returncode == 2
-    assert "found changes in params.yaml; commit" in refused.stderr
+    assert "found changes in dvc.yaml, params.yaml; commit" in refused.stderr
     git(root, "commit", "-am", "mine")
     pinned = read_yaml(root / "gleaner.yaml")["stages"]
     shown = run_installed(site, root, "cli", "upgrade", "--dry-run")
