@@ -87,7 +87,7 @@ def upgraded_params(root: Path) -> tuple[KeyChanges, str]:
 
 
 def upgraded_definition(root: Path, pinned: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of dvc.yaml: Gleaner's stages as they are now, and what the user added to stages, metrics and plots."""
+    """The content of dvc.yaml: Gleaner's stages as they are now, and stages, metrics and plots of the user."""
     content, own = project_definition(), read_yaml(root / "dvc.yaml")
     content["stages"] |= {name: stage for name, stage in own["stages"].items() if name not in pinned["stages"]}
     for listed in ("metrics", "plots"):
