@@ -108,9 +108,12 @@ def test_the_lock_of_the_project_is_waited_for_and_its_holder_named(
 ) -> None:
     path = project / ".dvc" / "tmp" / "lock"
     path.parent.mkdir(exist_ok=True)
-    code = f"import time, zc.lockfile; held = zc.lockfile.LockFile({str(path)!r}); print(1, flush=True); time.sleep(6)"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as holder:
-        assert holder.stdout and holder.stdout.readline()
+    code = (
+        f"import sys, zc.lockfile; held = zc.lockfile.LockFile({str(path)!r}); print(1, flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdin and holder.stdout and holder.stdout.readline()
+        threading.Timer(5, holder.stdin.close).start()
         wait_for_project_lock(repo)
         assert f"waiting for DVC's lock {path}, which process {holder.pid} holds" in caplog.text
         holder.wait()
