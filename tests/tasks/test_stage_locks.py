@@ -112,8 +112,8 @@ def test_the_lock_of_the_project_is_waited_for_and_its_holder_named(
         f"import sys, zc.lockfile; held = zc.lockfile.LockFile({str(path)!r}); print(1, flush=True); sys.stdin.read()"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
-        assert holder.stdin and holder.stdout and holder.stdout.readline()
-        threading.Timer(5, holder.stdin.close).start()
+        assert holder.stdout and holder.stdout.readline()
+        threading.Timer(5, holder.terminate).start()
         wait_for_project_lock(repo)
         assert f"waiting for DVC's lock {path}, which process {holder.pid} holds" in caplog.text
         holder.wait()
