@@ -71,7 +71,7 @@ def own_data_overlay(name: str) -> dict[str, Any]:
             "path": "data/raw",
             "columns": {"text": ["text"], "label": "label", "split": None, "groups": {}},
         },
-        "gate": {"min_test_rows": 50, "min_accuracy": 0.0, "min_macro_f1": 0.0, "max_group_gap": None},
+        "gate": {"min_test_rows": 50, "min_accuracy": None, "min_macro_f1": None, "max_group_gap": None},
         "report": {"title": name},
         "registry": {"model": model, "experiment": model},
     }
