@@ -32,11 +32,14 @@ def unpack_code(packed: bytes, root: Path, title: str) -> None:
     Raises UserError, with ``title`` in its message, unless the archive holds exactly the code that the project's
     gleaner.yaml names: it may come from a store that others can write to, and it is run.
     """
-    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-        archive.extractall(root)
-        names = {name for name in archive.namelist() if not name.endswith("/")}
+    try:
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+            archive.extractall(root)
+            names = {name for name in archive.namelist() if not name.endswith("/")}
+    except zipfile.BadZipFile:
+        names = set()
     template = (root / DEFINITION).parent
-    listed = stage_code_files(root, template).values() if template.is_dir() else ()
+    listed = stage_code_files(root, template).values() if (root / DEFINITION).is_file() else ()
     expected = {file.relative_to(root).as_posix() for paths in listed for file in paths} | {DEFINITION}
     if names != expected or stage_digests(root, template) != read_pin(root).get("stages"):
         raise UserError(

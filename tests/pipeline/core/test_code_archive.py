@@ -59,3 +59,8 @@ def test_a_project_with_unpacked_code_runs_it(root: Path) -> None:
 def test_other_code_is_refused(root: Path, name: str, content: bytes) -> None:
     with pytest.raises(UserError, match="version 3: expected the code that its gleaner.yaml names"):
         unpack_code(altered(pack_code(), name, content), root, "version 3")
+
+
+def test_what_is_no_archive_is_refused(root: Path) -> None:
+    with pytest.raises(UserError, match="version 3: expected the code that its gleaner.yaml names"):
+        unpack_code(b"no archive", root, "version 3")
