@@ -13,6 +13,15 @@ def restrict_new_files() -> None:
 
     Raises UserError if that variable is no umask.
     """
+    os.umask(wanted_umask())
+
+
+def wanted_umask() -> int:
+    """The umask that GLEANER_UMASK names, by default 077. Raises UserError if that variable is no umask.
+
+    Give it to each child process that is started beside other threads: DVC sets the umask to 0 for a moment whenever it
+    asks what it is, and a child that starts in that moment would keep it.
+    """
     umask = os.environ.get(UMASK_VARIABLE, OWNER_ONLY)
     try:
         number = int(umask, 8)
@@ -23,4 +32,4 @@ def restrict_new_files() -> None:
             f"{UMASK_VARIABLE}: expected a umask from 000 to 077, such as 027 for a group that shares the project, "
             f'found "{umask}"'
         )
-    os.umask(number)
+    return number

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pipeline.core.file_permissions import wanted_umask
 from tasks.processes import kill_with_parent
 
 Process = subprocess.Popen[str] | subprocess.Popen[bytes]
@@ -68,6 +69,7 @@ class Processes:
                 text=True,
                 errors="replace",
                 start_new_session=True,
+                umask=wanted_umask(),
             )
             self._running.add(process)
         return process

@@ -21,6 +21,7 @@ from prefect.states import Completed, State
 
 from pipeline.core.code_archive import pack_code
 from pipeline.core.errors import UserError
+from pipeline.core.file_permissions import wanted_umask
 from pipeline.core.installed import CODE_FOLDER, read_pin
 from pipeline.core.params import Params, Promotion
 from pipeline.core.params import Registry as Settings
@@ -194,9 +195,8 @@ def push_data(root: Path) -> None:
 
     It runs `dvc push`, because the command reports in one line what any kind of remote may raise.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "--wait-for-lock", "push"], cwd=root, capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "push"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, umask=wanted_umask())
     if done.returncode:
         faults = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
         raise UserError(

@@ -177,8 +177,13 @@ def quantise_to_int8(source: Path, target: Path) -> None:
     """
     from onnxruntime.quantization import quantize_dynamic
 
-    logging.getLogger().setLevel(logging.ERROR)  # the quantiser advises on the root logger
-    quantize_dynamic(source, target, per_channel=True, reduce_range=True)
+    root_logger = logging.getLogger()
+    level = root_logger.level
+    root_logger.setLevel(logging.ERROR)  # the quantiser advises on the root logger
+    try:
+        quantize_dynamic(source, target, per_channel=True, reduce_range=True)
+    finally:
+        root_logger.setLevel(level)
 
 
 def sample_texts(tables: dict[str, pd.DataFrame]) -> list[str]:
