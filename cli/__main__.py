@@ -3,7 +3,6 @@
 gleaner --help
 """
 
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -26,7 +25,9 @@ for group in (training, nights, answers, versions, operations):
 def print_version(is_wanted: bool) -> None:
     """Print the version of the package and end, if ``is_wanted``."""
     if is_wanted:
-        print(f"gleaner {version('gleaner')}")
+        from pipeline.core.installed import installed_version
+
+        print(f"gleaner {installed_version()}")
         raise typer.Exit
 
 

@@ -55,3 +55,12 @@ def read_settings(folder: Path) -> BundleSettings:
         key = ".".join(map(str, fault["loc"]))
         described = f"{key}{message}" if fault["type"] == "value_error" else message
         raise UserError(f"{path}: {printable(described)}; rerun export") from None
+
+
+def shipped_model(folder: Path) -> str | None:
+    """Which candidate the bundle in a folder holds; None for a bundle of before there were several.
+
+    Raises UserError if classifier.json cannot be read.
+    """
+    name: str | None = read_bundle_json(folder / SETTINGS).get("shipped")
+    return name

@@ -19,8 +19,7 @@ from pipeline.core.stage import Metrics, Paths, main, write_atomically
 from pipeline.metrics import statistics
 from pipeline.models import classifier
 from pipeline.models.baselines import predict_baselines
-from pipeline.models.bundle_files import read_bundle_json
-from pipeline.models.bundle_settings import SETTINGS
+from pipeline.models.bundle_settings import shipped_model
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +51,7 @@ def run(params: Evaluate, encoder: Encoder, paths: Paths) -> Metrics:
         "largest_class_share": float(test["label"].value_counts(normalize=True).max()),
         "classes": len(model.labels),
         "precision": model.precision,
-        "shipped": read_bundle_json(paths.data("export") / "bundle" / SETTINGS).get("shipped"),
+        "shipped": shipped_model(paths.data("export") / "bundle"),
     }
     baselines = predict_baselines(gold, test, params.baseline_inverse_l2, encoder, paths)
     always_largest = {"largest_class": np.full(len(test), metrics["largest_class"], object)}

@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from pipeline.core.installed import PIN_FILE, installed_version, is_code_path, stage_digests, template_folder
 from pipeline.core.params import to_yaml
 from pipeline.core.stage import write_atomically
+from pipeline.core.yaml_file import read_yaml
 
 DEFINITION_HEADER = """\
 # The one graph, as Gleaner brings it: `gleaner upgrade` replaces these stages, and keeps those that you add.
@@ -22,7 +23,7 @@ PIN_HEADER = """\
 
 def project_definition() -> dict[str, Any]:
     """The content of the installed dvc.yaml, in which each stage depends on its digest in place of its code."""
-    content: dict[str, Any] = YAML(typ="safe").load((template_folder() / "dvc.yaml").read_text(encoding="utf-8"))
+    content: dict[str, Any] = read_yaml(template_folder() / "dvc.yaml")
     for name, stage in content["stages"].items():
         stage["deps"] = [dep for dep in stage["deps"] if not is_code_path(dep)]
         stage["params"] = [*stage.get("params", []), {PIN_FILE: [f"stages.{name}"]}]

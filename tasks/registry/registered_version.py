@@ -21,6 +21,7 @@ from pipeline.policies.limit_changes import LimitChange, changes_from_json
 from pipeline.policies.promotion.entry import VersionIdentity
 from tasks.dvc.lock_file import Lock, is_lock
 from tasks.git.worktree import Snapshot
+from tasks.registry.limit_history import LIMIT_CHANGES_TAG
 from tasks.registry.manifest import MANIFEST_DIGEST_TAG
 from tasks.registry.runs import ABOUT_ARTIFACT, CODE_ARTIFACT, GATE_ARTIFACT, PATCH_ARTIFACT
 
@@ -58,7 +59,7 @@ class RegisteredVersion:
     @property
     def limit_changes(self) -> list[LimitChange]:
         """The limits of gate and promotion that were changed since the version before; none for older versions."""
-        return changes_from_json(self.tags.get("gleaner.limit_changes", "[]"))
+        return changes_from_json(self.tags.get(LIMIT_CHANGES_TAG, "[]"))
 
     @property
     def commit(self) -> str:

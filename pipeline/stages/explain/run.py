@@ -7,6 +7,7 @@ from pipeline import attribution
 from pipeline.core import table
 from pipeline.core.params import Encoder, Explain
 from pipeline.core.stage import Metrics, Paths, write_atomically
+from pipeline.models.bundle_settings import shipped_model
 from pipeline.stages.explain import classes, embedding_map, rows, tables, vectors
 from pipeline.stages.explain.explanations import explain_rows, measure_methods, rank_methods
 from pipeline.stages.explain.faithfulness import trusted_methods
@@ -51,7 +52,7 @@ def read_training_rows(paths: Paths) -> pd.DataFrame:
     """Every row that the shipped model learned from: those with a label and a weight, or for the probe gold rows."""
     parts = [table.read(paths.data(stage) / "train.parquet") for stage in SOURCES]
     train = pd.concat([part[["id", "text", "label", "origin", "weight"]] for part in parts], ignore_index=True)
-    is_probe = vectors.shipped_model(paths) == "probe"
+    is_probe = shipped_model(paths.data("export") / "bundle") == "probe"
     learned = train["origin"].eq("gold") if is_probe else train["weight"].gt(0)
     return train[train["label"].notna() & learned].reset_index(drop=True)
 

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.core.params import Encoder
-from pipeline.core.stage import Paths, read_json
+from pipeline.core.stage import Paths
+from pipeline.models.bundle_settings import shipped_model
 from pipeline.models.embeddings import embed
 
 
@@ -20,17 +21,11 @@ def embed_texts(texts: list[str], encoder: Encoder, paths: Paths) -> tuple[np.nd
     bundle, pretrained = paths.data("export") / "bundle", paths.data("pretrain") / "encoder"
     final = bundle / "encoder"
     if not same_weights(pretrained, final):
-        name = "the untouched encoder" if shipped_model(paths) == "probe" else "the fine-tuned encoder"
+        name = "the untouched encoder" if shipped_model(bundle) == "probe" else "the fine-tuned encoder"
         return embed(texts, final, encoder, paths), name
     has_adapters = (bundle / "adapters.safetensors").exists()
     name = "the frozen encoder, without the adapters" if has_adapters else "the encoder"
     return embed(texts, pretrained, encoder, paths), name
-
-
-def shipped_model(paths: Paths) -> str | None:
-    """Which candidate the bundle holds; None for a bundle of before there were several."""
-    name: str | None = read_json(paths.data("export") / "bundle" / "classifier.json").get("shipped")
-    return name
 
 
 def same_weights(before: Path, after: Path) -> bool:
