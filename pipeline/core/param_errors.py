@@ -4,7 +4,7 @@ import json
 from datetime import date
 from typing import Any
 
-from pipeline.core.renamed_params import RENAMED
+from pipeline.core.renamed_params import REMOVED, RENAMED
 
 # pydantic adds the member of a union that failed to the path; the user never typed that.
 UNION_MEMBERS = {"int", "float", "str", "constrained-int", "constrained-float", "constrained-str"}
@@ -15,6 +15,8 @@ def describe_fault(fault: Any) -> str:
     path = fault_path(fault)
     if fault["type"] == "extra_forbidden" and path in RENAMED:
         return f"{path}: renamed to {RENAMED[path]}; rename the key, its value means the same"
+    if fault["type"] == "extra_forbidden" and path in REMOVED:
+        return f"{path}: removed, remove the key: {REMOVED[path]}; `gleaner upgrade` does it"
     if fault["type"] == "extra_forbidden":
         return f"{path}: expected no such key, found {quote_value(fault['input'])}; remove it or correct its spelling"
     if fault["type"] == "missing":

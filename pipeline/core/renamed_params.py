@@ -1,13 +1,6 @@
-"""Keys of params.yaml that were renamed, old path -> new path: the error for an old key names the new one."""
+"""Keys of params.yaml that were renamed, old path -> new path, or removed: the error for an old key says so."""
 
 RENAMED = {
-    "pseudo_label.trust": "pseudo_label.teacher_reliability",
-    "pseudo_label.c": "pseudo_label.inverse_l2",
-    "pseudo_label.smoothing": "pseudo_label.spread_alpha",
-    "pseudo_label.compact": "pseudo_label.whiten_last_graph",
-    "pseudo_label.words.parts": "pseudo_label.words.mix_weights",
-    "pseudo_label.words.c": "pseudo_label.words.inverse_l2",
-    "pseudo_label.words.smoothing": "pseudo_label.words.naive_bayes_alpha",
     "evaluate.baseline_c": "evaluate.baseline_inverse_l2",
     "gate.metric": "promotion.metric",
     "gate.margin": "promotion.margin",
@@ -18,4 +11,18 @@ RENAMED = {
     "gate.max_detectable": "promotion.max_detectable",
     "gate.same_test_rows": "promotion.same_test_rows",
     "gate.seed": "promotion.seed",
+}
+
+# Keys whose value nothing reads any more, with the reason that the error gives.
+_METHOD = "the method has one setting for all data (docs/concepts/few-labels.md)"
+REMOVED = {
+    **{
+        f"pseudo_label.{key}": _METHOD
+        for key in (
+            *("trust", "teacher_reliability", "c", "inverse_l2", "gold_weight", "class_name_weight", "names_first"),
+            *("first_share", "last_share", "neighbours", "compact", "whiten_last_graph", "smoothing", "spread_alpha"),
+            *("min_confidence", "min_agreement"),
+        )
+    },
+    "pseudo_label.words": "pseudo_label.word_view (true or false) switches words on",
 }

@@ -32,10 +32,9 @@ SWITCHED_OFF: dict[str, dict[str, Any]] = {
     "penalty": {"mitigation.penalty": 0.0},
     "pseudo_label": {"pseudo_label.teacher": "none"},
     "class names": {"pseudo_label.class_names": False},
-    "names first": {"pseudo_label.names_first": False},
-    "words": {"pseudo_label.words.mix_weights": []},
+    "words": {"pseudo_label.word_view": False},
+    "rounds after the first": {"pseudo_label.rounds": 1},
     "spreading": {"pseudo_label.spread": "none"},
-    "whitened graph": {"pseudo_label.whiten_last_graph": False},
     "finetune": {"finetune.method": "teacher_head"},
 }
 # What can be added by name, as in ``--with lora``. A new addition is a line here.

@@ -64,8 +64,9 @@ def describe_classes(facts: RunFacts) -> str:
     classes = facts.metrics["ingest"]["classes"]
     if facts.described >= classes:
         return ""
-    heard = facts.metrics["pseudo_label"].get("class_names_heard")
-    use = "" if heard is None or heard else ", and names were of no use as they are"
+    teacher = facts.metrics["pseudo_label"]
+    heard, doubt = teacher.get("class_names_heard"), teacher.get("names_doubted")
+    use = f"; {doubt}" if doubt else "" if heard is None or heard else ", and names were of no use as they are"
     return (
         f"Describe the classes in a few words (ingest.labels.descriptions): {classes - facts.described} of {classes} "
         f"are known by their name alone{use}."

@@ -1,6 +1,6 @@
 """Which of the candidates ships, by labels that none of them has learned from. Test labels decide nothing.
 
-Where pseudo-labels raised the accuracy on held-out rows, the pipeline's model ships unless a simpler one is clearly
+Where pseudo-labels were kept, the pipeline's model ships unless a simpler one is clearly
 better; elsewhere the simplest ships unless a more complex one is clearly better. Clearly means a mean Brier score that
 is lower by more than two standard errors of the difference.
 
@@ -36,7 +36,7 @@ def choose_model(brier: Mapping[str, np.ndarray], own: str, pseudo_labels: bool,
     """The candidate that ships, by the rule above.
 
     ``brier`` holds the Brier scores of each candidate, (rows,), float64, 0 to 2, on the same held-out rows; ``own``
-    names what the pipeline made, and ``pseudo_labels`` is whether pseudo-labels raised its held-out accuracy. ``rows``
+    names what the pipeline made, and ``pseudo_labels`` is whether pseudo-labels were kept. ``rows``
     says what the rows are, such as "48 held-out gold rows".
     """
     names = [name for name in CANDIDATES if name in brier]
@@ -60,8 +60,8 @@ def explain_start(start: str, best: str, pseudo_labels: bool) -> str:
     if best != start:
         return f"it is clearly better than {CANDIDATES[start]}"
     if pseudo_labels:
-        return "pseudo-labels raised the accuracy, and no simpler model is clearly better"
-    return "pseudo-labels were not seen to help, and no more complex model is clearly better"
+        return "pseudo-labels were kept, and no simpler model is clearly better"
+    return "no pseudo-labels were kept, and no more complex model is clearly better"
 
 
 def gain_in_errors(reference: np.ndarray, other: np.ndarray) -> float:

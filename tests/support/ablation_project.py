@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 QUICK = {
     "back_translate": {"engine": "none"},
     "synonyms": {"variants": 0},
-    "pseudo_label": {"rounds": 1, "neighbours": 3, "folds": 2},
+    "pseudo_label": {"rounds": 1, "folds": 2},
     "finetune": {"max_steps": 2, "batch_size": 8},
     "evaluate": {"bootstrap": 100},
 }

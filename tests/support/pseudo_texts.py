@@ -3,19 +3,16 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
+from scipy.sparse import csr_matrix
 
 from pipeline.core.params import PseudoLabel
-from pipeline.stages.pseudo_label import round_selection, words
-from pipeline.stages.pseudo_label.rounds import Round, TeacherEstimate, label_in_rounds
+from pipeline.stages.pseudo_label.features import Texts
+from pipeline.stages.pseudo_label.heads import Heads
+from pipeline.stages.pseudo_label.rounds import LEADS, Seeds, SelfTraining, estimate_class_shares, train_in_rounds
 from pipeline.stages.pseudo_label.spread import build_spread
-from pipeline.stages.pseudo_label.teacher import Seeds, Teacher, Texts
-from pipeline.stages.pseudo_label.views import View, fixed_view
 
-CLASS_WORDS = 30  # words that only one class uses
-COMMON_WORDS = 300  # words that all classes use
-TEXT_LENGTH = 12  # words
-ESTIMATE = TeacherEstimate(temperature=1.0, reliability=0.8, mix_weight=0.5)  # of a teacher between new and perfect
+CLASS_WORDS, COMMON_WORDS, TEXT_LENGTH = 30, 300, 12  # words of one class, of all classes, and of a text
+WIDTH = 32
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -23,28 +20,28 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def cloud(counts: list[int], spread: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors around one random direction for each class, and their class numbers."""
-    centres = np.random.default_rng(99).normal(size=(len(counts), 16))
-    random = np.random.default_rng(seed)
-    labels = np.repeat(np.arange(len(counts)), counts)
-    return unit(centres[labels] + spread * random.normal(size=(len(labels), 16))), labels
+def texts_of(labels: np.ndarray, classes: int, spread: float, signal: float, seed: int) -> Texts:
+    """Texts around a direction for each class; ``signal`` is the share of words that only the row's class uses.
 
-
-def draw_tokens(labels: np.ndarray, signal: float, seed: int = 0) -> list[list[int]]:
-    """Tokens of a text for each row; ``signal`` is the share of words that only the row's class uses."""
+    A label of -1 gives a text of no class, in a corner of its own, with words of its own.
+    """
+    centres = np.random.default_rng(99).normal(size=(classes + 1, WIDTH))
     random = np.random.default_rng(seed)
-    of_class = (
-        COMMON_WORDS + labels[:, None] * CLASS_WORDS + random.integers(CLASS_WORDS, size=(len(labels), TEXT_LENGTH))
+    places = np.where(labels < 0, classes, labels)
+    vectors = unit(centres[places] + spread * random.normal(size=(len(labels), WIDTH)))
+    own = COMMON_WORDS + places[:, None] * CLASS_WORDS + random.integers(CLASS_WORDS, size=(len(labels), TEXT_LENGTH))
+    common = random.integers(COMMON_WORDS, size=own.shape)
+    tokens = np.where(random.random(own.shape) < signal, own, common)
+    words = csr_matrix(
+        (np.full(tokens.size, TEXT_LENGTH**-0.5, np.float32), tokens.ravel(), np.arange(len(labels) + 1) * TEXT_LENGTH),
+        shape=(len(labels), COMMON_WORDS + CLASS_WORDS * (classes + 1)),
     )
-    common = random.integers(COMMON_WORDS, size=of_class.shape)
-    tokens: list[list[int]] = np.where(random.random(of_class.shape) < signal, of_class, common).tolist()
-    return tokens
+    return Texts(vectors, words)
 
 
 @dataclass(frozen=True)
 class Toy:
-    """A small task: seeds, a pool, and test rows, the last two with their true classes."""
+    """A small task: seeds, a pool with its true classes (-1: of none), and test rows."""
 
     seeds: Seeds
     pool: Texts
@@ -53,67 +50,30 @@ class Toy:
     truth: np.ndarray
     classes: int
 
-    def rounds(self, params: PseudoLabel, estimate: TeacherEstimate = ESTIMATE) -> list[Round]:
-        """All rounds with the spread of the params."""
+    def train(self, params: PseudoLabel, lead: str = "names") -> SelfTraining:
+        """All rounds, with the spread of the params."""
         spread = build_spread(np.concatenate([self.seeds.texts.vectors, self.pool.vectors]), self.classes, params)
-        return label_in_rounds(self.seeds, self.pool, spread, self.classes, estimate, params)
+        shares = estimate_class_shares(self.seeds.labels[~self.seeds.is_name], self.classes)
+        return train_in_rounds(self.seeds, self.pool, spread, LEADS[lead], shares, params)
 
-    def select_round(self, params: PseudoLabel) -> round_selection.RoundChoice:
-        """The choice by folds of the seeds, all of which are gold."""
-        spread = build_spread(np.concatenate([self.seeds.texts.vectors, self.pool.vectors]), self.classes, params)
-        no_validation = self.pool.take(np.zeros(0, int))
-        build_view = fixed_view(View(self.seeds.texts, self.pool, no_validation, spread))
-        return round_selection.select_round(gold(self.seeds.labels), np.zeros(0, int), build_view, self.classes, params)
-
-    def accuracy(self, teacher: Teacher) -> float:
-        """The accuracy of a teacher on the test rows."""
-        return float((teacher.logits(self.test).argmax(axis=1) == self.truth).mean())
-
-
-def seed_rows(texts: Texts, labels: np.ndarray) -> Seeds:
-    """Seeds of the weight 5, none of them a class name."""
-    return Seeds(texts, labels, np.full(len(labels), 5.0), np.zeros(len(labels), dtype=bool))
-
-
-def gold(labels: np.ndarray) -> pd.DataFrame:
-    """Gold rows of these classes, as the stage gathers them: none derives from another."""
-    ids = [f"gold-{row}" for row in range(len(labels))]
-    return pd.DataFrame({"target": labels, "source_id": ids, "weight": 5.0, "origin": "gold"})
+    def accuracy(self, heads: Heads) -> float:
+        """The accuracy of heads on the test rows."""
+        return float((heads.logits(self.test).argmax(axis=1) == self.truth).mean())
 
 
 def toy(
-    seeds: list[int],
-    pool: list[int],
-    *,
-    spread: float,
-    signal: float,
-    draw: int = 0,
-    outliers: float = 0.0,
-    test: int = 40,
+    gold: list[int], pool: list[int], *, spread: float = 0.7, signal: float = 0.2, foreign: int = 0, wrong: bool = False
 ) -> Toy:
-    """A task with so many seeds and pool rows of each class, ``test`` test rows of each, drawn by ``draw``.
+    """A task with so many gold and pool rows of each class, a name for each class, and 40 test rows of each.
 
-    ``outliers`` is the share of the pool that belongs to no class: random vectors, words of all classes.
+    ``foreign`` pool rows are of no class. With ``wrong``, each name is that of another class.
     """
-    classes = len(seeds)
-    parts = [cloud(counts, spread, 3 * draw + i) for i, counts in enumerate((seeds, pool, [test] * classes))]
-    tokens = [draw_tokens(labels, signal, 1000 + 3 * draw + i) for i, (_, labels) in enumerate(parts)]
-    random = np.random.default_rng(draw)
-    outlier_rows = int(outliers * len(parts[1][0]) / (1 - outliers))
-    outlier_vectors = unit(random.normal(size=(outlier_rows, 16)))
-    vectors = [parts[0][0], np.concatenate([parts[1][0], outlier_vectors]), parts[2][0]]
-    vocabulary = COMMON_WORDS + CLASS_WORDS * classes
-    tokens[1] += random.integers(vocabulary, size=(outlier_rows, TEXT_LENGTH)).tolist()
-    idf = words.inverse_document_frequency(tokens[0] + tokens[1], vocabulary, [])
-    texts = [Texts(v, words.token_features(t, idf)) for v, t in zip(vectors, tokens, strict=True)]
-    pool_truth = np.concatenate([parts[1][1], np.full(outlier_rows, -1)])
-    return Toy(seed_rows(texts[0], parts[0][1]), texts[1], pool_truth, texts[2], parts[2][1], classes)
-
-
-def toy_without_words(seeds: list[int], pool: list[int], spread: float, test: list[int]) -> Toy:
-    """A task whose texts have no words."""
-    parts = [cloud(counts, spread, seed) for seed, counts in enumerate((seeds, pool, test))]
-    (vectors, labels), (pool_vectors, pool_truth), (test_vectors, truth) = parts
-    return Toy(
-        seed_rows(Texts(vectors), labels), Texts(pool_vectors), pool_truth, Texts(test_vectors), truth, len(seeds)
-    )
+    classes = len(gold)
+    own, names = np.repeat(np.arange(classes), gold), np.arange(classes)
+    places = np.concatenate([own, np.roll(names, 1) if wrong else names])
+    pool_truth = np.concatenate([np.repeat(np.arange(classes), pool), np.full(foreign, -1)])
+    truth = np.repeat(names, 40)
+    texts = [texts_of(labels, classes, spread, signal, seed) for seed, labels in enumerate((places, pool_truth, truth))]
+    is_name = np.arange(len(places)) >= len(own)
+    seeds = Seeds(texts[0], np.concatenate([own, names]), np.ones(len(places)), is_name)
+    return Toy(seeds, texts[1], pool_truth, texts[2], truth, classes)

@@ -99,10 +99,8 @@ def write_run(root: Path) -> Path:
 
 def write_pseudo_labels(folder: Path) -> None:
     """The outputs of pseudo_label; the second of its rounds was kept."""
-    held_out = {"judged_by": "folds", "held_out_rows": 64, "trust": 0.6543, "words_part": 0.3, "names_first": False}
-    write_json(
-        {"round": 1, **held_out, "agreement": None, "doubted": False, "seen": {"rows": 1234}}, folder / "metrics.json"
-    )
+    held_out = {"judged_by": "folds", "held_out_rows": 64, "lead": "names", "names_doubted": "", "foreign": 0}
+    write_json({"round": 1, **held_out, "neighbour_agreement": 0.7123, "seen": {"rows": 1234}}, folder / "metrics.json")
     rounds = pd.DataFrame({"round": [0, 1, 2], "accepted": [0, 50, 70], "precision": [0.8111, 0.9123, 0.8876]})
     rounds["drift"] = [None, 0.0, 0.1357]
     shares = {f"{kind}.{label}": [0.25, 0.2345, 0.3] for kind in ("share", "prior") for label in LABELS}

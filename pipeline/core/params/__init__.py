@@ -10,7 +10,7 @@ from pipeline.core.params.finetune import Finetune, Peft
 from pipeline.core.params.ingest import Columns, Duplicates, GroupRules, Ingest, LabelRules, Split
 from pipeline.core.params.pretrain import Pretrain, Scratch
 from pipeline.core.params.promotion import Gate, Promotion, Registry
-from pipeline.core.params.pseudo_label import PseudoLabel, WordsView
+from pipeline.core.params.pseudo_label import PseudoLabel
 from pipeline.core.params.retraining import Drift, Feedback, FeedbackColumns, Notify, Refresh, Retrain
 from pipeline.core.params.training import Supervised, Training
 from pipeline.core.params.types import Section
@@ -54,7 +54,6 @@ __all__ = [
     "Swaps",
     "Synonyms",
     "Training",
-    "WordsView",
     "load_params",
     "read_yaml",
     "to_yaml",

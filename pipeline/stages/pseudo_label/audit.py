@@ -7,12 +7,19 @@ import pandas as pd
 
 from pipeline.core import table
 from pipeline.core.stage import Metrics, write_atomically
-from pipeline.stages.pseudo_label.round_selection import RoundChoice
-from pipeline.stages.pseudo_label.rounds import Round
+from pipeline.stages.pseudo_label.choice import Choice
+from pipeline.stages.pseudo_label.rounds import Round, SelfTraining
 
 
-def write_audit(rounds: list[Round], choice: RoundChoice, pool: pd.DataFrame, labels: list[str], folder: Path) -> None:
-    """Fill ``folder`` with rounds.csv, rounds.png, classes.csv and groups.csv."""
+def write_audit(
+    rounds: list[Round], choice: Choice, pool: pd.DataFrame, labels: list[str], ids: pd.Series, folder: Path
+) -> None:
+    """Fill ``folder`` with rounds.csv, rounds.png, classes.csv, groups.csv and held_out.parquet.
+
+    ``ids`` are those of the rows that ``choice.positions`` counts: the validation rows, or the seeds.
+    """
+    held_out = held_out_table(choice, ids, labels)
+    write_atomically(folder / "held_out.parquet", lambda part: held_out.to_parquet(part, index=False))
     history = rounds_table(rounds, choice, labels)
     write_atomically(folder / "rounds.csv", lambda part: history.to_csv(part, index=False))
     write_atomically(folder / "rounds.png", lambda part: draw_rounds(history, choice.kept_round, part))
@@ -20,12 +27,13 @@ def write_audit(rounds: list[Round], choice: RoundChoice, pool: pd.DataFrame, la
     table.write_csv(groups_table(rounds[choice.kept_round], pool), folder / "groups.csv")
 
 
-def rounds_table(rounds: list[Round], choice: RoundChoice, labels: list[str]) -> pd.DataFrame:
+def rounds_table(rounds: list[Round], choice: Choice, labels: list[str]) -> pd.DataFrame:
     """One row for each round: accepted rows, least confidence, scores on held-out labels, class shares and prior.
 
     ``drift`` is the total variation distance of the accepted rows' class shares from those of round 1, 0 to 1.
     """
     rows = []
+    brier, right = (choice.mean_brier, choice.right) if len(choice.truth) else ([], np.zeros((0, 0)))
     first_shares = class_shares(rounds[1], labels) if len(rounds) > 1 else None
     for number, result in enumerate(rounds):
         shares = class_shares(result, labels)
@@ -35,8 +43,8 @@ def rounds_table(rounds: list[Round], choice: RoundChoice, labels: list[str]) ->
             "accepted": len(result.rows),
             "least_confidence": float(result.confidence.min()) if len(result.rows) else None,
             "held_out_rows": len(choice.truth),
-            "precision": choice.right_by_round[number] / len(choice.truth) if choice.right_by_round else None,
-            "brier": float(choice.mean_brier[number]) if choice.right_by_round else None,
+            "precision": float(right[number].mean()) if brier else None,
+            "brier": brier[number] if brier else None,
             "drift": float(np.abs(shares - first_shares).sum() / 2) if has_drift else None,
         }
         row |= {f"share.{label}": share for label, share in zip(labels, shares, strict=True)}
@@ -50,12 +58,11 @@ def class_shares(result: Round, labels: list[str]) -> np.ndarray:
     return np.bincount(result.labels, minlength=len(labels)) / max(1, len(result.labels))
 
 
-def classes_table(rounds: list[Round], choice: RoundChoice, labels: list[str]) -> pd.DataFrame:
+def classes_table(rounds: list[Round], choice: Choice, labels: list[str]) -> pd.DataFrame:
     """One row for each round and class: accepted rows, and how many held-out rows got the class, rightly or not."""
     rows = []
     for number, result in enumerate(rounds):
-        # Without held-out labels both arrays are empty.
-        predicted = choice.predicted[number] if choice.right_by_round else choice.truth
+        predicted = choice.logits[number].argmax(axis=1)
         for class_number, label in enumerate(labels):
             called, true = predicted == class_number, choice.truth == class_number
             right = int((called & true).sum())
@@ -95,43 +102,43 @@ def groups_table(kept: Round, pool: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["attribute", "group", "pool", "accepted", "share"])
 
 
-def held_out_table(choice: RoundChoice, ids: pd.Series, labels: list[str]) -> pd.DataFrame:
+def held_out_table(choice: Choice, ids: pd.Series, labels: list[str]) -> pd.DataFrame:
     """Columns ``id``, true ``label``, ``fold`` and ``logit.<label>``: the kept round's logits of each held-out row.
 
     Rows of one fold were held out together; validation rows are all of fold 0. ``ids`` are those of the rows that
     ``choice.positions`` counts: the validation rows, or the seeds.
     """
     rows = pd.DataFrame({"id": ids.to_numpy()[choice.positions], "label": [labels[number] for number in choice.truth]})
-    rows["fold"] = 0 if choice.fold is None else choice.fold
-    logits = pd.DataFrame(choice.logits, columns=[f"logit.{label}" for label in labels])
+    rows["fold"] = choice.fold
+    logits = pd.DataFrame(choice.logits[choice.kept_round], columns=[f"logit.{label}" for label in labels])
     return pd.concat([rows, logits], axis=1)
 
 
-def metrics(rounds: list[Round], choice: RoundChoice, pool: int, ships_teacher: bool) -> Metrics:
+def metrics(
+    trained: SelfTraining, choice: Choice, pool: int, accepted: int, doubt: str, ships_teacher: bool
+) -> Metrics:
     """Counts, the kept round, how it was chosen, and its precision on held-out labels.
 
-    ``pool`` is the number of pool rows. ``ships_teacher`` is whether the student starts from a teacher of the kind
-    that was evaluated, rather than from one over other vectors.
+    ``pool`` and ``accepted`` are numbers of pool rows; ``doubt`` is why names say little. ``ships_teacher`` is whether
+    the student starts from a teacher of the kind that was evaluated, rather than from one over other vectors.
     """
-    held_out_rows, kept = len(choice.truth), choice.kept_round
     result: Metrics = {
         "pool": pool,
-        "accepted": len(rounds[kept].rows),
-        "round": kept,
+        "accepted": accepted,
+        "foreign": trained.foreign,
+        "round": choice.kept_round,
         "judged_by": choice.decided_by,
-        "held_out_rows": held_out_rows,
-        "temperature": round(choice.estimate.temperature, 4),
-        "trust": round(choice.estimate.reliability, 4),
-        "words_part": rounds[kept].teacher.mix_weight,
-        "class_names_heard": choice.uses_class_names,
-        "names_first": choice.estimate.names_first,
-        "agreement": None if choice.agreement is None else round(choice.agreement, 4),
-        "doubted": choice.rejected,
+        "held_out_rows": len(choice.truth),
+        "lead": choice.lead,
+        "class_names_heard": choice.lead != "no names",
+        "names_doubted": doubt,
+        "neighbour_agreement": round(trained.agreement, 4),
         "ships_teacher": ships_teacher,
     }
-    if choice.right_by_round:
-        result["precision_without"] = round(choice.right_by_round[0] / held_out_rows, 6)
-        result["precision"] = round(choice.right_by_round[kept] / held_out_rows, 6)
+    if len(choice.truth):
+        precision = choice.right.mean(axis=1)
+        result["precision_without"] = round(float(precision[0]), 6)
+        result["precision"] = round(float(precision[choice.kept_round]), 6)
     return result
 
 

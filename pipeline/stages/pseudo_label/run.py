@@ -1,18 +1,17 @@
-"""Pseudo-labels: a teacher that is trained on the few labels labels the pool in rounds of self-training.
+"""Pseudo-labels: heads that are trained on the few labels label the pool in rounds of self-training.
 
     python -m pipeline.stages.pseudo_label
 
 Reads data/ingest/{train,validation,unlabelled}.parquet and labels.json, the augmented rows of synonyms, back_translate
 and swaps, and data/pretrain/encoder; writes data/pseudo_label/train.parquet (class names and accepted pool rows),
-head.safetensors (the teacher's linear heads over vectors and words), held_out.parquet (logits of rows whose label the
-teacher had not seen), rounds.csv, rounds.png, classes.csv, groups.csv and metrics.json.
+head.safetensors (the linear heads over vectors and words), held_out.parquet (logits of rows whose label the heads had
+not seen), rounds.csv, rounds.png, classes.csv, groups.csv and metrics.json.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace as replace_fields
-from itertools import pairwise
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,145 +21,228 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import Encoder, Mitigation, PseudoLabel
 from pipeline.core.stage import Metrics, Paths, main, write_atomically
 from pipeline.mitigation.group_codes import encode_groups
-from pipeline.models import encoder as encoders
 from pipeline.models.embeddings import embed
-from pipeline.stages.pseudo_label import audit, cross_validation, round_selection, views, words
-from pipeline.stages.pseudo_label.rounds import FIRST_NAIVE_BAYES_WEIGHT, Round, TeacherEstimate, label_in_rounds
-from pipeline.stages.pseudo_label.seeds import gather_pool, gather_seeds
-from pipeline.stages.pseudo_label.spread import NoSpreading
-from pipeline.stages.pseudo_label.teacher import Seeds, Teacher, Texts, fit_teacher
-from pipeline.stages.pseudo_label.views import View, ViewBuilder
+from pipeline.stages.pseudo_label import audit, choice, features
+from pipeline.stages.pseudo_label.features import Texts
+from pipeline.stages.pseudo_label.heads import Heads, add_words, fit_linear
+from pipeline.stages.pseudo_label.rounds import (
+    LEADS,
+    SEED_WEIGHT,
+    WORDS_PART,
+    Round,
+    Seeds,
+    SelfTraining,
+    estimate_class_shares,
+    train_in_rounds,
+)
+from pipeline.stages.pseudo_label.spread import Spread, build_spread
+
+# Fewer validation rows cannot tell a gain from chance where gold rows could: the standard error of an accuracy of 0.7
+# on 20 rows is 10 points.
+MIN_DECISIVE_ROWS = 20
+# Kinds of teacher whose vectors are not those of the student's encoder, so that the student needs a head of its own.
+TEACHERS_WITH_OTHER_VECTORS = ("latent", "finetuned")
+
+
+@dataclass(frozen=True)
+class View:
+    """Seeds, pool and validation rows as a teacher reads them."""
+
+    seeds: Seeds
+    pool: Texts
+    validation: Texts
+    spread: Spread  # over the seeds and the pool rows that heads learn from
+    centre: np.ndarray  # (width,) float32: the mean that was removed from the vectors
+
+
+# Builds the view of a teacher that learns from the seeds at these positions. A fold passes the seeds that it keeps, so
+# that no held-out label shapes a vector.
+ViewBuilder = Callable[[np.ndarray], View]
 
 
 def run(params: PseudoLabel, encoder: Encoder, mitigation: Mitigation, paths: Paths) -> Metrics:
-    """Label the pool in rounds, keep the round that held-out labels or the views choose, and write the student's head.
+    """Label the pool in rounds, keep the last one unless held-out labels speak against it, and write the heads.
 
-    Raises UserError if no seed has any weight.
+    Raises UserError if there is neither a gold row nor a class name.
     """
-    seeds, labels = gather_seeds(paths, params)
-    if not seeds["weight"].gt(0).any():
+    rows, labels, names = features.gather_seeds(paths, params.class_names)
+    if not rows["weight"].gt(0).any():
         raise UserError(
-            "pseudo_label.class_names: expected gold rows or class names of some weight to learn from, found none; "
-            "label some rows, or set it to true and class_name_weight above 0"
+            "pseudo_label.class_names: expected gold rows or class names to learn from, found none; "
+            "label some rows, or set it to true"
         )
-    pool = gather_pool(paths)
+    pool = features.gather_pool(paths)
     pool = pool if params.teacher != "none" else pool.iloc[:0]
     validation = table.read(paths.data("ingest") / "validation.parquet")
-    tables = [seeds, pool, validation]
-    groups = encode_groups(tables, mitigation.attributes) if mitigation.reweighing else [None] * 3
-    student_view, build_view, idf = build_views(tables, groups, labels, params, encoder, paths)
+    learned = draw_learned(len(pool), params)
+    student, build_view, idf = build_views(rows, pool, validation, learned, labels, mitigation, encoder, params, paths)
+    seeds, is_gold = student.seeds, rows["origin"].eq("gold").to_numpy()
+    shares = estimate_class_shares(seeds.labels[is_gold], len(labels))
     truth = validation["label"].map(labels.index).to_numpy(dtype=int)
-    choice = round_selection.select_round(seeds, truth, build_view, len(labels), params)
-    if not choice.uses_class_names:
-        seeds = cross_validation.without_class_names(seeds)
-    training, view = cross_validation.all_seeds_and_view(seeds, build_view)
-    rounds = label_in_rounds(training, view.pool, view.spread, len(labels), choice.estimate, params)
-    kept = rounds[choice.kept_round]
-    write_training_rows(kept, seeds, pool, labels, params, paths)
-    head = fit_student_head(kept, student_view, training, len(labels), choice.estimate, params)
-    write_head(head, idf, paths.data("pseudo_label") / "head.safetensors")
-    ids = (validation if choice.decided_by == "validation" else seeds)["id"]
-    held_out = audit.held_out_table(choice, ids, labels)
-    write_atomically(
-        paths.data("pseudo_label") / "held_out.parquet", lambda part: held_out.to_parquet(part, index=False)
-    )
-    audit.write_audit(rounds, choice, pool, labels, paths.data("pseudo_label"))
-    views.remove_fine_tuned_encoders(paths)
-    ships_teacher = params.teacher not in views.TEACHERS_WITH_OTHER_VECTORS
-    return audit.metrics(rounds, choice, len(pool), ships_teacher)
+    decided_by, splits = hold_out(student, rows, is_gold, truth, params)
+    doubt = choice.doubt_names(names, answer_by_names(seeds, student.pool, len(labels)))
+    lead = choice.choose_lead(seeds, splits, shares, doubt)
+
+    def train(kept: np.ndarray) -> tuple[SelfTraining, View]:
+        view = build_view(kept)
+        spread = view.spread.restrict(np.concatenate([kept, len(seeds.labels) + np.arange(len(learned))]))
+        texts = view.pool.take(learned)
+        return train_in_rounds(view.seeds.take(kept), texts, spread, LEADS[lead], shares, params), view
+
+    def train_split(split: choice.Split) -> tuple[SelfTraining, Texts]:
+        trained, view = train(split.kept)
+        return trained, view.validation if decided_by == "validation" else view.seeds.texts.take(split.held_out)
+
+    trained, view = train(np.arange(len(rows)))
+    chosen = choice.choose_round(decided_by, lead, splits, train_split, len(trained.rounds) - 1, len(labels))
+    kept = choice.label_the_rest(trained.rounds[chosen.kept_round], learned, view.pool)
+    write_training_rows(kept, rows, pool, labels, lead, params, paths)
+    ships_teacher = params.teacher not in TEACHERS_WITH_OTHER_VECTORS
+    heads = kept.heads if ships_teacher else fit_student_heads(kept, student, lead, shares)
+    write_heads(heads, student.centre, idf, paths.data("pseudo_label") / "head.safetensors")
+    rounds = [replace(r, rows=learned[r.rows]) for r in trained.rounds]
+    rounds[chosen.kept_round] = kept
+    ids = (validation if decided_by == "validation" else rows)["id"]
+    audit.write_audit(rounds, chosen, pool, labels, ids, paths.data("pseudo_label"))
+    features.remove_fine_tuned_encoders(paths)
+    return audit.metrics(trained, chosen, len(pool), len(kept.rows), doubt, ships_teacher)
+
+
+def draw_learned(rows: int, params: PseudoLabel) -> np.ndarray:
+    """Positions of the pool rows that heads learn from, (rows,) int in rising order: all, or ``params.pool_limit``."""
+    if params.pool_limit is None or rows <= params.pool_limit:
+        return np.arange(rows)
+    return np.sort(np.random.default_rng(params.seed).choice(rows, params.pool_limit, replace=False))
 
 
 def build_views(
-    tables: list[pd.DataFrame],
-    groups: Sequence[np.ndarray | None],
+    seeds: pd.DataFrame,
+    pool: pd.DataFrame,
+    validation: pd.DataFrame,
+    learned: np.ndarray,
     labels: list[str],
-    params: PseudoLabel,
+    mitigation: Mitigation,
     encoder: Encoder,
+    params: PseudoLabel,
     paths: Paths,
 ) -> tuple[View, ViewBuilder, np.ndarray | None]:
-    """The view of the student's encoder, the builder of the teacher's view, and the words' frequencies.
+    """The view of the student's encoder, the builder of the teacher's, and the words' frequencies, None without words.
 
-    ``tables`` are the seeds, the pool and the validation rows. ``groups`` are their group codes, (rows, attributes)
-    int, where these set weights. The frequencies are (vocabulary,), float32, or None where words are not used.
+    ``learned`` is (rows,), int: positions of the pool rows that heads learn from. The frequencies are (vocabulary,),
+    float32.
     """
-    folder = paths.data("pretrain") / "encoder"
+    tables = [seeds, pool, validation]
+    groups = encode_groups(tables, mitigation.attributes) if mitigation.reweighing else [None] * 3
+    folder, ends = paths.data("pretrain") / "encoder", np.cumsum([len(seeds), len(pool)])
     texts = [text for rows in tables for text in rows["text"]]
-    uses_words = params.words.mix_weights or params.teacher == "latent"
-    idf, features = word_features(texts, len(tables[2]), folder, encoder) if uses_words else (None, None)
-    ends = np.cumsum([0, *map(len, tables)])
-    parts = [None if features is None else features[start:end] for start, end in pairwise(ends)]
-    seeds, pool, validation = (
-        Texts(np.zeros((len(rows), 0)), part, codes) for rows, part, codes in zip(tables, parts, groups, strict=True)
+    idf, words = None, None
+    if params.word_view or params.teacher == "latent":
+        idf, words = features.read_words(texts, len(validation), folder, encoder)
+
+    def view_of(vectors: np.ndarray) -> View:
+        centre = vectors[: ends[1]].mean(axis=0)
+        cut = np.split(vectors - centre, ends)
+        bounds = [0, *ends, len(vectors)]
+        parts = [
+            Texts(part, words[bounds[i] : bounds[i + 1]] if params.word_view and words is not None else None, groups[i])
+            for i, part in enumerate(cut)
+        ]
+        is_name = seeds["origin"].eq("class_name").to_numpy()
+        as_seeds = Seeds(parts[0], seeds["target"].to_numpy(), seeds["weight"].to_numpy(dtype=float), is_name)
+        joined = np.concatenate([cut[0], cut[1][learned]])
+        return View(as_seeds, parts[1], parts[2], build_spread(joined, len(labels), params), centre)
+
+    student_vectors = embed(texts, folder, encoder, paths)
+    student = view_of(student_vectors)
+    if params.teacher == "latent":
+        latent = view_of(features.latent_vectors(words, len(validation), params))
+        return student, lambda kept: latent, idf
+    if params.teacher != "finetuned":
+        return student, lambda kept: student, idf
+
+    @cache
+    def fine_tuned(kept: tuple[int, ...]) -> View:
+        tuned = features.fine_tune_encoder(seeds.iloc[list(kept)], folder, labels, encoder, params.finetuned, paths)
+        return view_of(embed(texts, tuned, encoder, paths))
+
+    return student, lambda kept: fine_tuned(tuple(kept.tolist())), idf
+
+
+def hold_out(
+    view: View, rows: pd.DataFrame, is_gold: np.ndarray, truth: np.ndarray, params: PseudoLabel
+) -> tuple[str, list[choice.Split]]:
+    """What decides, "validation", "folds" or why nothing does, and the splits.
+
+    Folds of the gold rows decide where there are no validation rows, and where only the gold rows number
+    `MIN_DECISIVE_ROWS` at least. ``truth`` is (validation rows,), int: class numbers.
+    """
+    gold = np.flatnonzero(is_gold)
+    if len(truth) and not len(truth) < MIN_DECISIVE_ROWS <= len(gold):
+        everything = choice.Split(np.arange(len(rows)), np.arange(len(truth)), view.validation, truth)
+        return "validation", [everything]
+    splits = choice.split_gold(view.seeds, rows["source_id"].to_numpy(), gold, params)
+    return ("folds" if splits else "none: too few gold rows for folds"), splits
+
+
+def answer_by_names(seeds: Seeds, pool: Texts, classes: int) -> np.ndarray:
+    """The class that each pool row gets from class names alone, (rows,) int; empty without names."""
+    if not seeds.is_name.any():
+        return np.zeros(0, dtype=int)
+    return (
+        fit_linear(seeds.texts.vectors, seeds.labels, seeds.is_name.astype(float), classes).logits(pool).argmax(axis=1)
     )
-    without_vectors = View(seeds, pool, validation, NoSpreading())
-    student_view = views.view_of_vectors(embed(texts, folder, encoder, paths), without_vectors, len(labels), params)
-    if params.teacher == "finetuned":
-        builder = views.fine_tuned_views(student_view, tables[0], texts, folder, labels, encoder, params, paths)
-    elif params.teacher == "latent":
-        builder = views.fixed_view(views.latent_view(student_view, len(labels), params))
-    else:
-        builder = views.fixed_view(student_view)
-    return student_view, builder, idf
 
 
-def word_features(texts: list[str], validation_rows: int, folder: Path, encoder: Encoder) -> tuple[np.ndarray, Any]:
-    """The inverse document frequency of each token, (vocabulary,) float32, and the sparse features of the texts.
+def fit_student_heads(kept: Round, student: View, lead: str, shares: np.ndarray) -> Heads:
+    """Heads over the vectors of the student's encoder, fitted on the rows of the ``kept`` round.
 
-    The features are (rows, tokens that count), float32. The last ``validation_rows`` texts do not count in the
-    frequencies, so that nothing is learned from them.
+    ``shares`` is (classes,), float64: the class shares to expect.
     """
-    tokenizer = encoders.load_tokenizer(folder)
-    tokens = tokenizer(texts, truncation=True, max_length=encoder.max_length)["input_ids"]
-    counted = tokens[: len(tokens) - validation_rows]
-    idf = words.inverse_document_frequency(counted, len(tokenizer), tokenizer.all_special_ids)
-    return idf, words.token_features(tokens, idf)
-
-
-def fit_student_head(
-    kept: Round, student_view: View, training: Seeds, classes: int, estimate: TeacherEstimate, params: PseudoLabel
-) -> Teacher:
-    """The teacher that the student starts from, over the vectors of the student's encoder.
-
-    It is the teacher of the kept round, or one that is fitted on the same rows where that teacher saw other vectors.
-    """
-    if params.teacher not in views.TEACHERS_WITH_OTHER_VECTORS:
-        return kept.teacher
-    seeds = replace_fields(training, texts=student_view.seeds).join(student_view.pool.take(kept.rows), kept.labels)
-    naive_bayes_weight = estimate.reliability if len(kept.rows) else FIRST_NAIVE_BAYES_WEIGHT
-    return fit_teacher(seeds, student_view.pool, classes, params, naive_bayes_weight, kept.teacher.mix_weight)
+    weights = student.seeds.led_by((SEED_WEIGHT, SEED_WEIGHT if LEADS[lead][1] else 0.0), shares)
+    texts = student.seeds.texts.join(student.pool.take(kept.rows))
+    labels = np.concatenate([student.seeds.labels, kept.labels])
+    heads = fit_linear(texts.vectors, labels, np.concatenate([weights, np.ones(len(kept.rows))]), len(shares))
+    if kept.heads.table is None:
+        return heads
+    no_bias = np.zeros(len(shares), dtype=np.float32)
+    return add_words(heads, kept.heads.table, no_bias, student.pool.take(kept.rows), WORDS_PART)
 
 
 def write_training_rows(
-    kept: Round, seeds: pd.DataFrame, pool: pd.DataFrame, labels: list[str], params: PseudoLabel, paths: Paths
+    kept: Round,
+    seeds: pd.DataFrame,
+    pool: pd.DataFrame,
+    labels: list[str],
+    lead: str,
+    params: PseudoLabel,
+    paths: Paths,
 ) -> None:
     """Write the rows that the student learns from beside gold and augmented ones: class names and accepted pool rows.
 
-    Class names of the weight 0 are among them; the student does not learn from those.
+    Class names have the weight 0 where they are not listened to; the student does not learn from those.
     """
-    names = seeds[seeds["origin"].eq("class_name")]
+    weight = SEED_WEIGHT if LEADS[lead][1] else 0.0
+    names = seeds[seeds["origin"].eq("class_name")].assign(weight=weight)
     accepted = pool.iloc[kept.rows].assign(
         label=[labels[i] for i in kept.labels], origin="pseudo", weight=params.weight, confidence=kept.confidence
     )
     table.write(pd.concat([names, accepted]), paths.data("pseudo_label") / "train.parquet")
 
 
-def write_head(teacher: Teacher, idf: np.ndarray | None, path: Path) -> None:
+def write_heads(heads: Heads, centre: np.ndarray, idf: np.ndarray | None, path: Path) -> None:
     """Write the tensors ``weight``, (classes, width), and ``bias``, (classes,), float32, in the order of labels.json.
 
-    Where the teacher has words, ``words``, (vocabulary, classes), and ``idf``, (vocabulary,), float32, are written,
-    too. The student's logits are the sum of both views.
+    Where there are words, ``words``, (vocabulary, classes), and ``idf``, (vocabulary,), float32, are written, too. The
+    student's logits are the sum of both views. ``centre``, (width,), was removed from the vectors, and moves into the
+    bias: the student reads vectors as they are.
     """
     from safetensors.numpy import save_file
 
-    probe_weight, words_weight = np.float32(1 - teacher.mix_weight), np.float32(teacher.mix_weight)
-    tensors: dict[str, np.ndarray] = {
-        "weight": probe_weight * teacher.probe.weight,
-        "bias": probe_weight * teacher.probe.bias,
-    }
-    if teacher.words is not None and idf is not None:
-        word_table = np.zeros((len(idf), len(teacher.words.bias)), dtype=np.float32)
-        word_table[idf > 0] = words_weight * teacher.words.table
-        tensors |= {"bias": tensors["bias"] + words_weight * teacher.words.bias, "words": word_table, "idf": idf}
+    tensors = {"weight": heads.weight, "bias": (heads.bias - heads.weight @ centre).astype(np.float32)}
+    if heads.table is not None and idf is not None:
+        words = np.zeros((len(idf), len(heads.bias)), dtype=np.float32)
+        words[idf > 0] = heads.table
+        tensors |= {"words": words, "idf": idf}
     write_atomically(path, lambda file: save_file(tensors, file))
 
 

@@ -23,7 +23,7 @@ def section(results: Results) -> dict[str, Any]:
         "kept": metrics["round"],
         "judged_by": metrics["judged_by"],
         "precision_source": precision_source(metrics),
-        "view_agreement": view_agreement(metrics, results.params["pseudo_label"]["min_agreement"]),
+        "what_led": what_led(metrics),
         "chart": charts.rounds_chart(results),
         "rounds": to_grid(rounds[columns], "Rounds of pseudo-labelling; precision is measured on held-out labels"),
         "few_rows_note": few_rows_note(metrics["held_out_rows"]),
@@ -35,47 +35,36 @@ def section(results: Results) -> dict[str, Any]:
 
 
 def precision_source(metrics: dict[str, Any]) -> str:
-    """What precision was measured on, in a sentence or two; ``metrics`` are those of the stage."""
-    names = " The names of the classes chose the rows of round 1 by themselves." if metrics["names_first"] else ""
-    trust = format_value(metrics["trust"])
+    """What precision was measured on, in a sentence; ``metrics`` are those of the stage."""
     if metrics["held_out_rows"] == 0:
         reason = metrics["judged_by"].removeprefix("none: ")
-        return (
-            f"Precision is unknown, because no label could be held out ({reason}). The reliability of the first "
-            f"teacher ({trust}) is pseudo_label.teacher_reliability of params.yaml.{names}"
-        )
+        return f"Precision is unknown, because no label could be held out ({reason})."
     held_out = {
-        "validation": "validation rows, which no teacher learned from",
-        "folds": "gold rows, each answered by a teacher that had not seen it",
+        "validation": "validation rows, which no head learned from",
+        "folds": "gold rows, each answered by heads that had not seen it",
     }[metrics["judged_by"]]
-    rows, words_part = format_value(metrics["held_out_rows"]), format_value(metrics["words_part"])
     return (
-        f"Precision is the share of right answers on {rows} {held_out}; accepted rows have no known label, and are the "
-        f"ones that the teacher is surest of. The first teacher is trusted {trust} (0: it guesses, 1: it is always "
-        f"right), and words have a part of {words_part} in the kept one's answers.{names}"
+        f"Precision is the share of right answers on {format_value(metrics['held_out_rows'])} {held_out}; accepted rows "
+        "have no known label, and are the ones that the heads are surest of."
     )
 
 
-def view_agreement(metrics: dict[str, Any], min_agreement: float) -> str:
-    """Whether the two views of the pool agree, and what that decided; empty where enough labels are held out."""
-    if metrics["agreement"] is None:
-        if not metrics["doubted"]:
-            return ""
-        return (
-            "So few labels cannot tell whether pseudo-labels help, and there is no second view of the texts to ask: "
-            "no pseudo-label was kept."
-        )
-    if metrics["doubted"]:
-        decision = "too little: no pseudo-label was kept."
-    elif metrics["round"]:
-        decision = "enough: the last round was kept."
-    else:
-        decision = "enough, but the held-out labels are clearly against the last round: no pseudo-label was kept."
-    return (
-        "So few labels cannot tell whether pseudo-labels help. The two views of the pool, its vectors and its words, "
-        f"agree after a round 1 from all labels by {format_value(metrics['agreement'])} (Cohen's kappa; "
-        f"{format_value(min_agreement)} is asked for), which is {decision}"
+def what_led(metrics: dict[str, Any]) -> str:
+    """Who led the first heads, how many neighbours agree and what that decided, and what was left out."""
+    leads = {
+        "names": "The names of the classes led the first heads, and gold rows corrected them.",
+        "gold": "Gold rows led the first heads, because they were clearly right more often than names.",
+        "no names": "Gold rows alone made the first heads.",
+    }
+    doubt = metrics["names_doubted"]
+    described = f" Descriptions of the classes (ingest.labels.descriptions) would help: {doubt}." if doubt else ""
+    agreement = (
+        f" Near texts get the same label from these heads by {format_value(metrics['neighbour_agreement'])} "
+        "(Cohen's kappa); where many do, several rounds follow, elsewhere one."
     )
+    foreign = metrics["foreign"]
+    left_out = f" {format_value(foreign)} pool rows are near no class, and were left out." if foreign else ""
+    return leads[metrics["lead"]] + described + agreement + left_out
 
 
 def few_rows_note(held_out_rows: int) -> str:

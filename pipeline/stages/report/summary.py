@@ -170,12 +170,7 @@ def unhelpful_pseudo_labels(results: Results) -> Finding | None:
     """Why pseudo-labels were left out, if there were rounds and none was kept."""
     if len(results.rounds) < 2 or results.metrics["pseudo_label"]["round"]:
         return None
-    reason = (
-        "Too few labels are held out to tell whether pseudo-labels help, and the two views of the texts do not agree"
-        if results.metrics["pseudo_label"]["doubted"]
-        else "Pseudo-labels did not help on held-out labels"
-    )
-    return Finding(f"{reason}: they were left out.", "pseudo-labels")
+    return Finding("Pseudo-labels did not help on held-out labels: they were left out.", "pseudo-labels")
 
 
 def rejected_rows(results: Results) -> Finding | None:

@@ -76,18 +76,25 @@ def test_values_that_contradict_each_other_are_reported(content: Any) -> None:
 
 
 def test_the_error_for_a_renamed_key_names_the_new_one(content: Any) -> None:
-    content["pseudo_label"]["trust"] = content["pseudo_label"].pop("teacher_reliability")
-    content["pseudo_label"]["words"]["parts"] = content["pseudo_label"]["words"].pop("mix_weights")
+    content["evaluate"]["baseline_c"] = content["evaluate"].pop("baseline_inverse_l2")
     older = {key: value for key, value in content.pop("promotion").items() if not key.startswith("approval")}
     content["gate"] |= older
     with pytest.raises(UserError) as error:
         validate_params(content)
     lines = str(error.value).splitlines()
     assert (
-        "pseudo_label.trust: renamed to pseudo_label.teacher_reliability; rename the key, its value means the same"
+        "evaluate.baseline_c: renamed to evaluate.baseline_inverse_l2; rename the key, its value means the same"
         in lines
     )
-    assert len(lines) == 2 + 9 and all(": renamed to " in line for line in lines)
+    assert len(lines) == 1 + 9 and all(": renamed to " in line for line in lines)
+
+
+def test_the_error_for_a_removed_key_says_so(content: Any) -> None:
+    content["pseudo_label"] |= {"gold_weight": 5.0, "words": {"mix_weights": [0.5]}}
+    with pytest.raises(UserError) as error:
+        validate_params(content)
+    lines = str(error.value).splitlines()
+    assert len(lines) == 2 and all(": removed, remove the key: " in line for line in lines)
 
 
 def test_every_new_name_of_a_renamed_key_is_a_key(content: Any) -> None:

@@ -16,12 +16,12 @@ from pipeline.core.stage import Paths
 from pipeline.stages import finetune
 from pipeline.stages.finetune import group_loss_penalty, objective, student
 from pipeline.stages.pseudo_label import run as pseudo_label
-from pipeline.stages.pseudo_label.teacher import Texts
+from pipeline.stages.pseudo_label.features import Texts
+from pipeline.stages.pseudo_label.rounds import reweigh
 from tests.pipeline.stages import test_export as exporting
 from tests.support.finetuning import QUICK, read_task, write_inputs
 from tests.support.pseudo_stage import GROUPS
 from tests.support.pseudo_stage import project as teacher_project
-from tests.support.pseudo_texts import seed_rows
 
 Change = Callable[..., Params]
 Rows = Callable[..., pd.DataFrame]
@@ -30,16 +30,16 @@ Pairs = list[tuple[str, str]]
 
 def test_weights_make_label_and_group_independent_also_after_pool_rows_joined() -> None:
     labels, groups = np.repeat([0, 0, 1, 1], [6, 2, 1, 3]), np.repeat([0, 1, 0, 1], [6, 2, 1, 3])[:, None]
-    seeds = seed_rows(Texts(np.zeros((12, 2)), groups=groups), labels)
-    joined = seeds.join(Texts(np.zeros((3, 2)), groups=np.array([[0], [1], [-1]])), np.array([1, 0, 0]))
-    weights = joined.training_weights()
-    known = joined.texts.groups[:, 0] >= 0  # type: ignore[index]
+    labels, groups = np.concatenate([labels, [1, 0, 0]]), np.concatenate([groups, [[0], [1], [-1]]])
+    texts = Texts(np.zeros((15, 2)), groups=groups)
+    weights = reweigh(texts, labels, np.repeat([5.0, 1.0], [12, 3]))
+    known = groups[:, 0] >= 0
     cells = np.zeros((2, 2))
-    np.add.at(cells, (joined.labels[known], joined.texts.groups[known, 0]), weights[known])  # type: ignore[index]
+    np.add.at(cells, (labels[known], groups[known, 0]), weights[known])
     cells /= cells.sum()
     assert cells == pytest.approx(np.outer(cells.sum(axis=1), cells.sum(axis=0)))
     assert weights[-1] == 1
-    assert seed_rows(Texts(np.zeros((12, 2))), labels).training_weights().tolist() == [5.0] * 12
+    assert reweigh(Texts(np.zeros((15, 2))), labels, np.full(15, 5.0)).tolist() == [5.0] * 15
 
 
 @pytest.fixture

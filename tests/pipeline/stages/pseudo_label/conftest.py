@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.core.params import Params, PseudoLabel
 from pipeline.core.stage import Metrics, Paths
-from pipeline.stages.pseudo_label import decisions, round_selection, run
+from pipeline.stages.pseudo_label import run
 from tests.support.pseudo_stage import RunStage, project
 
 
@@ -35,11 +35,3 @@ def stage(
         return paths, run(changed.pseudo_label, changed.encoder, changed.mitigation, paths)
 
     return run_stage
-
-
-@pytest.fixture
-def last_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last round with words is kept: twelve labels over a random encoder would choose by chance, or none."""
-    monkeypatch.setattr(decisions, "decide_by_agreement", lambda *arguments: (arguments[3], None, False))
-    monkeypatch.setattr(decisions, "last_round_unless_harmful", lambda right: len(right) - 1)
-    monkeypatch.setattr(round_selection, "clearly_better", lambda first, second: False)

@@ -9,20 +9,19 @@ import pytest
 
 from pipeline.core import table
 from pipeline.stages.pseudo_label import audit
-from pipeline.stages.pseudo_label.probe import Probe
-from pipeline.stages.pseudo_label.round_selection import RoundChoice
-from pipeline.stages.pseudo_label.rounds import Round, TeacherEstimate
-from pipeline.stages.pseudo_label.teacher import Teacher
+from pipeline.stages.pseudo_label.choice import Choice
+from pipeline.stages.pseudo_label.heads import Heads
+from pipeline.stages.pseudo_label.rounds import Round, SelfTraining
 
 LABELS = ["card", "=loan", "other"]
 
 
-TEACHER = Teacher(Probe(np.zeros((3, 2), np.float32), np.zeros(3, np.float32)), mix_weight=0.5)
+HEADS = Heads(np.zeros((3, 2), np.float32), np.zeros(3, np.float32))
 
 
 def round_of(rows: list[int], labels: list[int], prior: tuple[float, float, float] = (0.5, 0.3, 0.2)) -> Round:
     """A round that accepted these pool rows."""
-    return Round(np.array(rows, int), np.array(labels, int), np.full(len(rows), 0.75), np.array(prior), TEACHER)
+    return Round(np.array(rows, int), np.array(labels, int), np.full(len(rows), 0.75), np.array(prior), HEADS)
 
 
 ROUNDS = [round_of([], []), round_of([0, 2, 3, 5], [0, 0, 1, 1]), round_of([0, 1, 2, 3, 4], [0, 0, 0, 0, 1])]
@@ -31,34 +30,22 @@ ROUNDS = [round_of([], []), round_of([0, 2, 3, 5], [0, 0, 1, 1]), round_of([0, 1
 TRUTH = np.array([0, 0, 0, 1, 1, 2])
 
 
-CHOICE = RoundChoice(
-    "folds",
-    TRUTH,
-    np.array([[1, 1, 1, 1, 1, 1], [0, 0, 0, 1, 0, 0], [0, 0, 1, 1, 1, 0]]),
-    np.array([1.1, 0.8, 0.7]),
-    kept_round=2,
-    estimate=TeacherEstimate(1.5, 0.6, 0.5),
-    uses_class_names=True,
-    positions=np.arange(6),
-    logits=np.eye(3)[TRUTH],
-    agreement=0.71234,
+def logits_of(predicted: list[list[int]]) -> np.ndarray:
+    """Logits whose largest ones are these predictions."""
+    return np.eye(3, dtype=np.float32)[np.array(predicted)]
+
+
+CHOICE = Choice(
+    *("folds", "names", 2, np.arange(6), np.array([0, 0, 1, 1, 2, 2]), TRUTH),
+    logits_of([[1, 1, 1, 1, 1, 1], [0, 0, 0, 1, 0, 0], [0, 0, 1, 1, 1, 0]]),
 )
 
 
-NOTHING_HELD_OUT = RoundChoice(
-    "none: too few gold rows for folds",
-    *(
-        TRUTH[:0],
-        np.zeros((0, 0), int),
-        np.zeros(0),
-        2,
-        TeacherEstimate(1, 0.5, 0.5),
-        True,
-        TRUTH[:0],
-        np.zeros((0, 3)),
-        0.8,
-    ),
+NOTHING_HELD_OUT = Choice(
+    *("none: too few gold rows for folds", "names", 2, TRUTH[:0], TRUTH[:0], TRUTH[:0]), np.zeros((3, 0, 3))
 )
+TRAINED = SelfTraining(ROUNDS, 0.71234, foreign=3)
+IDS = pd.Series(list("abcdef"))
 
 
 POOL = pd.DataFrame({"group.region": ["a", "a", "a", "+b", "+b", "+b"], "group.age": ["old", None] * 3, "text": "?"})
@@ -69,7 +56,7 @@ def test_precision_and_drift_by_round() -> None:
     assert rounds["accepted"].tolist() == [0, 4, 5]
     assert rounds["precision"].tolist() == pytest.approx([2 / 6, 4 / 6, 4 / 6], abs=1e-6)
     assert rounds["drift"].tolist() == pytest.approx([np.nan, 0, 0.3], nan_ok=True)
-    assert rounds["brier"].tolist() == [1.1, 0.8, 0.7]
+    assert rounds["brier"].is_monotonic_decreasing
     assert rounds["share.card"].tolist() == [0, 0.5, 0.8]
     assert rounds["prior.=loan"].tolist() == [0.3] * 3
     assert rounds["least_confidence"].tolist() == pytest.approx([np.nan, 0.75, 0.75], nan_ok=True)
@@ -89,7 +76,7 @@ def test_precision_and_recall_of_each_class_in_each_round() -> None:
 
 
 def test_a_class_without_a_held_out_row_has_no_recall() -> None:
-    choice = replace(CHOICE, truth=TRUTH[:5], predicted=CHOICE.predicted[:, :5], positions=np.arange(5))
+    choice = replace(CHOICE, truth=TRUTH[:5], logits=CHOICE.logits[:, :5], positions=np.arange(5))
     other = audit.classes_table(ROUNDS, choice, LABELS).query("`class` == 'other'")
     assert other["held_out_rows"].tolist() == [0, 0, 0]
     assert other["recall"].isna().all()
@@ -117,7 +104,7 @@ def test_without_held_out_labels_precision_is_empty_not_zero() -> None:
     assert (classes[["held_out_rows", "called", "right"]] == 0).all(axis=None)
     assert classes["accepted"].sum() == 9
     assert audit.rounds_table(ROUNDS, NOTHING_HELD_OUT, LABELS)["precision"].isna().all()
-    assert "precision" not in audit.metrics(ROUNDS, NOTHING_HELD_OUT, 6, ships_teacher=True)
+    assert "precision" not in audit.metrics(TRAINED, NOTHING_HELD_OUT, 6, 5, "", ships_teacher=True)
 
 
 def test_a_single_round_has_no_drift() -> None:
@@ -127,7 +114,7 @@ def test_a_single_round_has_no_drift() -> None:
 
 
 def test_names_that_look_like_formulas_are_neutralised(tmp_path: Path) -> None:
-    audit.write_audit(ROUNDS, CHOICE, POOL, LABELS, tmp_path)
+    audit.write_audit(ROUNDS, CHOICE, POOL, LABELS, IDS, tmp_path)
     for name in ("rounds.csv", "classes.csv", "groups.csv"):
         lines = (tmp_path / name).read_text().splitlines()
         assert not [cell for line in lines for cell in line.split(",") if cell.startswith(("=", "+", "@"))]
@@ -137,20 +124,25 @@ def test_names_that_look_like_formulas_are_neutralised(tmp_path: Path) -> None:
 
 
 def test_metrics_name_the_kept_round_its_evidence_and_its_precision() -> None:
-    assert audit.metrics(ROUNDS, CHOICE, 6, ships_teacher=True) == {
+    assert audit.metrics(TRAINED, CHOICE, 6, 5, "", ships_teacher=True) == {
         "pool": 6,
         "accepted": 5,
+        "foreign": 3,
         "round": 2,
         "judged_by": "folds",
         "held_out_rows": 6,
-        "temperature": 1.5,
-        "trust": 0.6,
-        "words_part": 0.5,
+        "lead": "names",
         "class_names_heard": True,
-        "names_first": False,
-        "agreement": 0.7123,
-        "doubted": False,
+        "names_doubted": "",
+        "neighbour_agreement": 0.7123,
         "ships_teacher": True,
         "precision_without": round(2 / 6, 6),
         "precision": round(4 / 6, 6),
     }
+
+
+def test_logits_of_the_kept_round_are_written_for_each_held_out_row() -> None:
+    held_out = audit.held_out_table(CHOICE, IDS, LABELS)
+    assert held_out["id"].tolist() == list("abcdef")
+    assert held_out["fold"].tolist() == [0, 0, 1, 1, 2, 2]
+    assert held_out["logit.=loan"].tolist() == [0, 0, 1, 1, 1, 0]

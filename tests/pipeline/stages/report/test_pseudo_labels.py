@@ -10,11 +10,9 @@ import pytest
 from pipeline.core import table
 from pipeline.core.stage import write_json
 from pipeline.stages.pseudo_label import audit
-from pipeline.stages.pseudo_label.probe import Probe
-from pipeline.stages.pseudo_label.round_selection import RoundChoice
-from pipeline.stages.pseudo_label.rounds import Round, TeacherEstimate
-from pipeline.stages.pseudo_label.teacher import Teacher
-from pipeline.stages.report import pseudo_labels
+from pipeline.stages.pseudo_label.choice import Choice
+from pipeline.stages.pseudo_label.heads import Heads
+from pipeline.stages.pseudo_label.rounds import Round, SelfTraining
 from tests.support.report_inputs import LABELS, write_run
 from tests.support.reporting import change_json, run_report
 
@@ -95,64 +93,47 @@ def test_groups_too_small_or_without_a_pseudo_label_are_not_compared(root: Path)
 @pytest.mark.parametrize(
     ("judged_by", "rows", "sentence"),
     [
-        ("folds", 64, "right answers on 64 gold rows, each answered by a teacher that had not seen it"),
-        ("validation", 1200, "right answers on 1,200 validation rows, which no teacher learned from"),
+        ("folds", 64, "right answers on 64 gold rows, each answered by heads that had not seen it"),
+        ("validation", 1200, "right answers on 1,200 validation rows, which no head learned from"),
         ("none: too few gold rows for folds", 0, "no label could be held out (too few gold rows for folds)"),
     ],
 )
 def test_the_section_says_what_precision_was_measured_on(root: Path, judged_by: str, rows: int, sentence: str) -> None:
     change_metrics(root, judged_by=judged_by, held_out_rows=rows)
-    text = section(root)
-    assert sentence in text
-    assert "0.654" in text
-    assert ("words have a part of 0.300" in text) == (rows > 0)
-
-
-@pytest.mark.parametrize("names_first", [True, False])
-def test_the_section_says_if_the_class_names_chose_the_rows_of_round_1(root: Path, names_first: bool) -> None:
-    for rows in (64, 0):
-        change_metrics(root, names_first=names_first, held_out_rows=rows)
-        assert ("The names of the classes chose the rows of round 1" in section(root)) == names_first
-
-
-@pytest.mark.parametrize(
-    ("agreement", "sentence"),
-    [
-        (0.5812, "by 0.581 (Cohen's kappa; 0.667 is asked for), which is too little: no pseudo-label was kept"),
-        (0.8123, "by 0.812 (Cohen's kappa; 0.667 is asked for), which is enough: the last round was kept"),
-    ],
-)
-def test_the_section_says_what_the_two_views_decided(root: Path, agreement: float, sentence: str) -> None:
-    assert "So few labels" not in section(root)
-    change_metrics(root, agreement=agreement, doubted=agreement < 0.667, held_out_rows=8)
     assert sentence in section(root)
 
 
-def test_the_section_says_that_few_held_out_labels_were_against_a_round() -> None:
-    metrics = {"agreement": 0.81, "doubted": False, "round": 0}
-    sentence = pseudo_labels.view_agreement(metrics, 0.667)
-    assert "enough, but the held-out labels are clearly against the last round: no" in sentence
+@pytest.mark.parametrize(
+    ("lead", "sentence"),
+    [("names", "The names of the classes led"), ("gold", "Gold rows led"), ("no names", "Gold rows alone made")],
+)
+def test_the_section_says_who_led_and_how_many_neighbours_agree(root: Path, lead: str, sentence: str) -> None:
+    change_metrics(root, lead=lead)
+    text = section(root)
+    assert sentence in text and "by 0.712 (Cohen's kappa)" in text
+    assert "would help" not in text and "near no class" not in text
 
 
-def test_the_section_says_that_there_is_no_second_view() -> None:
-    assert "no second view" in pseudo_labels.view_agreement({"agreement": None, "doubted": True}, 0.667)
-    assert not pseudo_labels.view_agreement({"agreement": None, "doubted": False}, 0.667)
+def test_the_section_says_when_descriptions_would_help_and_what_was_left_out(root: Path) -> None:
+    change_metrics(root, names_doubted="names such as 'LABEL_0' say nothing about a text", foreign=1200)
+    text = section(root)
+    assert "Descriptions of the classes (ingest.labels.descriptions) would help: names such as" in text
+    assert "1,200 pool rows are near no class, and were left out." in text
 
 
 def test_the_page_reads_what_the_stage_writes(root: Path) -> None:
     """The section shows the real audit of two rounds over four classes."""
-    teacher = Teacher(Probe(np.zeros((4, 2), np.float32), np.zeros(4, np.float32)), mix_weight=0.5)
+    heads = Heads(np.zeros((4, 2), np.float32), np.zeros(4, np.float32))
     positions = np.arange(40)
-    rounds = [Round(positions[:n], positions[:n] % 4, np.full(n, 0.9), np.full(4, 0.25), teacher) for n in (0, 40)]
+    rounds = [Round(positions[:n], positions[:n] % 4, np.full(n, 0.9), np.full(4, 0.25), heads) for n in (0, 40)]
     truth = np.arange(36) % 4
-    choice = RoundChoice(
-        *("folds", truth, np.stack([truth * 0, truth]), np.array([1.0, 0.5]), 1, TeacherEstimate(1.0, 0.7, 0.5)),
-        *(True, truth, np.eye(4)),
-    )
+    logits = np.stack([np.eye(4)[truth * 0], np.eye(4)[truth]])
+    choice = Choice("folds", "names", 1, np.arange(36), truth, truth, logits)
     pool = pd.DataFrame({"group.region": ["=north"] * 30 + ["south"] * 30})
     folder = root / "data/pseudo_label"
-    audit.write_audit(rounds, choice, pool, LABELS, folder)
-    write_json(audit.metrics(rounds, choice, len(pool), ships_teacher=True), folder / "metrics.json")
+    audit.write_audit(rounds, choice, pool, LABELS, pd.Series([f"row {i}" for i in range(36)]), folder)
+    metrics = audit.metrics(SelfTraining(rounds, 0.7, 0), choice, len(pool), 40, "", ships_teacher=True)
+    write_json(metrics, folder / "metrics.json")
     page, _ = run_report(root)
     assert "Round 1 of 1 was kept (judged by folds)" in page.text
     assert "delivery 10 0.250 0.250 9 1.000 1.000" in page.text

@@ -1,0 +1,158 @@
+"""The rows that a teacher learns from, and what it reads of each: vector, words, and for weights only the groups.
+
+The vectors are those of the student's encoder, of an encoder fine-tuned on the seeds, or latent dimensions of the words.
+"""
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.core import table
+from pipeline.core.errors import UserError
+from pipeline.core.params import Encoder, PseudoLabel, Supervised
+from pipeline.core.stage import Paths, read_json, write_atomically
+from pipeline.models import encoder as encoders
+
+MIN_DOCUMENT_FREQUENCY = 2  # texts: a token of a single text predicts nothing for other texts
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Some texts as a teacher reads them."""
+
+    vectors: np.ndarray  # (rows, width) float32, around the mean of seeds and pool
+    words: Any = None  # sparse (rows, tokens that count) float32; None: words are not used
+    groups: np.ndarray | None = None  # (rows, attributes) int, -1 if unknown; no head reads them
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def take(self, rows: np.ndarray) -> "Texts":
+        """The texts at the positions ``rows``, (selected rows,) int."""
+        words, groups = (None if part is None else part[rows] for part in (self.words, self.groups))
+        return Texts(self.vectors[rows], words, groups)
+
+    def join(self, other: "Texts") -> "Texts":
+        """These texts, then the others."""
+        from scipy.sparse import vstack
+
+        words = None if self.words is None else vstack([self.words, other.words], "csr")
+        groups = None if self.groups is None or other.groups is None else np.concatenate([self.groups, other.groups])
+        return Texts(np.concatenate([self.vectors, other.vectors]), words, groups)
+
+
+def gather_seeds(paths: Paths, class_names: bool) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """The seeds in the row schema with their class number as ``target``, the labels, and what describes each class.
+
+    Seeds are gold rows, augmented rows with the weight that they came with, and with ``class_names`` a row for each
+    class: its description, or its name as words.
+    """
+    about = read_json(paths.data("ingest") / "labels.json")
+    labels: list[str] = about["labels"]
+    names = [about["descriptions"].get(label) or label_as_words(label) for label in labels]
+    parts = [
+        table.read(paths.data(stage) / "train.parquet") for stage in ("ingest", "synonyms", "back_translate", "swaps")
+    ]
+    if class_names:
+        ids = [table.row_id(f"class name {label}", text) for label, text in zip(labels, names, strict=True)]
+        parts.append(table.make(id=ids, source_id=ids, text=names, label=list(labels), origin="class_name", weight=1.0))
+    rows = table.to_schema(table.check(pd.concat(parts, ignore_index=True), Path("data/pseudo_label")))
+    return rows.assign(target=rows["label"].map(labels.index).astype(int)), labels, names
+
+
+def gather_pool(paths: Paths) -> pd.DataFrame:
+    """The rows to label: the pool, and its swapped copies where there are any."""
+    parts = [table.read(paths.data(stage) / "unlabelled.parquet") for stage in ("ingest", "swaps")]
+    return table.to_schema(pd.concat(parts, ignore_index=True)) if len(parts[1]) else parts[0]
+
+
+def label_as_words(label: str) -> str:
+    """A label with spaces for underscores and hyphens: ``card_arrival`` becomes ``card arrival``."""
+    words = table.normalise(label.replace("_", " ").replace("-", " "))
+    return words or label
+
+
+def read_words(texts: list[str], held_out: int, folder: Path, encoder: Encoder) -> tuple[np.ndarray, Any]:
+    """Smoothed inverse document frequencies, (vocabulary,) float32, and sparse words, (texts, tokens that count).
+
+    The words of a text are the frequencies of its distinct tokens, scaled to unit length, float32. The last
+    ``held_out`` texts do not count in the frequencies. Special tokens, and tokens of fewer than
+    `MIN_DOCUMENT_FREQUENCY` texts, have the frequency 0 and no column.
+    """
+    from scipy.sparse import csr_matrix
+    from sklearn.preprocessing import normalize
+
+    tokenizer = encoders.load_tokenizer(folder)
+    tokens = tokenizer(texts, truncation=True, max_length=encoder.max_length)["input_ids"]
+    distinct = [sorted(set(row)) for row in tokens]
+    counted = distinct[: len(distinct) - held_out]
+    found = np.zeros(len(tokenizer), dtype=np.int64)
+    for row in counted:
+        found[row] += 1
+    idf = np.log((1 + len(counted)) / (1 + found)) + 1
+    idf[found < MIN_DOCUMENT_FREQUENCY] = 0
+    idf[tokenizer.all_special_ids] = 0
+    idf = idf.astype(np.float32)
+    ends = np.cumsum([0, *map(len, distinct)])
+    columns = np.array([token for row in distinct for token in row], dtype=np.int64)
+    rows = csr_matrix((idf[columns], columns, ends), shape=(len(tokens), len(idf)))
+    rows.eliminate_zeros()
+    return idf, normalize(rows[:, np.flatnonzero(idf)]).astype(np.float32)
+
+
+def latent_vectors(words: Any, held_out: int, params: PseudoLabel) -> np.ndarray:
+    """Unit vectors, (texts, dimensions) float32, by latent semantic analysis of the words (Deerwester et al. 1990).
+
+    ``words`` is sparse, (texts, tokens that count), float32. Nothing is learned from the last ``held_out`` texts. Where
+    no published encoder knows the language, these vectors separate classes that a small encoder trained here confuses.
+    Raises UserError if the texts share fewer than two words.
+    """
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.preprocessing import normalize
+
+    seen = words[: words.shape[0] - held_out]
+    if min(seen.shape) < 2:
+        raise UserError(
+            f"pseudo_label.teacher: latent: expected two words that several texts have, found {seen.shape[1]}; "
+            "give it more text, or set it to probe"
+        )
+    analysis = TruncatedSVD(min(params.latent, min(seen.shape) - 1), random_state=params.seed).fit(seen)
+    return normalize(analysis.transform(words)).astype(np.float32)
+
+
+def fine_tune_encoder(
+    rows: pd.DataFrame, start: Path, labels: list[str], encoder: Encoder, params: Supervised, paths: Paths
+) -> Path:
+    """The folder of the encoder in ``start`` after it was fine-tuned on ``rows``.
+
+    It is trained with a linear head, which is not used afterwards. An encoder that a killed run fine-tuned on the very
+    same rows is used again.
+    """
+    from pipeline.models import network
+    from pipeline.training import supervised
+    from pipeline.training.checkpoints import fingerprint
+
+    row_keys = "".join(rows["id"] + rows["label"] + rows["weight"].astype(str))
+    inputs = fingerprint([params, encoder], [*sorted(start.glob("*.safetensors")), Path(__file__)])
+    folder = paths.scratch("pseudo_label") / f"teacher-{hashlib.sha256((inputs + row_keys).encode()).hexdigest()[:16]}"
+    rows = rows[rows["weight"] > 0]
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "model").exists():
+        net, tokenizer = supervised.create_network(start, labels, encoder, params)
+        no_validation, section = rows.iloc[:0], "pseudo_label.finetuned"
+        supervised.fit(
+            net, tokenizer, rows, no_validation, params, folder, evaluate_steps=1, patience=1, section=section
+        )
+        write_atomically(folder / "model", lambda part: network.save(net, tokenizer, part))
+    return folder / "model" / "encoder"
+
+
+def remove_fine_tuned_encoders(paths: Paths) -> None:
+    """Remove the fine-tuned encoders from the scratch folder, once the outputs of the stage are written."""
+    for folder in paths.scratch("pseudo_label").glob("teacher-*"):
+        shutil.rmtree(folder)
