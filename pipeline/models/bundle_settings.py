@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pipeline.core.errors import UserError
 from pipeline.core.param_errors import describe_fault
 from pipeline.core.printable import printable
+from pipeline.models.abstention import AbstentionSettings
 from pipeline.models.bundle_files import read_bundle_json
 
 SETTINGS = "classifier.json"
@@ -26,6 +27,7 @@ class BundleSettings(BaseModel):
     pad_id: Annotated[int, Field(ge=0)]
     max_length: Annotated[int, Field(ge=1, le=1_000_000)]
     serve: Precision
+    abstention: AbstentionSettings | None = None  # None: every text gets a label
 
     @field_validator("labels")
     @classmethod

@@ -18,10 +18,12 @@ from pipeline.core.printable import printable
 from pipeline.core.stage import progress
 from pipeline.metrics.calibration import softmax
 from pipeline.models import onnx_file
+from pipeline.models.abstention import Abstention, load_abstention
+from pipeline.models.answers import Answer
 from pipeline.models.bundle_files import MANIFEST, MAX_JSON_BYTES, bundle_files, seal, verify
 from pipeline.models.bundle_settings import read_settings
 
-__all__ = ["MANIFEST", "Classifier", "bundle_files", "load", "load_unverified", "seal", "softmax", "verify"]
+__all__ = ["MANIFEST", "Answer", "Classifier", "bundle_files", "load", "load_unverified", "seal", "softmax", "verify"]
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -45,6 +47,34 @@ class Classifier:
     precision: str
     tokenizer: "Tokenizer"
     session: "InferenceSession"
+    abstention: Abstention | None = None  # None: every text gets a label
+
+    def answers(self, texts: list[str], batch_size: int = BATCH_SIZE, *, abstain: bool = True) -> list[Answer]:
+        """The answer to each text, in the order of ``texts``: a label, or none where the bundle is made to abstain.
+
+        Without ``abstain``, every text gets a label.
+        """
+        if self.abstention is None or not abstain:
+            return self.decide(self.logits(texts, batch_size))
+        return self.decide(*self.logits_and_vectors(texts, batch_size))
+
+    def decide(self, logits: np.ndarray, vectors: np.ndarray | None = None) -> list[Answer]:
+        """The answers to texts from what `batch_outputs` or `logits` gave for them.
+
+        ``logits`` is (texts, labels) and ``vectors`` (texts, width), both float32. Without vectors, and in a bundle
+        that does not abstain, every text gets a label.
+        """
+        probabilities = softmax(logits, self.temperature)
+        labels: list[str | None] = [self.labels[best] for best in probabilities.argmax(axis=1)]
+        confidence = probabilities.max(axis=1, initial=0).astype(float).tolist()
+        if self.abstention is None or vectors is None:
+            return [Answer(label, sure, None) for label, sure in zip(labels, confidence, strict=True)]
+        scores = self.abstention.scores(vectors)
+        refused = scores > self.abstention.threshold
+        return [
+            Answer(None if refuse else label, sure, float(score))
+            for label, sure, score, refuse in zip(labels, confidence, scores, refused, strict=True)
+        ]
 
     def predict(self, texts: list[str], batch_size: int = BATCH_SIZE) -> np.ndarray:
         """Probability of each label for each text, (texts, labels), float32, 0 to 1, calibrated by temperature.
@@ -56,15 +86,40 @@ class Classifier:
 
     def logits(self, texts: list[str], batch_size: int = BATCH_SIZE) -> np.ndarray:
         """Uncalibrated scores, (texts, labels), float32; texts of like length share a batch."""
+        scores = np.empty((len(texts), len(self.labels)), dtype=np.float32)
+        for rows, tokens in self.batches(texts, batch_size):
+            scores[rows] = self.batch_logits(tokens)
+        return scores
+
+    def logits_and_vectors(self, texts: list[str], batch_size: int = BATCH_SIZE) -> tuple[np.ndarray, np.ndarray]:
+        """Uncalibrated scores, (texts, labels), and unit vectors of the texts, (texts, width), both float32.
+
+        Raises UserError if the bundle gives no vectors, as those of before there was abstention.
+        """
+        logits = np.empty((len(texts), len(self.labels)), dtype=np.float32)
+        vectors = np.empty((len(texts), self.width), dtype=np.float32)
+        for rows, tokens in self.batches(texts, batch_size):
+            logits[rows], vectors[rows] = self.batch_outputs(tokens)
+        return logits, vectors
+
+    def batches(self, texts: list[str], batch_size: int) -> Iterable[tuple[list[int], list[np.ndarray]]]:
+        """Row numbers and their token ids, each (tokens,), int64, of up to ``batch_size`` texts of like length."""
         tokens = self.tokenise(texts)
         order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]))
         batches: Iterable[list[int]] = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
         if len(order) > PROGRESS_FROM * batch_size:
             batches = progress(batches, "predict", total=-(-len(order) // batch_size))
-        scores = np.empty((len(tokens), len(self.labels)), dtype=np.float32)
-        for rows in batches:
-            scores[rows] = self.batch_logits([tokens[row] for row in rows])
-        return scores
+        return ((rows, [tokens[row] for row in rows]) for rows in batches)
+
+    @property
+    def width(self) -> int:
+        """The width of the text vectors. Raises UserError if the bundle gives none."""
+        width = onnx_file.vector_width(self.session)
+        if width is None:
+            raise UserError(
+                f"{MODELS[self.precision]}: expected the output {onnx_file.VECTORS}, found none; rerun export"
+            )
+        return width
 
     def label_indices(self, labels: Iterable[str]) -> np.ndarray:
         """The index of each label in the model's ``labels``, (labels,), int64; every label has to be one of them."""
@@ -80,7 +135,20 @@ class Classifier:
         return tokens
 
     def batch_logits(self, tokens: list[np.ndarray]) -> np.ndarray:
-        """Uncalibrated scores of one batch, (texts, labels), float32.
+        """Uncalibrated scores of one batch, (texts, labels), float32; ``tokens`` is what `pad` takes, int64."""
+        return onnx_file.run(self.session, *self.pad(tokens), MODELS[self.precision])
+
+    def batch_outputs(self, tokens: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Uncalibrated scores, (texts, labels), and unit vectors, (texts, width), of one batch, both float32.
+
+        ``tokens`` is what `pad` takes, int64. Raises UserError if the bundle gives no vectors.
+        """
+        outputs = (onnx_file.OUTPUT, onnx_file.VECTORS)
+        logits, vectors = onnx_file.run_outputs(self.session, outputs, *self.pad(tokens), MODELS[self.precision])
+        return logits, vectors
+
+    def pad(self, tokens: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Ids and mask of one batch, both (texts, tokens), int64.
 
         ``tokens`` holds the token ids of each text, (tokens,), int64; each text is padded to the longest.
         """
@@ -89,7 +157,7 @@ class Classifier:
         for row, text_ids in enumerate(tokens):
             ids[row, : len(text_ids)] = text_ids
             mask[row, : len(text_ids)] = 1
-        return onnx_file.run(self.session, ids, mask, MODELS[self.precision])
+        return ids, mask
 
 
 def load(folder: Path, precision: str | None = None, threads: int | None = None) -> Classifier:
@@ -148,6 +216,7 @@ def load_unverified(folder: Path, precision: str | None = None, threads: int | N
         precision=precision,
         tokenizer=tokenizer,
         session=session,
+        abstention=load_abstention(folder, settings.abstention, onnx_file.vector_width(session)),
     )
 
 

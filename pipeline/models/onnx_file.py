@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 INPUTS, OUTPUT = ("input_ids", "attention_mask"), "logits"
+VECTORS = "vectors"  # the unit vectors that the logits come from; bundles of before there was abstention have none
 QUIET = 4  # of ONNX Runtime's log: only what ends the process; every other fault is raised, too
 
 
@@ -78,12 +79,29 @@ def run(session: "InferenceSession", ids: np.ndarray, mask: np.ndarray, title: s
 
     Raises UserError that starts with ``title`` if the model cannot compute them.
     """
+    return run_outputs(session, (OUTPUT,), ids, mask, title)[0]
+
+
+def run_outputs(
+    session: "InferenceSession", outputs: tuple[str, ...], ids: np.ndarray, mask: np.ndarray, title: str
+) -> list[np.ndarray]:
+    """The ``outputs`` of the model, each (rows, width), float32, for token ``ids`` and ``mask`` as `run` takes them.
+
+    Raises UserError that starts with ``title`` if the model cannot compute them.
+    """
     try:
-        logits: np.ndarray = session.run([OUTPUT], dict(zip(INPUTS, (ids, mask), strict=True)))[0]
+        found: list[np.ndarray] = session.run(list(outputs), dict(zip(INPUTS, (ids, mask), strict=True)))
     except Exception as error:  # noqa: BLE001  ONNX Runtime raises a class of its own for each fault
         shape = f"{ids.shape[0]} texts of {ids.shape[1]} tokens"
-        raise UserError(f"{title}: expected logits for {shape}, found: {first_line(error)}; rerun export") from None
-    return logits
+        wanted = " and ".join(outputs)
+        raise UserError(f"{title}: expected {wanted} for {shape}, found: {first_line(error)}; rerun export") from None
+    return found
+
+
+def vector_width(session: "InferenceSession") -> int | None:
+    """The width of the text vectors that the model gives; None if it gives none."""
+    shapes = [value.shape for value in session.get_outputs() if value.name == VECTORS and value.type == "tensor(float)"]
+    return shapes[0][-1] if shapes and isinstance(shapes[0][-1], int) else None
 
 
 def check_answers(session: "InferenceSession", path: Path, classes: int, tokens: tuple[int, int]) -> None:
