@@ -1,6 +1,6 @@
 """How unlike every class a text is, from its vector alone: the score by which a bundle abstains.
 
-The score is a weighted sum of four parts, each measured in spreads of the pool's own values:
+The score is a weighted sum of five parts, each measured in spreads of the pool's own values:
 
 - *isolation*: how badly a random walk from the labelled rows through the texts of the pool reaches the neighbourhood
   of the text. Texts of a class that nobody labelled hang together, but the walk hardly reaches them.
@@ -8,6 +8,8 @@ The score is a weighted sum of four parts, each measured in spreads of the pool'
 - *distance*: the cosine distance to the nearest class mean.
 - *deviation*: the squared Mahalanobis distance to the nearest class mean, with a covariance that all classes share
   (Lee et al. 2018).
+- *doubt*: minus the log-odds of the most probable class of a logistic regression on labelled rows and class names. It
+  is a part of its own, beside the head that ships, so that rows can be scored by a fit that has not seen them.
 
 Isolation tells texts like those of the pool that are of no class; the others tell texts unlike those of the pool.
 A bundle holds means of texts and no vector of a single text of the pool. pipeline/stages/export fits all of it.
@@ -25,9 +27,10 @@ from pipeline.core.errors import UserError
 ABSTENTION_FILE = "abstention.safetensors"
 NEAREST = 3  # prototypes that stand for the neighbourhood of a text
 SHARPNESS = 20.0  # of cosines that become weights: one that is higher by 0.05 counts e times as much
-PARTS = ("isolation", "novelty", "distance", "deviation")
-WEIGHTS = np.array([1.0, 0.5, 1.0, 0.5])  # of the parts; benchmarks/LOG.md has other weights
-TENSORS = ("prototypes", "isolation", "class_means", "whitening", "centre", "spread")
+PARTS = ("isolation", "novelty", "distance", "deviation", "doubt")
+WEIGHTS = np.array([1.0, 0.5, 1.0, 0.5, 0.5])  # of the parts; benchmarks/LOG.md has other weights
+TENSORS = ("prototypes", "isolation", "class_means", "whitening", "weight", "bias", "centre", "spread")
+LEAST_ODDS = 1e-9  # of all other classes together, so that their logarithm is finite
 
 
 class AbstentionSettings(BaseModel):
@@ -49,6 +52,8 @@ class Abstention:
     isolation: np.ndarray  # (prototypes,): how badly the walk reaches each; higher is worse
     class_means: np.ndarray  # (classes, width), unit vectors
     whitening: np.ndarray  # (width, width): makes the covariance within classes that of a unit ball
+    weight: np.ndarray  # (classes, width), of the logistic regression
+    bias: np.ndarray  # (classes,)
     centre: np.ndarray  # (parts,): median of each part over the pool
     spread: np.ndarray  # (parts,): spread of each part over the pool, above 0
 
@@ -66,7 +71,7 @@ class Abstention:
         """The parts of the score, (texts, parts), float64, of unit ``vectors``, (texts, width), float32."""
         isolation, novelty = self.compare_with_pool(vectors)
         distance = 1 - (vectors @ self.class_means.T).max(axis=1)
-        parts = [isolation, novelty, distance, self.deviation(vectors)]
+        parts = [isolation, novelty, distance, self.deviation(vectors), self.doubt(vectors)]
         return np.stack(parts, axis=1).astype(np.float64)
 
     def compare_with_pool(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -92,6 +97,12 @@ class Abstention:
         squares = (whitened**2).sum(axis=1)[:, None] + (means**2).sum(axis=1)[None]
         nearest: np.ndarray = (squares - 2 * whitened @ means.T).min(axis=1)
         return nearest
+
+    def doubt(self, vectors: np.ndarray) -> np.ndarray:
+        """Minus the log-odds of the most probable class, (texts,), of ``vectors`` (texts, width), all float32."""
+        logits = np.sort(vectors @ self.weight.T + self.bias, axis=1)
+        doubt: np.ndarray = np.log(np.exp(logits[:, :-1] - logits[:, -1:]).sum(axis=1) + LEAST_ODDS)
+        return doubt
 
 
 def save_abstention(abstention: Abstention, folder: Path) -> None:
@@ -137,8 +148,8 @@ def find_fault(arrays: dict[str, np.ndarray], width: int | None) -> str:
         return "expected a model that gives text vectors, found one without"
     prototypes, classes = len(arrays["prototypes"]), len(arrays["class_means"])
     parts = (len(PARTS),)
-    shapes = [(prototypes, width), (prototypes,), (classes, width), (width, width), parts, parts]
-    for name, shape in zip(TENSORS, shapes, strict=True):
+    shapes = [(prototypes, width), (prototypes,), (classes, width), (width, width), (classes, width), (classes,)]
+    for name, shape in zip(TENSORS, [*shapes, parts, parts], strict=True):
         array = arrays[name]
         if array.shape != shape or array.dtype != np.float32 or not np.isfinite(array).all():
             return f"expected {name} as finite float32 numbers of the shape {shape}, found others"

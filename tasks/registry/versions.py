@@ -40,14 +40,18 @@ from tasks.registry.store import set_version_tags
 from tasks.registry.trainings import COMPLETE, NO, YES
 
 # What loading and serving a version imports. The pins come from constraints.txt.
-SERVING_PACKAGES = ("mlflow", "numpy", "onnx", "onnxruntime", "pandas", "pydantic", "ruamel.yaml", "tokenizers", "tqdm")
+SERVING_PACKAGES = (
+    *("mlflow", "numpy", "onnx", "onnxruntime", "pandas", "pydantic", "ruamel.yaml", "safetensors", "tokenizers"),
+    "tqdm",
+)
 INPUT_EXAMPLE = pd.DataFrame({"text": ["This is an example."]})
 SIGNATURE = ModelSignature(
     Schema([ColSpec(DataType.string, "text")]),
     Schema(
         [
-            ColSpec(DataType.string, "label"),
+            ColSpec(DataType.string, "label", required=False),  # null: the version abstains
             ColSpec(DataType.double, "confidence"),
+            ColSpec(DataType.string, "reason", required=False),
             ColSpec(DataType.string, "version", required=False),
         ]
     ),

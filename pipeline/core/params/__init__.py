@@ -2,7 +2,7 @@
 
 from pipeline.core.params.augmentation import BackTranslate, Swaps, Synonyms
 from pipeline.core.params.encoder import Encoder
-from pipeline.core.params.evaluation import Evaluate, Export, Report
+from pipeline.core.params.evaluation import Abstain, Evaluate, Export, Report
 from pipeline.core.params.explain import EmbeddingMap, Explain
 from pipeline.core.params.fairness import Counterfactual, Fairness, Mitigation, Offsets
 from pipeline.core.params.file import Params, load_params, to_yaml, validate_params
@@ -17,6 +17,7 @@ from pipeline.core.params.types import Section
 from pipeline.core.yaml_file import read_yaml
 
 __all__ = [
+    "Abstain",
     "BackTranslate",
     "Columns",
     "Counterfactual",

@@ -1,10 +1,10 @@
-"""The sections ``export``, ``evaluate`` and ``report``: the model as it ships, measured and shown."""
+"""The sections ``export``, ``abstain``, ``evaluate`` and ``report``: the model as it ships, measured and shown."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.core.params.types import Name, Natural, Positive, Resamples, Section, Seed
+from pipeline.core.params.types import Count, Name, Natural, Positive, Resamples, Section, Seed
 
 
 class Export(Section):
@@ -21,6 +21,15 @@ class Export(Section):
         if self.serve == "int8" and not self.int8:
             raise ValueError("serve: expected float32 while export.int8 is false, found int8")
         return self
+
+
+class Abstain(Section):
+    """Whether the model gives no label to texts that are unlike every class; the method ``none`` switches it off."""
+
+    method: Literal["none", "graph"]
+    coverage: Annotated[float, Field(gt=0, lt=1)]
+    max_pool: Count
+    seed: Seed
 
 
 class Evaluate(Section):

@@ -15,7 +15,7 @@ from pipeline.core.errors import UserError, combine_errors
 from pipeline.core.param_errors import describe_fault, fault_path, quote_value
 from pipeline.core.params.augmentation import BackTranslate, Swaps, Synonyms
 from pipeline.core.params.encoder import Encoder
-from pipeline.core.params.evaluation import Evaluate, Export, Report
+from pipeline.core.params.evaluation import Abstain, Evaluate, Export, Report
 from pipeline.core.params.explain import Explain
 from pipeline.core.params.fairness import Counterfactual, Fairness, Mitigation
 from pipeline.core.params.finetune import Finetune
@@ -42,6 +42,7 @@ class Params(Section):
     pseudo_label: PseudoLabel
     finetune: Finetune
     export: Export
+    abstain: Abstain
     evaluate: Evaluate
     counterfactual: Counterfactual
     fairness: Fairness

@@ -1,144 +1,119 @@
-"""What a bundle abstains by, fitted on texts of known class and on the pool."""
+"""Whether the bundle abstains, and above which score: a threshold that keeps a wanted share of the in-scope texts.
 
-from dataclasses import dataclass
-from typing import Any
+The threshold comes from labelled rows that the score has not seen (split conformal prediction, Vovk et al. 2005): no
+text of another class is needed. Gold rows are scored in folds, each by what was fitted without it, which makes a text
+look a little more foreign than it will in service; the share that is kept is therefore at least the wanted one.
+"""
+
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
-from pipeline.models.abstention import PARTS, Abstention, AbstentionSettings
+from pipeline.core.params import Abstain
+from pipeline.core.stage import Metrics, Paths, read_json
+from pipeline.models.abstention import Abstention, AbstentionSettings
+from pipeline.models.classifier import Classifier
+from pipeline.stages.export.abstention_fit import Known, Pool, fit_abstention, make_pool
 
-NEIGHBOURS = 10  # of each text in the graph
-DISCOUNT = 0.8  # of each step away from a text of known class
-STEPS = 30  # of the walk: 0.8 to the 30th is a thousandth
-LEAST_REACH = 1e-6  # of a text that no walk reaches
-SIMILARITY_POWER = 3  # of the cosines that weigh the edges of the graph
-PROTOTYPES = 800  # at most; benchmarks/LOG.md has other numbers
-TEXTS_A_PROTOTYPE = 4  # on average at least, so that a prototype is a mean
-LEAST_SPREAD = 1e-6
-
-
-@dataclass(frozen=True)
-class Known:
-    """Texts whose class is known: gold rows, and the names of the classes."""
-
-    vectors: np.ndarray  # (texts, width), float32, unit vectors
-    classes: np.ndarray  # (texts,), int64, class numbers
-
-    def keep(self, rows: np.ndarray) -> "Known":
-        """Those of these ``rows``, (texts,), bool."""
-        return Known(self.vectors[rows], self.classes[rows])
+FOLDS = 5
+FROZEN = ("probe", "teacher_head")  # models whose text vectors have not learned from the gold rows
 
 
 @dataclass(frozen=True)
-class Pool:
-    """Texts whose class is unknown, and the groups of like texts among them."""
+class Threshold:
+    """The score above which a text gets no label, and what it promises."""
 
-    vectors: np.ndarray  # (texts, width), float32, unit vectors
-    groups: np.ndarray  # (texts,), int64: the number of the prototype that each text is a part of
-
-
-def make_pool(vectors: np.ndarray, seed: int) -> Pool:
-    """The pool with its texts in groups by k-means; ``vectors`` is (texts, width), float32, unit vectors."""
-    from sklearn.cluster import MiniBatchKMeans
-
-    count = min(PROTOTYPES, len(vectors) // TEXTS_A_PROTOTYPE)
-    if not count:
-        return Pool(vectors[:0], np.zeros(0, dtype=np.int64))
-    groups = MiniBatchKMeans(count, random_state=seed, n_init=1, batch_size=1024).fit_predict(vectors)
-    return Pool(vectors, np.unique(groups, return_inverse=True)[1].astype(np.int64))
+    value: float
+    coverage: float  # share of in-scope texts that get a label, at least, on average over draws of the held-out rows
+    note: str  # why it is not the wanted coverage; empty if it is
 
 
-def fit_abstention(known: Known, pool: Pool, settings: AbstentionSettings) -> Abstention:
-    """What scores texts by how unlike they are to every class, with the threshold of ``settings``."""
-    means = class_means(known)
-    parts = {
-        "prototypes": unit(group_means(pool.vectors, pool.groups)),
-        "isolation": group_means(isolation_of_pool(known, pool)[:, None], pool.groups)[:, 0],
-        "class_means": means,
-        "whitening": fit_whitening(known, means, pool),
+def choose_abstention(
+    params: Abstain, served: Classifier, shipped: str, tables: dict[str, pd.DataFrame], paths: Paths
+) -> tuple[Abstention | None, Metrics]:
+    """What the bundle abstains by, None for nothing, and the metrics on it.
+
+    ``served`` is the model whose vectors and labels count, and ``shipped`` its name among the candidates. ``tables``
+    are those of ingest.
+    """
+    if params.method == "none":
+        return None, {"method": "none", "reason": "off: abstain.method is none"}
+    train, validation = tables["train"], tables["validation"]
+    gold = train[train["origin"].eq("gold") & train["label"].notna()]
+    if validation.empty and (shipped not in FROZEN or gold.empty):
+        reason = "off: a threshold takes labelled rows that the encoder has not learned from, or validation rows"
+        return None, {"method": "none", "reason": reason}
+    names = class_texts(paths, served.labels)
+    pool_rows = tables["unlabelled"]
+    pool_rows = pool_rows.sample(min(params.max_pool, len(pool_rows)), random_state=params.seed)
+    gold_vectors, name_vectors, pool_vectors, validation_vectors = (
+        served.logits_and_vectors(texts)[1]
+        for texts in (gold["text"].tolist(), names, pool_rows["text"].tolist(), validation["text"].tolist())
+    )
+    pool = make_pool(pool_vectors, params.seed)
+    classes = np.concatenate([served.label_indices(gold["label"]), np.arange(len(names))])
+    known = Known(np.concatenate([gold_vectors, name_vectors]), classes)
+    draft = fit_abstention(known, pool, AbstentionSettings(method=params.method, threshold=0.0, coverage=1.0))
+    held_out = [draft.scores(validation_vectors)]
+    if shipped in FROZEN:
+        held_out.append(score_in_folds(known, gold["source_id"].to_numpy(), pool, draft.settings, params.seed))
+    scores = np.concatenate(held_out)
+    threshold = conformal_threshold(scores, params.coverage)
+    settings = AbstentionSettings(method=params.method, threshold=threshold.value, coverage=threshold.coverage)
+    metrics: Metrics = {
+        "method": params.method,
+        "threshold": round(threshold.value, 6),
+        "wanted_coverage": params.coverage,
+        "promised_coverage": round(threshold.coverage, 6),
+        "rows": len(scores),
+        "validation_rows": len(validation),
+        "pool_rows": len(pool_rows),
+        "pool_refused": round(float((draft.scores(pool_vectors) > threshold.value).mean()), 6)
+        if len(pool_rows)
+        else None,
     }
-    arrays = {name: array.astype(np.float32) for name, array in parts.items()}
-    ones = np.ones(len(PARTS), dtype=np.float32)
-    unscaled = Abstention(settings, **arrays, centre=0 * ones, spread=ones)
-    reference = unscaled.parts(pool.vectors if len(pool.vectors) else known.vectors)
-    low, centre, high = np.percentile(reference, [25, 50, 75], axis=0)
-    # 1.35: so that the spread of a normal distribution is its standard deviation
-    scale = {"centre": centre, "spread": np.where(high - low > LEAST_SPREAD, (high - low) / 1.35, 1.0)}
-    return Abstention(settings, **arrays, **{name: array.astype(np.float32) for name, array in scale.items()})
+    return replace(draft, settings=settings), metrics | ({"note": threshold.note} if threshold.note else {})
 
 
-def isolation_of_pool(known: Known, pool: Pool) -> np.ndarray:
-    """How badly a walk from the known texts reaches each text of the pool, (texts,), float64; 0 is a known text.
+def class_texts(paths: Paths, labels: tuple[str, ...]) -> list[str]:
+    """What each class is called: its description, or its name as words."""
+    descriptions = read_json(paths.data("ingest") / "labels.json")["descriptions"]
+    return [descriptions.get(label) or label.replace("_", " ").replace("-", " ") for label in labels]
 
-    The walk goes through the graph of nearest neighbours of all texts. A text's reach is DISCOUNT times the mean reach
-    of its neighbours, or 1 for a known text; its isolation is minus the logarithm of its reach.
+
+def score_in_folds(
+    known: Known, sources: np.ndarray, pool: Pool, settings: AbstentionSettings, seed: int
+) -> np.ndarray:
+    """The score of each gold row by what was fitted without it, (gold rows,), float64.
+
+    The gold rows come first in ``known``. ``sources`` (gold rows,), str, is the row that each derives from: those of
+    one source are in one fold.
     """
-    if not len(pool.vectors):
-        return np.zeros(0)
-    transition = transition_matrix(np.concatenate([known.vectors, pool.vectors]))
-    start = np.zeros(transition.shape[0])
-    start[: len(known.vectors)] = 1
-    reach = start
-    for _ in range(STEPS):
-        reach = np.maximum(start, DISCOUNT * (transition @ reach))
-    isolation: np.ndarray = -np.log(reach[len(known.vectors) :] + LEAST_REACH)
-    return isolation
+    numbers = np.unique(sources, return_inverse=True)[1]
+    drawn = np.random.default_rng(seed).permutation(numbers.max(initial=-1) + 1)
+    folds = drawn[numbers] % FOLDS
+    scores = np.zeros(len(sources))
+    for fold in np.unique(folds):
+        kept = np.ones(len(known.classes), dtype=bool)
+        kept[: len(sources)] = folds != fold
+        scores[folds == fold] = fit_abstention(known.keep(kept), pool, settings).scores(known.vectors[~kept])
+    return scores
 
 
-def transition_matrix(vectors: np.ndarray) -> Any:
-    """The sparse matrix (texts, texts) of the walk's steps: a row holds the shares of a text's neighbours, sum 1.
+def conformal_threshold(scores: np.ndarray, coverage: float) -> Threshold:
+    """The score that a new in-scope text stays below in a share ``coverage``, 0 to 1, of the cases, or more.
 
-    ``vectors`` is (texts, width), float32, unit vectors. Two texts are neighbours if either is among the other's
-    nearest.
+    ``scores`` (rows,), float64, are those of held-out in-scope rows. Of n rows and a new one, each is the highest
+    with the same probability, so that the k-th smallest score is passed by the new one in at most 1 - k / (n + 1) of
+    the cases. Where n is too small for the wanted share, the highest score is the threshold.
     """
-    from scipy import sparse
-    from sklearn.neighbors import kneighbors_graph
-
-    count = min(NEIGHBOURS, len(vectors) - 1)
-    distances = kneighbors_graph(vectors, count, mode="distance", metric="cosine", include_self=False)
-    distances.data = np.clip(1 - distances.data, 1e-3, 1) ** SIMILARITY_POWER
-    edges = distances.maximum(distances.T)
-    return sparse.diags(1 / np.asarray(edges.sum(axis=1)).ravel()) @ edges
-
-
-def fit_whitening(known: Known, means: np.ndarray, pool: Pool) -> np.ndarray:
-    """The matrix (width, width), float64, that whitens texts within their classes.
-
-    ``means`` (classes, width) are unit vectors. The covariance is that of the nearer half of the pool around the mean
-    of those that have the same nearest class, shrunk as Ledoit and Wolf (2004) say, because labelled rows are too few
-    for it. Without a pool it is that of the known texts.
-    """
-    from sklearn.covariance import ledoit_wolf
-
-    if len(pool.vectors):
-        cosines = pool.vectors @ means.T
-        nearest, near = cosines.argmax(axis=1), cosines.max(axis=1) >= np.median(cosines.max(axis=1))
-        vectors, classes = pool.vectors[near], np.unique(nearest[near], return_inverse=True)[1]
-    else:
-        vectors, classes = known.vectors, np.unique(known.classes, return_inverse=True)[1]
-    residuals = vectors - group_means(vectors, classes)[classes]
-    covariance, _ = ledoit_wolf(residuals, assume_centered=True)
-    values, directions = np.linalg.eigh(covariance)
-    whitening: np.ndarray = directions / np.sqrt(np.maximum(values, 1e-6))
-    return whitening
-
-
-def class_means(known: Known) -> np.ndarray:
-    """The unit mean of each class that has texts, (classes, width), float64."""
-    return unit(group_means(known.vectors, np.unique(known.classes, return_inverse=True)[1]))
-
-
-def group_means(vectors: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """The mean of each group, (groups, width), float64.
-
-    ``vectors`` is (texts, width), float; ``groups`` (texts,), int64, holds the numbers of the groups, from 0 on.
-    """
-    sums = np.zeros((groups.max(initial=-1) + 1, vectors.shape[1]))
-    np.add.at(sums, groups, vectors)
-    return sums / np.bincount(groups, minlength=len(sums))[:, None]
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """The ``vectors`` (rows, width), float64, at length 1."""
-    scaled: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return scaled
+    rows = len(scores)
+    rank = math.ceil((rows + 1) * coverage - 1e-9)
+    if rank <= rows:
+        return Threshold(float(np.sort(scores)[rank - 1]), coverage, "")
+    promised = rows / (rows + 1)
+    needed = math.ceil(coverage / (1 - coverage) - 1e-9)
+    note = f"{rows} held-out rows promise a coverage of {promised:.3f} at most, {coverage} takes {needed} rows"
+    return Threshold(float(scores.max()), promised, note)

@@ -15,15 +15,17 @@ import pandas as pd
 
 from pipeline.core import table
 from pipeline.core.digests import file_sha256
-from pipeline.core.params import Encoder, Evaluate, Export, Fairness, Mitigation, Swaps
+from pipeline.core.params import Abstain, Encoder, Evaluate, Export, Fairness, Mitigation, Swaps
 from pipeline.core.stage import Metrics, Paths, read_json, waiting, write_atomically, write_json
 from pipeline.metrics.calibration import fit_temperature, match_confidence
 from pipeline.mitigation.offset_selection import offset_metrics, select_offsets
 from pipeline.mitigation.offsets import ClassOffsets
 from pipeline.models import classifier
+from pipeline.models.abstention import save_abstention
 from pipeline.models.bundle_settings import FORMAT
 from pipeline.models.classifier import Classifier
 from pipeline.models.onnx_check import check_onnx_against_torch
+from pipeline.stages.export.abstention import choose_abstention
 from pipeline.stages.export.candidates import Source
 from pipeline.stages.export.onnx_models import export_onnx, quantise_to_int8
 from pipeline.stages.export.selection import Shipped, choose_shipped
@@ -43,6 +45,7 @@ def run(
     swaps: Swaps,
     fairness: Fairness,
     mitigation: Mitigation,
+    abstain: Abstain,
     paths: Paths,
 ) -> Metrics:
     """Choose the model that ships, and build its bundle, which gets its name only after every check has passed."""
@@ -61,7 +64,7 @@ def run(
             offsets = select_offsets(shipped.folder, tables, fairness, mitigation, paths, shipped.held_out)
 
         def build(folder: Path) -> None:
-            metrics.update(build_bundle(params, shipped, tables, offsets, folder, paths))
+            metrics.update(build_bundle(params, abstain, shipped, tables, offsets, folder, paths))
 
         write_atomically(paths.data("export") / "bundle", build)
     return metrics | {"shipped": shipped.metrics, "offsets": offset_metrics(offsets)}
@@ -69,6 +72,7 @@ def run(
 
 def build_bundle(
     params: Export,
+    abstain: Abstain,
     shipped: Shipped,
     tables: dict[str, pd.DataFrame],
     offsets: ClassOffsets | None,
@@ -103,10 +107,16 @@ def build_bundle(
         served = int8 if params.serve == "int8" else float32
     with waiting("export: temperature"):
         calibration = choose_temperature(served, tables, shipped.accuracy, paths)
+    with waiting("export: abstention"):
+        abstention, abstention_metrics = choose_abstention(abstain, served, shipped.name, tables, paths)
+    if abstention is not None:
+        save_abstention(abstention, bundle)
+        about["abstention"] = abstention.settings.model_dump()
     write_json(about | calibration, bundle / "classifier.json")
     classifier.seal(bundle)
     megabytes = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file()) / 1e6
-    return metrics | calibration | {"serve": params.serve, "megabytes": round(megabytes, 1)}
+    metrics |= {"serve": params.serve, "megabytes": round(megabytes, 1), "abstention": abstention_metrics}
+    return metrics | calibration
 
 
 def digests_of_inputs(model: Path, paths: Paths) -> dict[str, str]:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from pipeline.core import table
 from pipeline.core.digests import file_sha256
 from pipeline.core.errors import UserError
-from pipeline.core.params import Encoder, Evaluate, Export, Fairness, Mitigation, Offsets, Swaps
+from pipeline.core.params import Abstain, Encoder, Evaluate, Export, Fairness, Mitigation, Offsets, Swaps
 from pipeline.core.stage import Paths, write_json
 from pipeline.models import classifier
 from pipeline.stages import export
@@ -24,6 +24,7 @@ FLOAT32 = PARAMS.model_copy(update={"int8": False})
 EVALUATE = Evaluate(bootstrap=100, interval=0.95, baseline_inverse_l2=10.0, seed=0)
 SWAPS = Swaps(variants=0, pool=False, axes=[], weight=1.0, seed=0)
 FAIRNESS = Fairness(min_group_size=30, auc_class=None, bootstrap=100, interval=0.95, seed=0)
+ABSTAIN = Abstain(method="none", coverage=0.9, max_pool=100, seed=0)
 OFF = Mitigation(attributes=[], reweighing=False, penalty=0.0, offsets=Offsets(budget=None))
 
 
@@ -83,6 +84,7 @@ def project(
     save_file(head, model / "head.safetensors")
     about = {"labels": LABELS, "pooling": pooling, "max_length": 32}
     (model / "classifier.json").write_text(json.dumps(about))
+    write_json({"labels": LABELS, "descriptions": {}}, paths.data("ingest") / "labels.json")
     write_json(
         {"held_out_rows": 0, "ships_teacher": False} | (teacher_metrics or {}),
         paths.data("pseudo_label") / "metrics.json",
@@ -104,9 +106,9 @@ def encoder_params(paths: Paths) -> Encoder:
     return Encoder(**named, **sizes)
 
 
-def run(params: Export, paths: Paths, mitigation: Mitigation = OFF) -> dict[str, Any]:
+def run(params: Export, paths: Paths, mitigation: Mitigation = OFF, abstain: Abstain = ABSTAIN) -> dict[str, Any]:
     """Run the stage with the other params as they are above."""
-    return export.run(params, encoder_params(paths), EVALUATE, SWAPS, FAIRNESS, mitigation, paths)
+    return export.run(params, encoder_params(paths), EVALUATE, SWAPS, FAIRNESS, mitigation, abstain, paths)
 
 
 @pytest.fixture(scope="module")
@@ -229,3 +231,34 @@ def test_the_bundle_predicts_with_the_fitted_temperature(exported):
     model = classifier.load(bundle(paths))
     assert model.temperature == metrics["temperature"] != 1.0
     assert metrics["temperature_from"] == "60 validation rows, float32"
+
+
+def test_the_bundle_abstains_by_vectors_that_its_model_gives(tmp_path):
+    """Threshold and scores belong to the served model; the file is part of the manifest, so that a change is found."""
+    paths = project(tmp_path)
+    metrics = run(FLOAT32, paths, abstain=ABSTAIN.model_copy(update={"method": "graph"}))["abstention"]
+    assert metrics["method"] == "graph" and metrics["promised_coverage"] == 0.9 and metrics["pool_rows"] == 30
+    model = classifier.load(bundle(paths))
+    validation = table.read(paths.data("ingest") / "validation.parquet")
+    texts = validation["text"].tolist()
+    answers = model.answers(texts)
+    kept = [answer.label is not None for answer in answers]
+    assert metrics["rows"] == len(texts), "the network learned from the gold rows, so that only validation rows count"
+    assert np.mean(kept) >= 0.9 and not all(kept)
+    for answer, probabilities in zip(answers, model.predict(texts), strict=True):
+        assert answer.abstained == (answer.score > model.abstention.threshold) == (answer.label is None)
+        assert answer.reason == ("unlike every class" if answer.abstained else None)
+        assert answer.confidence == pytest.approx(float(probabilities.max()))
+    assert [answer.label for answer in model.answers(texts, abstain=False)] == [
+        model.labels[best] for best in model.predict(texts).argmax(axis=1)
+    ]
+    (bundle(paths) / "abstention.safetensors").write_bytes(b"another threshold")
+    with pytest.raises(UserError, match="abstention.safetensors: expected the digest in MANIFEST.json"):
+        classifier.load(bundle(paths))
+
+
+def test_without_rows_that_the_encoder_has_not_learned_from_nothing_is_refused(tmp_path):
+    paths = project(tmp_path, validation=0)
+    metrics = run(FLOAT32, paths, abstain=ABSTAIN.model_copy(update={"method": "graph"}))["abstention"]
+    assert metrics["method"] == "none" and "labelled rows that the encoder has not learned from" in metrics["reason"]
+    assert classifier.load(bundle(paths)).abstention is None
