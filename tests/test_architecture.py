@@ -174,7 +174,16 @@ def test_every_module_in_stages_is_of_a_stage_of_dvc_yaml() -> None:
 
 
 def test_the_sections_of_params_are_the_stages_and_what_several_share() -> None:
-    assert set(Params.model_fields) == {*STAGES, "encoder", "mitigation", "gate", "promotion", "registry", *NIGHT}
+    assert set(Params.model_fields) == {
+        *STAGES,
+        "abstain",
+        "encoder",
+        "mitigation",
+        "gate",
+        "promotion",
+        "registry",
+        *NIGHT,
+    }
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -84,6 +84,16 @@ class Classifier:
         """
         return softmax(self.logits(texts, batch_size), self.temperature)
 
+    def predict_and_score(self, texts: list[str], batch_size: int = BATCH_SIZE) -> tuple[np.ndarray, np.ndarray | None]:
+        """What `predict` gives, (texts, labels), float32, and how unlike every class each text is, (texts,), float64.
+
+        The latter is None for a bundle that does not abstain.
+        """
+        if self.abstention is None:
+            return self.predict(texts, batch_size), None
+        logits, vectors = self.logits_and_vectors(texts, batch_size)
+        return softmax(logits, self.temperature), self.abstention.scores(vectors)
+
     def logits(self, texts: list[str], batch_size: int = BATCH_SIZE) -> np.ndarray:
         """Uncalibrated scores, (texts, labels), float32; texts of like length share a batch."""
         scores = np.empty((len(texts), len(self.labels)), dtype=np.float32)
