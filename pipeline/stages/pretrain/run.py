@@ -1,6 +1,5 @@
 """The stage itself: corpus in, encoder folder out."""
 
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,6 @@ from pipeline.training.checkpoints import checkpoint_folder, fingerprint, remove
 NO_MLM_HEAD = "not applicable: pretrain.objective {} trains no masked-language head"
 HELD_OUT_SHARE = 0.05  # of the texts; the others train
 MAX_HELD_OUT = 500  # texts: more would lengthen the evaluations and hardly sharpen their mean
-# What an encoder needs; a folder or package may carry other formats of the same weights beside it.
-ENCODER_FILES = (
-    *("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer.json", "tokenizer_config.json"),
-    *("special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt", "*.model"),
-)
 
 
 def run(params: Pretrain, encoder: Encoder, paths: Paths) -> Metrics:
@@ -32,7 +26,7 @@ def run(params: Pretrain, encoder: Encoder, paths: Paths) -> Metrics:
     output = paths.data("pretrain") / "encoder"
     source = encoders.locate(encoder)  # evaluate needs it whatever the objective: if it is missing, fail now
     if params.objective == "none":
-        write_atomically(output, lambda part: copy_encoder(source, part))
+        write_atomically(output, lambda part: encoders.copy_files(source, part))
         counts = {"objective": "none", "from_scratch": False, "rows": 0, "tokens": 0, "steps": 0}
         return counts | {"stereotype": {"score": None, "reason": NO_MLM_HEAD.format("none")}}
     tables = [paths.data("ingest") / f"{name}.parquet" for name in ("train", "unlabelled")]
@@ -58,16 +52,6 @@ def measure_stereotypes(model: Any, tokenizer: Any, texts: list[str], params: Pr
         return {"score": None, "reason": NO_MLM_HEAD.format(params.objective)}
     pairs = stereotypes.read_pairs(paths.root / "data" / "identity_terms" / stereotypes.FILE)
     return stereotypes.measure_preference(model, tokenizer, pairs, stereotypes.detect_language(texts))
-
-
-def copy_encoder(source: Path, target: Path) -> None:
-    """Copy config, weights and tokenizer unchanged, so that their digest stays the one that params pin."""
-    target.mkdir()
-    for pattern in ENCODER_FILES:
-        for path in source.glob(pattern):
-            shutil.copy(path, target)
-    if not (target / "tokenizer.json").exists():  # an older encoder: later stages read the fast tokenizer's file
-        encoders.load_tokenizer(source).save_pretrained(target)
 
 
 def draw_texts(columns: Iterable[Iterable[str]], params: Pretrain) -> list[str]:
