@@ -1,6 +1,5 @@
 """Prune removes what nobody needs, and nothing that a champion, an alias, the log, a branch or a night needs."""
 
-import io
 import os
 import time
 from collections.abc import Iterator
@@ -17,12 +16,10 @@ from tasks import registry
 from tasks.dvc.lock_file import outputs
 from tasks.dvc.store import open_dvc_store
 from tasks.prune import Plan, apply_plan, make_plan, plan_lines
-from tasks.registry import lookup, shared_files
-from tasks.registry.bundles import fetch_bundle
+from tasks.registry import lookup
 from tasks.registry.champion_check import check_champion
 from tasks.registry.nights import KIND, NIGHT
 from tasks.registry.trainings import ARRIVALS, COMPLETE, NO, YES, arrivals_to_tags
-from tasks.registry.version_bundle import local_folder, stored_versions
 from tests.support.night_project import git, project_params, run_ingest, to_csv
 from tests.support.operated_project import copy_to, operated_project, register
 
@@ -112,63 +109,6 @@ def test_a_dry_run_changes_nothing(root: Path, capsys: pytest.CaptureFixture[str
     assert printed.startswith("Would remove, if older than 30 days") and "versions           0" in printed
     line = next(plan_lines(plan_for(root)))
     assert line.split()[:2] == ["versions", "1"] and line.endswith("MB: 2")
-
-
-def test_equal_files_of_versions_take_their_space_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_files, "LEAST_BYTES", 1)
-    first, third = (bundle_of(root, number) for number in ("1", "3"))
-    damaged, *shared = sorted(path.relative_to(first) for path in first.rglob("*") if path.name != "MANIFEST.json")
-    shared = [name for name in shared if (first / name).is_file()]
-    content = (first / damaged).read_bytes()
-    (first / damaged).write_bytes(content[:-1] + b"x")
-    plan = plan_for(root)
-    assert {Path(name).name for name in names(plan)["equal files"]} >= {path.name for path in shared}
-    apply_plan(root, plan)
-    assert all((first / name).samefile(third / name) for name in shared)
-    assert not (first / damaged).samefile(third / damaged) and (third / damaged).read_bytes() == content
-    (first / damaged).write_bytes(content)
-    assert check_champion(root).startswith("champion: gleaner-demo version 1, every byte")
-    assert fetch_bundle(lookup.get_version(registry.connect(root), "gleaner-demo", "3"), root / "fetched").is_dir()
-    assert shared_files.freed_bytes([third]) < shared_files.freed_bytes([first, third])
-    assert not list(first.parent.parent.rglob("*.part"))
-
-
-def bundle_of(root: Path, number: str) -> Path:
-    """The bundle of a version in MLflow's folder."""
-    folder = local_folder(stored_versions(root, "gleaner-demo")[number].location)
-    assert folder is not None
-    return folder
-
-
-@pytest.mark.parametrize(("options", "answer", "is_removed"), [((), "n", False), ((), "y", True), ((True,), "", True)])
-def test_prune_says_what_and_asks_in_a_terminal(
-    root: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    options: tuple[bool, ...],
-    answer: str,
-    is_removed: bool,
-) -> None:
-    for path in (root / "data" / "scratch").glob("*/*"):
-        os.utime(path, (0, 0))
-    old = root / "data" / "scratch" / "finetune" / "old"
-    old.parent.mkdir(parents=True, exist_ok=True)
-    old.write_text("x" * 2_000_000)
-    os.utime(old, (0, 0))
-    monkeypatch.setattr("sys.stdin", Terminal(f"{answer}\n"))
-    assert command.main(root, False, 30, *options) == 0
-    printed = capsys.readouterr().out
-    assert printed.startswith("Removes, if older than 30 days") and "2.0 MB" in printed
-    assert old.exists() != is_removed
-    assert ("Nothing was removed." in printed) != is_removed
-
-
-class Terminal(io.StringIO):
-    """Standard input at which somebody sits."""
-
-    def isatty(self) -> bool:
-        """True."""
-        return True
 
 
 def test_nothing_young_is_removed(root: Path) -> None:
