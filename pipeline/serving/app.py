@@ -51,6 +51,7 @@ def build_app(service: Service) -> "Guard":
 async def lifespan(service: Service) -> AsyncIterator[None]:
     """Follow the handover and compute batches while the application runs; what is queued is computed at the end."""
     service.batcher.start()
+    await service.look()  # who connects to a worker that replaces another waits for its model, and gets no 503
     following = asyncio.create_task(service.follow())
     yield
     service.draining = True
@@ -103,9 +104,8 @@ class Guard:
             await send(message)
 
         try:
-            await self.app(scope, receive, send_on)
-        except Exception:  # noqa: BLE001  `answer_fault` has answered it; its traceback may quote a text
-            pass
+            with contextlib.suppress(Exception):  # `answer_fault` has answered it; its traceback may quote a text
+                await self.app(scope, receive, send_on)
         finally:
             metrics.REQUESTS.labels(path, str(status)).inc()
             metrics.REQUEST_SECONDS.labels(path).observe(time.perf_counter() - began)

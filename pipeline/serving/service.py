@@ -59,18 +59,22 @@ class Service:
         return self.current
 
     async def follow(self) -> None:
-        """Load what the file of the handover names, again and again, while the former version answers."""
+        """Look what to serve, again and again."""
         looks = 0
         while True:
-            with contextlib.suppress(OSError, ValueError):
-                self.handover = read_handover(self.settings.handover)
-            looks += 1
-            if not self.fault or looks % RETRY_LOADS == 0:
-                self.current = await self.load(self.handover.served, self.current)
-            self.shadow = await self.load_shadow()
-            metrics.REGISTRY_REACHABLE.set(self.handover.registry.reachable)
-            metrics.CHAMPION_SERVED.set(self.current is not None and not self.problem())
             await asyncio.sleep(LOOK_SECONDS)
+            looks += 1
+            await self.look(again=looks % RETRY_LOADS == 0)
+
+    async def look(self, again: bool = True) -> None:
+        """Load what the file of the handover names, while the former version answers; after a fault only if ``again``."""
+        with contextlib.suppress(OSError, ValueError):
+            self.handover = read_handover(self.settings.handover)
+        if not self.fault or again:
+            self.current = await self.load(self.handover.served, self.current)
+        self.shadow = await self.load_shadow()
+        metrics.REGISTRY_REACHABLE.set(self.handover.registry.reachable)
+        metrics.CHAMPION_SERVED.set(self.current is not None and not self.problem())
 
     async def load(self, wanted: NamedBundle | None, former: LoadedVersion | None) -> LoadedVersion | None:
         """The wanted version, loaded; the former one if nothing is wanted or it cannot be loaded."""
