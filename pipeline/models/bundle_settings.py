@@ -12,7 +12,7 @@ from pipeline.models.bundle_files import read_bundle_json
 
 SETTINGS = "classifier.json"
 FORMAT = 1  # of bundles; one without the key is of this format, too
-Precision = Literal["float32", "int8"]
+Precision = Literal["float32", "bfloat16", "int8"]
 
 
 class BundleSettings(BaseModel):

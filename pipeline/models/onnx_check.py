@@ -33,7 +33,7 @@ def check_onnx_against_torch(
         inputs = tokenizer(batch, **options)
         with torch.inference_mode():
             expected = net(inputs["input_ids"], inputs["attention_mask"])["logits"].numpy()
-        actual = onnx.batch_logits(onnx.tokenise(batch))
+        (actual,) = onnx.runtime.run([onnx.pad(onnx.tokenise(batch))])
         worst = max(worst, float(np.abs(expected - actual).max()))
     if not worst <= tolerance:  # a NaN is no agreement either
         raise UserError(

@@ -40,7 +40,18 @@ from tasks.registry.store import set_version_tags
 from tasks.registry.trainings import COMPLETE, NO, YES
 
 # What loading and serving a version imports. The pins come from constraints.txt.
-SERVING_PACKAGES = ("mlflow", "numpy", "onnx", "onnxruntime", "pandas", "pydantic", "ruamel.yaml", "tokenizers", "tqdm")
+SERVING_PACKAGES = (
+    "mlflow",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "openvino",
+    "pandas",
+    "pydantic",
+    "ruamel.yaml",
+    "tokenizers",
+    "tqdm",
+)
 INPUT_EXAMPLE = pd.DataFrame({"text": ["This is an example."]})
 SIGNATURE = ModelSignature(
     Schema([ColSpec(DataType.string, "text")]),

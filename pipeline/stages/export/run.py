@@ -8,7 +8,6 @@ head.safetensors of data/pseudo_label; writes data/export/bundle/ and metrics.js
 
 import logging
 import shutil
-import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,8 @@ from pipeline.models import classifier
 from pipeline.models.bundle_settings import FORMAT
 from pipeline.models.classifier import Classifier
 from pipeline.models.onnx_check import check_onnx_against_torch
+from pipeline.models.onnx_export import export_onnx
+from pipeline.models.onnx_file import LOGITS
 from pipeline.stages.export.candidates import Source
 from pipeline.stages.export.selection import Shipped, choose_shipped
 
@@ -79,7 +80,7 @@ def build_bundle(
     """Fill the folder ``bundle`` with the model that ships, seal it, and return its metrics."""
     net, tokenizer, about = copy_model(shipped.folder, offsets, bundle)
     with waiting("export: ONNX file"):
-        export_onnx(net, bundle / "model.onnx")
+        export_onnx(net, bundle / "model.onnx", LOGITS)
     lineage = digests_of_inputs(shipped.folder, paths)
     about |= {
         "format": FORMAT,
@@ -136,36 +137,6 @@ def copy_model(model: Path, offsets: ClassOffsets | None, bundle: Path) -> tuple
         save_file(net.heads(), bundle / "head.safetensors")
     tokenizer.backend_tokenizer.save(str(bundle / "tokenizer.json"))
     return net, tokenizer, about
-
-
-def export_onnx(net: "Network", path: Path) -> None:
-    """Write the network as float32 ONNX with free batch size and length, and nothing of this machine in it.
-
-    torch's older exporter (dynamo=False) gives a silently wrong model for BERT under transformers 5.
-    """
-    import onnx
-    import torch
-
-    axes = {0: "batch", 1: "length"}
-    ids = torch.ones((2, 8), dtype=torch.int64)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings(action="ignore"):  # about the names of shared axes, and torch's deprecations
-        program = torch.onnx.export(
-            net,
-            kwargs={"input_ids": ids, "attention_mask": torch.ones_like(ids)},
-            input_names=["input_ids", "attention_mask"],
-            output_names=["logits"],
-            dynamic_shapes={"input_ids": axes, "attention_mask": axes},
-            dynamo=True,
-            verbose=False,
-        )
-    model = program.model_proto  # type: ignore[union-attr]  # None only where a file name was given
-    # Each node quotes the source lines and absolute paths that it was traced from. With them, the same weights would
-    # give another digest in another checkout.
-    for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.functions):
-        part.ClearField("metadata_props")
-        part.ClearField("doc_string")
-    onnx.save(model, path)
 
 
 def quantise_to_int8(source: Path, target: Path) -> None:

@@ -100,7 +100,8 @@ def encoder_params(paths: Paths) -> Encoder:
     """The encoder that finetune started from, as the untouched one."""
     folder = str(paths.data("finetune") / "model" / "encoder")
     named: dict[str, Any] = {"source": "path", "name": folder, "revision": None, "sha256": None}
-    sizes: dict[str, Any] = {"pooling": "mean", "max_length": 32, "batch_size": 8, "precision": "float32"}
+    sizes: dict[str, Any] = {"pooling": "mean", "max_length": 32, "batch_size": 8}
+    sizes |= {"runtime": "torch", "precision": "float32"}
     return Encoder(**named, **sizes)
 
 
