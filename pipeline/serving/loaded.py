@@ -12,8 +12,6 @@ from pipeline.models import classifier
 from pipeline.models.bundle_files import MANIFEST
 from pipeline.serving.handover import NamedBundle
 
-BATCH_TEXTS = 32
-
 
 @dataclass(frozen=True, eq=False)
 class LoadedVersion:
@@ -38,20 +36,23 @@ class LoadedVersion:
 
     def probabilities(self, tokens: list[np.ndarray]) -> np.ndarray:
         """Probability of each label, (texts, labels), float32, 0 to 1, for each text's ids, ``tokens`` (tokens,)."""
-        order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]))
-        logits = np.empty((len(tokens), len(self.labels)), dtype=np.float32)
-        for start in range(0, len(order), BATCH_TEXTS):
-            rows = order[start : start + BATCH_TEXTS]
-            logits[rows] = self.classifier.batch_logits([tokens[row] for row in rows])
-        return classifier.softmax(logits, self.classifier.temperature)
+        return classifier.softmax(self.classifier.token_logits(tokens), self.classifier.temperature)
 
 
-def load_version(bundle: NamedBundle) -> LoadedVersion:
-    """The version of a bundle. Raises UserError if its bytes are not those that were recorded, or it cannot answer."""
+def load_version(bundle: NamedBundle, threads: int) -> LoadedVersion:
+    """The version of a bundle, for ``threads`` callers at once.
+
+    Raises UserError if its bytes are not those that were recorded, or if it cannot answer.
+    """
     folder = Path(bundle.folder)
     manifest = folder / MANIFEST
     if manifest.is_file() and file_sha256(manifest) != bundle.digest:
         raise UserError(f"{folder}: expected the {MANIFEST} that was recorded, found another; nothing was loaded")
-    loaded = LoadedVersion(bundle, classifier.load(folder, threads=1))
+    model = classifier.load(folder, threads=threads)
+    if model.runtime.name == "onnxruntime" and threads > 1:
+        # Threads of ONNX Runtime that share a batch wait for each other by spinning: one thread for each caller is
+        # faster. OpenVINO shares its threads out among the callers itself.
+        model = classifier.load(folder, threads=1)
+    loaded = LoadedVersion(bundle, model)
     loaded.probabilities(loaded.tokenise(["warm up"]))
     return loaded

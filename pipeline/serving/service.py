@@ -67,7 +67,7 @@ class Service:
             await self.look(again=looks % RETRY_LOADS == 0)
 
     async def look(self, again: bool = True) -> None:
-        """Load what the file of the handover names, while the former version answers; after a fault only if ``again``."""
+        """Load what the file of the handover names while the former version answers; after a fault, if ``again``."""
         with contextlib.suppress(OSError, ValueError):
             self.handover = read_handover(self.settings.handover)
         if not self.fault or again:
@@ -82,7 +82,7 @@ class Service:
             self.fault = ""
             return former
         try:
-            loaded = await asyncio.to_thread(load_version, wanted)
+            loaded = await asyncio.to_thread(load_version, wanted, self.batcher.threads)
         except (UserError, OSError) as error:
             if not self.fault:
                 print_note(f"serve: not served: {error}")
@@ -105,7 +105,7 @@ class Service:
         if self.shadow and is_same(self.shadow.bundle, wanted):
             return self.shadow
         try:
-            return await asyncio.to_thread(load_version, wanted)
+            return await asyncio.to_thread(load_version, wanted, self.batcher.threads)
         except (UserError, OSError):
             return None
 
