@@ -1,6 +1,7 @@
 """The stage itself: corpus in, encoder folder out."""
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pipeline.core.params import Encoder, Pretrain
 from pipeline.core.stage import Metrics, Paths, write_atomically
 from pipeline.models import encoder as encoders
 from pipeline.stages.pretrain import new_encoder, objectives, stereotypes
+from pipeline.stages.pretrain.packing import attention_within_texts, require_packable, schedule_packed_batches
 from pipeline.training import trainer
 from pipeline.training.batches import TrainingData, evaluation_batches, schedule_batches
 from pipeline.training.checkpoints import checkpoint_folder, fingerprint, remove_checkpoints
@@ -81,6 +83,8 @@ def prepare_model(texts: list[str], located: Path | None, params: Pretrain, enco
         tokenizer = encoders.load_tokenizer(located)
         dropouts = encoders.dropout_overrides(located, params.dropout)
         config = encoders.load_config(located, **dropouts)
+    if params.packing:
+        require_packable(config, "pretrain")
     return objectives.create_model(config, located, params, encoder.pooling), tokenizer
 
 
@@ -88,18 +92,13 @@ def fit(
     model: Any, tokenizer: Any, texts: list[str], params: Pretrain, encoder: Encoder, folder: Path
 ) -> dict[str, Any]:
     """Train ``model`` in place; measure its loss, before and after, on texts that it never trains on."""
-    rows, words = objectives.tokenise(texts, tokenizer, encoder.max_length)
-    lengths = [len(row) for row in rows]
-    held_out = min(MAX_HELD_OUT, max(1, round(HELD_OUT_SHARE * len(texts))))
-    data = TrainingData(
-        schedule_batches(list(range(held_out, len(rows))), lengths, params),
-        evaluation_batches(list(range(held_out)), lengths),
-        objectives.make_collator(rows, words, tokenizer, params),
-    )
+    data, lengths = prepare_data(tokenizer, texts, params, encoder)
     run = trainer.build(model, data, params, folder)
-    before = run.evaluate()["eval_loss"]
-    losses = [point["loss"] for point in trainer.train(run) if "loss" in point]
-    after = run.evaluate()["eval_loss"]
+    with attention_within_texts(model) if params.packing else nullcontext():
+        before = run.evaluate()["eval_loss"]
+        losses = [point["loss"] for point in trainer.train(run) if "loss" in point]
+        after = run.evaluate()["eval_loss"]
+    held_out = len(data.evaluation)
     return {
         "rows": len(texts) - held_out,
         "held_out_rows": held_out,
@@ -110,6 +109,22 @@ def fit(
         "held_out_loss_before": round(before, 6),
         "held_out_loss_after": round(after, 6),
     }
+
+
+def prepare_data(
+    tokenizer: Any, texts: list[str], params: Pretrain, encoder: Encoder
+) -> tuple[TrainingData, list[int]]:
+    """The batches of the training, the first texts held out for its evaluations; and the tokens of each text."""
+    rows, words = objectives.tokenise(texts, tokenizer, encoder.max_length)
+    lengths = [len(row) for row in rows]
+    held_out = min(MAX_HELD_OUT, max(1, round(HELD_OUT_SHARE * len(texts))))
+    trained = list(range(held_out, len(rows)))
+    if params.packing:
+        batches = schedule_packed_batches(trained, lengths, params, encoder.max_length)
+    else:
+        batches = schedule_batches(trained, lengths, params)
+    collate = objectives.make_collator(rows, words, tokenizer, params, encoder.max_length)
+    return TrainingData(batches, evaluation_batches(list(range(held_out)), lengths), collate), lengths
 
 
 def save_encoder(encoder: Any, tokenizer: Any, folder: Path) -> None:
