@@ -11,7 +11,7 @@ from pipeline.core.params import Params, read_yaml
 
 ROOT = Path(__file__).parent.parent
 STAGES = read_yaml(ROOT / "dvc.yaml")["stages"]
-NIGHT = {"refresh", "feedback", "drift", "retrain", "notify"}  # sections of params for the steps around a training
+AROUND = {"refresh", "feedback", "drift", "retrain", "notify", "serve"}  # sections of params for what is no training
 ORCHESTRATORS = {"prefect", "dvc", "mlflow"}
 LONGEST = 250  # lines of a file
 
@@ -20,11 +20,11 @@ LEVELS = (
     ("cli", "gleaner"),
     ("flows",),
     ("flows/outcomes",),
-    ("tasks",),
+    ("tasks", "tasks/serving"),
     ("tasks/registry", "tasks/project"),
     ("tasks/git",),
     ("tasks/dvc", "tasks/processes", "tasks/prefect_states"),
-    ("pipeline/stages", "pipeline/labelling", "pipeline/commands", "pipeline/experiments"),
+    ("pipeline/stages", "pipeline/labelling", "pipeline/commands", "pipeline/experiments", "pipeline/serving"),
     ("pipeline/pages",),
     ("pipeline/policies",),
     ("pipeline/attribution", "pipeline/mitigation", "pipeline/training"),
@@ -182,7 +182,7 @@ def test_the_sections_of_params_are_the_stages_and_what_several_share() -> None:
         "gate",
         "promotion",
         "registry",
-        *NIGHT,
+        *AROUND,
     }
 
 

@@ -1,6 +1,6 @@
 """How unlike every class a text is, from its vector alone: the score by which a bundle abstains.
 
-The score is a weighted sum of five parts, each measured in spreads of the pool's own values:
+The score is a weighted sum of four parts:
 
 - *isolation*: how badly a random walk from the labelled rows through the texts of the pool reaches the neighbourhood
   of the text. Texts of a class that nobody labelled hang together, but the walk hardly reaches them.
@@ -8,8 +8,6 @@ The score is a weighted sum of five parts, each measured in spreads of the pool'
 - *distance*: the cosine distance to the nearest class mean.
 - *deviation*: the squared Mahalanobis distance to the nearest class mean, with a covariance that all classes share
   (Lee et al. 2018).
-- *doubt*: minus the log-odds of the most probable class of a logistic regression on labelled rows and class names. It
-  is a part of its own, beside the head that ships, so that rows can be scored by a fit that has not seen them.
 
 Isolation tells texts like those of the pool that are of no class; the others tell texts unlike those of the pool.
 A bundle holds means of texts and no vector of a single text of the pool. pipeline/stages/export fits all of it.
@@ -30,10 +28,8 @@ from pipeline.metrics.coverage import coverage_curve
 ABSTENTION_FILE = "abstention.safetensors"
 NEAREST = 3  # prototypes that stand for the neighbourhood of a text
 SHARPNESS = 20.0  # of cosines that become weights: one that is higher by 0.05 counts e times as much
-PARTS = ("isolation", "novelty", "distance", "deviation", "doubt")
-WEIGHTS = np.array([1.0, 0.5, 1.0, 0.5, 0.5])  # of the parts; benchmarks/LOG.md has other weights
-TENSORS = ("prototypes", "isolation", "class_means", "whitening", "weight", "bias", "centre", "spread")
-LEAST_ODDS = 1e-9  # of all other classes together, so that their logarithm is finite
+PARTS = ("isolation", "novelty", "distance", "deviation")
+TENSORS = ("prototypes", "isolation", "class_means", "whitening", "weights")
 
 
 class AbstentionSettings(BaseModel):
@@ -55,27 +51,28 @@ class Abstention:
     isolation: np.ndarray  # (prototypes,): how badly the walk reaches each; higher is worse
     class_means: np.ndarray  # (classes, width), unit vectors
     whitening: np.ndarray  # (width, width): makes the covariance within classes that of a unit ball
-    weight: np.ndarray  # (classes, width), of the logistic regression
-    bias: np.ndarray  # (classes,)
-    centre: np.ndarray  # (parts,): median of each part over the pool
-    spread: np.ndarray  # (parts,): spread of each part over the pool, above 0
+    weights: np.ndarray  # (parts,): what a unit of each part adds to the score
 
     @property
     def threshold(self) -> float:
         """The score above which a text gets no label."""
         return self.settings.threshold
 
+    def refuses(self, scores: np.ndarray) -> np.ndarray:
+        """Whether each text gets no label, (texts,), bool, by its score; ``scores`` is (texts,), float64."""
+        refused: np.ndarray = scores > self.settings.threshold
+        return refused
+
     def scores(self, vectors: np.ndarray) -> np.ndarray:
         """How unlike every class each text is, (texts,), float64; ``vectors`` is (texts, width), float32."""
-        scores: np.ndarray = (self.parts(vectors) - self.centre) / self.spread @ WEIGHTS
+        scores: np.ndarray = self.parts(vectors) @ self.weights
         return scores
 
     def parts(self, vectors: np.ndarray) -> np.ndarray:
         """The parts of the score, (texts, parts), float64, of unit ``vectors``, (texts, width), float32."""
         isolation, novelty = self.compare_with_pool(vectors)
         distance = 1 - (vectors @ self.class_means.T).max(axis=1)
-        parts = [isolation, novelty, distance, self.deviation(vectors), self.doubt(vectors)]
-        return np.stack(parts, axis=1).astype(np.float64)
+        return np.stack([isolation, novelty, distance, self.deviation(vectors)], axis=1).astype(np.float64)
 
     def compare_with_pool(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Isolation and novelty of each text, both (texts,), float32; zeros without prototypes.
@@ -92,20 +89,15 @@ class Abstention:
         return (weights * self.isolation[columns]).sum(axis=1) / weights.sum(axis=1), 1 - near.mean(axis=1)
 
     def deviation(self, vectors: np.ndarray) -> np.ndarray:
-        """The squared Mahalanobis distance to the nearest class mean, (texts,), float32.
+        """The squared Mahalanobis distance to the nearest class mean, (texts,), float64.
 
         ``vectors`` is (texts, width), float32.
         """
-        whitened, means = vectors @ self.whitening, self.class_means @ self.whitening
+        whitening = self.whitening.astype(np.float64)  # it amplifies what float32 rounds
+        whitened, means = vectors @ whitening, self.class_means @ whitening
         squares = (whitened**2).sum(axis=1)[:, None] + (means**2).sum(axis=1)[None]
         nearest: np.ndarray = (squares - 2 * whitened @ means.T).min(axis=1)
         return nearest
-
-    def doubt(self, vectors: np.ndarray) -> np.ndarray:
-        """Minus the log-odds of the most probable class, (texts,), of ``vectors`` (texts, width), all float32."""
-        logits = np.sort(vectors @ self.weight.T + self.bias, axis=1)
-        doubt: np.ndarray = np.log(np.exp(logits[:, :-1] - logits[:, -1:]).sum(axis=1) + LEAST_ODDS)
-        return doubt
 
 
 def save_abstention(abstention: Abstention, folder: Path) -> None:
@@ -116,10 +108,10 @@ def save_abstention(abstention: Abstention, folder: Path) -> None:
     save_file(arrays, folder / ABSTENTION_FILE)
 
 
-def load_abstention(folder: Path, settings: AbstentionSettings | None, width: int | None) -> Abstention | None:
+def load_abstention(folder: Path, settings: AbstentionSettings | None, width: int) -> Abstention | None:
     """What the bundle in ``folder`` abstains by; None where ``settings`` are, so that every text gets a label.
 
-    ``width`` is that of the model's text vectors; None if it gives none. Raises UserError if the file is missing, has
+    ``width`` is that of the model's text vectors. Raises UserError if the file is missing, has
     other arrays than it needs, or does not fit the model.
     """
     if settings is None:
@@ -139,7 +131,7 @@ def load_abstention(folder: Path, settings: AbstentionSettings | None, width: in
     return Abstention(settings, **{name: arrays[name] for name in TENSORS})
 
 
-def find_fault(arrays: dict[str, np.ndarray], width: int | None) -> str:
+def find_fault(arrays: dict[str, np.ndarray], width: int) -> str:
     """What is wrong with an abstention's ``arrays``; empty if nothing.
 
     They should be float32: prototypes and class_means (any, width), the others as in `Abstention`; ``width`` is that of
@@ -147,16 +139,13 @@ def find_fault(arrays: dict[str, np.ndarray], width: int | None) -> str:
     """
     if set(arrays) != set(TENSORS):
         return f"expected the arrays {', '.join(TENSORS)}, found others"
-    if width is None:
-        return "expected a model that gives text vectors, found one without"
     prototypes, classes = len(arrays["prototypes"]), len(arrays["class_means"])
-    parts = (len(PARTS),)
-    shapes = [(prototypes, width), (prototypes,), (classes, width), (width, width), (classes, width), (classes,)]
-    for name, shape in zip(TENSORS, [*shapes, parts, parts], strict=True):
+    shapes = [(prototypes, width), (prototypes,), (classes, width), (width, width), (len(PARTS),)]
+    for name, shape in zip(TENSORS, shapes, strict=True):
         array = arrays[name]
         if array.shape != shape or array.dtype != np.float32 or not np.isfinite(array).all():
             return f"expected {name} as finite float32 numbers of the shape {shape}, found others"
-    return "" if (arrays["spread"] > 0).all() and classes else "expected a class and spreads above 0, found none"
+    return "" if classes else "expected the mean of a class, found none"
 
 
 def measure_abstention(

@@ -90,22 +90,6 @@ class Network(torch.nn.Module):
         adapters.install(self.encoder, kind, size)
         self.adapters = {"kind": kind, "size": size}
 
-    def text_vectors(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """The unit vectors of the texts, (rows, width), float32.
-
-        ``input_ids`` and ``attention_mask`` are (rows, tokens), int64.
-        """
-        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        return encoders.pool(hidden.float(), attention_mask, self.pooling)
-
-    def logits_of(self, vectors: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """The logits (rows, classes), float32, of the texts that have these ``vectors`` (rows, width), float32.
-
-        ``input_ids`` and ``attention_mask`` are (rows, tokens), int64.
-        """
-        logits: torch.Tensor = self.head(self.dropout(vectors)).float()
-        return logits if self.words is None else logits + self.words(input_ids, attention_mask)
-
     def forward(
         self,
         input_ids: torch.Tensor,
@@ -120,29 +104,17 @@ class Network(torch.nn.Module):
         weighted mean of the cross-entropies. Targets are smoothed in training only, so that the loss of an evaluation
         is a plain log-likelihood.
         """
-        logits = self.logits_of(self.text_vectors(input_ids, attention_mask), input_ids, attention_mask)
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        vectors = encoders.pool(hidden.float(), attention_mask, self.pooling)
+        logits = self.head(self.dropout(vectors)).float()
+        if self.words is not None:
+            logits = logits + self.words(input_ids, attention_mask)
         if targets is None:
             return {"logits": logits}
         smoothing = self.label_smoothing if self.training else 0.0
         losses = torch.nn.functional.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing)
         weights = torch.ones_like(losses) if weights is None else weights
         return {"loss": (losses * weights).sum() / weights.sum(), "logits": logits}
-
-
-class WithVectors(torch.nn.Module):
-    """A network that gives the vectors of the texts beside their logits, as the bundle's ONNX model does."""
-
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits (rows, classes) and unit vectors (rows, width), float32.
-
-        ``input_ids`` and ``attention_mask`` are (rows, tokens), int64.
-        """
-        vectors = self.network.text_vectors(input_ids, attention_mask)
-        return self.network.logits_of(vectors, input_ids, attention_mask), vectors
 
 
 def create(
@@ -164,13 +136,18 @@ def create(
     return Network(encoder, labels, pooling, max_length, dropout, label_smoothing), tokenizer
 
 
-def save(network: Network, tokenizer: Any, folder: Path) -> None:
+def save(network: Network, tokenizer: Any, folder: Path, unchanged: Path | None = None) -> None:
     """Write ``encoder/`` (config, weights, tokenizer), ``head.safetensors`` and ``classifier.json``.
 
-    Where the encoder has adapters, ``adapters.safetensors`` is written too, and classifier.json names their kind.
+    Where the encoder has adapters, ``adapters.safetensors`` is written too, and classifier.json names their kind. Where
+    the encoder is still that of the folder ``unchanged``, its files are copied: what was exported by their digest fits.
     """
-    adapters.save(network.encoder, folder / "encoder", folder / ADAPTERS_FILE)
-    tokenizer.save_pretrained(folder / "encoder")
+    if unchanged is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        encoders.copy_files(unchanged, folder / "encoder")
+    else:
+        adapters.save(network.encoder, folder / "encoder", folder / ADAPTERS_FILE)
+        tokenizer.save_pretrained(folder / "encoder")
     save_file(network.heads(), folder / "head.safetensors")
     about = {"labels": network.labels, "pooling": network.pooling, "max_length": network.max_length}
     about |= {"adapters": network.adapters} if network.adapters else {}

@@ -12,6 +12,7 @@ from pipeline.core.params.pretrain import Pretrain, Scratch
 from pipeline.core.params.promotion import Gate, Promotion, Registry
 from pipeline.core.params.pseudo_label import PseudoLabel, WordsView
 from pipeline.core.params.retraining import Drift, Feedback, FeedbackColumns, Notify, Refresh, Retrain
+from pipeline.core.params.serve import Batch, Serve, ServeLimits, Shadow
 from pipeline.core.params.training import Supervised, Training
 from pipeline.core.params.types import Section
 from pipeline.core.yaml_file import read_yaml
@@ -19,6 +20,7 @@ from pipeline.core.yaml_file import read_yaml
 __all__ = [
     "Abstain",
     "BackTranslate",
+    "Batch",
     "Columns",
     "Counterfactual",
     "Drift",
@@ -50,6 +52,9 @@ __all__ = [
     "Retrain",
     "Scratch",
     "Section",
+    "Serve",
+    "ServeLimits",
+    "Shadow",
     "Split",
     "Supervised",
     "Swaps",

@@ -24,6 +24,7 @@ from pipeline.core.params.pretrain import Pretrain
 from pipeline.core.params.promotion import Gate, Promotion, Registry
 from pipeline.core.params.pseudo_label import PseudoLabel
 from pipeline.core.params.retraining import Drift, Feedback, Notify, Refresh, Retrain
+from pipeline.core.params.serve import Serve
 from pipeline.core.params.types import Section
 from pipeline.core.renamed_params import RENAMED
 from pipeline.core.yaml_file import read_yaml
@@ -56,6 +57,7 @@ class Params(Section):
     drift: Drift
     retrain: Retrain
     notify: Notify
+    serve: Serve
 
 
 def load_params(path: Path) -> Params:

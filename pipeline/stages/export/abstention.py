@@ -13,9 +13,9 @@ import pandas as pd
 
 from pipeline.core.params import Abstain
 from pipeline.core.stage import Metrics, Paths, read_json
-from pipeline.models.abstention import Abstention, AbstentionSettings
+from pipeline.models.abstention import PARTS, Abstention, AbstentionSettings
 from pipeline.models.classifier import Classifier
-from pipeline.stages.export.abstention_fit import Known, Pool, fit_abstention, make_pool
+from pipeline.stages.export.abstention_fit import Known, Pool, fit_abstention, make_pool, weigh_parts
 
 FOLDS = 5
 FROZEN = ("probe", "teacher_head")  # models whose text vectors have not learned from the gold rows
@@ -35,8 +35,8 @@ def choose_abstention(
 ) -> tuple[Abstention | None, Metrics]:
     """What the bundle abstains by, None for nothing, and the metrics on it.
 
-    ``served`` is the model whose vectors and labels count, and ``shipped`` its name among the candidates. ``tables``
-    are those of ingest.
+    ``served`` is the model, loaded with vectors, and ``shipped`` its name among the candidates. ``tables`` are those
+    of ingest.
     """
     if params.method == "none":
         return None, {"method": "none", "reason": "off: abstain.method is none"}
@@ -49,25 +49,26 @@ def choose_abstention(
     pool_rows = tables["unlabelled"]
     pool_rows = pool_rows.sample(min(params.max_pool, len(pool_rows)), random_state=params.seed)
     gold_vectors, name_vectors, pool_vectors, validation_vectors = (
-        served.logits_and_vectors(texts)[1]
+        served.vectors(texts)
         for texts in (gold["text"].tolist(), names, pool_rows["text"].tolist(), validation["text"].tolist())
     )
     pool = make_pool(pool_vectors, params.seed)
     classes = np.concatenate([served.label_indices(gold["label"]), np.arange(len(names))])
     known = Known(np.concatenate([gold_vectors, name_vectors]), classes)
     draft = fit_abstention(known, pool, AbstentionSettings(method=params.method, threshold=0.0, coverage=1.0))
-    held_out = [draft.scores(validation_vectors)]
+    held_out = draft.parts(validation_vectors)
     if shipped in FROZEN:
-        held_out.append(score_in_folds(known, gold["source_id"].to_numpy(), pool, draft.settings, params.seed))
-    scores = np.concatenate(held_out)
-    threshold = conformal_threshold(scores, params.coverage)
+        sources = gold["source_id"].to_numpy()
+        held_out = np.concatenate([held_out, parts_in_folds(known, sources, pool, draft.settings, params.seed)])
+    weights = weigh_parts(held_out, draft.parts(pool_vectors))
+    threshold = conformal_threshold(held_out @ weights, params.coverage)
     settings = AbstentionSettings(method=params.method, threshold=threshold.value, coverage=threshold.coverage)
     metrics: Metrics = {
         "method": params.method,
         "threshold": round(threshold.value, 6),
         "wanted_coverage": params.coverage,
         "promised_coverage": round(threshold.coverage, 6),
-        "rows": len(scores),
+        "rows": len(held_out),
         "validation_rows": len(validation),
         "pool_rows": len(pool_rows),
         "pool_refused": round(float((draft.scores(pool_vectors) > threshold.value).mean()), 6)
@@ -83,10 +84,10 @@ def class_texts(paths: Paths, labels: tuple[str, ...]) -> list[str]:
     return [descriptions.get(label) or label.replace("_", " ").replace("-", " ") for label in labels]
 
 
-def score_in_folds(
+def parts_in_folds(
     known: Known, sources: np.ndarray, pool: Pool, settings: AbstentionSettings, seed: int
 ) -> np.ndarray:
-    """The score of each gold row by what was fitted without it, (gold rows,), float64.
+    """The parts of the score of each gold row by what was fitted without it, (gold rows, parts), float64.
 
     The gold rows come first in ``known``. ``sources`` (gold rows,), str, is the row that each derives from: those of
     one source are in one fold.
@@ -94,12 +95,12 @@ def score_in_folds(
     numbers = np.unique(sources, return_inverse=True)[1]
     drawn = np.random.default_rng(seed).permutation(numbers.max(initial=-1) + 1)
     folds = drawn[numbers] % FOLDS
-    scores = np.zeros(len(sources))
+    parts = np.zeros((len(sources), len(PARTS)))
     for fold in np.unique(folds):
         kept = np.ones(len(known.classes), dtype=bool)
         kept[: len(sources)] = folds != fold
-        scores[folds == fold] = fit_abstention(known.keep(kept), pool, settings).scores(known.vectors[~kept])
-    return scores
+        parts[folds == fold] = fit_abstention(known.keep(kept), pool, settings).parts(known.vectors[~kept])
+    return parts
 
 
 def conformal_threshold(scores: np.ndarray, coverage: float) -> Threshold:

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from pipeline.models.abstention import PARTS, Abstention, AbstentionSettings
-from pipeline.models.baselines import fit_head
+from pipeline.models.abstention import Abstention, AbstentionSettings
 
 NEIGHBOURS = 10  # of each text in the graph
 DISCOUNT = 0.8  # of each step away from a text of known class
@@ -17,7 +15,12 @@ SIMILARITY_POWER = 3  # of the cosines that weigh the edges of the graph
 PROTOTYPES = 800  # at most; benchmarks/LOG.md has other numbers
 TEXTS_A_PROTOTYPE = 4  # on average at least, so that a prototype is a mean
 LEAST_SPREAD = 1e-6  # of a part; below, all values are one
-INVERSE_L2 = 10.0  # of the logistic regression
+MIN_ROWS = 20  # held-out rows; fewer say too little of the spread of a part
+# Of the parts, each measured in its spread over held-out rows. That of the isolation is 15 times the share of the pool
+# that is more isolated than 90% of the held-out rows, between 0.5 and 3: the walk tells what is of no class only where
+# the pool holds such texts. benchmarks/LOG.md has other weights.
+WEIGHTS = np.array([1.0, 0.5, 1.0, 0.5])
+ISOLATED, WEIGHT_OF_SHARE, LEAST_WEIGHT, MOST_WEIGHT = 90, 15.0, 0.5, 3.0
 
 
 @dataclass(frozen=True)
@@ -52,24 +55,33 @@ def make_pool(vectors: np.ndarray, seed: int) -> Pool:
 
 
 def fit_abstention(known: Known, pool: Pool, settings: AbstentionSettings) -> Abstention:
-    """What scores texts by how unlike they are to every class, with the threshold of ``settings``."""
+    """The parts of the score, fitted, with the threshold of ``settings``; `weigh_parts` makes their weights."""
     means = class_means(known)
-    numbers = [str(number) for number in range(known.classes.max(initial=-1) + 1)]
     parts = {
         "prototypes": unit(group_means(pool.vectors, pool.groups)),
         "isolation": group_means(isolation_of_pool(known, pool)[:, None], pool.groups)[:, 0],
         "class_means": means,
         "whitening": fit_whitening(known, means, pool),
-        **fit_head(known.vectors, pd.Series(known.classes.astype(str)), numbers, INVERSE_L2),
+        "weights": WEIGHTS,
     }
-    arrays = {name: array.astype(np.float32) for name, array in parts.items()}
-    ones = np.ones(len(PARTS), dtype=np.float32)
-    unscaled = Abstention(settings, **arrays, centre=0 * ones, spread=ones)
-    reference = unscaled.parts(pool.vectors if len(pool.vectors) else known.vectors)
-    low, centre, high = np.percentile(reference, [25, 50, 75], axis=0)
-    # 1.35: so that the spread of a normal distribution is its standard deviation
-    scale = {"centre": centre, "spread": np.where(high - low > LEAST_SPREAD, (high - low) / 1.35, 1.0)}
-    return Abstention(settings, **arrays, **{name: array.astype(np.float32) for name, array in scale.items()})
+    # In the order in memory that a bundle has, so that products round as they will there.
+    return Abstention(settings, **{name: np.ascontiguousarray(array, np.float32) for name, array in parts.items()})
+
+
+def weigh_parts(held_out: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    """What a unit of each part adds to the score, (parts,), float32.
+
+    ``held_out`` (rows, parts), float64, holds the parts of in-scope rows by fits that have not seen them, and ``pool``
+    (texts, parts), float64, those of the pool. With few held-out rows the spread is that over the pool.
+    """
+    weights = WEIGHTS.copy()
+    reference = held_out if len(held_out) >= MIN_ROWS or not len(pool) else pool
+    if len(pool) and len(held_out) >= MIN_ROWS:
+        share = float((pool[:, 0] > np.percentile(held_out[:, 0], ISOLATED)).mean())
+        weights[0] = np.clip(WEIGHT_OF_SHARE * share, LEAST_WEIGHT, MOST_WEIGHT)
+    low, high = np.percentile(reference, [25, 75], axis=0)
+    scaled: np.ndarray = weights / np.where(high - low > LEAST_SPREAD, high - low, 1.0)
+    return scaled.astype(np.float32)
 
 
 def isolation_of_pool(known: Known, pool: Pool) -> np.ndarray:

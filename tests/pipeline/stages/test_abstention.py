@@ -1,12 +1,14 @@
 """Abstention: texts of no class score higher than those of known classes, and the threshold keeps its promise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pipeline.core.errors import UserError
 from pipeline.models.abstention import PARTS, Abstention, AbstentionSettings, load_abstention, save_abstention
-from pipeline.stages.export.abstention import conformal_threshold, score_in_folds
-from pipeline.stages.export.abstention_fit import Known, fit_abstention, make_pool
+from pipeline.stages.export.abstention import conformal_threshold, parts_in_folds
+from pipeline.stages.export.abstention_fit import Known, fit_abstention, make_pool, weigh_parts
 
 SETTINGS = AbstentionSettings(method="graph", threshold=0.0, coverage=0.9)
 WIDTH = 24
@@ -39,8 +41,17 @@ def centres() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def fitted(centres: np.ndarray) -> Abstention:
-    pool = make_pool(texts(centres[:6], 100, seed=1)[0], seed=0)
-    return fit_abstention(Known(*texts(centres[:4], 3, seed=2)), pool, SETTINGS)
+    return fit(centres, 6)
+
+
+def fit(centres: np.ndarray, in_pool: int) -> Abstention:
+    """Fitted on 6 texts of each of four classes and a pool of the first centres; the parts are weighed in folds."""
+    pool = make_pool(texts(centres[:in_pool], 100, seed=1)[0], seed=0)
+    known = Known(*texts(centres[:4], 6, seed=2))
+    model = fit_abstention(known, pool, SETTINGS)
+    sources = np.arange(len(known.classes)).astype(str)
+    weights = weigh_parts(parts_in_folds(known, sources, pool, SETTINGS, seed=0), model.parts(pool.vectors))
+    return replace(model, weights=weights)
 
 
 def test_unlabelled_classes_of_the_pool_and_texts_unlike_it_score_higher(fitted, centres):
@@ -78,10 +89,16 @@ def test_the_fewest_texts_and_classes_give_finite_scores(classes):
 
 
 def test_fitting_twice_gives_the_same_arrays(fitted, centres):
-    pool = make_pool(texts(centres[:6], 100, seed=1)[0], seed=0)
-    again = fit_abstention(Known(*texts(centres[:4], 3, seed=2)), pool, SETTINGS)
+    again, pool = fit(centres, 6), texts(centres[:6], 100, seed=1)[0]
     np.testing.assert_array_equal(fitted.prototypes, again.prototypes)
-    np.testing.assert_array_equal(fitted.scores(pool.vectors), again.scores(pool.vectors))
+    np.testing.assert_array_equal(fitted.scores(pool), again.scores(pool))
+
+
+def test_isolation_counts_more_where_the_pool_holds_texts_of_no_class(fitted, centres):
+    """Beside the distance, so that the spread of the parts, which differs, does not matter."""
+    clean = fit(centres, 4)
+    ratios = [model.weights[0] / model.weights[2] for model in (fitted, clean)]
+    assert ratios[0] > 2 * ratios[1]
 
 
 def test_a_bundle_holds_no_vector_of_a_single_text_of_the_pool(fitted, centres):
@@ -114,9 +131,9 @@ def test_gold_rows_are_scored_by_what_was_fitted_without_them(centres):
     known = Known(np.concatenate([vectors, odd, odd]), np.append(numbers, [0, 0]))
     sources = np.array([*map(str, range(len(numbers))), "odd", "odd"])
     pool = make_pool(texts(centres[:6], 50, seed=1)[0], seed=0)
-    scores = score_in_folds(known, sources, pool, SETTINGS, seed=0)
-    itself = fit_abstention(known, pool, SETTINGS).scores(odd)[0]
-    assert scores[-1] == scores[-2] > scores[:-2].max() and scores[-1] > itself
+    distances = parts_in_folds(known, sources, pool, SETTINGS, seed=0)[:, PARTS.index("distance")]
+    itself = fit_abstention(known, pool, SETTINGS).parts(odd)[0, PARTS.index("distance")]
+    assert distances[-1] == distances[-2] > distances[:-2].max() and distances[-1] > itself
 
 
 def test_what_is_saved_is_loaded_and_a_misfit_is_refused(fitted, tmp_path):
@@ -127,8 +144,6 @@ def test_what_is_saved_is_loaded_and_a_misfit_is_refused(fitted, tmp_path):
     assert load_abstention(tmp_path, None, WIDTH) is None
     with pytest.raises(UserError, match="abstention.safetensors: expected prototypes as finite float32 numbers"):
         load_abstention(tmp_path, SETTINGS, WIDTH + 1)
-    with pytest.raises(UserError, match="expected a model that gives text vectors, found one without; rerun export"):
-        load_abstention(tmp_path, SETTINGS, None)
     (tmp_path / "abstention.safetensors").write_bytes(b"no tensors")
     with pytest.raises(UserError, match="expected safetensors, found something else"):
         load_abstention(tmp_path, SETTINGS, WIDTH)
