@@ -3,6 +3,7 @@
 ray is imported only where `compute.engine` of params.yaml is ``ray``.
 """
 
+import logging
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator
@@ -42,7 +43,7 @@ def connect(compute: Compute) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to Ray's makers
     import ray
 
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if compute.address == "local":
             options |= {"include_dashboard": False}
@@ -122,7 +123,7 @@ def run_each(function: Callable[[Item], Result], items: Iterable[Item], compute:
 
     connect(compute)
     count_workers(compute)
-    task = ray.remote(num_cpus=compute.cpus_per_worker, max_retries=RETRIES)(call)
+    task: Any = ray.remote(num_cpus=compute.cpus_per_worker, max_retries=RETRIES)(call)
     with plain_errors():
         results: list[Result] = ray.get([task.remote(function, item) for item in items])
     return results

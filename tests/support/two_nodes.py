@@ -1,5 +1,6 @@
 """A real Ray cluster on this machine: a head and a second node of one core each."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ def two_nodes() -> Iterator[Any]:
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
         try:
             cluster.add_node(num_cpus=1)
-            ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
+            ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
             yield cluster
         finally:
             ray.shutdown()
