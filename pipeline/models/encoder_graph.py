@@ -5,7 +5,7 @@ only to make it: an encoder whose graph is there is ready in half a second.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +32,7 @@ EXPORTERS = ("torch", "transformers", "onnx", "onnxscript")
 BATCH_SIZES = (1, 2, 7, 32)  # of the check: 1 has no padding, 2 the most, 7 is no power of two, 32 is what is served
 LIMITS = {"float32": 1e-4, "bfloat16": 1e-2}  # of what `check_against_torch` measures; found: 1e-7 and 1e-4
 REFERENCE = "reference.npz"
+Loader = Callable[[], tuple["torch.nn.Module", Any]]
 
 
 @dataclass(frozen=True)
@@ -74,20 +75,21 @@ def find_or_export(folder: Path, encoder: Encoder, paths: Paths) -> EncoderGraph
         model, tokenizer = encoders.load(folder, dtype=torch.float32)
         return pooled(model, encoder.pooling), tokenizer
 
-    return find_or_make([folder], encoder.pooling, encoder.max_length, load, paths)
+    return find_or_make(folder, encoder.pooling, encoder.max_length, load, paths)
 
 
-def find_or_make(folders: Sequence[Path], pooling: str, max_length: int, load: Any, paths: Paths) -> EncoderGraph:
-    """The graph that is made of the files in ``folders``, with this pooling, checked on up to ``max_length`` tokens.
+def find_or_make(
+    folder: Path, pooling: str, max_length: int, load: Loader, paths: Paths, adapters: Sequence[Path] = ()
+) -> EncoderGraph:
+    """The graph of the encoder in ``folder`` with the weights in ``adapters``, checked on up to ``max_length`` tokens.
 
     Where it is not there, ``load`` returns the torch module that gives unit vectors, and its tokenizer. Raises
     UserError if the vectors of ONNX differ from torch's.
     """
-    weights = [path for folder in folders for path in sorted(folder.glob("*.safetensors"))]
-    configs = [path for folder in folders for path in sorted(folder.glob("config.json"))]
+    files = [*sorted(folder.glob("*.safetensors")), folder / "config.json", *adapters]
     libraries = [f"{name} {version(name)}" for name in EXPORTERS]
-    tokenizer = encoders.tokenizer_digest(folders[0])
-    made_of = (concatenation_sha256([*weights, *configs]), tokenizer, pooling, max_length, *libraries)
+    tokenizer = encoders.tokenizer_digest(folder)
+    made_of = (concatenation_sha256(files), tokenizer, pooling, max_length, *libraries)
     key = hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]
     graph = EncoderGraph(paths.scratch("embeddings") / f"graph-{key}")
     if not graph.folder.is_dir():

@@ -12,6 +12,7 @@ answers. ``auto`` takes the first that fits this machine. What was taken is reco
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Protocol
@@ -92,6 +93,34 @@ def require_possible(choice: Choice, section: str) -> None:
             f"{key}: expected a CPU that computes in {choice.precision}, found one that only knows "
             f"{', '.join(cpu_precisions())}; choose float32, or use such a CPU"
         )
+
+
+@contextmanager
+def compute_like(compute: dict[str, str], title: str) -> Iterator[None]:
+    """Let ``auto`` take what a bundle recorded, in this process and those that it starts, for the block.
+
+    ``compute`` is that of `recorded_compute`; an empty one asks for nothing. Raises UserError that starts with
+    ``title`` if this machine cannot compute so.
+    """
+    needed = {Choice(compute["vectors"], compute[use]) for use in ("pool", "reported")} if compute else set()
+    needed |= {Choice(compute["answers"], compute["served"])} if compute else set()
+    for choice in sorted(needed, key=str):
+        if not is_installed(choice.runtime) or (
+            choice.runtime == "openvino" and choice.precision not in cpu_precisions()
+        ):
+            raise UserError(
+                f"{title}: expected a machine that computes by {choice}, as it was made, found one that cannot; "
+                "verify it on a CPU and with packages like those that it names"
+            )
+    before = os.environ.get(COMPUTE_LIKE)
+    if compute:
+        os.environ[COMPUTE_LIKE] = json.dumps(compute)
+    try:
+        yield
+    finally:
+        os.environ.pop(COMPUTE_LIKE, None)
+        if before is not None:
+            os.environ[COMPUTE_LIKE] = before
 
 
 def asked_for() -> dict[str, Any]:

@@ -181,6 +181,23 @@ def test_what_a_version_recorded_takes_the_place_of_auto(
         vector_runtime.choose_for_vectors(auto, pool=True)
 
 
+def test_a_rebuild_takes_what_was_recorded_or_says_in_a_line_that_the_cpu_cannot(
+    params: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_cpu(monkeypatch, "float32", "bfloat16")
+    auto = params({"encoder": {"runtime": "auto"}}).encoder
+    made = {"vectors": "openvino", "pool": "float32", "reported": "float32", "answers": "openvino", "served": "float32"}
+    with runtimes.compute_like(made, "model 3"):
+        assert str(vector_runtime.choose_for_vectors(auto, pool=True)) == "openvino float32"
+    assert runtimes.asked_for() == {}
+    set_cpu(monkeypatch, "float32")
+    message = r"^model 3: expected a machine that computes by openvino bfloat16, as it was made, found one that cannot"
+    with pytest.raises(UserError, match=message), runtimes.compute_like(made | {"pool": "bfloat16"}, "model 3"):
+        pass
+    with runtimes.compute_like({}, "model 2"):  # of before there was a choice
+        assert runtimes.asked_for() == {}
+
+
 def test_with_a_known_graph_neither_torch_nor_transformers_nor_telemetry_is_imported(
     embed: Embed, tiny_encoder: Path, params: Change, tmp_path: Path
 ) -> None:
