@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick ui check docs encoder-mpnet bench bench-setfit clean lock
+.PHONY: help setup run test quick ui check docs encoder-mpnet bench bench-setfit bench-gpu newest clean lock
 
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
@@ -55,6 +55,9 @@ $(SETFIT)/made: benchmarks/setfit.txt constraints.txt | $(INSTALLED)
 	@$(PYTHON) -m venv $(SETFIT)
 	@$(SETFIT)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r benchmarks/setfit.txt
 	@touch $@
+
+bench-gpu: setup  ## Speed of trainings on a GPU; without one ARGS=--small runs tiny models on the CPU
+	@$(BIN)/python -m benchmarks.gpu $(ARGS)
 
 # Without the environment there is nothing that a run made.
 clean:  ## Remove what a run makes again (`gleaner clean`), and caches of the tools
