@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 # The sizes of the published OPUS-MT models, with fewer layers and tokens: a ratio needs no more.
-SIZES = {"d_model": 256, "vocab_size": 8000, "max_position_embeddings": 512}
+SIZES: dict[str, Any] = {"d_model": 256, "vocab_size": 8000, "max_position_embeddings": 512}
 LAYERS = {"layers": 3, "attention_heads": 8, "ffn_dim": 1024}
 
 
@@ -22,8 +22,8 @@ def write_pair(tokenizer_folder: Path, folder: Path) -> list[Path]:
     tokenizer = Tokenizer(models.WordLevel(numbered, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>", unk_token="<unk>", pad_token="<pad>")
-    layers = {f"{side}_{key}": size for side in ("encoder", "decoder") for key, size in LAYERS.items()}
-    special = {"pad_token_id": 2, "eos_token_id": 0, "decoder_start_token_id": 2}
+    layers: dict[str, Any] = {f"{side}_{key}": size for side in ("encoder", "decoder") for key, size in LAYERS.items()}
+    special: dict[str, Any] = {"pad_token_id": 2, "eos_token_id": 0, "decoder_start_token_id": 2}
     pair = [folder / "there", folder / "back"]
     for seed, target in enumerate(pair):
         torch.manual_seed(seed)
