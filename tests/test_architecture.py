@@ -12,6 +12,7 @@ from pipeline.core.params import Params, read_yaml
 ROOT = Path(__file__).parent.parent
 STAGES = read_yaml(ROOT / "dvc.yaml")["stages"]
 AROUND = {"refresh", "feedback", "drift", "retrain", "notify", "serve"}  # sections of params for what is no training
+SHARED = {"abstain", "compute", "encoder", "mitigation", "gate", "promotion", "registry"}
 ORCHESTRATORS = {"prefect", "dvc", "mlflow"}
 LONGEST = 250  # lines of a file
 
@@ -29,6 +30,7 @@ LEVELS = (
     ("pipeline/policies",),
     ("pipeline/attribution", "pipeline/mitigation", "pipeline/training"),
     ("pipeline/models",),
+    ("pipeline/compute",),
     ("pipeline/sources",),
     ("pipeline/metrics",),
     ("pipeline/text",),
@@ -174,16 +176,7 @@ def test_every_module_in_stages_is_of_a_stage_of_dvc_yaml() -> None:
 
 
 def test_the_sections_of_params_are_the_stages_and_what_several_share() -> None:
-    assert set(Params.model_fields) == {
-        *STAGES,
-        "abstain",
-        "encoder",
-        "mitigation",
-        "gate",
-        "promotion",
-        "registry",
-        *AROUND,
-    }
+    assert set(Params.model_fields) == {*STAGES, *SHARED, *AROUND}
 
 
 @pytest.mark.parametrize("stage", STAGES)

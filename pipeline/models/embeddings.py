@@ -20,8 +20,10 @@ from pipeline.models import encoder as encoders
 from pipeline.models.open_encoder import open_encoder
 from pipeline.models.runtime import Batch, Choice
 from pipeline.models.vector_runtime import choose_for_vectors, identity
+from pipeline.models.vector_table import VectorTable
 
 LENGTH_STEP = 8  # lengths are padded up to a multiple of this, or to the longest that params allow
+TEXTS_AT_ONCE = 20_000  # as tokens in memory; within them, texts of one length share batches
 KEYS_AT_ONCE = 500  # of one query: old versions of SQLite take at most 999 variables
 
 
@@ -34,17 +36,25 @@ def embed(texts: list[str], folder: Path, encoder: Encoder, paths: Paths, *, poo
     """
     choice = choose_for_vectors(encoder, pool=pool)
     store = open_store(folder, encoder, choice, paths)
-    keys = [hashlib.sha256(text.encode()).digest()[:16] for text in texts]
-    known = read_vectors(store, keys)
-    fresh = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
-    print(f"embed: {len(known) + len(fresh)} texts, {len(known)} of them known", file=sys.stderr)
+    places: dict[bytes, int] = {}  # of the first text of each key
+    firsts = [places.setdefault(text_key(text), place) for place, text in enumerate(texts)]
+    vectors = VectorTable(len(texts), paths)
+    for known in read_vectors(store, list(places)):
+        vectors.put([places[key] for key, _ in known], [np.frombuffer(value, np.float32) for _, value in known])
+    fresh = {key: texts[place] for key, place in places.items() if not vectors.is_filled[place]}
+    print(f"embed: {len(places)} texts, {len(places) - len(fresh)} of them known", file=sys.stderr)
     if fresh:
         for batch in compute_vectors(fresh, folder, encoder, choice, paths):
             with store:
                 store.executemany("INSERT OR IGNORE INTO vector VALUES (?, ?)", ((k, v.tobytes()) for k, v in batch))
-        known |= read_vectors(store, list(fresh))
+            vectors.put([places[key] for key, _ in batch], [vector for _, vector in batch])
     store.close()
-    return np.stack([np.frombuffer(known[key], dtype=np.float32) for key in keys])
+    return vectors.finish(np.array(firsts, dtype=np.int64))
+
+
+def text_key(text: str) -> bytes:
+    """What the store calls a text by."""
+    return hashlib.sha256(text.encode()).digest()[:16]
 
 
 def open_store(folder: Path, encoder: Encoder, choice: Choice, paths: Paths) -> sqlite3.Connection:
@@ -60,14 +70,12 @@ def open_store(folder: Path, encoder: Encoder, choice: Choice, paths: Paths) -> 
     return store
 
 
-def read_vectors(store: sqlite3.Connection, keys: list[bytes]) -> dict[bytes, bytes]:
-    """The stored vectors of those keys that the store holds, each as the bytes of its float32 values."""
-    vectors: dict[bytes, bytes] = {}
+def read_vectors(store: sqlite3.Connection, keys: list[bytes]) -> Iterator[list[tuple[bytes, bytes]]]:
+    """The keys that the store holds, some at a time, each with its vector as the bytes of its float32 values."""
     for start in range(0, len(keys), KEYS_AT_ONCE):
         part = keys[start : start + KEYS_AT_ONCE]
         marks = ",".join("?" * len(part))
-        vectors.update(store.execute(f"SELECT key, value FROM vector WHERE key IN ({marks})", part))
-    return vectors
+        yield store.execute(f"SELECT key, value FROM vector WHERE key IN ({marks})", part).fetchall()
 
 
 def compute_vectors(
@@ -78,11 +86,15 @@ def compute_vectors(
     ``choice`` is that of `choose_for_vectors`. ``paths`` say where the exported graph of the encoder is kept.
     """
     model, read = open_encoder(folder, encoder, choice, paths)
-    tokens = read.tokenise(list(texts.values()))
-    batches = batches_by_length(dict(zip(texts, tokens, strict=True)), encoder)
-    outputs = model.run(pad(rows, length, encoder.batch_size, read.pad_id) for length, rows in batches)
-    for (_, rows), vectors in zip(progress(batches, "embed", total=len(batches)), outputs, strict=True):
-        yield [(key, vectors[i]) for i, (key, _) in enumerate(rows)]
+    keys = list(texts)
+    for start in range(0, len(keys), TEXTS_AT_ONCE):
+        part = keys[start : start + TEXTS_AT_ONCE]
+        tokens = read.tokenise([texts[key] for key in part])
+        batches = batches_by_length(dict(zip(part, tokens, strict=True)), encoder)
+        outputs = model.run(pad(rows, length, encoder.batch_size, read.pad_id) for length, rows in batches)
+        name = f"embed from text {start:,}" if start else "embed"
+        for (_, rows), vectors in zip(progress(batches, name, total=len(batches)), outputs, strict=True):
+            yield [(key, vectors[i]) for i, (key, _) in enumerate(rows)]
 
 
 def pad(rows: list[tuple[bytes, Any]], length: int, batch_size: int, pad_id: int) -> Batch:

@@ -1,6 +1,7 @@
 """params.yaml as strict models: a class a section, in modules named after sections, and the file as a whole."""
 
 from pipeline.core.params.augmentation import BackTranslate, Swaps, Synonyms
+from pipeline.core.params.compute import Compute
 from pipeline.core.params.encoder import Encoder
 from pipeline.core.params.evaluation import Abstain, Evaluate, Export, Report
 from pipeline.core.params.explain import EmbeddingMap, Explain
@@ -22,6 +23,7 @@ __all__ = [
     "BackTranslate",
     "Batch",
     "Columns",
+    "Compute",
     "Counterfactual",
     "Drift",
     "Duplicates",

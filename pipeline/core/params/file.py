@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from pipeline.core.errors import UserError, combine_errors
 from pipeline.core.param_errors import describe_fault, fault_path, quote_value
 from pipeline.core.params.augmentation import BackTranslate, Swaps, Synonyms
+from pipeline.core.params.compute import Compute
 from pipeline.core.params.encoder import Encoder
 from pipeline.core.params.evaluation import Abstain, Evaluate, Export, Report
 from pipeline.core.params.explain import Explain
@@ -33,6 +34,7 @@ from pipeline.core.yaml_file import read_yaml
 class Params(Section):
     """All sections of params.yaml."""
 
+    compute: Compute
     encoder: Encoder
     ingest: Ingest
     pretrain: Pretrain

@@ -22,7 +22,7 @@ NOTHING = -1  # the text of a place that holds padding
 
 
 def require_packable(config: Any, section: str) -> None:
-    """Raise UserError where a model of this config cannot be trained on packed texts."""
+    """Raises UserError if a model of this config cannot be trained on packed texts."""
     if config.model_type not in ARCHITECTURES:
         raise UserError(
             f"{section}.packing: expected an encoder of the type {', '.join(ARCHITECTURES)}, "

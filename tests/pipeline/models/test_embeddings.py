@@ -15,7 +15,7 @@ from transformers import AutoTokenizer
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
 from pipeline.core.stage import Paths
-from pipeline.models import embeddings, vector_runtime
+from pipeline.models import embeddings, vector_runtime, vector_table
 from pipeline.models import encoder as encoders
 from pipeline.models import runtime as runtimes
 from tests.support.shared_graph import share_graph
@@ -66,6 +66,20 @@ def test_a_text_has_the_same_vector_to_the_bit_whatever_the_other_texts(
     together = embed(texts, tiny_encoder, params(OPENVINO), tmp_path / "together")
     singly = np.concatenate([embed([text], tiny_encoder, params(OPENVINO), tmp_path / "singly") for text in texts[:5]])
     assert np.array_equal(singly, together[:5])
+
+
+def test_vectors_of_many_texts_are_in_a_mapped_file_and_the_same(
+    embed: Embed, tiny_encoder: Path, params: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["where is my parcel", "refund", "parcel", "refund", "my refund is late", "parcel", "late"]
+    expected = embed(texts, tiny_encoder, params(TORCH), tmp_path / "few")
+    monkeypatch.setattr(vector_table, "MAPPED_ROWS", 3)
+    monkeypatch.setattr(embeddings, "TEXTS_AT_ONCE", 2)
+    for _ in ("computed", "known"):
+        mapped = embed(texts, tiny_encoder, params(TORCH), tmp_path / "many")
+        assert type(mapped) is np.ndarray and isinstance(mapped.base, np.memmap)
+        np.testing.assert_array_equal(mapped, expected)
+    assert not [path for path in (tmp_path / "many").rglob("tmp*")]
 
 
 def test_what_is_stored_is_not_computed_again(
