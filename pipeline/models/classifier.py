@@ -66,16 +66,9 @@ class Classifier:
         Without ``abstain``, every text gets a label.
         """
         probabilities, scores = self.predict_and_score(texts, batch_size)
-        return self.decide(probabilities, scores if abstain else None)
-
-    def decide(self, probabilities: np.ndarray, scores: np.ndarray | None) -> list[Answer]:
-        """The answers to texts from what `predict_and_score` gave for them.
-
-        ``probabilities`` is (texts, labels), float32, and ``scores`` (texts,), float64. Without scores, every text gets
-        a label.
-        """
-        refused = None if self.abstention is None or scores is None else self.abstention.refuses(scores)
-        return make_answers(self.labels, probabilities, scores, refused)
+        if self.abstention is None or scores is None or not abstain:
+            return make_answers(self.labels, probabilities, None, None)
+        return make_answers(self.labels, probabilities, scores, self.abstention.refuses(scores))
 
     def predict(self, texts: list[str], batch_size: int = BATCH_SIZE) -> np.ndarray:
         """Probability of each label for each text, (texts, labels), float32, 0 to 1, calibrated by temperature.

@@ -71,11 +71,11 @@ def choose_abstention(
         "rows": len(held_out),
         "validation_rows": len(validation),
         "pool_rows": len(pool_rows),
-        "pool_refused": round(float((draft.scores(pool_vectors) > threshold.value).mean()), 6)
-        if len(pool_rows)
-        else None,
+        "pool_refused": int((draft.parts(pool_vectors) @ weights > threshold.value).sum()),
+        "isolation_weight": round(float(weights[0] / weights[2]), 6),
     }
-    return replace(draft, settings=settings), metrics | ({"note": threshold.note} if threshold.note else {})
+    fitted = replace(draft, settings=settings, weights=weights)
+    return fitted, metrics | ({"note": threshold.note} if threshold.note else {})
 
 
 def class_texts(paths: Paths, labels: tuple[str, ...]) -> list[str]:
