@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gleaner.inputs import string_list
 from pipeline.core.errors import UserError
+from pipeline.models.answers import UNLIKE_EVERY_CLASS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,10 +20,15 @@ FRAME = '<iframe srcdoc="{}" sandbox style="width: 100%; height: 40em; border: 1
 
 
 class Answer(NamedTuple):
-    """The label of a text, and how sure the model is of it: calibrated, 0 to 1."""
+    """The label of a text, None if the model abstains, and how sure it is of the most probable class: 0 to 1."""
 
-    label: str
+    label: str | None
     confidence: float
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no label; None where there is one."""
+        return UNLIKE_EVERY_CLASS if self.label is None else None
 
 
 class WordShare(NamedTuple):
@@ -61,11 +67,13 @@ class Model:
         """The labels in the order of the columns of `predict_proba`."""
         return self.classifier.labels
 
-    def predict(self, texts: Iterable[str]) -> list[Answer]:
-        """Label and confidence of each text, in the order of ``texts``. Raises UserError if these are no strings."""
-        probabilities = self.predict_proba(texts)
-        best = probabilities.argmax(axis=1)
-        return [Answer(self.labels[i], float(row[i])) for i, row in zip(best, probabilities, strict=True)]
+    def predict(self, texts: Iterable[str], *, abstain: bool = True) -> list[Answer]:
+        """Label and confidence of each text, in the order of ``texts``. Raises UserError if these are no strings.
+
+        A model that abstains gives the label None to a text that is unlike every class, unless ``abstain`` is false.
+        """
+        answers = self.classifier.answers(string_list(texts, "texts"), abstain=abstain)
+        return [Answer(answer.label, answer.confidence) for answer in answers]
 
     def predict_proba(self, texts: Iterable[str]) -> "np.ndarray":
         """Probability of each label for each text, (texts, labels), float32, 0 to 1, calibrated.

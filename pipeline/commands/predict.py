@@ -1,5 +1,7 @@
 """Label the rows of a file with a model bundle: CSV, JSON or plain lines in; label, confidence and version added.
 
+A bundle that abstains adds a reason, too, for the rows that get no label.
+
 Reads and writes one chunk at a time, so that a file larger than memory works. Rows keep the order of the input.
 """
 
@@ -10,7 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Any, TextIO
+from typing import TextIO
 
 from pipeline.commands.score import Score
 from pipeline.commands.served_bundle import ServedBundle
@@ -18,15 +20,17 @@ from pipeline.core.errors import UserError
 from pipeline.core.printable import print_note
 from pipeline.core.stage import progress
 from pipeline.models import classifier
+from pipeline.models.answers import UNLIKE_EVERY_CLASS
 from pipeline.sources.text_format import Choice, check_format
 from pipeline.sources.text_rows import Row, TextRows, read_rows, replace_invalid
 from pipeline.sources.text_stream import open_lines, source_name
 
 CHUNK_ROWS = 1000  # rows predicted at once: enough for full batches, few enough for any memory
 ADDED_COLUMNS = ("label", "confidence", "version")
+ABSTAINING_COLUMNS = ("label", "confidence", "reason", "version")  # of a bundle that may give no label
 TAKEN_SUFFIX = "_predicted"  # of an added name that the input has, too
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # spreadsheets run cells that start with these
-Prediction = tuple[str, float] | None  # label and confidence; None for a row that has a fault
+Prediction = classifier.Answer | None  # None for a row that has a fault
 
 
 @dataclass(frozen=True)
@@ -47,16 +51,26 @@ class Faults:
     rows: int = 0
     first_line: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    abstained: int = 0  # rows of which the model says that they are unlike every class
 
-    def add(self, rows: list[Row]) -> None:
+    def add(self, rows: list[Row], predictions: list[Prediction]) -> None:
         """Count the rows of one chunk."""
         faulty = [row for row in rows if row.fault]
         self.rows += len(rows)
+        self.abstained += sum(answer is not None and answer.abstained for answer in predictions)
         self.reasons.update(str(row.fault) for row in faulty)
         self.first_line = self.first_line or (faulty[0].line if faulty else 0)
 
     def note(self) -> str:
-        """One line about them; empty if there are none."""
+        """A line about each kind; empty if there are none."""
+        return "\n".join(filter(None, [self.fault_note(), self.abstention_note()]))
+
+    def abstention_note(self) -> str:
+        """One line about the rows that are unlike every class; empty if there are none."""
+        return f"{self.abstained} of {self.rows} rows got no label: {UNLIKE_EVERY_CLASS}" if self.abstained else ""
+
+    def fault_note(self) -> str:
+        """One line about the rows that could not be read; empty if there are none."""
         if not self.reasons:
             return ""
         reasons = ", ".join(f"{count} {fault}" for fault, count in sorted(self.reasons.items()))
@@ -65,6 +79,8 @@ class Faults:
 
 def predict_file(request: Request, out: TextIO) -> None:
     """Write the rows of the source to ``out`` with ``label``, ``confidence`` (0 to 1) and ``version`` added.
+
+    A bundle that abstains adds ``reason`` between the last two: why a row got no label.
 
     Whose answers these are and how the source is read is printed on stderr. CSV and plain lines come out as CSV, JSON
     as JSON Lines. A row without a readable text gets an empty label; such rows are counted on stderr. What the input
@@ -80,13 +96,14 @@ def predict_file(request: Request, out: TextIO) -> None:
         chunks = read_chunks(table.rows, quiet=out.isatty())  # in a terminal the rows themselves show the progress
         first = next(chunks, [])
         existing = table.header if table.header is not None else {key for row in first for key in row.content}
-        added = added_names(existing, name)
         if request.score and request.label_column not in existing:
             raise UserError(
                 f"{name}: expected the column {request.label_column} with the right labels, found none; name it with "
                 "--label-column"
             )
         model = classifier.load(request.served.folder)
+        columns = ADDED_COLUMNS if model.abstention is None else ABSTAINING_COLUMNS
+        added = added_names(existing, name, columns)
         for note in filter(None, [request.served.note, f"{name}: read as {table.reading}"]):
             print_note(note)
         if table.header is not None:
@@ -95,10 +112,9 @@ def predict_file(request: Request, out: TextIO) -> None:
         score = Score(model.labels, request.label_column, table.header) if request.score else None
         for rows in chain([first], chunks):
             predictions = predict_rows(model, rows)
-            write_chunk(
-                out, table, name, rows, [answer_of(answer, request.served.version) for answer in predictions], added
-            )
-            faults.add(rows)
+            cells = [cells_of(answer, columns, request.served.version) for answer in predictions]
+            write_chunk(out, table, name, rows, cells, added)
+            faults.add(rows, predictions)
             if score is not None:
                 score.add(rows, predictions)
     for note in filter(None, [faults.note(), score.note() if score is not None else ""]):
@@ -120,19 +136,16 @@ def predict_rows(model: classifier.Classifier, rows: list[Row]) -> list[Predicti
     texts = [row.text for row in rows if not row.fault]
     if not texts:
         return [None] * len(rows)
-    probabilities = iter(model.predict(texts))
-    return [None if row.fault else top_label(model.labels, next(probabilities)) for row in rows]
+    answers = iter(model.answers(texts))
+    return [None if row.fault else next(answers) for row in rows]
 
 
-def top_label(labels: tuple[str, ...], probabilities: Any) -> tuple[str, float]:
-    """The most probable label and its probability; ``probabilities`` (classes,), float32, 0 to 1, are of one row."""
-    best = int(probabilities.argmax())
-    return labels[best], round(float(probabilities[best]), 6)
-
-
-def answer_of(prediction: Prediction, version: str | None) -> tuple[str | float | None, ...]:
-    """The values of `ADDED_COLUMNS` for one row; None where there is none."""
-    return (*(prediction or (None, None)), version)
+def cells_of(answer: Prediction, columns: tuple[str, ...], version: str | None) -> tuple[str | float | None, ...]:
+    """The values of the ``columns`` for one row; None where there is none."""
+    values: dict[str, str | float | None] = {"version": version}
+    if answer is not None:
+        values |= {"label": answer.label, "confidence": round(answer.confidence, 6), "reason": answer.reason}
+    return tuple(values.get(name) for name in columns)
 
 
 def write_chunk(
@@ -186,12 +199,12 @@ def neutralise_cell(cell: str) -> str:
         return f"'{cell}"
 
 
-def added_names(existing: Collection[str], where: str) -> tuple[str, ...]:
-    """The names of the added columns: `ADDED_COLUMNS`, with a suffix where the input has a column of that name.
+def added_names(existing: Collection[str], where: str, columns: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of the added ``columns``, with a suffix where the input has a column of that name.
 
     Raises UserError if it has a column of the longer name, too.
     """
-    names = tuple(f"{name}{TAKEN_SUFFIX}" if name in existing else name for name in ADDED_COLUMNS)
+    names = tuple(f"{name}{TAKEN_SUFFIX}" if name in existing else name for name in columns)
     if taken := [name for name in names if name in existing]:
         raise UserError(
             f"{where}: expected no {' or '.join(taken)}, which the prediction adds, found it; rename or remove it"

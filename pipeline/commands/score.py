@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.metrics import statistics
+from pipeline.models.answers import Answer
 from pipeline.sources.label_cells import read_label
 from pipeline.sources.spelling import plain_spelling
 from pipeline.sources.text_rows import Row
 
 NO_TEXT, NO_LABEL, UNKNOWN = "without a readable text", "without a label", "of a class that the model does not know"
+ABSTAINED = "without an answer"
 
 
 class Score:
@@ -24,8 +26,8 @@ class Score:
         self.counts = np.zeros((len(labels), len(labels)), dtype=np.int64)  # true class, predicted class
         self.left_out: Counter[str] = Counter()
 
-    def add(self, rows: list[Row], predictions: list[tuple[str, float] | None]) -> None:
-        """Count the rows of one chunk; ``predictions`` are label and confidence, or None for a row without a text."""
+    def add(self, rows: list[Row], predictions: list[Answer | None]) -> None:
+        """Count the rows of one chunk; ``predictions`` are answers, or None for a row without a text."""
         for row, prediction in zip(rows, predictions, strict=True):
             label, fault = read_label(self.cell(row))
             if prediction is None:
@@ -34,8 +36,10 @@ class Score:
                 self.left_out[NO_LABEL] += 1
             elif label is None or plain_spelling(label) not in self.index_of:
                 self.left_out[UNKNOWN] += 1
+            elif prediction.label is None:
+                self.left_out[ABSTAINED] += 1
             else:
-                self.counts[self.index_of[plain_spelling(label)], self.labels.index(prediction[0])] += 1
+                self.counts[self.index_of[plain_spelling(label)], self.labels.index(prediction.label)] += 1
 
     def cell(self, row: Row) -> Any:
         """What a row has in the column of the labels; None if nothing."""

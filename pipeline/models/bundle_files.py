@@ -68,6 +68,15 @@ def read_bundle_json(path: Path) -> Any:
         raise UserError(f"{path}: expected JSON, found something else; rerun export") from None
 
 
+def manifest_content(folder: Path) -> bytes | None:
+    """The bytes of the manifest, which are others once the bundle is replaced; None if there is none to be read."""
+    path = folder / MANIFEST
+    try:
+        return path.read_bytes() if path.is_file() and path.stat().st_size < MAX_JSON_BYTES else None
+    except OSError:
+        return None
+
+
 def bundle_files(folder: Path) -> list[str]:
     """Paths of the bundle's files inside it, sorted, without the manifest itself.
 

@@ -8,11 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pipeline.core.errors import UserError
 from pipeline.core.param_errors import describe_fault
 from pipeline.core.printable import printable
+from pipeline.models.abstention import AbstentionSettings
 from pipeline.models.bundle_files import read_bundle_json
 
 SETTINGS = "classifier.json"
 FORMAT = 1  # of bundles; one without the key is of this format, too
-Precision = Literal["float32", "int8"]
+Precision = Literal["float32", "bfloat16", "int8"]
 
 
 class BundleSettings(BaseModel):
@@ -26,6 +27,7 @@ class BundleSettings(BaseModel):
     pad_id: Annotated[int, Field(ge=0)]
     max_length: Annotated[int, Field(ge=1, le=1_000_000)]
     serve: Precision
+    abstention: AbstentionSettings | None = None  # None: every text gets a label
 
     @field_validator("labels")
     @classmethod
@@ -64,3 +66,13 @@ def shipped_model(folder: Path) -> str | None:
     """
     name: str | None = read_bundle_json(folder / SETTINGS).get("shipped")
     return name
+
+
+def recorded_compute(folder: Path) -> dict[str, str]:
+    """What computed the vectors and answers of the bundle in a folder; empty for a bundle that does not say.
+
+    Keys are ``vectors`` and ``answers``, runtimes, and ``pool``, ``reported`` and ``served``, precisions. Raises
+    UserError if classifier.json cannot be read.
+    """
+    compute: dict[str, str] = read_bundle_json(folder / SETTINGS).get("compute", {})
+    return compute

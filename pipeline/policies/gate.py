@@ -65,6 +65,7 @@ def decide_registration(metrics: Metrics, fairness: Metrics, limits: Gate, count
         check_minimum(name, getattr(limits, name), measure, metrics) for name, measure in MINIMUMS.items()
     ]
     lines.append(check_calibration(limits.max_calibration_error, metrics))
+    lines.append(check_coverage(limits.min_coverage, metrics))
     lines += check_group_gaps(limits.max_group_gap, fairness)
     lines += check_flip_rates(limits.max_flip_rate, counterfactual)
     statuses = {line.status for line in lines}
@@ -102,6 +103,21 @@ def check_calibration(limit: float | None, metrics: Metrics) -> Reason:
         return Reason("insufficient", f"{CALIBRATION.name} was not measured, {allowed}", key)
     sentence = f"{CALIBRATION.sentence.format(CALIBRATION.show(value))}, {allowed}"
     return Reason("pass" if value <= limit else "fail", sentence, key)
+
+
+def check_coverage(limit: float | None, metrics: Metrics) -> Reason:
+    """The rule on the share of the test rows that get a label; a model that never abstains gives one to each."""
+    key = "gate.min_coverage"
+    if limit is None:
+        return off(key)
+    abstention = metrics.get("abstention", {})
+    if abstention.get("method") == "none":
+        return Reason("not applicable", "the model gives every text a label", key)
+    value, wanted = finite_number(abstention.get("coverage")), f"at least {percent(limit)} wanted"
+    if value is None:
+        return Reason("insufficient", f"the share of test rows that get a label was not measured, {wanted}", key)
+    sentence = f"{percent(value)} of the test rows get a label, {wanted}"
+    return Reason("pass" if value >= limit else "fail", sentence, key)
 
 
 def check_group_gaps(limit: float | None, fairness: Metrics) -> list[Reason]:

@@ -3,7 +3,7 @@
     python -m pipeline.stages.evaluate
 
 Reads data/ingest/train.parquet, data/ingest/test.parquet and data/export/bundle; writes predictions.parquet,
-per_class.csv, confusion.png, reliability.png and metrics.json to data/evaluate.
+per_class.csv, coverage.csv, confusion.png, reliability.png and metrics.json to data/evaluate.
 """
 
 from pathlib import Path
@@ -18,6 +18,7 @@ from pipeline.core.params import Encoder, Evaluate
 from pipeline.core.stage import Metrics, Paths, main, write_atomically
 from pipeline.metrics import statistics
 from pipeline.models import classifier
+from pipeline.models.abstention import measure_abstention
 from pipeline.models.baselines import predict_baselines
 from pipeline.models.bundle_settings import shipped_model
 
@@ -33,13 +34,15 @@ def run(params: Evaluate, encoder: Encoder, paths: Paths) -> Metrics:
     model = classifier.load(paths.data("export") / "bundle")
     gold = gold_rows(table.read(paths.data("ingest") / "train.parquet"))
     test = read_test_rows(paths.data("ingest") / "test.parquet", model.labels)
-    scores = model.predict(test["text"].tolist(), encoder.batch_size)
+    scores, unlikeness = model.predict_and_score(test["text"].tolist(), encoder.batch_size)
     truth = model.label_indices(test["label"])
     predicted = scores.argmax(axis=1)
     reliability = statistics.reliability_table(scores.max(axis=1), predicted == truth)
     counts = statistics.confusion_matrix(truth, predicted, len(model.labels))
 
     metrics = measure_accuracy(counts, params)
+    settings = None if model.abstention is None else model.abstention.settings
+    metrics["abstention"], curve = measure_abstention(settings, unlikeness, predicted == truth)
     metrics |= {
         "calibration_error": statistics.expected_calibration_error(reliability),
         "calibration_bins": f"{statistics.CALIBRATION_BINS} of equal width, by the confidence of the predicted label",
@@ -63,6 +66,7 @@ def run(params: Evaluate, encoder: Encoder, paths: Paths) -> Metrics:
     out = paths.data("evaluate")
     write_predictions(test, scores, model.labels, out / "predictions.parquet")
     table.write_csv(per_class_table(truth, predicted, model.labels), out / "per_class.csv")
+    table.write_csv(curve, out / "coverage.csv")
     save_figure(draw_confusion(counts, model.labels), out / "confusion.png")
     save_figure(draw_reliability(reliability, metrics["calibration_error"]), out / "reliability.png")
     return metrics

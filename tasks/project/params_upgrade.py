@@ -9,6 +9,9 @@ from ruamel.yaml.comments import CommentedMap
 from pipeline.commands.configure import FREE_FORM_KEYS
 from pipeline.core.renamed_params import RENAMED
 
+# Values of new keys in a project that exists: what a new project begins with would change what its versions answer.
+UNCHANGED_ANSWERS = {"abstain.method": "none"}
+
 
 @dataclass
 class KeyChanges:
@@ -28,16 +31,18 @@ class KeyChanges:
 def upgrade_keys(content: CommentedMap, template: CommentedMap) -> KeyChanges:
     """Change ``content`` in place so that it has the keys of ``template``; returns what changed.
 
-    A new key gets the template's value, comment and place. A renamed key keeps its value.
+    A new key gets the template's value, comment and place, unless the answers of the project's versions would change
+    with it. A renamed key keeps its value.
     """
     changes = KeyChanges()
     moved = take_renamed(content, changes)
     remove_unknown(content, template, changes)
     add_missing(content, template, changes)
+    moved |= {path: value for path, value in UNCHANGED_ANSWERS.items() if path in changes.added}
     for path, value in moved.items():
         *sections, key = path.split(".")
         get_section(content, sections)[key] = value
-    changes.added = [key for key in changes.added if key not in moved]
+    changes.added = [key for key in changes.added if key not in changes.renamed.values()]
     return changes
 
 

@@ -28,17 +28,21 @@ class TextClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """``label``, ``confidence`` (0 to 1) and ``version`` for each row of the column ``text``, in the same order.
 
-        ``version`` is the number of the registered version; null if the model was loaded by another address.
+        ``version`` is the number of the registered version; null if the model was loaded by another address. A version
+        that abstains adds ``reason``: why the label is null.
         Raises UserError for a cell that is not a text: MLflow puts a list of texts into one cell in some input formats.
         """
         texts = model_input["text"].tolist()
         if wrong := [i for i, text in enumerate(texts) if not isinstance(text, str)]:
             raise UserError(f"text: expected one text a row, found {type(texts[wrong[0]]).__name__} in row {wrong[0]}")
-        probabilities = self.model.predict(texts)
-        best = probabilities.argmax(axis=1)
-        labels = [self.model.labels[i] for i in best]
-        confidence = probabilities.max(axis=1, initial=0).astype(float)
-        return pd.DataFrame({"label": labels, "confidence": confidence, "version": self.version})
+        answers = self.model.answers(texts)
+        columns = {
+            "label": [answer.label for answer in answers],
+            "confidence": [answer.confidence for answer in answers],
+        }
+        if self.model.abstention is not None:
+            columns["reason"] = [answer.reason for answer in answers]
+        return pd.DataFrame(columns | {"version": self.version}, index=range(len(answers)))
 
 
 def version_number(folder: Path) -> str | None:

@@ -29,6 +29,7 @@ EVALUATE = {
         "probe": {"accuracy": 0.8233, "macro_f1": 0.8144},
         "largest_class": {"accuracy": 0.2511, "macro_f1": 0.1002},
     },
+    "abstention": {"method": "graph", "coverage": 0.925, "accuracy": 0.9189, "promised_coverage": 0.95},
     "gain_over_probe": 0.0492,
     "gain_over_probe_low": 0.0121,
     "gain_over_probe_high": 0.0873,
@@ -126,6 +127,8 @@ def write_evaluation(data: Path) -> None:
     names = [*LABELS, "macro avg", "weighted avg"]
     scores = {"precision": 0.8, "recall": 0.7, "f1-score": [0.91, 0.62, 0.73, 0.84, 0.8, 0.8], "support": 10}
     table.write_csv(pd.DataFrame({"class": names} | scores), data / "evaluate/per_class.csv")
+    curve = {"coverage": [0.5, 1.0], "threshold": [0.4, 3.1], "rows": [20, 40], "accuracy": [0.95, 0.875]}
+    table.write_csv(pd.DataFrame(curve), data / "evaluate/coverage.csv")
     groups = pd.DataFrame(
         {
             "attribute": "customer",

@@ -1,10 +1,10 @@
-"""The sections ``export``, ``evaluate`` and ``report``: the model as it ships, measured and shown."""
+"""The sections ``export``, ``abstain``, ``evaluate`` and ``report``: the model as it ships, measured and shown."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.core.params.types import Name, Natural, Positive, Resamples, Section, Seed
+from pipeline.core.params.types import Count, Name, Natural, Positive, Resamples, Section, Seed
 
 
 class Export(Section):
@@ -12,15 +12,25 @@ class Export(Section):
 
     candidates: list[Literal["probe", "teacher_head"]]
     int8: bool
-    serve: Literal["float32", "int8"]
+    serve: Literal["float32", "bfloat16", "int8"]
+    runtime: Literal["auto", "openvino", "onnxruntime"]
     tolerance: Positive
 
     @model_validator(mode="after")
     def check_served_model(self) -> "Export":
         """Raises ValueError if the model to be served is not made."""
         if self.serve == "int8" and not self.int8:
-            raise ValueError("serve: expected float32 while export.int8 is false, found int8")
+            raise ValueError("serve: expected float32 or bfloat16 while export.int8 is false, found int8")
         return self
+
+
+class Abstain(Section):
+    """Whether the model gives no label to texts that are unlike every class; the method ``none`` switches it off."""
+
+    method: Literal["none", "graph"]
+    coverage: Annotated[float, Field(gt=0, lt=1)]
+    max_pool: Count
+    seed: Seed
 
 
 class Evaluate(Section):

@@ -21,6 +21,7 @@ class Gate(Section):
     min_macro_f1: Fraction | None
     min_gain_over_probe: Annotated[float, Field(ge=-1, le=1)] | None
     max_calibration_error: Fraction | None
+    min_coverage: Fraction | None
     max_group_gap: Fraction | None
     max_flip_rate: Fraction | None
 

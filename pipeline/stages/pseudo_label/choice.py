@@ -150,8 +150,9 @@ def choose_round(
 ) -> Choice:
     """The last round, or 0 where round 0 is clearly right more often about the held-out rows of the ``splits``.
 
-    ``train`` gives the rounds that learn from the kept seeds of a split, and its held-out texts. ``last`` is the number of the last round of
-    the heads that learn from all seeds; a split may have fewer rounds or more, and is asked for its last one then.
+    ``train`` gives the rounds that learn from the kept seeds of a split, and its held-out texts. ``last`` is the number
+    of the last round of the heads that learn from all seeds; a split may have fewer rounds or more, and is asked for
+    its last one then.
     """
     if not splits:
         nobody = np.zeros(0, dtype=int)

@@ -1,6 +1,6 @@
 """The rows that a teacher learns from, and what it reads of each: vector, words, and for weights only the groups.
 
-The vectors are those of the student's encoder, of an encoder fine-tuned on the seeds, or latent dimensions of the words.
+The vectors are those of the student's encoder or of one fine-tuned on the seeds, or latent dimensions of the words.
 """
 
 import hashlib
@@ -16,7 +16,9 @@ from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import Encoder, PseudoLabel, Supervised
 from pipeline.core.stage import Paths, read_json, write_atomically
-from pipeline.models import encoder as encoders
+from pipeline.models.embeddings import embed
+from pipeline.models.open_encoder import open_reader
+from pipeline.models.vector_runtime import choose_for_vectors
 
 MIN_DOCUMENT_FREQUENCY = 2  # texts: a token of a single text predicts nothing for other texts
 
@@ -77,7 +79,19 @@ def label_as_words(label: str) -> str:
     return words or label
 
 
-def read_words(texts: list[str], held_out: int, folder: Path, encoder: Encoder) -> tuple[np.ndarray, Any]:
+def embed_parts(tables: list[pd.DataFrame], folder: Path, encoder: Encoder, paths: Paths) -> np.ndarray:
+    """Unit vectors, (rows, width) float32, of the texts of the seeds, the pool and the validation rows, in this order.
+
+    Held-out seeds and validation rows are what figures are reported from: ``encoder.precision: auto`` leaves them in
+    float32.
+    """
+    parts = zip(tables, (False, True, False), strict=True)
+    return np.concatenate(
+        [embed(rows["text"].tolist(), folder, encoder, paths, pool=is_pool) for rows, is_pool in parts if len(rows)]
+    )
+
+
+def read_words(texts: list[str], held_out: int, folder: Path, encoder: Encoder, paths: Paths) -> tuple[np.ndarray, Any]:
     """Smoothed inverse document frequencies, (vocabulary,) float32, and sparse words, (texts, tokens that count).
 
     The words of a text are the frequencies of its distinct tokens, scaled to unit length, float32. The last
@@ -87,20 +101,19 @@ def read_words(texts: list[str], held_out: int, folder: Path, encoder: Encoder) 
     from scipy.sparse import csr_matrix
     from sklearn.preprocessing import normalize
 
-    tokenizer = encoders.load_tokenizer(folder)
-    tokens = tokenizer(texts, truncation=True, max_length=encoder.max_length)["input_ids"]
-    distinct = [sorted(set(row)) for row in tokens]
+    reader = open_reader(folder, encoder, choose_for_vectors(encoder, pool=True), paths)
+    distinct = [np.unique(ids).tolist() for ids in reader.tokenise(texts)]
     counted = distinct[: len(distinct) - held_out]
-    found = np.zeros(len(tokenizer), dtype=np.int64)
+    found = np.zeros(reader.tokens, dtype=np.int64)
     for row in counted:
         found[row] += 1
     idf = np.log((1 + len(counted)) / (1 + found)) + 1
     idf[found < MIN_DOCUMENT_FREQUENCY] = 0
-    idf[tokenizer.all_special_ids] = 0
+    idf[reader.special_ids] = 0
     idf = idf.astype(np.float32)
     ends = np.cumsum([0, *map(len, distinct)])
     columns = np.array([token for row in distinct for token in row], dtype=np.int64)
-    rows = csr_matrix((idf[columns], columns, ends), shape=(len(tokens), len(idf)))
+    rows = csr_matrix((idf[columns], columns, ends), shape=(len(texts), len(idf)))
     rows.eliminate_zeros()
     return idf, normalize(rows[:, np.flatnonzero(idf)]).astype(np.float32)
 

@@ -84,9 +84,9 @@ def fit_linear(
 def count_words(words: Any, labels: np.ndarray) -> np.ndarray:
     """The table of multinomial naive Bayes with equal class shares, (tokens that count, classes) float32.
 
-    ``words`` is sparse, (rows, tokens that count), float32; ``labels`` is (rows, classes), 0 or more: the weight of each
-    row in each class. Over rounds this is expectation maximisation (Nigam et al. 2000). Wrong labels are spread thinly
-    over many words.
+    ``words`` is sparse, (rows, tokens that count), float32; ``labels`` is (rows, classes), 0 or more: the weight of
+    each row in each class. Over rounds this is expectation maximisation (Nigam et al. 2000). Wrong labels are spread
+    thinly over many words.
     """
     counts = np.asarray(words.T @ labels) + SMOOTHING
     return np.log(counts / counts.sum(axis=0)).astype(np.float32)

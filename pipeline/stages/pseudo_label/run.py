@@ -21,7 +21,6 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import Encoder, Mitigation, PseudoLabel
 from pipeline.core.stage import Metrics, Paths, main, write_atomically
 from pipeline.mitigation.group_codes import encode_groups
-from pipeline.models.embeddings import embed
 from pipeline.stages.pseudo_label import audit, choice, features
 from pipeline.stages.pseudo_label.features import Texts
 from pipeline.stages.pseudo_label.heads import Heads, add_words, fit_linear
@@ -137,7 +136,7 @@ def build_views(
     texts = [text for rows in tables for text in rows["text"]]
     idf, words = None, None
     if params.word_view or params.teacher == "latent":
-        idf, words = features.read_words(texts, len(validation), folder, encoder)
+        idf, words = features.read_words(texts, len(validation), folder, encoder, paths)
 
     def view_of(vectors: np.ndarray) -> View:
         centre = vectors[: ends[1]].mean(axis=0)
@@ -152,8 +151,7 @@ def build_views(
         joined = np.concatenate([cut[0], cut[1][learned]])
         return View(as_seeds, parts[1], parts[2], build_spread(joined, len(labels), params), centre)
 
-    student_vectors = embed(texts, folder, encoder, paths)
-    student = view_of(student_vectors)
+    student = view_of(features.embed_parts(tables, folder, encoder, paths))
     if params.teacher == "latent":
         latent = view_of(features.latent_vectors(words, len(validation), params))
         return student, lambda kept: latent, idf
@@ -163,7 +161,7 @@ def build_views(
     @cache
     def fine_tuned(kept: tuple[int, ...]) -> View:
         tuned = features.fine_tune_encoder(seeds.iloc[list(kept)], folder, labels, encoder, params.finetuned, paths)
-        return view_of(embed(texts, tuned, encoder, paths))
+        return view_of(features.embed_parts(tables, tuned, encoder, paths))
 
     return student, lambda kept: fine_tuned(tuple(kept.tolist())), idf
 
@@ -174,7 +172,7 @@ def hold_out(
     """What decides, "validation", "folds" or why nothing does, and the splits.
 
     Folds of the gold rows decide where there are no validation rows, and where only the gold rows number
-    `MIN_DECISIVE_ROWS` at least. ``truth`` is (validation rows,), int: class numbers.
+    `MIN_DECISIVE_ROWS` at least. ``is_gold`` is (seeds,), bool; ``truth`` is (validation rows,), int: class numbers.
     """
     gold = np.flatnonzero(is_gold)
     if len(truth) and not len(truth) < MIN_DECISIVE_ROWS <= len(gold):

@@ -52,7 +52,9 @@ class Spread:
         return max(0.0, (same - chance) / (1 - chance)) if chance < 1 else 0.0
 
     def find_own(self, seeds: int, texts: int) -> np.ndarray:
-        """Whether each of the ``texts`` after the first ``seeds`` ones is near enough to these to be of a class, bool.
+        """Whether each text is near enough to the seeds to be of a class, (texts,) bool.
+
+        The first ``seeds`` rows of the graph are the seeds, and ``texts`` rows follow them.
 
         A random walk along the edges restarts at the seeds (personalised PageRank, Page et al. 1999; Tong et al. 2006).
         Texts of no class lie in corners of the graph that it hardly reaches. The typical reach is the median over the
@@ -130,7 +132,11 @@ def nearest_neighbours(vectors: np.ndarray, neighbours: int) -> tuple[np.ndarray
 
 
 def approximate_neighbours(vectors: np.ndarray, neighbours: int) -> tuple[np.ndarray, np.ndarray]:
-    """As `nearest_neighbours`, from the nearest cells only; a row with too few neighbours there gets edges of 0."""
+    """Positions and cosines of each row's neighbours, both (rows, neighbours), int and float32, most similar first.
+
+    ``vectors`` is (rows, width), float32, of unit length. Only the nearest cells of an inverted file are searched
+    (Johnson et al. 2019); a row that has too few neighbours there gets the cosine -2.
+    """
     import faiss
 
     cells = int(4 * len(vectors) ** 0.5)
@@ -147,7 +153,7 @@ def approximate_neighbours(vectors: np.ndarray, neighbours: int) -> tuple[np.nda
 
 
 def cluster_edges(vectors: np.ndarray, clusters: int, seed: int) -> Any:
-    """Sparse edges, (rows, rows) float32, between each of the ``vectors``, (rows, width), and its k-means centre's rows.
+    """Sparse edges, (rows, rows) float32, between ``vectors``, (rows, width) float32, of one k-means cluster.
 
     A row is joined with `NEIGHBOURS` rows of its cluster, so that the matrix stays sparse.
     """

@@ -46,6 +46,34 @@ def reliability_chart(results: Results) -> tuple[Chart | None, pd.DataFrame]:
     return chart, filled
 
 
+def coverage_chart(results: Results) -> Chart | None:
+    """Accuracy of the answered test rows against their share, above their number; None for a model that never abstains.
+
+    The mark stands at the share that the threshold of the model leaves.
+    """
+    rows, measured = results.coverage, results.metrics["evaluate"].get("abstention.coverage")
+    if rows.empty or measured is None:
+        return None
+    level = results.params["evaluate"]["interval"]
+    y_start = min(0.8, np.floor(rows["accuracy"].min() * 5) / 5)
+    edges = scale([0, *rows["coverage"]], 0, 1, LEFT, RIGHT)
+    y_ticks = [value for value in (0, 0.2, 0.4, 0.6, 0.8, 1) if value >= y_start - 1e-9]
+    tooltip = "{x} of the rows answered: {share} of these {rows} right ({low} to {high})"
+    return Chart(
+        title="Coverage and accuracy",
+        description="Accuracy of the test rows that are answered against their share, above their number; the dashed "
+        "line is the share that the model answers.",
+        x_title="share of test rows that get a label",
+        y_title="accuracy",
+        points=share_points(rows, "coverage", "accuracy", (0, 1), (y_start, 1), level, tooltip),
+        columns=count_columns(rows["rows"].tolist(), edges),
+        x_ticks=ticks((0, 0.2, 0.4, 0.6, 0.8, 1), 0, 1, LEFT, RIGHT),
+        y_ticks=ticks(y_ticks, y_start, 1, BOTTOM, TOP),
+        largest_count=format_value(int(rows["rows"].max())),
+        mark=(scale([measured], 0, 1, LEFT, RIGHT)[0], "chosen"),
+    )
+
+
 def rounds_chart(results: Results) -> Chart | None:
     """Precision on held-out labels by round, above the rows accepted; None where no round has a precision."""
     rows = results.rounds

@@ -42,6 +42,7 @@ class Results:
     rejected: dict[str, int]  # reason -> rows
     predictions: pd.DataFrame  # id, label, predicted, confidence
     per_class: pd.DataFrame
+    coverage: pd.DataFrame  # a row for each coverage of the test rows; none where the model does not abstain
     groups: pd.DataFrame
     rounds: pd.DataFrame
     accepted_classes: pd.DataFrame  # of pseudo-labelling: a row for each round and class
@@ -73,6 +74,7 @@ def gather(paths: Paths) -> Results:
             columns=["id", "label", "predicted", "confidence"],
         ),
         per_class=read_csv(paths.data("evaluate") / "per_class.csv"),
+        coverage=read_csv(paths.data("evaluate") / "coverage.csv"),
         groups=read_csv(paths.data("fairness") / "groups.csv"),
         rounds=read_csv(paths.data("pseudo_label") / "rounds.csv"),
         accepted_classes=read_csv(paths.data("pseudo_label") / "classes.csv"),

@@ -90,6 +90,7 @@ def result_sections(results: Results) -> dict[str, Any]:
         "gold_rows": format_value(results.metrics["ingest"]["rows.train"]),
         "calibration_error": metrics["calibration_error"],
         "reliability": {"chart": chart, "bins": to_grid(bins, "Test rows, mean confidence and accuracy by confidence")},
+        "coverage": {"chart": charts.coverage_chart(results), "sentence": view.abstention_sentence(results)},
         "labels_in_order": results.labels,
         "matrix": confusion.matrix(results),
         "confusions": confusion.pair_table(results),

@@ -44,8 +44,8 @@ def precision_source(metrics: dict[str, Any]) -> str:
         "folds": "gold rows, each answered by heads that had not seen it",
     }[metrics["judged_by"]]
     return (
-        f"Precision is the share of right answers on {format_value(metrics['held_out_rows'])} {held_out}; accepted rows "
-        "have no known label, and are the ones that the heads are surest of."
+        f"Precision is the share of right answers on {format_value(metrics['held_out_rows'])} {held_out}; accepted "
+        "rows have no known label, and are the ones that the heads are surest of."
     )
 
 

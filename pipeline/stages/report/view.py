@@ -148,6 +148,23 @@ def rows_by_class(results: Results) -> Grid:
     return to_grid(named, "Training rows of each label by origin, and its test rows", total=True)
 
 
+def abstention_sentence(results: Results) -> str:
+    """What the model does with texts that are unlike every class; empty for a run of before there was abstention."""
+    export, measured = results.metrics["export"], results.metrics["evaluate"]
+    if "abstention.method" not in export:
+        return ""
+    if export["abstention.method"] == "none":
+        return f"Every text gets a label ({export['abstention.reason']})."
+    shares = {key: format_value(measured[f"abstention.{key}"] or 0.0) for key in ("coverage", "accuracy")}
+    note = f" {export['abstention.note']}." if "abstention.note" in export else ""
+    return (
+        f"The model gives no label to a text that is unlike every class. Of the test rows, which are of known classes, "
+        f"{shares['coverage']} get one, where at least {format_value(export['abstention.promised_coverage'])} were "
+        f"promised, and of these {shares['accuracy']} are right. Of the {export['abstention.pool_rows']} texts of the "
+        f"pool that it was fitted on, {export['abstention.pool_refused']} would get none.{note}"
+    )
+
+
 def split_facts(results: Results) -> list[Fact]:
     """The number of rows in each split."""
     metrics = results.metrics["ingest"]

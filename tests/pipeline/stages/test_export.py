@@ -12,18 +12,19 @@ from safetensors.torch import load_file, save_file
 from pipeline.core import table
 from pipeline.core.digests import file_sha256
 from pipeline.core.errors import UserError
-from pipeline.core.params import Encoder, Evaluate, Export, Fairness, Mitigation, Offsets, Swaps
+from pipeline.core.params import Abstain, Encoder, Evaluate, Export, Fairness, Mitigation, Offsets, Swaps
 from pipeline.core.stage import Paths, write_json
 from pipeline.models import classifier
 from pipeline.stages import export
 
 LABELS = ["card", "loan", "other"]
 WORDS = ["where", "is", "my", "card", "the", "loan", "was", "refused", "please", "help", "now", "thanks", "money"]
-PARAMS = Export(candidates=[], int8=True, serve="float32", tolerance=1e-4)
+PARAMS = Export(candidates=[], int8=True, serve="float32", runtime="auto", tolerance=1e-4)
 FLOAT32 = PARAMS.model_copy(update={"int8": False})
 EVALUATE = Evaluate(bootstrap=100, interval=0.95, baseline_inverse_l2=10.0, seed=0)
 SWAPS = Swaps(variants=0, pool=False, axes=[], weight=1.0, seed=0)
 FAIRNESS = Fairness(min_group_size=30, auc_class=None, bootstrap=100, interval=0.95, seed=0)
+ABSTAIN = Abstain(method="none", coverage=0.9, max_pool=100, seed=0)
 OFF = Mitigation(attributes=[], reweighing=False, penalty=0.0, offsets=Offsets(budget=None))
 
 
@@ -83,6 +84,7 @@ def project(
     save_file(head, model / "head.safetensors")
     about = {"labels": LABELS, "pooling": pooling, "max_length": 32}
     (model / "classifier.json").write_text(json.dumps(about))
+    write_json({"labels": LABELS, "descriptions": {}}, paths.data("ingest") / "labels.json")
     write_json(
         {"held_out_rows": 0, "ships_teacher": False} | (teacher_metrics or {}),
         paths.data("pseudo_label") / "metrics.json",
@@ -100,13 +102,14 @@ def encoder_params(paths: Paths) -> Encoder:
     """The encoder that finetune started from, as the untouched one."""
     folder = str(paths.data("finetune") / "model" / "encoder")
     named: dict[str, Any] = {"source": "path", "name": folder, "revision": None, "sha256": None}
-    sizes: dict[str, Any] = {"pooling": "mean", "max_length": 32, "batch_size": 8, "precision": "float32"}
+    sizes: dict[str, Any] = {"pooling": "mean", "max_length": 32, "batch_size": 8}
+    sizes |= {"runtime": "torch", "precision": "float32"}
     return Encoder(**named, **sizes)
 
 
-def run(params: Export, paths: Paths, mitigation: Mitigation = OFF) -> dict[str, Any]:
+def run(params: Export, paths: Paths, mitigation: Mitigation = OFF, abstain: Abstain = ABSTAIN) -> dict[str, Any]:
     """Run the stage with the other params as they are above."""
-    return export.run(params, encoder_params(paths), EVALUATE, SWAPS, FAIRNESS, mitigation, paths)
+    return export.run(params, encoder_params(paths), EVALUATE, SWAPS, FAIRNESS, mitigation, abstain, paths)
 
 
 @pytest.fixture(scope="module")

@@ -92,8 +92,10 @@ def test_adalora_leaves_the_rank_that_params_say(
 @pytest.mark.parametrize("method", PARTIAL_METHODS)
 def test_the_exported_model_predicts_as_torch_does(project: Paths, params: Change, method: str) -> None:
     run_finetune(project, finetune_params(params, method=method, lr=2e-2))
-    all_params = params({"export": {"candidates": []}})
-    shared = all_params.encoder, all_params.evaluate, all_params.swaps, all_params.fairness, all_params.mitigation
+    all_params = params({"export": {"candidates": []}, "abstain": {"method": "none"}})
+    shared = [
+        getattr(all_params, name) for name in ("encoder", "evaluate", "swaps", "fairness", "mitigation", "abstain")
+    ]
     metrics = export.run(all_params.export, *shared, project)
     assert metrics["onnx_max_difference"] < 1e-4 and metrics["int8_accuracy_drop"] < 0.2
     bundle, model = project.data("export") / "bundle", project.data("finetune") / "model"

@@ -11,13 +11,16 @@ from scipy.sparse import csr_matrix
 from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
+from pipeline.core.stage import Paths
 from pipeline.stages.pseudo_label import features
 from tests.support.pseudo_stage import RunStage
 
 
-def test_rare_special_and_held_out_tokens_have_no_column(tiny_encoder: Path, params: Callable[..., Params]) -> None:
+def test_rare_special_and_held_out_tokens_have_no_column(
+    tiny_encoder: Path, params: Callable[..., Params], tmp_path: Path
+) -> None:
     texts = ["refund refund please", "refund now", "parcel parcel"]
-    idf, words = features.read_words(texts, 1, tiny_encoder, params().encoder)
+    idf, words = features.read_words(texts, 1, tiny_encoder, params().encoder, Paths(tmp_path))
     assert words.shape[1] == np.count_nonzero(idf) and words.shape[0] == 3
     lengths = np.sqrt(np.asarray(words.multiply(words).sum(axis=1)).ravel())
     assert lengths[:2] == pytest.approx([1, 1], abs=1e-6)
