@@ -12,6 +12,7 @@ LIMITS = Gate(
     min_macro_f1=0.7,
     min_gain_over_probe=0.0,
     max_calibration_error=0.2,
+    min_coverage=None,
     max_group_gap=0.15,
     max_flip_rate=None,
 )
@@ -47,7 +48,7 @@ def line(verdict: GateVerdict, limit: str) -> str:
 def test_everything_within_its_limit_passes_with_a_line_for_each_limit():
     verdict = decide_registration(GOOD, FAIR, LIMITS, NO_TERMS)
     assert verdict.status == "pass"
-    assert len(verdict.reasons) == 7
+    assert len(verdict.reasons) == 8
     assert line(verdict, "min_accuracy") == (
         "pass: accuracy is 90% (87.0 to 93.0), at least 70% wanted [gate.min_accuracy]"
     )

@@ -12,6 +12,7 @@ LIMITS = Gate(
     min_macro_f1=0.7,
     min_gain_over_probe=0.0,
     max_calibration_error=None,
+    min_coverage=None,
     max_group_gap=None,
     max_flip_rate=None,
 )
