@@ -173,7 +173,7 @@ def test_the_worst_of_several_attributes_counts():
     other = {"age.status": "ok", "age.accuracy_gap": 0.5, "age.insufficient_groups": []}
     verdict = decide_registration(GOOD, FAIR | other | {"attributes": 2}, LIMITS, NO_TERMS)
     assert verdict.status == "fail"
-    assert len(verdict.reasons) == 8
+    assert len(verdict.reasons) == 9
 
 
 def test_without_group_attributes_the_group_limit_does_not_apply():
