@@ -13,11 +13,13 @@ def coverage_curve(scores: np.ndarray, correct: np.ndarray) -> pd.DataFrame:
     unlike every class a row is: the rows with the lowest are answered first. ``correct`` (rows,), bool, says where the
     most probable class is the right one.
     """
+    if not len(scores):
+        return pd.DataFrame(columns=["coverage", "threshold", "rows", "accuracy"])
     order = np.argsort(scores, kind="stable")
     counts = np.unique(np.ceil(np.linspace(0, 1, POINTS + 1)[1:] * len(scores) - 1e-9).astype(int))
     right = np.cumsum(correct[order])
     columns = {
-        "coverage": counts / max(len(scores), 1),
+        "coverage": counts / len(scores),
         "threshold": scores[order][counts - 1],
         "rows": counts,
         "accuracy": right[counts - 1] / counts,

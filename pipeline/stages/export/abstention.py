@@ -72,7 +72,6 @@ def choose_abstention(
         "validation_rows": len(validation),
         "pool_rows": len(pool_rows),
         "pool_refused": int((draft.parts(pool_vectors) @ weights > threshold.value).sum()),
-        "isolation_weight": round(float(weights[0] / weights[2]), 6),
     }
     fitted = replace(draft, settings=settings, weights=weights)
     return fitted, metrics | ({"note": threshold.note} if threshold.note else {})

@@ -48,7 +48,7 @@ def line(verdict: GateVerdict, limit: str) -> str:
 def test_everything_within_its_limit_passes_with_a_line_for_each_limit():
     verdict = decide_registration(GOOD, FAIR, LIMITS, NO_TERMS)
     assert verdict.status == "pass"
-    assert len(verdict.reasons) == 7
+    assert len(verdict.reasons) == 8
     assert line(verdict, "min_accuracy") == (
         "pass: accuracy is 90% (87.0 to 93.0), at least 70% wanted [gate.min_accuracy]"
     )
@@ -173,7 +173,7 @@ def test_the_worst_of_several_attributes_counts():
     other = {"age.status": "ok", "age.accuracy_gap": 0.5, "age.insufficient_groups": []}
     verdict = decide_registration(GOOD, FAIR | other | {"attributes": 2}, LIMITS, NO_TERMS)
     assert verdict.status == "fail"
-    assert len(verdict.reasons) == 8
+    assert len(verdict.reasons) == 9
 
 
 def test_without_group_attributes_the_group_limit_does_not_apply():
