@@ -41,6 +41,8 @@ class OpenVinoModel:
         except RuntimeError as error:
             raise UserError(f"{path}: expected an ONNX model, found: {first_line(error)}; rerun export") from None
         self.output = self.compiled.output(output)
+        # OpenVINO drops an input that nothing reads.
+        self.inputs = {name for port in self.compiled.inputs for name in port.names}
         self.title = path.name
         self.idle: SimpleQueue[Any] = SimpleQueue()
         for _ in range(self.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")):
@@ -85,7 +87,8 @@ class OpenVinoModel:
     def start(self, request: Any, ids: np.ndarray, mask: np.ndarray, pending: deque[tuple[Any, Batch]]) -> None:
         """Start computing a batch, ``ids`` and ``mask`` (rows, tokens), int64, and add it to ``pending``."""
         pending.append((request, (ids, mask)))
-        request.start_async(dict(zip(INPUTS, (ids, mask), strict=True)), share_inputs=True)
+        given = zip(INPUTS, (ids, mask), strict=True)
+        request.start_async({name: part for name, part in given if name in self.inputs}, share_inputs=True)
 
     def finish(self, request: Any, batch: Batch) -> np.ndarray:
         """The output of a started ``request`` for ``batch``, (rows, outputs), float32, once it is there.
