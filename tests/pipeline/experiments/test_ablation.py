@@ -36,10 +36,9 @@ def test_a_variant_lacks_one_thing_and_exists_only_where_the_params_have_it(cont
         "back_translate",
         "pseudo_label",
         "class names",
-        "names first",
         "words",
+        "rounds after the first",
         "spreading",
-        "whitened graph",
         "finetune",
     ]
     content["synonyms"]["variants"] = 0

@@ -126,4 +126,4 @@ def test_the_stage_ingest_refuses_a_pointer_without_its_file(root: Path) -> None
     environment = {**os.environ, "PYTHONPATH": str(project.ROOT)}
     command = [sys.executable, "-m", "pipeline.stages.ingest"]
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+    assert done.returncode == 2 and done.stderr.count("error: ") == 1 and "Traceback" not in done.stderr

@@ -16,7 +16,7 @@ def probe_accuracy(task: Toy) -> float:
 
 
 def test_rounds_gain_over_the_first_heads_and_the_probe(pseudo_params: PseudoLabel) -> None:
-    task = toy([1, 1, 1, 1], [150] * 4, spread=1.3)
+    task = toy([1, 1, 1, 1], [150] * 4, spread=1.0)
     trained = task.train(pseudo_params)
     assert len(trained.rounds) == pseudo_params.rounds + 1
     last = task.accuracy(trained.rounds[-1].heads)
