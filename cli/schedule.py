@@ -1,4 +1,4 @@
-"""The command `gleaner schedule`: deploy prefect.yaml on a loopback server and run a worker, until Ctrl-C."""
+"""The command `gleaner schedule`: deploy prefect.yaml and automations.yaml, and run a worker, until Ctrl-C."""
 
 import os
 import subprocess
@@ -9,6 +9,7 @@ from typing import Any
 
 from cli.ui import PORTS, page_of, password_text
 from flows import prefect_server
+from flows.automations import apply_automations
 from flows.crashed_runs import mark_crashed_runs
 from flows.prefect_pages import prefect_pages
 from pipeline.core.errors import UserError
@@ -28,6 +29,7 @@ def main(root: Path) -> int:
         with prefect_server.interruptible(), prefect_pages(PORTS["prefect"]) as (address, server):
             run_prefect(root, "work-pool", "create", pool, "--type", "process", "--overwrite")
             run_prefect(root, "--no-prompt", "deploy", "--all")
+            apply_automations(root)
             if crashed := mark_crashed_runs(root, [str(deployment.get("name")) for deployment in deployments(root)]):
                 print(f"{crashed} night(s) died with their machine or worker: marked as crashed")
             worker = prefect_server.spawn_module(["flows.schedule_worker", pool], home / "worker.log")

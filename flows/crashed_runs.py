@@ -2,6 +2,7 @@
 
 The deployment allows one run at a time, and a run holds a lease on the one slot. Prefect frees the slot of a run
 whose process stops renewing its lease. When its server restarts, Prefect forgets the lease, and the slot stays taken.
+While the server runs, it marks such nights by itself: see `flows.automations`.
 """
 
 from pathlib import Path

@@ -14,6 +14,8 @@ from prefect.states import Completed, Failed, State
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import load_params
+from pipeline.models.bundle_settings import recorded_compute
+from pipeline.models.runtime import compute_like
 from tasks import registry
 from tasks.git.worktree import checked_out
 from tasks.prefect_states.user_error import as_failed_state, result_of
@@ -55,7 +57,13 @@ def verify(root: Path, number: str, last: str | None) -> State:
     """Rebuild a version up to the stage ``last``, or all of it, and store the verdict with the version."""
     try:
         version = registry.find_version(root, load_params(root / "params.yaml"), number)
-        with checked_out(root, version.snapshot()) as project, Processes() as processes:
+        with version.bundle() as bundle:
+            compute = recorded_compute(bundle)
+        with (
+            compute_like(compute, version.title),
+            checked_out(root, version.snapshot()) as project,
+            Processes() as processes,
+        ):
             verification = Verification(tuple(rebuild_stages(version, project, root, last, processes)))
     except UserError as error:
         return Failed(message=f"error: {error}", data=Verification(fault=f"error: {error}"))

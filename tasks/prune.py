@@ -1,5 +1,6 @@
 """What nobody needs any more, in MLflow, DVC and data/scratch: found, shown with its size, and removed."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,9 +14,11 @@ from tasks.dvc.store import DvcStore, open_dvc_store
 from tasks.git.command import try_git
 from tasks.operations_log import append_entry
 from tasks.registry.registered_version import RegisteredVersion
+from tasks.registry.shared_files import find_twins, share
 from tasks.registry.unneeded import Unneeded, delete_unneeded, find_unneeded
 
 LOCK_NAMES = {"lock", "held"}
+TWINS = "equal files"  # of versions: each becomes a link to the first one
 
 
 @dataclass
@@ -57,6 +60,10 @@ def make_plan(root: Path, params: Params, keep_days: int, now: datetime) -> Plan
         with open_dvc_store(root) as store, store.repo.lock:
             plan_objects(store, root, plan)
     plan.groups.append(plan_scratch(root, before))
+    twins = find_twins(root, params.registry.model, without=numbers)
+    plan.groups.append(
+        Group(TWINS, [os.path.relpath(twin.path, root) for twin in twins], sum(twin.size for twin in twins))
+    )
     return plan
 
 
@@ -133,6 +140,8 @@ def apply_plan(root: Path, plan: Plan) -> None:
         for place in object_places(store, root)[0] if store else ():
             wanted = set(removed.get(place.name, []))
             place.remove([path for md5, path in place.list() if md5 in wanted])
+    if removed.get(TWINS):
+        share(find_twins(root, plan.params.registry.model))
     for name in removed.get("data/scratch", []):
         path = root / name
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
@@ -159,8 +168,13 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     for group in plan.groups:
         listed = f": {', '.join(group.names)}" if group.kind == "versions" and group.names else ""
         yield f"{group.kind:<13}{len(group.names):>7}{group.bytes / 1e6:>12.1f} MB{listed}"
-    yield f"{'all':<13}{sum(len(group.names) for group in plan.groups):>7}{total(plan) / 1e6:>12.1f} MB"
+    yield f"{'all':<13}{total_names(plan):>7}{total(plan) / 1e6:>12.1f} MB"
     yield from plan.notes
+
+
+def total_names(plan: Plan) -> int:
+    """How many things the plan removes."""
+    return sum(len(group.names) for group in plan.groups)
 
 
 def total(plan: Plan) -> int:

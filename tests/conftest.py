@@ -101,7 +101,8 @@ def pairs() -> list[tuple[str, str]]:
 def params(tiny_encoder: Path) -> Callable[..., Params]:
     """``params({"finetune": {"lr": 0.1}})``: the project's params.yaml over the tiny encoder, with these changes."""
     sections = parameters.read_yaml(ROOT / "params.yaml")
-    tiny = {"source": "path", "name": str(tiny_encoder), "sha256": None, "max_length": 32}
+    # torch: OpenVINO would export the tiny encoder in each project anew, which takes seconds.
+    tiny = {"source": "path", "name": str(tiny_encoder), "sha256": None, "max_length": 32, "runtime": "torch"}
 
     def change(changes: dict[str, dict[str, Any]] | None = None) -> Params:
         content = dict(sections)

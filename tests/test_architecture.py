@@ -11,7 +11,8 @@ from pipeline.core.params import Params, read_yaml
 
 ROOT = Path(__file__).parent.parent
 STAGES = read_yaml(ROOT / "dvc.yaml")["stages"]
-NIGHT = {"refresh", "feedback", "drift", "retrain", "notify"}  # sections of params for the steps around a training
+AROUND = {"refresh", "feedback", "drift", "retrain", "notify", "serve"}  # sections of params for what is no training
+SHARED = {"compute", "encoder", "mitigation", "gate", "promotion", "registry"}
 ORCHESTRATORS = {"prefect", "dvc", "mlflow"}
 LONGEST = 250  # lines of a file
 
@@ -20,15 +21,16 @@ LEVELS = (
     ("cli", "gleaner"),
     ("flows",),
     ("flows/outcomes",),
-    ("tasks",),
+    ("tasks", "tasks/serving"),
     ("tasks/registry", "tasks/project"),
     ("tasks/git",),
     ("tasks/dvc", "tasks/processes", "tasks/prefect_states"),
-    ("pipeline/stages", "pipeline/labelling", "pipeline/commands", "pipeline/experiments"),
+    ("pipeline/stages", "pipeline/labelling", "pipeline/commands", "pipeline/experiments", "pipeline/serving"),
     ("pipeline/pages",),
     ("pipeline/policies",),
     ("pipeline/attribution", "pipeline/mitigation", "pipeline/training"),
     ("pipeline/models",),
+    ("pipeline/compute",),
     ("pipeline/sources",),
     ("pipeline/metrics",),
     ("pipeline/text",),
@@ -174,7 +176,7 @@ def test_every_module_in_stages_is_of_a_stage_of_dvc_yaml() -> None:
 
 
 def test_the_sections_of_params_are_the_stages_and_what_several_share() -> None:
-    assert set(Params.model_fields) == {*STAGES, "encoder", "mitigation", "gate", "promotion", "registry", *NIGHT}
+    assert set(Params.model_fields) == {*STAGES, *SHARED, *AROUND}
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -88,11 +88,12 @@ def prune(
     keep_days: Annotated[
         int, typer.Option(min=1, help="Nothing that changed in the last so many days is removed.")
     ] = 30,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask, in a terminal, before anything is removed.")] = False,
 ) -> None:
     """Remove versions, runs, DVC content and scratch files that no champion, alias, log entry or branch needs."""
     from cli import prune as command
 
-    raise typer.Exit(command.main(project_folder(), dry_run, keep_days))
+    raise typer.Exit(command.main(project_folder(), dry_run, keep_days, yes))
 
 
 @app.command()

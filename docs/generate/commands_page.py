@@ -34,10 +34,18 @@ def commands_page() -> str:
     """The command reference: a section for each command of the typer app."""
     group = typer.main.get_command(app)
     parts = [INTRO]
-    for name, command in group.commands.items():  # type: ignore[attr-defined]
-        if not command.hidden:
-            parts += command_parts(name, command)
+    for name, command in single_commands(group):
+        parts += command_parts(name, command)
     return "\n".join(parts)
+
+
+def single_commands(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command that is not hidden with its name; those of a group, such as `keys`, have its name before theirs."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from single_commands(command, f"{prefix}{name} ")
+        elif not command.hidden:
+            yield f"{prefix}{name}", command
 
 
 def command_parts(name: str, command: Any) -> Iterator[str]:

@@ -1,8 +1,6 @@
 """A trained classifier as the methods need it: its logits, and the network behind it for methods that need weights."""
 
-import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +11,6 @@ import numpy as np
 from pipeline.attribution.internals import Internals
 from pipeline.core.errors import UserError
 from pipeline.core.printable import print_note
-from pipeline.core.stage import progress
 from pipeline.models import classifier
 
 BATCH_SIZE = 32  # texts; the batch size of the classifier itself, so that logits are those that it serves
@@ -43,9 +40,9 @@ def load(folder: Path, with_internals: bool) -> Model:
     not match its manifest.
     """
     if (folder / classifier.MANIFEST).exists() or not (folder / "classifier.json").exists():
-        served = classifier.load(folder, threads=1)
+        served = classifier.load(folder)
         internals = load_internals(folder) if with_internals else None
-        return Model(folder, served.labels, served.temperature, partial(parallel_logits, served), internals)
+        return Model(folder, served.labels, served.temperature, served.logits, internals)
     internals = load_internals(folder)  # not exported yet: the network itself answers
     print_note(f"{folder}: not exported yet: labels and scores before calibration and class offsets")
     return Model(folder, tuple(internals.network.labels), 1.0, partial(network_logits, internals), internals)
@@ -74,30 +71,6 @@ def load_internals(folder: Path) -> Internals:
     backend.no_padding()
     backend.enable_truncation(about["max_length"])
     return Internals(net, backend, tokenizer.pad_token_id or 0, tokenizer.mask_token_id)
-
-
-def parallel_logits(served: classifier.Classifier, texts: list[str]) -> np.ndarray:
-    """Logits as served, (texts, classes), float32, with one batch on each CPU at a time.
-
-    Texts with the same tokens are scored once. ``served`` has one thread: several threads that share a batch wait for
-    each other by spinning, which took 2.7 s of CPU where this takes 1.6. Batches do not depend on the number of CPUs.
-    """
-    tokens = served.tokenise(texts)
-    numbers: dict[bytes, int] = {}  # each distinct token sequence has a number
-    number_of_text = [numbers.setdefault(ids.tobytes(), len(numbers)) for ids in tokens]
-    distinct = dict(zip(number_of_text, tokens, strict=True))
-    order = sorted(distinct, key=lambda number: len(distinct[number]))
-    batches = [order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE)]
-    logits = np.empty((len(distinct), len(served.labels)), dtype=np.float32)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        scored: Iterable[np.ndarray] = pool.map(
-            lambda batch: served.batch_logits([distinct[number] for number in batch]), batches
-        )
-        if len(batches) > classifier.PROGRESS_FROM:
-            scored = progress(scored, "predict", total=len(batches))
-        for batch, batch_logits in zip(batches, scored, strict=True):
-            logits[batch] = batch_logits
-    return logits[number_of_text]
 
 
 def network_logits(internals: Internals, texts: list[str]) -> np.ndarray:

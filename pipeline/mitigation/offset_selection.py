@@ -12,8 +12,7 @@ from pipeline.core.params import Fairness, Mitigation
 from pipeline.core.stage import Metrics, Paths, read_json
 from pipeline.mitigation.group_codes import encode_groups
 from pipeline.mitigation.offsets import ClassOffsets, choose_offsets
-
-BATCH_SIZE = 32  # texts; the logits do not depend on it beyond rounding
+from pipeline.models import model_graph
 
 
 def select_offsets(
@@ -40,7 +39,7 @@ def select_offsets(
         rows, logits = held_out
     elif len(tables["validation"]):
         rows = tables["validation"]
-        logits = predict_logits(model, rows["text"].tolist())
+        logits = predict_logits(model, rows["text"].tolist(), paths)
     elif is_teacher(model, paths):
         by_teacher = pd.read_parquet(paths.data("pseudo_label") / "held_out.parquet")
         rows = by_teacher[["id"]].merge(tables["train"], on="id", validate="one_to_one")
@@ -52,12 +51,9 @@ def select_offsets(
     return choose_offsets(logits, truth, groups, budget, fairness.min_group_size)
 
 
-def predict_logits(model: Path, texts: list[str]) -> np.ndarray:
-    """Logits of the network in a folder, (texts, classes), float32."""
-    from pipeline.models import network
-
-    net, tokenizer, _ = network.load(model)
-    return network.predict_logits(net, tokenizer, texts, BATCH_SIZE)
+def predict_logits(model: Path, texts: list[str], paths: Paths) -> np.ndarray:
+    """Logits of the model in a folder, (texts, classes), float32."""
+    return model_graph.load(model, paths).logits(texts)
 
 
 def is_teacher(model: Path, paths: Paths) -> bool:

@@ -12,7 +12,7 @@ from pipeline.models.bundle_files import read_bundle_json
 
 SETTINGS = "classifier.json"
 FORMAT = 1  # of bundles; one without the key is of this format, too
-Precision = Literal["float32", "int8"]
+Precision = Literal["float32", "bfloat16", "int8"]
 
 
 class BundleSettings(BaseModel):
@@ -64,3 +64,13 @@ def shipped_model(folder: Path) -> str | None:
     """
     name: str | None = read_bundle_json(folder / SETTINGS).get("shipped")
     return name
+
+
+def recorded_compute(folder: Path) -> dict[str, str]:
+    """What computed the vectors and answers of the bundle in a folder; empty for a bundle that does not say.
+
+    Keys are ``vectors`` and ``answers``, runtimes, and ``pool``, ``reported`` and ``served``, precisions. Raises
+    UserError if classifier.json cannot be read.
+    """
+    compute: dict[str, str] = read_bundle_json(folder / SETTINGS).get("compute", {})
+    return compute

@@ -2,9 +2,13 @@
 
 A bundle is a folder: ``classifier.json``, ``tokenizer.json``, ``model.onnx`` (and ``model.int8.onnx``), the weights as
 safetensors, and ``MANIFEST.json`` with the SHA-256 of every other file.
+
+    model = load(folder)                                      # as it was measured: what classifier.json records
+    model = load(folder, "bfloat16")                          # OpenVINO on a CPU that computes in bfloat16
+    model = load(folder, "float32", runtime="onnxruntime")    # where OpenVINO is not wanted
+    probabilities = model.predict(texts)
 """
 
-import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,24 +18,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.core.errors import UserError
-from pipeline.core.printable import printable
 from pipeline.core.stage import progress
 from pipeline.metrics.calibration import softmax
-from pipeline.models import onnx_file
+from pipeline.models import runtime as runtimes
 from pipeline.models.bundle_files import MANIFEST, MAX_JSON_BYTES, bundle_files, seal, verify
 from pipeline.models.bundle_settings import read_settings
+from pipeline.models.onnx_file import LOGITS, vocabulary_size
+from pipeline.models.onnx_model import open_model
+from pipeline.models.runtime import Batch, Runtime
+from pipeline.models.tokenizer_file import load_tokenizer, tokenise
 
 __all__ = ["MANIFEST", "Classifier", "bundle_files", "load", "load_unverified", "seal", "softmax", "verify"]
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
     from tokenizers import Tokenizer
 
-MODELS = {"float32": "model.onnx", "int8": "model.int8.onnx"}
+MODELS = {"float32": "model.onnx", "bfloat16": "model.onnx", "int8": "model.int8.onnx"}
 BATCH_SIZE = 32
+LENGTH_STEP = 8  # tokens; texts are padded up to a multiple of this, so that few lengths occur
 PROGRESS_FROM = 100  # batches; a prediction of fewer is over before a progress line helps
 REPLACED_TIMEOUT = 2.0  # seconds in which a bundle that is replaced while it is read is read again
-TOKENISED_AT_ONCE = 10_000  # texts: the tokenizer's records are many times larger than the ids that are kept
 
 
 @dataclass(frozen=True)
@@ -42,29 +48,58 @@ class Classifier:
     temperature: float
     pad_id: int
     max_length: int
-    precision: str
     tokenizer: "Tokenizer"
-    session: "InferenceSession"
+    runtime: Runtime
+
+    @property
+    def precision(self) -> str:
+        """The precision in which it computes: float32, bfloat16 or int8."""
+        return self.runtime.precision
 
     def predict(self, texts: list[str], batch_size: int = BATCH_SIZE) -> np.ndarray:
         """Probability of each label for each text, (texts, labels), float32, 0 to 1, calibrated by temperature.
 
-        Rows sum to 1 and columns are in the order of ``labels``. Equal input gives equal output. In int8 the ranges
-        of activations are those of a whole batch, so that a text's score depends slightly on the texts beside it.
+        Rows sum to 1 and columns are in the order of ``labels``. Equal input gives equal output. A text's score is the
+        same to the bit whatever the texts beside it under OpenVINO. Under ONNX Runtime its last digits may differ, and
+        in int8 the ranges of activations are those of a whole batch. Threads may call this at the same time.
         """
         return softmax(self.logits(texts, batch_size), self.temperature)
 
     def logits(self, texts: list[str], batch_size: int = BATCH_SIZE) -> np.ndarray:
         """Uncalibrated scores, (texts, labels), float32; texts of like length share a batch."""
-        tokens = self.tokenise(texts)
-        order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]))
-        batches: Iterable[list[int]] = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-        if len(order) > PROGRESS_FROM * batch_size:
-            batches = progress(batches, "predict", total=-(-len(order) // batch_size))
-        scores = np.empty((len(tokens), len(self.labels)), dtype=np.float32)
-        for rows in batches:
-            scores[rows] = self.batch_logits([tokens[row] for row in rows])
-        return scores
+        return self.token_logits(self.tokenise(texts), batch_size)
+
+    def token_logits(self, tokens: list[np.ndarray], batch_size: int = BATCH_SIZE) -> np.ndarray:
+        """Uncalibrated scores, (texts, labels), float32; ``tokens`` holds the ids of each text, (tokens,), int64.
+
+        Texts with the same tokens are scored once.
+        """
+        numbers: dict[bytes, int] = {}  # each distinct token sequence has a number
+        number_of_text = [numbers.setdefault(ids.tobytes(), len(numbers)) for ids in tokens]
+        distinct = list(dict(zip(number_of_text, tokens, strict=True)).values())
+        batches = self.batches(distinct, batch_size)
+        outputs: Iterable[np.ndarray] = self.runtime.run(self.pad([distinct[row] for row in rows]) for rows in batches)
+        if len(batches) > PROGRESS_FROM:
+            outputs = progress(outputs, "predict", total=len(batches))
+        scores = np.empty((len(distinct), len(self.labels)), dtype=np.float32)
+        for rows, output in zip(batches, outputs, strict=True):
+            scores[rows] = output
+        return scores[number_of_text]
+
+    def batches(self, tokens: list[np.ndarray], batch_size: int) -> list[list[int]]:
+        """The positions in ``tokens``, (tokens,), int64 each, that share a batch: of one padded length, short first."""
+        by_length: dict[int, list[int]] = {}
+        for row, ids in enumerate(tokens):
+            by_length.setdefault(self.padded_length(len(ids)), []).append(row)
+        return [
+            rows[start : start + batch_size]
+            for _, rows in sorted(by_length.items())
+            for start in range(0, len(rows), batch_size)
+        ]
+
+    def padded_length(self, length: int) -> int:
+        """The length that a text of ``length`` tokens is padded to; never above what the model can read."""
+        return max(length, min(-(-length // LENGTH_STEP) * LENGTH_STEP, self.max_length))
 
     def label_indices(self, labels: Iterable[str]) -> np.ndarray:
         """The index of each label in the model's ``labels``, (labels,), int64; every label has to be one of them."""
@@ -73,31 +108,29 @@ class Classifier:
 
     def tokenise(self, texts: list[str]) -> list[np.ndarray]:
         """Token ids of each text, (tokens,), int64, cut at the bundle's maximum length, special tokens included."""
-        tokens: list[np.ndarray] = []
-        for start in range(0, len(texts), TOKENISED_AT_ONCE):
-            encodings = self.tokenizer.encode_batch_fast(texts[start : start + TOKENISED_AT_ONCE])
-            tokens.extend(np.array(encoding.ids, dtype=np.int64) for encoding in encodings)
-        return tokens
+        return tokenise(self.tokenizer, texts)
 
-    def batch_logits(self, tokens: list[np.ndarray]) -> np.ndarray:
-        """Uncalibrated scores of one batch, (texts, labels), float32.
-
-        ``tokens`` holds the token ids of each text, (tokens,), int64; each text is padded to the longest.
-        """
-        ids = np.full((len(tokens), max(map(len, tokens))), self.pad_id, dtype=np.int64)
+    def pad(self, tokens: list[np.ndarray]) -> Batch:
+        """Ids and mask of one batch, both (texts, length), int64; ``tokens`` holds the ids of each text, (tokens,)."""
+        ids = np.full((len(tokens), self.padded_length(max(map(len, tokens)))), self.pad_id, dtype=np.int64)
         mask = np.zeros_like(ids)
         for row, text_ids in enumerate(tokens):
             ids[row, : len(text_ids)] = text_ids
             mask[row, : len(text_ids)] = 1
-        return onnx_file.run(self.session, ids, mask, MODELS[self.precision])
+        return ids, mask
 
 
-def load(folder: Path, precision: str | None = None, threads: int | None = None) -> Classifier:
+def load(
+    folder: Path, precision: str | None = None, threads: int | None = None, runtime: str | None = None
+) -> Classifier:
     """Check every file of the bundle against its manifest, then load it.
 
-    ``precision`` is float32 or int8; without it, the bundle's ``serve`` decides. ``threads`` is by default the number
-    of CPUs. A bundle that is replaced meanwhile is read again. Raises UserError that names the first file that is
-    changed, missing, unknown, of a kind that could run code, or does not fit the others.
+    ``precision`` is float32, bfloat16 or int8; without it, the bundle's ``serve`` decides. ``runtime`` is openvino or
+    onnxruntime; without it, openvino is taken where it is installed, but onnxruntime for int8. ``threads`` is by
+    default the number of CPUs. A bundle that is replaced meanwhile is read again.
+
+    Raises UserError that names the first file that is changed, missing, unknown, of a kind that could run code, or does
+    not fit the others; and where the runtime is not installed, or where it or the CPU lacks the precision.
     """
     deadline = time.monotonic() + REPLACED_TIMEOUT
     while True:
@@ -105,7 +138,7 @@ def load(folder: Path, precision: str | None = None, threads: int | None = None)
         loaded: Classifier | UserError
         try:
             verify(folder)
-            loaded = load_unverified(folder, precision, threads)
+            loaded = load_unverified(folder, precision, threads, runtime)
         except UserError as error:
             loaded = error
         except OSError as error:
@@ -126,41 +159,52 @@ def manifest_content(folder: Path) -> bytes | None:
         return None
 
 
-def load_unverified(folder: Path, precision: str | None = None, threads: int | None = None) -> Classifier:
+def load_unverified(
+    folder: Path, precision: str | None = None, threads: int | None = None, runtime: str | None = None
+) -> Classifier:
     """Load a bundle without checking its digests, as the stage that builds it has to; everyone else calls `load`.
 
-    Raises UserError if the bundle holds no model of this precision, or its files do not fit each other.
+    Raises UserError if the bundle holds no model of this precision, if its files do not fit each other, or if this
+    machine lacks the runtime or the precision.
     """
     settings = read_settings(folder)
-    precision = precision or settings.serve
-    model = folder / MODELS[precision]
+    choice = runtimes.choose_for_answers(runtime, precision or settings.serve)
+    model = folder / MODELS[choice.precision]
     if not model.exists():
-        raise UserError(f"{model}: expected an {precision} model, found none; set export.int8 and run `dvc repro`")
+        raise UserError(
+            f"{model}: expected an {choice.precision} model, found none; set export.int8 and run `dvc repro`"
+        )
     tokenizer = load_tokenizer(folder / "tokenizer.json", settings.max_length)
-    session = onnx_file.open_session(model, threads or os.cpu_count() or 1)
-    last_token = tokenizer.get_vocab_size() - 1
-    onnx_file.check_answers(session, model, len(settings.labels), (last_token, settings.pad_id))
-    return Classifier(
+    classifier = Classifier(
         labels=tuple(settings.labels),
         temperature=settings.temperature,
         pad_id=settings.pad_id,
         max_length=settings.max_length,
-        precision=precision,
         tokenizer=tokenizer,
-        session=session,
+        runtime=open_model(model, choice, LOGITS, threads),
     )
+    check_answers(classifier, model)
+    return classifier
 
 
-def load_tokenizer(path: Path, max_length: int) -> "Tokenizer":
-    """The tokenizer, which cuts texts at ``max_length`` tokens. Raises UserError if the file is none."""
-    from tokenizers import Tokenizer
+def check_answers(model: Classifier, path: Path) -> None:
+    """Check that the model in ``path`` gives a finite logit for each label to the tokenizer's last token and padding.
 
-    try:
-        tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(max_length)
-        tokenizer.encode("a")
-    except Exception as error:  # noqa: BLE001  tokenizers raises Exception itself
-        found = printable(str(error)[:200])
-        raise UserError(f"{path}: expected a tokenizer, found: {found}; rerun export") from None
-    return tokenizer
+    A tokenizer of another model is noticed so. Raises UserError if it does not.
+    """
+    last = model.tokenizer.get_vocab_size() - 1
+    rows = vocabulary_size(path)
+    if rows is not None and (highest := max(last, model.pad_id)) >= rows:
+        raise UserError(
+            f"{path}, with tokenizer.json: expected logits for token {highest}, found a model of {rows} tokens; "
+            "rerun export"
+        )
+    ids, mask = np.array([[last, model.pad_id], [last, last]]), np.array([[1, 0], [1, 1]])
+    (logits,) = model.runtime.run([(ids.astype(np.int64), mask.astype(np.int64))])
+    if logits.shape != (len(ids), len(model.labels)):
+        raise UserError(
+            f"{path}: expected {len(model.labels)} logits a text, one for each label of classifier.json, found the "
+            f"shape {logits.shape} for {len(ids)} texts; rerun export"
+        )
+    if not np.isfinite(logits).all():
+        raise UserError(f"{path}: expected finite logits, found others; rerun export, with other offsets or weights")

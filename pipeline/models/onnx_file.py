@@ -1,57 +1,71 @@
-"""A bundle's ONNX model opened for prediction: from its bytes alone, and only if it fits labels and tokenizer."""
+"""The content of an ONNX file, before a runtime opens it: complete in itself, with our inputs and the wanted output."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from pipeline.core.errors import UserError
 from pipeline.core.printable import printable
 
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
-INPUTS, OUTPUT = ("input_ids", "attention_mask"), "logits"
-QUIET = 4  # of ONNX Runtime's log: only what ends the process; every other fault is raised, too
+INPUTS = ("input_ids", "attention_mask")
+LOGITS, VECTORS = "logits", "vectors"  # the output of a bundle's model, and that of an encoder
 
 
-def open_session(path: Path, threads: int) -> "InferenceSession":
-    """A session on CPU of the model in ``path``. Raises UserError if it is no ONNX model with our inputs and output."""
-    from onnxruntime import InferenceSession, SessionOptions
+def checked_content(path: Path, output: str) -> bytes:
+    """The bytes of an ONNX file that needs no other file.
 
-    content = path.read_bytes()
-    refuse_external_data(content, path)
-    options = SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = QUIET
-    try:
-        session = InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001  ONNX Runtime raises a class of its own for each fault
-        raise UserError(f"{path}: expected an ONNX model, found: {first_line(error)}; rerun export") from None
-    inputs = sorted(f"{value.name} {value.type}" for value in session.get_inputs())
-    if inputs != sorted(f"{name} tensor(int64)" for name in INPUTS):
-        found = printable(", ".join(inputs)) or "none"
-        raise UserError(f"{path}: expected the int64 inputs {' and '.join(INPUTS)}, found {found}; rerun export")
-    outputs = [f"{value.name} {value.type}" for value in session.get_outputs()]
-    if f"{OUTPUT} tensor(float)" not in outputs:
-        found = printable(", ".join(outputs)) or "none"
-        raise UserError(f"{path}: expected the float output {OUTPUT}, found {found}; rerun export")
-    return session
-
-
-def refuse_external_data(content: bytes, path: Path) -> None:
-    """Check that no tensor of the model in ``content`` lies in another file, of which no manifest has the digest.
-
-    ONNX Runtime would look for it in the current directory. Raises UserError that names the tensor.
+    Raises UserError if it is no ONNX model with our inputs, as int64, and the float output ``output``.
     """
     from google.protobuf.message import DecodeError
     from onnx import ModelProto, TensorProto
 
+    content = path.read_bytes()
     try:
         model = ModelProto.FromString(content)
     except DecodeError:
-        raise UserError(f"{path}: expected an ONNX model, found something else; rerun export") from None
+        model = ModelProto()
+    if not model.HasField("graph"):
+        raise UserError(f"{path}: expected an ONNX model, found something else; rerun export")
+    refuse_external_data(model, path)
+    weights = {tensor.name for tensor in model.graph.initializer}  # old files list them among the inputs
+    inputs = sorted(describe_value(value) for value in model.graph.input if value.name not in weights)
+    if inputs != sorted(f"{name} int64" for name in INPUTS):
+        found = printable(", ".join(inputs)) or "none"
+        raise UserError(f"{path}: expected the int64 inputs {' and '.join(INPUTS)}, found {found}; rerun export")
+    outputs = [describe_value(value) for value in model.graph.output]
+    if f"{output} {TensorProto.DataType.Name(TensorProto.FLOAT).lower()}" not in outputs:
+        found = printable(", ".join(outputs)) or "none"
+        raise UserError(f"{path}: expected the float output {output}, found {found}; rerun export")
+    return content
+
+
+def describe_value(value: Any) -> str:
+    """Name and type of an input or output of a graph, such as ``input_ids int64``."""
+    from onnx import TensorProto
+
+    return f"{value.name} {TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()}"
+
+
+def vocabulary_size(path: Path) -> int | None:
+    """How many tokens the model in an ONNX file has rows for; None where it does not look them up in a table.
+
+    OpenVINO gives an answer for a token that has no row.
+    """
+    from onnx import ModelProto
+
+    graph = ModelProto.FromString(path.read_bytes()).graph
+    rows = {tensor.name: tensor.dims[0] for tensor in graph.initializer if tensor.dims}
+    tables = [node.input[0] for node in graph.node if node.op_type == "Gather" and node.input[1] == INPUTS[0]]
+    return min((rows[name] for name in tables if name in rows), default=None)
+
+
+def refuse_external_data(model: Any, path: Path) -> None:
+    """Check that no tensor of ``model``, read from ``path``, lies in another file, of which no manifest has the digest.
+
+    ONNX Runtime would look for it in the current directory. Raises UserError that names the tensor.
+    """
+    from onnx import TensorProto
+
     for tensor in find_tensors(model):
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
             raise UserError(
@@ -71,37 +85,6 @@ def find_tensors(message: Any) -> Iterator[Any]:
         if field.message_type is not None:
             for part in [value] if isinstance(value, Message) else value:
                 yield from find_tensors(part)
-
-
-def run(session: "InferenceSession", ids: np.ndarray, mask: np.ndarray, title: str) -> np.ndarray:
-    """The logits (rows, labels), float32, for token ``ids`` and ``mask``, both (rows, tokens), int64.
-
-    Raises UserError that starts with ``title`` if the model cannot compute them.
-    """
-    try:
-        logits: np.ndarray = session.run([OUTPUT], dict(zip(INPUTS, (ids, mask), strict=True)))[0]
-    except Exception as error:  # noqa: BLE001  ONNX Runtime raises a class of its own for each fault
-        shape = f"{ids.shape[0]} texts of {ids.shape[1]} tokens"
-        raise UserError(f"{title}: expected logits for {shape}, found: {first_line(error)}; rerun export") from None
-    return logits
-
-
-def check_answers(session: "InferenceSession", path: Path, classes: int, tokens: tuple[int, int]) -> None:
-    """Check that the model gives ``classes`` finite logits to each text.
-
-    ``tokens`` are the tokenizer's last one, so that a tokenizer of another model is noticed, and that for padding.
-    Raises UserError if it does not.
-    """
-    last, padding = tokens
-    ids, mask = np.array([[last, padding], [last, last]]), np.array([[1, 0], [1, 1]])
-    logits = run(session, ids.astype(np.int64), mask.astype(np.int64), f"{path}, with tokenizer.json")
-    if logits.shape != (len(ids), classes):
-        raise UserError(
-            f"{path}: expected {classes} logits a text, one for each label of classifier.json, found the shape "
-            f"{logits.shape} for {len(ids)} texts; rerun export"
-        )
-    if not np.isfinite(logits).all():
-        raise UserError(f"{path}: expected finite logits, found others; rerun export, with other offsets or weights")
 
 
 def first_line(error: Exception) -> str:

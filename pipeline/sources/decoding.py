@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from collections.abc import Callable, Iterable, Iterator
 
 from pipeline.core.errors import UserError
 from pipeline.core.printable import print_note
@@ -106,12 +107,55 @@ def detect_encoding(data: bytes) -> str:
         return utf16
     if is_utf8(data):
         return "utf-8"
-    lines = [line for line in data.split(b"\n") if not line.isascii()]
-    foreign = [line for line in lines if is_foreign(line)]
-    # A few invalid lines are damage in a UTF-8 file rather than another encoding.
-    if len(foreign) <= max(2, DAMAGE_SHARE * len(lines)):
-        return "utf-8"
-    return detect_code_page(b"\n".join(foreign)[:SAMPLE_BYTES])
+    foreign = foreign_lines(data.split(b"\n"))
+    return detect_code_page(b"\n".join(foreign)[:SAMPLE_BYTES]) if foreign else "utf-8"
+
+
+def is_streamed_as_utf8(blocks: Callable[[], Iterator[bytes]]) -> bool:
+    """Whether `detect_encoding` takes a file for UTF-8, found out without holding it in memory.
+
+    ``blocks`` starts to read the file anew each time that it is called.
+    """
+    head = next(blocks(), b"")
+    mark = next((encoding for mark, encoding in BYTE_ORDER_MARKS if head.startswith(mark)), None)
+    if mark or detect_utf16(head[:SAMPLE_BYTES]):
+        return mark == "utf-8"
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for block in blocks():
+            decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return not foreign_lines(split_blocks(blocks()))
+    return True
+
+
+def split_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of a file that is read block by block, without the LF that ends them."""
+    rest = b""
+    for block in blocks:
+        *lines, rest = (rest + block).split(b"\n")
+        yield from lines
+    yield rest
+
+
+def foreign_lines(lines: Iterable[bytes]) -> list[bytes]:
+    """The first lines in another encoding than UTF-8, as many as a sample takes; none if they are damage in UTF-8.
+
+    A few invalid lines are damage rather than another encoding.
+    """
+    sample: list[bytes] = []
+    beyond_ascii = foreign = sampled = 0
+    for line in lines:
+        if line.isascii():
+            continue
+        beyond_ascii += 1
+        if is_foreign(line):
+            foreign += 1
+            if sampled < SAMPLE_BYTES:
+                sample.append(line)
+                sampled += len(line) + 1
+    return [] if foreign <= max(2, DAMAGE_SHARE * beyond_ascii) else sample
 
 
 def is_foreign(line: bytes) -> bool:

@@ -1,7 +1,7 @@
-"""Files below ``ingest.path`` to records: CSV, TSV, JSON, Parquet and Label Studio's export, also packed with gzip."""
+"""Files below ``ingest.path`` to records: CSV, TSV, JSON, Parquet, Label Studio's export; also in gzip or zstd."""
 
-import io
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,10 +9,11 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import Ingest
 from pipeline.core.printable import print_note
 from pipeline.sources import delimited, json_rows, label_studio, parquet
-from pipeline.sources.decoding import decode, escape_invalid, newline_of
+from pipeline.sources.decoding import escape_invalid
 from pipeline.sources.limits import MAX_ROWS
-from pipeline.sources.packed import inner_suffix, read_text_bytes
+from pipeline.sources.packed import inner_suffix
 from pipeline.sources.source import SPLITS, Record, Source, columns_to_read
+from pipeline.sources.text_lines import read_lines
 
 FORMATS = {
     ".csv": "csv",
@@ -29,16 +30,16 @@ MAX_KEYS = 10_000  # of different keys in a JSON file that messages and checks k
 
 
 def read(params: Ingest, root: Path) -> list[Source]:
-    """Every file that params name, in the order train, validation, test, unlabelled.
+    """Every file that params name, in the order train, validation, test, unlabelled; records are read when iterated.
 
-    Raises UserError if ``ingest.path`` does not exist.
+    Raises UserError if ``ingest.path`` does not exist, or if the beginning of a file cannot be read.
     """
     top = root / params.path
     if not exists(top):
         raise UserError(f"ingest.path: expected a file or folder, found no {params.path}; correct the path")
     base = top if top.is_dir() else top.parent
     paths = find_files(params, top)
-    return [read_file(path, path.relative_to(base).as_posix(), split, params) for path, split in paths]
+    return [stream_file(path, path.relative_to(base).as_posix(), split, params) for path, split in paths]
 
 
 def exists(path: Path) -> bool:
@@ -103,29 +104,51 @@ def check_is_file(path: Path, base: Path) -> Path:
 
 
 def read_file(path: Path, name: str, split: str, params: Ingest) -> Source:
-    """The records of one file, read by its format; ``name`` is its name in messages and in rejected.parquet.
+    """The records of one file as a list, read by its format; ``name`` is its name in messages.
 
     Raises UserError for a file that cannot be read: an unknown ending, too many rows, or whatever its reader raises.
+    """
+    source = stream_file(path, name, split, params)
+    return replace(source, records=list(source.records))
+
+
+def stream_file(path: Path, name: str, split: str, params: Ingest) -> Source:
+    """The records of one file, read as they are iterated; ``name`` is its name in messages and in rejected.parquet.
+
+    Raises UserError for a file whose beginning cannot be read; the iteration raises it for what follows.
     """
     name = escape_invalid(name)
     kind = file_format(path, params)
     if kind is None:
         raise UserError(
-            f"{name}: expected one of the endings {', '.join(FORMATS)}, also with .gz, found "
+            f"{name}: expected one of the endings {', '.join(FORMATS)}, also with .gz or .zst, found "
             f'"{escape_invalid(path.suffix)}"; set ingest.format'
         )
     try:
-        if kind == "parquet":
-            return parquet.read(path, name, split, params)
-        return read_text_file(path, name, kind, split, params)
+        stream = parquet.read if kind == "parquet" else stream_text_file
+        source = stream(path, name, kind, split, params)
     except OSError as error:
-        raise UserError(f"{name}: expected a file that can be read, found: {error.strerror}; check it") from None
+        raise unreadable(name, error) from None
+    return replace(source, records=explain_errors(source.records, name))
 
 
-def read_text_file(path: Path, name: str, kind: str, split: str, params: Ingest) -> Source:
+def explain_errors(records: Iterable[Record], name: str) -> Iterator[Record]:
+    """The records. Raises UserError where the file cannot be read on."""
+    try:
+        yield from records
+    except OSError as error:
+        raise unreadable(name, error) from None
+
+
+def unreadable(name: str, error: OSError) -> UserError:
+    """The error of a file that the system does not read."""
+    return UserError(f"{name}: expected a file that can be read, found: {error.strerror}; check it")
+
+
+def stream_text_file(path: Path, name: str, kind: str, split: str, params: Ingest) -> Source:
     """The records of a file that holds text."""
-    text, encoding = decode(read_text_bytes(path, name), params.encoding, name)
-    lines, names = io.StringIO(text, newline=newline_of(text)), columns_to_read(params.columns)
+    lines, encoding = read_lines(path, params.encoding, name)
+    names = columns_to_read(params.columns)
     if kind in ("csv", "tsv"):
         table = delimited.read_table(lines, name, names, delimiter_of(kind, params))
         columns = [escape_invalid(column) for column in table.columns]
@@ -133,7 +156,8 @@ def read_text_file(path: Path, name: str, kind: str, split: str, params: Ingest)
     json = json_rows.read_rows(lines, name, names)
     if kind == "label_studio" or (params.format == "auto" and label_studio.is_export(json.document)):
         return Source(name, split, *label_studio.read(json.document, name, params.columns), encoding)
-    return Source(name, split, *json_records(json.rows, name, names), encoding)
+    columns = []
+    return Source(name, split, columns, json_records(json.rows, name, names, columns), encoding)
 
 
 def file_format(path: Path, params: Ingest) -> str | None:
@@ -146,19 +170,19 @@ def delimiter_of(kind: str | None, params: Ingest) -> str | None:
     return params.delimiter or ("\t" if kind == "tsv" else None)
 
 
-def table_records(table: delimited.Table, name: str, names: list[str]) -> list[Record]:
+def table_records(table: delimited.Table, name: str, names: list[str]) -> Iterator[Record]:
     """One record for each row of a delimited file that is not blank, with the cells of the columns in ``names``.
 
-    The numbers of short rows and of rows over several lines are printed on stderr. Raises UserError if there are too
-    many rows.
+    The numbers of short rows and of rows over several lines are printed on stderr after the last one. Raises UserError
+    if there are too many rows.
     """
     index = {column: table.columns.index(column) for column in names if column in table.columns}
-    records, short, first_long, long = [], 0, 0, 0
+    short, first_long, long = 0, 0, 0
     for row in count_rows(table.rows, name):
         if row.is_blank:
             continue
         cells = {} if row.fault else {column: row.cells[place] for column, place in index.items()}
-        records.append(Record(row.start, cells, row.fault, row.raw if row.fault else ""))
+        yield Record(row.start, cells, row.fault, row.raw if row.fault else "")
         short += row.is_short
         if row.end > row.start:
             first_long, long = first_long or row.start, long + 1
@@ -168,22 +192,23 @@ def table_records(table: delimited.Table, name: str, names: list[str]) -> list[R
         print_note(
             f"{name}: {short} rows have fewer cells than the header; what is missing at their end is read as empty"
         )
-    return records
 
 
-def json_records(rows: Iterable[json_rows.JsonRow], name: str, names: list[str]) -> tuple[list[str], list[Record]]:
-    """All keys of a JSON file, and one record a row with the values of the keys in ``names``.
+def json_records(
+    rows: Iterable[json_rows.JsonRow], name: str, names: list[str], columns: list[str]
+) -> Iterator[Record]:
+    """One record for each row of a JSON file, with the values of the keys in ``names``.
 
-    A key that a row lacks is an empty cell. Raises UserError if there are too many rows.
+    ``columns`` gains the keys of the file as they are met. A key that a row lacks is an empty cell. Raises UserError if
+    there are too many rows.
     """
-    columns: dict[str, None] = {}
-    records = []
+    known: set[str] = set()
     for row in count_rows(rows, name):
-        if len(columns) <= MAX_KEYS:
-            columns.update(dict.fromkeys(map(escape_invalid, row.content)))
+        if len(columns) <= MAX_KEYS and not known.issuperset(row.content):
+            known.update(row.content)
+            columns += [key for key in map(escape_invalid, row.content) if key not in columns]
         cells = {} if row.fault else {key: row.content.get(key) for key in names}
-        records.append(Record(row.row, cells, row.fault, row.raw))
-    return list(columns), records
+        yield Record(row.row, cells, row.fault, row.raw)
 
 
 def count_rows(rows: Iterable[T], name: str) -> Iterator[T]:

@@ -1,5 +1,6 @@
 """A Hugging Face dataset to records: by its name on the hub, or as a local folder."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import Ingest
 from pipeline.sources.class_names import class_names, name_classes
 from pipeline.sources.source import SPLITS, Record, Source, columns_to_read
+
+ROWS_AT_ONCE = 10_000
 
 
 def read(params: Ingest, root: Path) -> list[Source]:
@@ -29,10 +32,17 @@ def read(params: Ingest, root: Path) -> list[Source]:
             dataset = load_split(name, config or None, entry, params, f"ingest.{split}")
             columns = dataset.column_names
             names = [column for column in columns_to_read(params.columns) if column in columns]
-            values = {column: plain_values(dataset[column], dataset.features[column]) for column in names}
-            records = [Record(i + 1, {key: values[key][i] for key in names}) for i in range(len(dataset))]
-            sources.append(Source(f"{dataset_name(url)}/{entry}", split, columns, records))
+            sources.append(Source(f"{dataset_name(url)}/{entry}", split, columns, read_records(dataset, names)))
     return sources
+
+
+def read_records(dataset: Any, names: list[str]) -> Iterator[Record]:
+    """The records of a ``datasets.Dataset``, which stays on disk; ``names`` are the columns that they have."""
+    for start in range(0, len(dataset), ROWS_AT_ONCE):
+        part = dataset[start : start + ROWS_AT_ONCE]
+        values = {column: plain_values(part[column], dataset.features[column]) for column in names}
+        for i in range(min(ROWS_AT_ONCE, len(dataset) - start)):
+            yield Record(start + i + 1, {key: values[key][i] for key in names})
 
 
 def dataset_name(url: str) -> str:

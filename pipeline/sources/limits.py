@@ -1,12 +1,13 @@
 """How large an input may be. A file beyond a limit is refused in one line, before it fills the memory or the night.
 
-The limits are far above real data: 5 million rows of text are more than one machine trains on.
+The limits are far above real data: 20 million rows of text are more than one machine trains on.
 """
 
 from pipeline.core.errors import UserError
 
-MAX_BYTES = 2**30  # of one file, unpacked: in memory, its rows take several times as much
-MAX_ROWS = 5_000_000  # of one file: a row takes about 500 bytes in memory, beside its text
+MAX_BYTES = 2**30  # of what is read as a whole, unpacked: a JSON document, a file that is not in UTF-8
+MAX_STREAM_BYTES = 2**36  # of one file that is read row by row, unpacked; its texts wait on the disk
+MAX_ROWS = 20_000_000  # of one file: a row takes about 150 bytes in memory, without its text
 MAX_COLUMNS = 10_000  # of a header: exports have hundreds; a file on a single line has as many as it has words
 MAX_LINE_CHARS = 2**26  # of one line of a stream, whose size is unknown: a longer one is no text for a classifier
 MAX_QUOTED_CHARS = 2**20  # of a row over several lines: a longer one is a quote that was never closed
@@ -19,9 +20,9 @@ MIN_PARQUET_BYTES_A_ROW = 1  # on disk; for the same reason
 ANY_RATIO_ROWS = 1_000_000  # up to this number of rows, the bytes a row do not matter
 
 
-def unpacked_limit(packed_bytes: int) -> int:
-    """The bytes that a file of this size on disk may hold, unpacked."""
-    return min(MAX_BYTES, max(ANY_RATIO_BYTES, MAX_UNPACKING_RATIO * packed_bytes))
+def unpacked_limit(packed_bytes: int, most: int = MAX_BYTES) -> int:
+    """The bytes that a file of this size on disk may hold, unpacked; never over ``most``."""
+    return min(most, max(ANY_RATIO_BYTES, MAX_UNPACKING_RATIO * packed_bytes))
 
 
 def check_limit(name: str, found: int, limit: int, what: str) -> None:

@@ -1,5 +1,6 @@
-"""Parquet to records; the footer is checked before any row is read, because a small file may hold very many."""
+"""Parquet to records, batch by batch; the footer is checked first, because a small file may hold very many rows."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from pipeline.sources.limits import (
     ANY_RATIO_ROWS,
     MAX_COLUMNS,
     MAX_ROWS,
+    MAX_STREAM_BYTES,
     MIN_PARQUET_BYTES_A_ROW,
     check_limit,
     unpacked_limit,
@@ -27,8 +29,8 @@ MAX_VALUES_A_ROW = 20  # on average over MAX_ROWS: a cell may be a list of value
 WHAT_BYTES = "bytes in the columns that are read"
 
 
-def read(path: Path, name: str, split: str, params: Ingest) -> Source:
-    """The records of a Parquet file; ``name`` is its name in messages.
+def read(path: Path, name: str, _kind: str, split: str, params: Ingest) -> Source:
+    """The records of a Parquet file, read as they are iterated; ``name`` is its name in messages.
 
     Raises UserError if it is none, too large, or has a needed column twice.
     """
@@ -37,8 +39,6 @@ def read(path: Path, name: str, split: str, params: Ingest) -> Source:
 
     try:
         with pq.ParquetFile(path) as file:
-            texts = [field.name for field in file.schema_arrow if is_text(field.type)]
-        with pq.ParquetFile(path, read_dictionary=texts) as file:
             columns = [escape_invalid(column) for column in file.schema_arrow.names]
             check_limit(name, len(columns), MAX_COLUMNS, "columns")
             needed = [column for column in columns_to_read(params.columns) if column in columns]
@@ -46,32 +46,55 @@ def read(path: Path, name: str, split: str, params: Ingest) -> Source:
             if repeated:
                 listed = ", ".join(repeated)
                 raise UserError(f"{name}: expected each column once, found {listed} more than once; rename it")
-            count = file.metadata.num_rows
-            class_names = schema_class_names(file.schema_arrow.metadata)
-            values = read_columns(file, needed, path.stat().st_size, name)
+            unpacked = check_footer(file.metadata, needed, path.stat().st_size, name)
     except (pa.ArrowException, OSError):
-        raise UserError(f"{name}: expected a whole Parquet file, found something else; set ingest.format") from None
-    for key in class_names.keys() & values.keys():
-        values[key] = [name_classes(value, class_names[key]) for value in values[key]]
-    records = [Record(row + 1, {key: values[key][row] for key in needed}) for row in range(count)]
-    return Source(name, split, columns, records)
+        raise broken(name) from None
+    return Source(name, split, columns, read_records(path, needed, unpacked, name))
 
 
-def read_columns(file: "pq.ParquetFile", needed: list[str], size: int, name: str) -> dict[str, list[Any]]:
-    """The values of the needed columns; ``size`` is that of the file in bytes.
+def broken(name: str) -> UserError:
+    """The error of a file that pyarrow cannot read."""
+    return UserError(f"{name}: expected a whole Parquet file, found something else; set ingest.format")
 
-    Raises UserError if they are too many, or grow beyond the limit in memory.
+
+def read_records(path: Path, needed: list[str], unpacked: int, name: str) -> Iterator[Record]:
+    """The records of the needed columns, which take ``unpacked`` bytes by the file's footer.
+
+    Raises UserError if they grow beyond the limit in memory, or if the file is damaged.
     """
-    unpacked = check_footer(file.metadata, needed, size, name)
-    batch_rows = min(MAX_BATCH_ROWS, max(MIN_BATCH_ROWS, BATCH_BYTES // max(1, unpacked)))
-    values: dict[str, list[Any]] = {column: [] for column in needed}
-    total = 0
-    for batch in file.iter_batches(batch_size=batch_rows, columns=needed):
-        total += sum(count_bytes(batch.column(column)) for column in needed)
-        check_limit(name, total, unpacked_limit(size), WHAT_BYTES)
-        for column in needed:
-            values[column] += column_values(batch.column(column))
-    return values
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    size, total, row = path.stat().st_size, 0, 0
+    try:
+        with pq.ParquetFile(path) as file:
+            texts = [field.name for field in file.schema_arrow if is_text(field.type)]
+            names = schema_class_names(file.schema_arrow.metadata)
+            batch_rows = rows_at_once([file.schema_arrow.field(column).type for column in needed], unpacked)
+        with pq.ParquetFile(path, read_dictionary=texts) as file:
+            for batch in file.iter_batches(batch_size=batch_rows, columns=needed):
+                total += sum(count_bytes(batch.column(column)) for column in needed)
+                check_limit(name, total, unpacked_limit(size, MAX_STREAM_BYTES), WHAT_BYTES)
+                values = {column: column_values(batch.column(column)) for column in needed}
+                for key in names.keys() & values.keys():
+                    values[key] = [name_classes(value, names[key]) for value in values[key]]
+                for place in range(batch.num_rows):
+                    row += 1
+                    yield Record(row, {key: values[key][place] for key in needed})
+    except (pa.ArrowException, OSError):
+        raise broken(name) from None
+
+
+def rows_at_once(kinds: "list[pa.DataType]", unpacked: int) -> int:
+    """The rows of a batch of columns of these Arrow types, which take ``unpacked`` bytes by the file's footer.
+
+    Text is read with its dictionary, so that a value which is stored once stays one in memory. Lists are not.
+    """
+    import pyarrow as pa
+
+    if not any(pa.types.is_nested(kind) for kind in kinds):
+        return MAX_BATCH_ROWS
+    return min(MAX_BATCH_ROWS, max(MIN_BATCH_ROWS, BATCH_BYTES // max(1, unpacked)))
 
 
 def check_footer(metadata: "pq.FileMetaData", needed: list[str], size: int, name: str) -> int:
@@ -93,7 +116,7 @@ def check_footer(metadata: "pq.FileMetaData", needed: list[str], size: int, name
         group = metadata.row_group(number)
         unpacked += sum(group.column(place).total_uncompressed_size for place in places)
         values += sum(group.column(place).num_values for place in places)
-    check_limit(name, unpacked, unpacked_limit(size), WHAT_BYTES)
+    check_limit(name, unpacked, unpacked_limit(size, MAX_STREAM_BYTES), WHAT_BYTES)
     check_limit(name, values, MAX_VALUES_A_ROW * MAX_ROWS, "values in the columns that are read")
     return unpacked
 

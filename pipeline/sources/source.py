@@ -1,5 +1,6 @@
 """What every reader returns: the records of one file, query or dataset split, as they were read."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -24,8 +25,8 @@ class Source:
 
     name: str  # as the user knows it: a path below ingest.path, or a key such as ingest.train[0]
     split: str  # one of SPLITS
-    columns: list[str]  # every column of the source; the error about a missing column lists them
-    records: list[Record]
+    columns: list[str]  # every column; of JSON Lines that are streamed, those of the records so far
+    records: Iterable[Record]  # a list, or read as they are iterated, once
     encoding: str = "utf-8"
 
 

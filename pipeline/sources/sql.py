@@ -1,5 +1,7 @@
 """A database to records, by SQLAlchemy URL: one query an entry of ``ingest.train``, ``test`` and so on."""
 
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,33 +13,51 @@ from pipeline.sources.source import SPLITS, Record, Source, columns_to_read
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+ROWS_AT_ONCE = 10_000  # that the driver fetches
+
 
 def read(params: Ingest, root: Path) -> list[Source]:
-    """The rows of every query that params name, in the order that the query gives.
+    """The rows of every query that params name, in the order that the query gives; they are read when iterated, once.
 
     A query should end with ORDER BY: drawn splits depend on the order of rows. Raises UserError if a query fails.
     """
+    engine = connect(params.url or "", root)
+    return [
+        read_query(engine, query, f"ingest.{split}[{number}]", split, params)
+        for split in SPLITS
+        for number, query in enumerate(getattr(params, split))
+    ]
+
+
+def read_query(engine: "sa.Engine", query: str, name: str, split: str, params: Ingest) -> Source:
+    """The rows of one query. Raises UserError if it fails, here or while its rows are iterated."""
+    rows = query_rows(engine, query, name)
+    columns = list(next(rows))
+    names = [column for column in columns_to_read(params.columns) if column in columns]
+    places = [columns.index(column) for column in names]
+
+    def records() -> Iterator[Record]:
+        with closing(rows):
+            for number, row in enumerate(rows, start=1):
+                yield Record(number, {column: row[place] for column, place in zip(names, places, strict=True)})
+
+    return Source(name, split, columns, records())
+
+
+def query_rows(engine: "sa.Engine", query: str, name: str) -> Generator[Sequence[Any]]:
+    """The names of the columns, then the rows of one query, some at a time. Raises UserError if the query fails."""
     import sqlalchemy as sa
 
-    engine = connect(params.url or "", root)
-    sources = []
-    for split in SPLITS:
-        for number, query in enumerate(getattr(params, split)):
-            name = f"ingest.{split}[{number}]"
-            try:
-                with engine.connect() as connection:
-                    result = connection.execute(sa.text(query))
-                    columns = list(result.keys())
-                    rows = result.mappings().all()
-            except sa.exc.SQLAlchemyError as error:
-                raise UserError(
-                    f"{name}: expected a query that runs, found {database_message(error)}; correct it"
-                ) from None
-            names = [column for column in columns_to_read(params.columns) if column in columns]
-            records = [Record(i, {column: row[column] for column in names}) for i, row in enumerate(rows, start=1)]
-            sources.append(Source(name, split, columns, records))
-    engine.dispose()
-    return sources
+    try:
+        with engine.connect() as connection:
+            streaming = connection.execution_options(yield_per=ROWS_AT_ONCE)
+            result = streaming.execute(sa.text(query))
+            yield list(result.keys())
+            yield from result
+    except sa.exc.SQLAlchemyError as error:
+        raise UserError(f"{name}: expected a query that runs, found {database_message(error)}; correct it") from None
+    finally:
+        engine.dispose()
 
 
 def database_name(url: str) -> str:

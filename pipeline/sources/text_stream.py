@@ -11,7 +11,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.printable import print_note
 from pipeline.sources.decoding import detect_encoding, escape_invalid, newline_of
 from pipeline.sources.limits import MAX_BYTES, MAX_LINE_CHARS, check_limit
-from pipeline.sources.packed import GZIP_MARK, check_is_text, inner_suffix, read_up_to, unpack
+from pipeline.sources.packed import check_is_text, inner_suffix, packer_of, read_up_to, unpack
 from pipeline.sources.text_format import FORMATS, Choice
 
 HEAD_BYTES = 2**16  # from which the encoding is detected
@@ -45,7 +45,7 @@ def source_name(source: str) -> str:
 
 @contextmanager
 def open_lines(source: str, choice: Choice) -> Iterator[Iterator[str]]:
-    """The lines of the file ``source``, or of standard input for ``-``, unpacked if it is gzip, with their line ends.
+    """The lines of the file ``source``, or of standard input for ``-``, unpacked if it is packed, with line ends.
 
     Bytes that are invalid in the detected encoding become lone surrogates, so that each row can be checked later.
     Raises UserError if the file cannot be opened, if the ending of its name is unknown, or if it holds no text.
@@ -66,7 +66,7 @@ def open_file(source: str, choice: Choice) -> BinaryIO:
     ending = inner_suffix(Path(source))
     if ending not in FORMATS and not choice.format:
         raise UserError(
-            f"{source_name(source)}: expected a file that ends in {', '.join(FORMATS)}, also with .gz, found "
+            f"{source_name(source)}: expected a file that ends in {', '.join(FORMATS)}, also with .gz or .zst, found "
             f"{escape_invalid(ending) or 'no ending'}; convert it, or name the format with {choice.option}"
         )
     try:
@@ -83,7 +83,7 @@ def decoded_lines(binary: BinaryIO, name: str) -> Iterator[str]:
     or the bytes do not fit the encoding.
     """
     head = binary.read(HEAD_BYTES)
-    if head.startswith(GZIP_MARK):
+    if packer_of(head):
         packed = read_up_to(with_head(head, binary), MAX_BYTES)
         check_limit(name, len(packed), MAX_BYTES, "bytes")
         binary = io.BytesIO(unpack(packed, name))

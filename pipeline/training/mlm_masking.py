@@ -44,6 +44,22 @@ def mask_batch(
 ) -> tuple[list[list[int]], Any]:
     """Token ids of a batch with words hidden, and the targets (rows, longest), int64: each hidden token, else IGNORED.
 
+    It pads what `mask_rows` returns.
+    """
+    masked, targets = mask_rows(batch, rows, words, tokenizer, probability, seed)
+    return masked, pad(targets, IGNORED)
+
+
+def mask_rows(
+    batch: Batch,
+    rows: list[list[int]],
+    words: list[list[int | None]],
+    tokenizer: Any,
+    probability: float,
+    seed: int,
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Token ids of each row of a batch with words hidden, and its targets: each hidden token, else IGNORED.
+
     ``rows`` and ``words`` hold the token ids and the word indices of every row of the training. The draw depends on the
     seed and on the row's place in the schedule alone, so that it is the same in a resumed training.
     """
@@ -51,7 +67,7 @@ def mask_batch(
     for place, row in batch:
         rng = np.random.default_rng([seed, place])
         masked.append(mask_words(rows[row], words[row], tokenizer, probability, rng))
-    return [ids for ids, _ in masked], pad([targets for _, targets in masked], IGNORED)
+    return [ids for ids, _ in masked], [targets for _, targets in masked]
 
 
 def mask_words(

@@ -18,6 +18,7 @@ from pipeline.training.batches import TrainingData
 from pipeline.training.checkpoints import latest_checkpoint
 
 CURVE_POINTS = 200  # about so many points a curve, however long the training
+LOADER_WORKERS = 4  # on a GPU, which would wait while words are hidden in Python; on a CPU they would take its cores
 
 
 def build(
@@ -110,7 +111,7 @@ def training_arguments(params: Training, folder: Path, steps: int, evaluate_step
         logging_steps=max(1, steps // CURVE_POINTS),
         logging_nan_inf_filter=False,
         remove_unused_columns=False,
-        dataloader_num_workers=0,  # rows are tokenised already; a fork would only cost memory
+        dataloader_num_workers=0 if on_cpu else LOADER_WORKERS,
         dataloader_pin_memory=not on_cpu,
         report_to=list(params.trackers) or "none",
         project="gleaner",

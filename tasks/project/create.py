@@ -17,7 +17,8 @@ from tasks.git.head import find_repository
 from tasks.project.definition import definition_text, pin_text, project_definition, write_text
 
 COPIED = (
-    *("params.yaml", "prefect.yaml", "constraints.txt", ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"),
+    *("params.yaml", "prefect.yaml", "automations.yaml", "constraints.txt"),
+    *(".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"),
     *("arrivals/README.md", "inbox/texts/README.md", "inbox/feedback/README.md", "data/raw/.gitkeep"),
     "data/identity_terms",
 )

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from pydantic import ValidationError
 
 from pipeline.core.errors import UserError
 from pipeline.policies.promotion.entry import (
@@ -23,37 +22,23 @@ from pipeline.policies.promotion.entry import (
     Entry,
     VerdictRecord,
     VersionIdentity,
-    entry_from_json,
     entry_to_json,
 )
-from pipeline.policies.promotion.ledger import Ledger, build_ledger
+from pipeline.policies.promotion.ledger import Ledger
 from tasks.git.lineage import json_digest
 from tasks.registry import lookup
 from tasks.registry.store import retry_while_busy, user_name
+from tasks.registry.stored_entry import CONTENT, DIGEST, log_name, parse_log
 
-CONTENT, DIGEST = "gleaner.entry", "gleaner.sha256"  # tags of an entry
 MAX_REASON_LENGTH = 1000  # characters; PostgreSQL takes descriptions of at most 5000
-
-
-def log_name(model: str) -> str:
-    """The registered model whose versions are the log's entries."""
-    return f"{model}-promotions"
 
 
 def read(client: MlflowClient, model: str) -> Ledger:
     """The whole log. Entries that are missing or were changed are listed as faults."""
-    versions = list(list_versions(client, log_name(model)))
-    entries, faults = [], []
-    numbers = {int(version.version) for version in versions}
-    for missing in sorted(set(range(1, max(numbers, default=0) + 1)) - numbers):
-        faults.append(f"entry {missing} of the promotion log is missing: somebody deleted it")
-    for version in versions:
-        entry = parse_entry(version)
-        if entry is None or not entry.intact:
-            faults.append(f"entry {version.version} of the promotion log is not as it was written: somebody changed it")
-        if entry is not None:
-            entries.append(entry)
-    return build_ledger(entries, faults)
+    return parse_log(
+        (int(version.version), version.creation_timestamp, version.tags)
+        for version in list_versions(client, log_name(model))
+    )
 
 
 def list_versions(client: MlflowClient, name: str) -> Iterator[ModelVersion]:
@@ -65,17 +50,6 @@ def list_versions(client: MlflowClient, name: str) -> Iterator[ModelVersion]:
         token = page.token
         if not token:
             return
-
-
-def parse_entry(version: ModelVersion) -> Entry | None:
-    """The entry that a version of the log's model holds; None if it cannot be read."""
-    try:
-        content = json.loads(version.tags[CONTENT])
-        at = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
-        intact = version.tags.get(DIGEST) == json_digest(content)
-        return entry_from_json(content | {"number": int(version.version), "at": at, "intact": intact})
-    except (KeyError, ValueError, ValidationError):
-        return None
 
 
 def append(client: MlflowClient, model: str, draft: Entry) -> tuple[Entry, Ledger]:

@@ -23,6 +23,7 @@ from tasks.registry.nights import KIND
 from tasks.registry.project_store import DATABASE
 from tasks.registry.registered_version import RegisteredVersion
 from tasks.registry.runs import search_runs
+from tasks.registry.shared_files import freed_bytes
 from tasks.registry.store import connect, is_in_project
 from tasks.registry.trainings import arrivals_of_run, is_complete
 
@@ -65,12 +66,13 @@ def find_unneeded(root: Path, params: Params, before: datetime) -> Unneeded:
     runs = list(unneeded_runs(client, root, params, {version.run for version in needed}, before))
     of_versions = {version.run for version in unneeded}
     models = logged_models(client, root, params, runs)
-    sizes = {run: artifact_size(client.get_run(run).info.artifact_uri) for run in runs}
-    for model in models:
-        sizes[str(model.source_run_id)] += artifact_size(model.artifact_location)
-    total_of_versions = sum(size for run, size in sizes.items() if run in of_versions)
+    addresses = [(run, client.get_run(run).info.artifact_uri) for run in runs]
+    addresses += [(str(model.source_run_id), model.artifact_location) for model in models]
+    folders = [(run, folder) for run, address in addresses if (folder := local_folder(address)) is not None]
+    total = freed_bytes(folder for _, folder in folders)
+    total_of_versions = freed_bytes(folder for run, folder in folders if run in of_versions)
     identities = tuple(model.model_id for model in models)
-    rest = sum(sizes.values()) - total_of_versions
+    rest = total - total_of_versions
     return Unneeded(tuple(unneeded), tuple(runs), identities, tuple(needed), total_of_versions, rest)
 
 
@@ -106,13 +108,6 @@ def local_folder(uri: str) -> Path | None:
     if parts.scheme not in ("", "file"):
         return None
     return Path(unquote(parts.path) if parts.scheme else uri)
-
-
-def artifact_size(uri: str) -> int:
-    """The bytes of the artifacts at an address of this machine; 0 for any other address."""
-    folder = local_folder(uri)
-    files = folder.rglob("*") if folder is not None else ()
-    return sum(path.stat().st_size for path in files if path.is_file())
 
 
 def delete_unneeded(root: Path, unneeded: Unneeded) -> None:

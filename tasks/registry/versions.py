@@ -36,11 +36,23 @@ from tasks.registry.environment import describe_environment
 from tasks.registry.limit_history import LIMIT_CHANGES_TAG, limit_changes
 from tasks.registry.retirement import RETIRED
 from tasks.registry.runs import Run
+from tasks.registry.shared_files import find_twins, share
 from tasks.registry.store import set_version_tags
 from tasks.registry.trainings import COMPLETE, NO, YES
 
 # What loading and serving a version imports. The pins come from constraints.txt.
-SERVING_PACKAGES = ("mlflow", "numpy", "onnx", "onnxruntime", "pandas", "pydantic", "ruamel.yaml", "tokenizers", "tqdm")
+SERVING_PACKAGES = (
+    "mlflow",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "openvino",
+    "pandas",
+    "pydantic",
+    "ruamel.yaml",
+    "tokenizers",
+    "tqdm",
+)
 INPUT_EXAMPLE = pd.DataFrame({"text": ["This is an example."]})
 SIGNATURE = ModelSignature(
     Schema([ColSpec(DataType.string, "text")]),
@@ -100,6 +112,8 @@ def register_or_reuse(root: Path, params: Params, opened: Run) -> Registration:
             str(same.version) if same else register_new(root, params, opened, tags | {"gleaner.flow_run": flow_run})
         )
         finish_registration(client, model, number, flow_run, params.promotion)
+        if same is None:
+            share(find_twins(root, model))
     return Registration(model, number, aliases_of(client, model, number), is_new=same is None)
 
 

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from prefect.states import Scheduled
 
+from flows.automations import read_automations
 from flows.night_lock import is_night_running
 from pipeline.core.params import load_params
 from tasks.registry import nights
@@ -36,9 +37,10 @@ def wait_for(value: Callable[[], Any], seconds: float = 120) -> Any:
 
 @pytest.fixture
 def root(tmp_path: Path, prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with quick stages and the deployment of this project."""
+    """A project with quick stages, and the deployment and automations of this project."""
     root = month_project.make_project(tmp_path)
-    (root / "prefect.yaml").write_text((ROOT / "prefect.yaml").read_text())
+    for name in ("prefect.yaml", "automations.yaml"):
+        (root / name).write_text((ROOT / name).read_text())
     client = {"PREFECT_API_URL": prefect_server, "PREFECT_API_AUTH_STRING": os.environ["PREFECT_API_AUTH_STRING"]}
     variables = tool_environment(root) | client | {"PREFECT_WORKER_QUERY_SECONDS": "1"}
     for name, value in variables.items():
@@ -132,6 +134,8 @@ def test_a_night_that_died_with_its_machine_does_not_block_the_next(root: Path, 
     assert client.read_flow_run(number).state.is_running()  # no process was left to report it to the server
     with schedule(root) as (_, log):
         assert "1 night(s) died with their machine or worker: marked as crashed" in log.read_text()
+        (automation,) = read_automations(root)
+        assert len(client.read_automations_by_name(automation.name)) == 1  # for those that die from now on
         assert client.read_flow_run(number).state.is_crashed()
         assert wait_for_night(client, request_night(client)).state.name == "Promoted"
 

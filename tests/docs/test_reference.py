@@ -54,7 +54,7 @@ def test_the_params_page_has_every_key_with_values_and_a_section_for_each_stage(
     assert "| `finetune.lr` | `2e-5` | number, above 0 |" in page
     assert "| `ingest.columns.groups` | `{customer: customer}` | mapping to texts |" in page
     assert "| `gate.min_gain_over_probe` | `0.0` | number from -1 to 1 or null |" in page
-    assert "| `export.serve` | `float32` | `float32`, `int8` |" in page
+    assert "| `export.serve` | `float32` | `float32`, `bfloat16`, `int8` |" in page
     assert "| `encoder.sha256` | `53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db` | 64 hexa" in page
 
 

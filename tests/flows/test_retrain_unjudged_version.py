@@ -1,5 +1,6 @@
 """The night after a version was left without a verdict, or after the champion was moved or lost its bundle."""
 
+import shutil
 from itertools import islice
 from pathlib import Path
 
@@ -29,13 +30,22 @@ sys.exit(command.main(Path.cwd(), force=False))
 """
 
 
-@pytest.fixture
-def root(tmp_path: Path, prefect_server: str) -> Path:
-    """A project after its first night, on the server that the tests share."""
-    root = month_project.make_project(tmp_path)
+@pytest.fixture(scope="module")
+def after_first_night(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Path:
+    """A project after its first night, which no test changes."""
+    root = month_project.make_project(tmp_path_factory.mktemp("first-night"))
     announce_server(root, prefect_server)
     done = run_tool(root, "gleaner", "retrain")
     assert done.returncode == 0, done.stdout + done.stderr
+    return root
+
+
+@pytest.fixture
+def root(after_first_night: Path, tmp_path: Path) -> Path:
+    """A copy of that project, on the server that the tests share."""
+    root = tmp_path / "project"
+    shutil.copytree(after_first_night, root, symlinks=True)
+    registry.connect(root)  # puts the paths of artifacts right
     return root
 
 

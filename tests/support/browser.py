@@ -1,6 +1,6 @@
 """Headless Chromium for the tests of pages, controlled over a pipe (the DevTools protocol) without a port or a driver.
 
-It has no network, because every host name is unknown to it. Each address that a page requests is recorded.
+It has no network but loopback, because every host name is unknown to it. Each address that a page requests is recorded.
 """
 
 import base64
@@ -29,7 +29,7 @@ FLAGS = (
     "--disable-component-update",
     "--no-first-run",
     "--hide-scrollbars",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--remote-debugging-pipe",
 )
 READ, WRITE = 3, 4  # file descriptors at which Chromium expects its pipes
@@ -77,14 +77,14 @@ class Browser:
         self.loaded |= content.get("method") == "Page.loadEventFired"
         return content
 
-    def open(self, page: Path, width: int = 1280, dark: bool = False, media: str = "screen") -> None:
-        """Load a file at this width, in CSS pixels, and wait until it is loaded."""
+    def open(self, page: Path | str, width: int = 1280, dark: bool = False, media: str = "screen") -> None:
+        """Load a file or an address on loopback at this width, in CSS pixels, and wait until it is loaded."""
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < PHONE_WIDTH}
         self("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self("Emulation.setEmulatedMedia", media=media, features=[scheme])
         self.requests, self.loaded = [], False
-        self("Page.navigate", url=page.absolute().as_uri())
+        self("Page.navigate", url=page if isinstance(page, str) else page.absolute().as_uri())
         while not self.loaded:
             self.receive()
 

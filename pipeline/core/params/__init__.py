@@ -1,6 +1,7 @@
 """params.yaml as strict models: a class a section, in modules named after sections, and the file as a whole."""
 
 from pipeline.core.params.augmentation import BackTranslate, Swaps, Synonyms
+from pipeline.core.params.compute import Compute
 from pipeline.core.params.encoder import Encoder
 from pipeline.core.params.evaluation import Evaluate, Export, Report
 from pipeline.core.params.explain import EmbeddingMap, Explain
@@ -12,13 +13,16 @@ from pipeline.core.params.pretrain import Pretrain, Scratch
 from pipeline.core.params.promotion import Gate, Promotion, Registry
 from pipeline.core.params.pseudo_label import PseudoLabel, WordsView
 from pipeline.core.params.retraining import Drift, Feedback, FeedbackColumns, Notify, Refresh, Retrain
+from pipeline.core.params.serve import Batch, Serve, ServeLimits, Shadow
 from pipeline.core.params.training import Supervised, Training
 from pipeline.core.params.types import Section
 from pipeline.core.yaml_file import read_yaml
 
 __all__ = [
     "BackTranslate",
+    "Batch",
     "Columns",
+    "Compute",
     "Counterfactual",
     "Drift",
     "Duplicates",
@@ -49,6 +53,9 @@ __all__ = [
     "Retrain",
     "Scratch",
     "Section",
+    "Serve",
+    "ServeLimits",
+    "Shadow",
     "Split",
     "Supervised",
     "Swaps",

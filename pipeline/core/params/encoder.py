@@ -17,7 +17,8 @@ class Encoder(Section):
     pooling: Literal["mean", "cls"]
     max_length: Count
     batch_size: Count
-    precision: Literal["float32", "bfloat16"]
+    runtime: Literal["auto", "torch", "openvino", "onnxruntime"]
+    precision: Literal["auto", "float32", "bfloat16"]
 
     @model_validator(mode="after")
     def check_revision(self) -> "Encoder":

@@ -12,14 +12,15 @@ class Export(Section):
 
     candidates: list[Literal["probe", "teacher_head"]]
     int8: bool
-    serve: Literal["float32", "int8"]
+    serve: Literal["float32", "bfloat16", "int8"]
+    runtime: Literal["auto", "openvino", "onnxruntime"]
     tolerance: Positive
 
     @model_validator(mode="after")
     def check_served_model(self) -> "Export":
         """Raises ValueError if the model to be served is not made."""
         if self.serve == "int8" and not self.int8:
-            raise ValueError("serve: expected float32 while export.int8 is false, found int8")
+            raise ValueError("serve: expected float32 or bfloat16 while export.int8 is false, found int8")
         return self
 
 

@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from pipeline.core.errors import UserError, combine_errors
 from pipeline.core.param_errors import describe_fault, fault_path, quote_value
 from pipeline.core.params.augmentation import BackTranslate, Swaps, Synonyms
+from pipeline.core.params.compute import Compute
 from pipeline.core.params.encoder import Encoder
 from pipeline.core.params.evaluation import Evaluate, Export, Report
 from pipeline.core.params.explain import Explain
@@ -24,6 +25,7 @@ from pipeline.core.params.pretrain import Pretrain
 from pipeline.core.params.promotion import Gate, Promotion, Registry
 from pipeline.core.params.pseudo_label import PseudoLabel
 from pipeline.core.params.retraining import Drift, Feedback, Notify, Refresh, Retrain
+from pipeline.core.params.serve import Serve
 from pipeline.core.params.types import Section
 from pipeline.core.renamed_params import RENAMED
 from pipeline.core.yaml_file import read_yaml
@@ -32,6 +34,7 @@ from pipeline.core.yaml_file import read_yaml
 class Params(Section):
     """All sections of params.yaml."""
 
+    compute: Compute
     encoder: Encoder
     ingest: Ingest
     pretrain: Pretrain
@@ -55,6 +58,7 @@ class Params(Section):
     drift: Drift
     retrain: Retrain
     notify: Notify
+    serve: Serve
 
 
 def load_params(path: Path) -> Params:

@@ -34,10 +34,13 @@ class Pretrain(Training):
     mask_probability: Annotated[float, Field(gt=0, lt=1)]
     temperature: Positive
     dropout: Annotated[float, Field(ge=0, lt=1)]
+    packing: bool
 
     @model_validator(mode="after")
     def check_objective(self) -> "Pretrain":
-        """Raises ValueError if an encoder is to be made from scratch without an objective."""
+        """Raises ValueError if the objective is not one for which an encoder is made from scratch, or packed."""
         if self.from_scratch and self.objective == "none":
             raise ValueError('objective: expected "mlm" or "simcse" with from_scratch, found "none"')
+        if self.packing and self.objective == "simcse":
+            raise ValueError('packing: expected false with the objective "simcse", which needs a vector of each text')
         return self

@@ -55,14 +55,11 @@ def run(params: BackTranslate, paths: Paths) -> Metrics:
 
 
 def translate(texts: list[str], params: BackTranslate, paths: Paths) -> dict[str, str]:
-    """The translation of each distinct normalised text, there and back, by text.
-
-    Batches hold texts of similar length, short ones first, so that little time is spent on padding.
-    """
+    """The translation of each distinct normalised text, there and back, by text."""
     engine = ENGINES[params.engine](params)
     store = TranslationStore(paths.scratch("back_translate"), engine.identity)
-    unique = sorted({table.normalise(text) for text in texts}, key=lambda text: (len(text), text))
-    batches = [unique[start : start + params.batch_size] for start in range(0, len(unique), params.batch_size)]
+    batches = in_batches(texts, params.batch_size)
+    unique = sum(map(len, batches))
     translations: dict[str, str] = {}
     stored = 0
     for batch in progress(batches, "back-translate", total=len(batches)):
@@ -75,8 +72,14 @@ def translate(texts: list[str], params: BackTranslate, paths: Paths) -> dict[str
         translations.update(zip(batch, results, strict=True))
     store.close()
     if stored:
-        print(f"back-translate: {stored} of {len(unique)} texts were translated before", file=sys.stderr)
+        print(f"back-translate: {stored} of {unique} texts were translated before", file=sys.stderr)
     return translations
+
+
+def in_batches(texts: list[str], batch_size: int) -> list[list[str]]:
+    """The distinct normalised texts in batches of texts of similar length, so that little time is spent on padding."""
+    unique = sorted({table.normalise(text) for text in texts}, key=lambda text: (len(text), text))
+    return [unique[start : start + batch_size] for start in range(0, len(unique), batch_size)]
 
 
 def select_translations(

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.core.params import Encoder, Evaluate
-from pipeline.core.stage import Paths, read_json
+from pipeline.core.stage import Paths, read_json, write_json
 from pipeline.mitigation.offset_selection import is_teacher, predict_logits
 from pipeline.models import encoder as encoders
 from pipeline.models.baselines import fit_head
@@ -69,15 +69,13 @@ def write_teacher(source: Source, folder: Path) -> None:
 
 def write_model(start: Path, heads: dict[str, np.ndarray], source: Source, folder: Path) -> None:
     """Write the encoder in ``start`` with ``heads``, float32, ``weight`` (classes, width) and others, as a model."""
-    import torch
+    from safetensors.numpy import save_file
 
-    from pipeline.models import network
-
-    pooling, max_length = source.encoder.pooling, source.encoder.max_length
-    net, tokenizer = network.create(start, source.labels, pooling=pooling, max_length=max_length)
-    net.load_heads({name: torch.from_numpy(value) for name, value in heads.items()})
     folder.mkdir(parents=True)
-    network.save(net, tokenizer, folder)
+    encoders.copy_files(start, folder / "encoder")
+    save_file(heads, folder / "head.safetensors")
+    settings = {"pooling": source.encoder.pooling, "max_length": source.encoder.max_length}
+    write_json({"labels": source.labels, **settings}, folder / "classifier.json")
 
 
 WRITERS = {"probe": write_probe, "teacher_head": write_teacher}
@@ -99,7 +97,7 @@ def answers_on_validation(source: Source, folders: dict[str, Path]) -> HeldOut:
     """
     texts = source.validation["text"].tolist()
     truth = source.validation["label"].map(source.labels.index).to_numpy(int)
-    logits = {name: predict_logits(folder, texts) for name, folder in folders.items()}
+    logits = {name: predict_logits(folder, texts, source.paths) for name, folder in folders.items()}
     return HeldOut(source.validation, truth, "validation rows", logits)
 
 

@@ -8,10 +8,9 @@ head.safetensors of data/pseudo_label; writes data/export/bundle/ and metrics.js
 
 import logging
 import shutil
-import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -25,12 +24,14 @@ from pipeline.mitigation.offsets import ClassOffsets
 from pipeline.models import classifier
 from pipeline.models.bundle_settings import FORMAT
 from pipeline.models.classifier import Classifier
-from pipeline.models.onnx_check import check_onnx_against_torch
+from pipeline.models.encoder_graph import EncoderGraph
+from pipeline.models.heads import Heads, add_heads, add_offsets, read_heads
+from pipeline.models.model_graph import find_model_graph
+from pipeline.models.onnx_check import check_model_against_torch
+from pipeline.models.runtime import choose_for_answers
+from pipeline.models.vector_runtime import record
 from pipeline.stages.export.candidates import Source
 from pipeline.stages.export.selection import Shipped, choose_shipped
-
-if TYPE_CHECKING:
-    from pipeline.models.network import Network
 
 SPLITS = ("train", "validation", "unlabelled")
 SAMPLE_SIZE = 500  # texts that stand for the rest: enough for shares to a few per cent, predicted in seconds
@@ -62,7 +63,7 @@ def run(
             offsets = select_offsets(shipped.folder, tables, fairness, mitigation, paths, shipped.held_out)
 
         def build(folder: Path) -> None:
-            metrics.update(build_bundle(params, shipped, tables, offsets, folder, paths))
+            metrics.update(build_bundle(params, encoder, shipped, tables, offsets, folder, paths))
 
         write_atomically(paths.data("export") / "bundle", build)
     return metrics | {"shipped": shipped.metrics, "offsets": offset_metrics(offsets)}
@@ -70,6 +71,7 @@ def run(
 
 def build_bundle(
     params: Export,
+    encoder: Encoder,
     shipped: Shipped,
     tables: dict[str, pd.DataFrame],
     offsets: ClassOffsets | None,
@@ -77,37 +79,39 @@ def build_bundle(
     paths: Paths,
 ) -> Metrics:
     """Fill the folder ``bundle`` with the model that ships, seal it, and return its metrics."""
-    net, tokenizer, about = copy_model(shipped.folder, offsets, bundle)
-    with waiting("export: ONNX file"):
-        export_onnx(net, bundle / "model.onnx")
-    lineage = digests_of_inputs(shipped.folder, paths)
-    about |= {
+    graph = find_model_graph(shipped.folder, paths)
+    heads = copy_model(shipped.folder, graph, offsets, bundle)
+    choice = choose_for_answers(params.runtime, params.serve)
+    about = read_json(shipped.folder / "classifier.json") | {
         "format": FORMAT,
         "shipped": shipped.name,
         "temperature": 1.0,
-        "pad_id": tokenizer.pad_token_id or 0,
+        "pad_id": graph.about["pad_id"],
         "serve": params.serve,
-        "lineage": lineage,
+        "compute": record(encoder, choice),
+        "lineage": digests_of_inputs(shipped.folder, paths),
     }
     write_json(about, bundle / "classifier.json")
 
     float32 = classifier.load_unverified(bundle, "float32")
     with waiting("export: check of ONNX against torch"):
-        metrics = check_onnx_against_torch(net, tokenizer, float32, sample_texts(tables), params.tolerance)
-    served = float32
+        metrics = check_model_against_torch(bundle / "model.onnx", graph, heads, params.tolerance)
     if params.int8:
         with waiting("export: int8 file"):
             quantise_to_int8(bundle / "model.onnx", bundle / "model.int8.onnx")
         int8 = classifier.load_unverified(bundle, "int8")
         with waiting("export: int8 against float32"):
-            metrics |= compare_int8(float32, int8, tables)
-        served = int8 if params.serve == "int8" else float32
+            metrics |= compare(float32, int8, tables)
+    served = classifier.load_unverified(bundle, choice.precision, runtime=choice.runtime)
+    if choice.precision == "bfloat16":
+        metrics |= compare(float32, served, tables)
     with waiting("export: temperature"):
         calibration = choose_temperature(served, tables, shipped.accuracy, paths)
     write_json(about | calibration, bundle / "classifier.json")
     classifier.seal(bundle)
     megabytes = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file()) / 1e6
-    return metrics | calibration | {"serve": params.serve, "megabytes": round(megabytes, 1)}
+    metrics |= {"serve": params.serve, "compute": about["compute"], "megabytes": round(megabytes, 1)}
+    return metrics | calibration
 
 
 def digests_of_inputs(model: Path, paths: Paths) -> dict[str, str]:
@@ -118,54 +122,23 @@ def digests_of_inputs(model: Path, paths: Paths) -> dict[str, str]:
     return {path.relative_to(paths.root).as_posix(): file_sha256(path) for path in [*files, *tables]}
 
 
-def copy_model(model: Path, offsets: ClassOffsets | None, bundle: Path) -> tuple["Network", Any, dict[str, Any]]:
-    """Copy weights and tokenizer into the bundle; return the network, its tokenizer, and its classifier.json.
+def copy_model(model: Path, graph: EncoderGraph, offsets: ClassOffsets | None, bundle: Path) -> Heads:
+    """Copy weights and tokenizer into the bundle, and add its ONNX model; returns the heads.
 
     Offsets are added to the bias of the head, so that they are part of whatever serves the bundle.
     """
-    from safetensors.torch import save_file
-
-    from pipeline.models import network
+    from safetensors.numpy import save_file
 
     shutil.copytree(model / "encoder", bundle / "encoder")
     for weights in model.glob("*.safetensors"):  # of the head, and of adapters where there are any
         shutil.copy(weights, bundle)
-    net, tokenizer, about = network.load(model)
+    heads = read_heads(model)
     if offsets is not None:
-        net.add_offsets(offsets.values)
-        save_file(net.heads(), bundle / "head.safetensors")
-    tokenizer.backend_tokenizer.save(str(bundle / "tokenizer.json"))
-    return net, tokenizer, about
-
-
-def export_onnx(net: "Network", path: Path) -> None:
-    """Write the network as float32 ONNX with free batch size and length, and nothing of this machine in it.
-
-    torch's older exporter (dynamo=False) gives a silently wrong model for BERT under transformers 5.
-    """
-    import onnx
-    import torch
-
-    axes = {0: "batch", 1: "length"}
-    ids = torch.ones((2, 8), dtype=torch.int64)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings(action="ignore"):  # about the names of shared axes, and torch's deprecations
-        program = torch.onnx.export(
-            net,
-            kwargs={"input_ids": ids, "attention_mask": torch.ones_like(ids)},
-            input_names=["input_ids", "attention_mask"],
-            output_names=["logits"],
-            dynamic_shapes={"input_ids": axes, "attention_mask": axes},
-            dynamo=True,
-            verbose=False,
-        )
-    model = program.model_proto  # type: ignore[union-attr]  # None only where a file name was given
-    # Each node quotes the source lines and absolute paths that it was traced from. With them, the same weights would
-    # give another digest in another checkout.
-    for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.functions):
-        part.ClearField("metadata_props")
-        part.ClearField("doc_string")
-    onnx.save(model, path)
+        heads = add_offsets(heads, offsets.values)
+        save_file(heads, bundle / "head.safetensors")
+    shutil.copy(graph.tokenizer, bundle)
+    add_heads(graph.model, heads, bundle / "model.onnx")
+    return heads
 
 
 def quantise_to_int8(source: Path, target: Path) -> None:
@@ -192,22 +165,22 @@ def sample_texts(tables: dict[str, pd.DataFrame]) -> list[str]:
     return rows.sort_values("id")["text"].head(SAMPLE_SIZE).tolist()
 
 
-def compare_int8(float32: Classifier, int8: Classifier, tables: dict[str, pd.DataFrame]) -> Metrics:
-    """The cost of int8, as metrics: the accuracy of both models on validation rows, 0 to 1.
+def compare(float32: Classifier, other: Classifier, tables: dict[str, pd.DataFrame]) -> Metrics:
+    """The cost of int8 or bfloat16, as metrics: the accuracy of both models on validation rows, 0 to 1.
 
     Without validation rows it is the share of other texts for which both predict the same label.
     """
-    validation = tables["validation"]
+    validation, name = tables["validation"], other.precision
     if validation.empty:
         texts = sample_texts(tables)
-        same = float32.logits(texts).argmax(axis=1) == int8.logits(texts).argmax(axis=1)
-        return {"int8_agreement": float(same.mean()), "int8_agreement_rows": len(texts)}
+        same = float32.logits(texts).argmax(axis=1) == other.logits(texts).argmax(axis=1)
+        return {f"{name}_agreement": float(same.mean()), f"{name}_agreement_rows": len(texts)}
     truth, texts = float32.label_indices(validation["label"]), validation["text"].tolist()
-    before, after = (float((model.logits(texts).argmax(axis=1) == truth).mean()) for model in (float32, int8))
+    before, after = (float((model.logits(texts).argmax(axis=1) == truth).mean()) for model in (float32, other))
     return {
         "float32_validation_accuracy": before,
-        "int8_validation_accuracy": after,
-        "int8_accuracy_drop": before - after,
+        f"{name}_validation_accuracy": after,
+        f"{name}_accuracy_drop": before - after,
     }
 
 

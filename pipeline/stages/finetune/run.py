@@ -42,7 +42,8 @@ def run(params: Finetune, encoder: Encoder, mitigation: Mitigation, paths: Paths
     train_one = ensemble.distil if params.students > 1 else student.train_student
     trained = train_one(task, params, folder)
     out = paths.data("finetune")
-    write_atomically(out / "model", lambda part: network.save(trained.net, trained.tokenizer, part))
+    unchanged = start if student.keeps_encoder(params) else None
+    write_atomically(out / "model", lambda part: network.save(trained.net, trained.tokenizer, part, unchanged))
     write_atomically(out / "history.csv", lambda part: trained.history.to_csv(part, index=False))
     write_atomically(out / "history.png", lambda part: history.draw_losses(trained.history, part))
     remove_checkpoints(folder)

@@ -76,12 +76,17 @@ def ships_teacher_head(params: Finetune) -> bool:
     return params.method == "teacher_head"
 
 
+def keeps_encoder(params: Finetune) -> bool:
+    """Whether the encoder that the student starts from is also the one that it ends with."""
+    return params.method in ("teacher_head", "head")
+
+
 def build_network(task: Task, params: Finetune) -> tuple["Network", Any]:
     """The network before its first step, and the tokenizer.
 
     Its head is random, drawn with the seed, or the teacher's.
     """
-    frozen = params.method in ("teacher_head", "head")
+    frozen = keeps_encoder(params)
     net, tokenizer = supervised.create_network(task.start, task.labels, task.encoder, params, frozen=frozen)
     if ships_teacher_head(params) or params.start == "probe":
         load_teacher_heads(net, task.teacher_heads)

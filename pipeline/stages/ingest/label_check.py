@@ -48,8 +48,9 @@ def check_values(rows: pd.DataFrame, params: Ingest) -> list[str]:
     of theirs are in doubt. Raises UserError, with a line for each doubt and the lines of params that settle them, if
     ``ingest.doubts`` is "stop" and the doubts concern more than ``ingest.max_doubtful_share`` of the rows.
     """
-    usable = rows[rows["reason"].isna()]
-    labelled = usable.loc[usable["label"].notna(), ["split", "label", "arrived"]]
+    needed = ["split", "label", "arrived", *(GROUP_PREFIX + attribute for attribute in params.columns.groups)]
+    usable = rows.loc[rows["reason"].isna(), needed]
+    labelled = usable.loc[usable["label"].notna(), ["split", "label", "arrived"]].astype({"split": "str"})
     of_source = usable[~usable["arrived"]]
     checks = [check_labels(labelled, params)]
     checks += [check_group(of_source, attr, params) for attr in params.columns.groups if attr not in params.group_bins]

@@ -22,7 +22,8 @@ def check_rejected_share(rows: pd.DataFrame, params: Ingest) -> None:
     """
     is_lost = rows["reason"].notna() & ~rows["reason"].isin(CHOSEN)
     faults = []
-    for file, lost in rows[is_lost].groupby("file", sort=False):
+    lost_rows = rows.loc[is_lost, ["file", "row", "reason"]].astype({"file": "str"})
+    for file, lost in lost_rows.groupby("file", sort=False):
         read = int(rows["file"].eq(file).sum())
         if len(lost) >= FEWEST_LOST and len(lost) > params.max_rejected_share * read:
             faults.append(
@@ -37,7 +38,7 @@ def check_rejected_share(rows: pd.DataFrame, params: Ingest) -> None:
 
 def rejection_lines(rows: pd.DataFrame) -> list[str]:
     """A line for each file of which rows are set aside, those with most such rows first; later ones share a line."""
-    set_aside = rows[rows["reason"].notna()]
+    set_aside = rows.loc[rows["reason"].notna(), ["file", "reason"]].astype({"file": "str"})
     lost = set_aside["file"].value_counts(sort=True)
     read = rows["file"].value_counts()
     lines = [

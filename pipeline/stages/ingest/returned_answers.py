@@ -25,6 +25,8 @@ def unescape_answers(rows: pd.DataFrame, source: str) -> pd.DataFrame:
 def inherit_groups(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows, answers with the group attributes of the row of the same id, which annotators are not shown."""
     is_answer = rows["answers"].notna()
+    if not is_answer.any():
+        return rows
     for name in table.group_columns(rows):
         group_by_id = rows[~is_answer].groupby("id")[name].first()
         rows = rows.assign(**{name: rows[name].mask(is_answer & rows[name].isna(), rows["id"].map(group_by_id))})

@@ -6,8 +6,9 @@ from typing import Any
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Pretrain
+from pipeline.stages.pretrain.packing import packed_inputs
 from pipeline.training.batches import Batch, model_inputs
-from pipeline.training.mlm_masking import mask_batch, word_indices
+from pipeline.training.mlm_masking import IGNORED, mask_batch, mask_rows, word_indices
 
 Tokens = list[list[int]]
 Words = list[list[int | None]]  # the index of the word that each token belongs to; None for special tokens
@@ -52,8 +53,10 @@ def tokenise(texts: list[str], tokenizer: Any, max_length: int) -> tuple[Tokens,
     return encoded["input_ids"], word_indices(encoded, tokenizer)
 
 
-def make_collator(rows: Tokens, words: Words, tokenizer: Any, params: Pretrain) -> Callable[[Batch], dict[str, Any]]:
-    """The function from a batch to the objective's inputs.
+def make_collator(
+    rows: Tokens, words: Words, tokenizer: Any, params: Pretrain, max_length: int
+) -> Callable[[Batch], dict[str, Any]]:
+    """The function from a batch to the objective's inputs; with ``params.packing``, packs of ``max_length`` tokens.
 
     Raises UserError for mlm with a tokenizer that has no mask token.
     """
@@ -62,8 +65,13 @@ def make_collator(rows: Tokens, words: Words, tokenizer: Any, params: Pretrain) 
     if tokenizer.mask_token_id is None:
         raise UserError("pretrain.objective: expected a tokenizer with a mask token for mlm, found none; use simcse")
 
+    def collate_packed(batch: Batch) -> dict[str, Any]:
+        masked, targets = mask_rows(batch, rows, words, tokenizer, params.mask_probability, params.seed)
+        count = params.batch_size if params.compile else None  # one shape, so that it is compiled once
+        return packed_inputs(masked, targets, tokenizer.pad_token_id, IGNORED, max_length, count)
+
     def collate(batch: Batch) -> dict[str, Any]:
         masked, targets = mask_batch(batch, rows, words, tokenizer, params.mask_probability, params.seed)
         return model_inputs(masked, tokenizer.pad_token_id) | {"labels": targets}
 
-    return collate
+    return collate_packed if params.packing else collate

@@ -1,7 +1,7 @@
 """The stage itself: corpus in, encoder folder out."""
 
-import shutil
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from pipeline.core.params import Encoder, Pretrain
 from pipeline.core.stage import Metrics, Paths, write_atomically
 from pipeline.models import encoder as encoders
 from pipeline.stages.pretrain import new_encoder, objectives, stereotypes
+from pipeline.stages.pretrain.packing import attention_within_texts, require_packable, schedule_packed_batches
 from pipeline.training import trainer
 from pipeline.training.batches import TrainingData, evaluation_batches, schedule_batches
 from pipeline.training.checkpoints import checkpoint_folder, fingerprint, remove_checkpoints
@@ -20,11 +21,6 @@ from pipeline.training.checkpoints import checkpoint_folder, fingerprint, remove
 NO_MLM_HEAD = "not applicable: pretrain.objective {} trains no masked-language head"
 HELD_OUT_SHARE = 0.05  # of the texts; the others train
 MAX_HELD_OUT = 500  # texts: more would lengthen the evaluations and hardly sharpen their mean
-# What an encoder needs; a folder or package may carry other formats of the same weights beside it.
-ENCODER_FILES = (
-    *("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer.json", "tokenizer_config.json"),
-    *("special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt", "*.model"),
-)
 
 
 def run(params: Pretrain, encoder: Encoder, paths: Paths) -> Metrics:
@@ -32,7 +28,7 @@ def run(params: Pretrain, encoder: Encoder, paths: Paths) -> Metrics:
     output = paths.data("pretrain") / "encoder"
     source = encoders.locate(encoder)  # evaluate needs it whatever the objective: if it is missing, fail now
     if params.objective == "none":
-        write_atomically(output, lambda part: copy_encoder(source, part))
+        write_atomically(output, lambda part: encoders.copy_files(source, part))
         counts = {"objective": "none", "from_scratch": False, "rows": 0, "tokens": 0, "steps": 0}
         return counts | {"stereotype": {"score": None, "reason": NO_MLM_HEAD.format("none")}}
     tables = [paths.data("ingest") / f"{name}.parquet" for name in ("train", "unlabelled")]
@@ -58,16 +54,6 @@ def measure_stereotypes(model: Any, tokenizer: Any, texts: list[str], params: Pr
         return {"score": None, "reason": NO_MLM_HEAD.format(params.objective)}
     pairs = stereotypes.read_pairs(paths.root / "data" / "identity_terms" / stereotypes.FILE)
     return stereotypes.measure_preference(model, tokenizer, pairs, stereotypes.detect_language(texts))
-
-
-def copy_encoder(source: Path, target: Path) -> None:
-    """Copy config, weights and tokenizer unchanged, so that their digest stays the one that params pin."""
-    target.mkdir()
-    for pattern in ENCODER_FILES:
-        for path in source.glob(pattern):
-            shutil.copy(path, target)
-    if not (target / "tokenizer.json").exists():  # an older encoder: later stages read the fast tokenizer's file
-        encoders.load_tokenizer(source).save_pretrained(target)
 
 
 def draw_texts(columns: Iterable[Iterable[str]], params: Pretrain) -> list[str]:
@@ -97,6 +83,8 @@ def prepare_model(texts: list[str], located: Path | None, params: Pretrain, enco
         tokenizer = encoders.load_tokenizer(located)
         dropouts = encoders.dropout_overrides(located, params.dropout)
         config = encoders.load_config(located, **dropouts)
+    if params.packing:
+        require_packable(config, "pretrain")
     return objectives.create_model(config, located, params, encoder.pooling), tokenizer
 
 
@@ -104,18 +92,13 @@ def fit(
     model: Any, tokenizer: Any, texts: list[str], params: Pretrain, encoder: Encoder, folder: Path
 ) -> dict[str, Any]:
     """Train ``model`` in place; measure its loss, before and after, on texts that it never trains on."""
-    rows, words = objectives.tokenise(texts, tokenizer, encoder.max_length)
-    lengths = [len(row) for row in rows]
-    held_out = min(MAX_HELD_OUT, max(1, round(HELD_OUT_SHARE * len(texts))))
-    data = TrainingData(
-        schedule_batches(list(range(held_out, len(rows))), lengths, params),
-        evaluation_batches(list(range(held_out)), lengths),
-        objectives.make_collator(rows, words, tokenizer, params),
-    )
+    data, lengths = prepare_data(tokenizer, texts, params, encoder)
     run = trainer.build(model, data, params, folder)
-    before = run.evaluate()["eval_loss"]
-    losses = [point["loss"] for point in trainer.train(run) if "loss" in point]
-    after = run.evaluate()["eval_loss"]
+    with attention_within_texts(model) if params.packing else nullcontext():
+        before = run.evaluate()["eval_loss"]
+        losses = [point["loss"] for point in trainer.train(run) if "loss" in point]
+        after = run.evaluate()["eval_loss"]
+    held_out = len(data.evaluation)
     return {
         "rows": len(texts) - held_out,
         "held_out_rows": held_out,
@@ -126,6 +109,22 @@ def fit(
         "held_out_loss_before": round(before, 6),
         "held_out_loss_after": round(after, 6),
     }
+
+
+def prepare_data(
+    tokenizer: Any, texts: list[str], params: Pretrain, encoder: Encoder
+) -> tuple[TrainingData, list[int]]:
+    """The batches of the training, the first texts held out for its evaluations; and the tokens of each text."""
+    rows, words = objectives.tokenise(texts, tokenizer, encoder.max_length)
+    lengths = [len(row) for row in rows]
+    held_out = min(MAX_HELD_OUT, max(1, round(HELD_OUT_SHARE * len(texts))))
+    trained = list(range(held_out, len(rows)))
+    if params.packing:
+        batches = schedule_packed_batches(trained, lengths, params, encoder.max_length)
+    else:
+        batches = schedule_batches(trained, lengths, params)
+    collate = objectives.make_collator(rows, words, tokenizer, params, encoder.max_length)
+    return TrainingData(batches, evaluation_batches(list(range(held_out)), lengths), collate), lengths
 
 
 def save_encoder(encoder: Any, tokenizer: Any, folder: Path) -> None:

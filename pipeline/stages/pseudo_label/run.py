@@ -22,8 +22,8 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import Encoder, Mitigation, PseudoLabel
 from pipeline.core.stage import Metrics, Paths, main, write_atomically
 from pipeline.mitigation.group_codes import encode_groups
-from pipeline.models import encoder as encoders
-from pipeline.models.embeddings import embed
+from pipeline.models.open_encoder import open_reader
+from pipeline.models.vector_runtime import choose_for_vectors
 from pipeline.stages.pseudo_label import audit, cross_validation, round_selection, views, words
 from pipeline.stages.pseudo_label.rounds import FIRST_NAIVE_BAYES_WEIGHT, Round, TeacherEstimate, label_in_rounds
 from pipeline.stages.pseudo_label.seeds import gather_pool, gather_seeds
@@ -86,16 +86,17 @@ def build_views(
     folder = paths.data("pretrain") / "encoder"
     texts = [text for rows in tables for text in rows["text"]]
     uses_words = params.words.mix_weights or params.teacher == "latent"
-    idf, features = word_features(texts, len(tables[2]), folder, encoder) if uses_words else (None, None)
+    idf, features = word_features(texts, len(tables[2]), folder, encoder, paths) if uses_words else (None, None)
     ends = np.cumsum([0, *map(len, tables)])
     parts = [None if features is None else features[start:end] for start, end in pairwise(ends)]
     seeds, pool, validation = (
         Texts(np.zeros((len(rows), 0)), part, codes) for rows, part, codes in zip(tables, parts, groups, strict=True)
     )
     without_vectors = View(seeds, pool, validation, NoSpreading())
-    student_view = views.view_of_vectors(embed(texts, folder, encoder, paths), without_vectors, len(labels), params)
+    vectors = views.embed_parts([rows["text"].tolist() for rows in tables], folder, encoder, paths)
+    student_view = views.view_of_vectors(vectors, without_vectors, len(labels), params)
     if params.teacher == "finetuned":
-        builder = views.fine_tuned_views(student_view, tables[0], texts, folder, labels, encoder, params, paths)
+        builder = views.fine_tuned_views(student_view, tables, folder, labels, encoder, params, paths)
     elif params.teacher == "latent":
         builder = views.fixed_view(views.latent_view(student_view, len(labels), params))
     else:
@@ -103,16 +104,18 @@ def build_views(
     return student_view, builder, idf
 
 
-def word_features(texts: list[str], validation_rows: int, folder: Path, encoder: Encoder) -> tuple[np.ndarray, Any]:
+def word_features(
+    texts: list[str], validation_rows: int, folder: Path, encoder: Encoder, paths: Paths
+) -> tuple[np.ndarray, Any]:
     """The inverse document frequency of each token, (vocabulary,) float32, and the sparse features of the texts.
 
     The features are (rows, tokens that count), float32. The last ``validation_rows`` texts do not count in the
     frequencies, so that nothing is learned from them.
     """
-    tokenizer = encoders.load_tokenizer(folder)
-    tokens = tokenizer(texts, truncation=True, max_length=encoder.max_length)["input_ids"]
+    reader = open_reader(folder, encoder, choose_for_vectors(encoder, pool=True), paths)
+    tokens = [ids.tolist() for ids in reader.tokenise(texts)]
     counted = tokens[: len(tokens) - validation_rows]
-    idf = words.inverse_document_frequency(counted, len(tokenizer), tokenizer.all_special_ids)
+    idf = words.inverse_document_frequency(counted, reader.tokens, reader.special_ids)
     return idf, words.token_features(tokens, idf)
 
 

@@ -75,8 +75,7 @@ def latent_view(student_view: View, classes: int, params: PseudoLabel) -> View:
 
 def fine_tuned_views(
     student_view: View,
-    seeds: pd.DataFrame,
-    texts: list[str],
+    tables: list[pd.DataFrame],
     start: Path,
     labels: list[str],
     encoder: Encoder,
@@ -85,15 +84,32 @@ def fine_tuned_views(
 ) -> ViewBuilder:
     """A builder that fine-tunes the encoder in ``start`` on the kept seeds, and embeds all texts with it.
 
-    ``seeds`` has a column ``target``, the class number; ``texts`` are those of the seeds, the pool and the validation
-    rows. The word features are those of ``student_view``.
+    ``tables`` are the seeds, with a column ``target``, the class number, the pool and the validation rows. The word
+    features are those of ``student_view``.
     """
+    parts = [rows["text"].tolist() for rows in tables]
 
     def build_view(kept: np.ndarray) -> View:
-        folder = fine_tune_encoder(seeds.iloc[kept], start, labels, encoder, params.finetuned, paths)
-        return view_of_vectors(embed(texts, folder, encoder, paths), student_view, len(labels), params)
+        folder = fine_tune_encoder(tables[0].iloc[kept], start, labels, encoder, params.finetuned, paths)
+        return view_of_vectors(embed_parts(parts, folder, encoder, paths), student_view, len(labels), params)
 
     return build_view
+
+
+def embed_parts(parts: list[list[str]], folder: Path, encoder: Encoder, paths: Paths) -> np.ndarray:
+    """Unit vectors, (rows, width), float32, of the texts of the seeds, the pool and the validation rows, in this order.
+
+    Held-out seeds and validation rows are what figures are reported from: ``encoder.precision: auto`` leaves them in
+    float32.
+    """
+    seeds, pool, validation = parts
+    return np.concatenate(
+        [
+            embed(texts, folder, encoder, paths, pool=is_pool)
+            for texts, is_pool in ((seeds, False), (pool, True), (validation, False))
+            if texts
+        ]
+    )
 
 
 def view_of_vectors(vectors: np.ndarray, template: View, classes: int, params: PseudoLabel) -> View:

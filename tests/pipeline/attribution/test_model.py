@@ -15,7 +15,8 @@ from pipeline.attribution.batches import encoder_score, padded_batches
 from pipeline.core.stage import write_json
 from pipeline.models import classifier, network
 from pipeline.models.classifier import Classifier
-from pipeline.stages import export
+from pipeline.models.onnx_export import export_onnx
+from pipeline.models.onnx_file import LOGITS
 from tests.support.explaining import LABELS, SETTINGS, label_directions, planted_texts, train_planted
 from tests.support.word_bundle import build
 
@@ -34,13 +35,13 @@ def test_texts_with_the_same_tokens_are_scored_once_and_logits_keep_the_order_of
     texts += [text.replace(" ", "  ") for text in texts]
     expected = classifier.load(bundle).logits(texts)
     batch_sizes: list[int] = []
-    original = Classifier.batch_logits
+    original = Classifier.pad
 
-    def counted(self: Classifier, tokens: list[Any]) -> np.ndarray:
+    def counted(self: Classifier, tokens: list[Any]) -> Any:
         batch_sizes.append(len(tokens))
         return original(self, tokens)
 
-    monkeypatch.setattr(Classifier, "batch_logits", counted)
+    monkeypatch.setattr(Classifier, "pad", counted)
     logits = attribution.load(bundle, with_internals=False).logits(texts)
     assert np.array_equal(logits, expected)
     assert sum(batch_sizes) == len(set(texts[:150])) < 150 and max(batch_sizes) <= 32
@@ -49,10 +50,10 @@ def test_texts_with_the_same_tokens_are_scored_once_and_logits_keep_the_order_of
 def test_an_error_in_a_batch_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = attribution.load(build(tmp_path / "bundle", {"refund": [4, 0]}, LABELS), with_internals=False)
 
-    def broken(self: Classifier, tokens: list[Any]) -> np.ndarray:
+    def broken(self: Classifier, tokens: list[Any]) -> Any:
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr(Classifier, "batch_logits", broken)
+    monkeypatch.setattr(Classifier, "pad", broken)
     with pytest.raises(RuntimeError, match="no memory"):
         model.logits(["refund"])
 
@@ -98,7 +99,7 @@ def test_the_served_answer_is_explained_with_its_class_offsets(
     net.add_offsets([0.0, 50.0])  # as export does: the second class always wins
     save_file(net.heads(), bundle / "head.safetensors")
     tokenizer.backend_tokenizer.save(str(bundle / "tokenizer.json"))
-    export.export_onnx(net, bundle / "model.onnx")
+    export_onnx(net, bundle / "model.onnx", LOGITS)
     write_json(about | {"temperature": 1.0, "pad_id": 0, "serve": "float32", "lineage": {}}, bundle / "classifier.json")
     classifier.seal(bundle)
     text = [planted_texts(1)[0][0]]  # of the first class

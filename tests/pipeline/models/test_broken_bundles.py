@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from cli.__main__ import main
@@ -74,7 +75,7 @@ BROKEN: dict[str, tuple[Spoil, str]] = {
     "temperature: a text": (setting(temperature="1"), "temperature: expected a number"),
     "max_length: below 1": (setting(max_length=-1), "max_length: expected a number of at least 1"),
     "max_length: huge": (setting(max_length=10**18), "max_length: expected a number of at most"),
-    "pad_id: no token": (setting(pad_id=10**6), "expected logits for 2 texts of 2 tokens"),
+    "pad_id: no token": (setting(pad_id=10**6), "expected logits for token 1000000, found a model of"),
     "serve: unknown": (setting(serve="../../x"), "serve: expected one of"),
     "serve: not built": (setting(serve="int8"), "model.int8.onnx: expected an int8 model"),
     "tokenizer: no tokenizer": (sealed(content("tokenizer.json", '{"model": 3}')), "expected a tokenizer"),
@@ -158,7 +159,7 @@ def test_weights_in_the_current_directory_are_never_read(bundle: Path, monkeypat
     with pytest.raises(UserError, match="found table in another file"):
         classifier.load(bundle)
     with pytest.raises(UserError, match="found table in another file"):
-        refuse_external_data((bundle / "model.onnx").read_bytes(), bundle / "model.onnx")
+        refuse_external_data(onnx.load(bundle / "model.onnx", load_external_data=False), bundle / "model.onnx")
 
 
 def test_links_into_a_dvc_cache_are_no_fault(bundle: Path) -> None:

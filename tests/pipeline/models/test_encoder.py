@@ -126,7 +126,7 @@ def test_an_encoder_can_be_pretrained(folder: Path, params: Callable[..., Params
     changed = params({"pretrain": {"objective": objective}})
     model, tokenizer = prepare_model(TEXTS, folder, changed.pretrain, changed.encoder)
     rows, words = objectives.tokenise(TEXTS, tokenizer, 32)
-    collate = objectives.make_collator(rows, words, tokenizer, changed.pretrain)
+    collate = objectives.make_collator(rows, words, tokenizer, changed.pretrain, 32)
     loss = model.train()(**collate([(i, i) for i in range(3)]))["loss"]
     loss.backward()
     assert loss.item() > 0 and any(weight.grad is not None for weight in objectives.base_encoder(model).parameters())

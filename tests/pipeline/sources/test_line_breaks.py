@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pipeline.sources.delimited import read_table
-from pipeline.sources.files import read_text_file
+from pipeline.sources.files import read_file
 from pipeline.sources.text_stream import decoded_lines
 from tests.support.ingesting import params
 
@@ -65,6 +65,6 @@ def test_the_line_end_of_the_file_decides(tmp_path: Path, line_break: str, end: 
     texts = ["first", f"where{line_break}is it", "last"] if line_break != end else ["first", "where", "last"]
     data = end.join(["text,label", *(f"{text},a" for text in texts), ""]).encode(encoding)
     (tmp_path / "x.csv").write_bytes(data)
-    records = read_text_file(tmp_path / "x.csv", "x.csv", "csv", "train", params()).records
+    records = read_file(tmp_path / "x.csv", "x.csv", "train", params()).records
     assert [(record.cells["text"], record.fault) for record in records] == [(text, None) for text in texts]
     assert len(list(decoded_lines(io.BytesIO(data), "x.csv"))) == 4

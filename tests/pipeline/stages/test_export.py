@@ -19,7 +19,7 @@ from pipeline.stages import export
 
 LABELS = ["card", "loan", "other"]
 WORDS = ["where", "is", "my", "card", "the", "loan", "was", "refused", "please", "help", "now", "thanks", "money"]
-PARAMS = Export(candidates=[], int8=True, serve="float32", tolerance=1e-4)
+PARAMS = Export(candidates=[], int8=True, serve="float32", runtime="auto", tolerance=1e-4)
 FLOAT32 = PARAMS.model_copy(update={"int8": False})
 EVALUATE = Evaluate(bootstrap=100, interval=0.95, baseline_inverse_l2=10.0, seed=0)
 SWAPS = Swaps(variants=0, pool=False, axes=[], weight=1.0, seed=0)
@@ -100,7 +100,8 @@ def encoder_params(paths: Paths) -> Encoder:
     """The encoder that finetune started from, as the untouched one."""
     folder = str(paths.data("finetune") / "model" / "encoder")
     named: dict[str, Any] = {"source": "path", "name": folder, "revision": None, "sha256": None}
-    sizes: dict[str, Any] = {"pooling": "mean", "max_length": 32, "batch_size": 8, "precision": "float32"}
+    sizes: dict[str, Any] = {"pooling": "mean", "max_length": 32, "batch_size": 8}
+    sizes |= {"runtime": "torch", "precision": "float32"}
     return Encoder(**named, **sizes)
 
 

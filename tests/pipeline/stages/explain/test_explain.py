@@ -14,7 +14,9 @@ from pipeline.core import table
 from pipeline.core.params import Params
 from pipeline.core.stage import Paths, write_json
 from pipeline.models import classifier, network
-from pipeline.stages import explain, export
+from pipeline.models.onnx_export import export_onnx
+from pipeline.models.onnx_file import LOGITS
+from pipeline.stages import explain
 from pipeline.stages.explain import faithfulness
 from tests.support.explaining import KEYWORDS, LABELS, add_word_head, planted_texts, train_planted
 from tests.support.finetuning import Change, Rows
@@ -52,7 +54,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path, rows: Ro
     shutil.copytree(model, bundle)
     net, tokenizer, about = network.load(model)
     tokenizer.backend_tokenizer.save(str(bundle / "tokenizer.json"))
-    export.export_onnx(net, bundle / "model.onnx")
+    export_onnx(net, bundle / "model.onnx", LOGITS)
     write_json(about | {"temperature": 1.0, "pad_id": 0, "serve": "float32", "lineage": {}}, bundle / "classifier.json")
     classifier.seal(bundle)
     scores = classifier.load(bundle).predict(test["text"].tolist())

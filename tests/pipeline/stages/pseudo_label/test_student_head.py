@@ -10,9 +10,11 @@ import torch
 from safetensors.torch import load_file
 
 from pipeline.core.params import Params
-from pipeline.core.stage import write_json
+from pipeline.core.stage import Paths, write_json
 from pipeline.models import classifier, network
 from pipeline.models import encoder as encoders
+from pipeline.models.onnx_export import export_onnx
+from pipeline.models.onnx_file import LOGITS
 from pipeline.stages import export
 from pipeline.stages.pseudo_label import words
 from pipeline.stages.pseudo_label.probe import Probe
@@ -36,7 +38,7 @@ Shipped = tuple[Teacher, network.Network, Any, np.ndarray]
 def shipped(tiny_encoder: Path, pairs: list[tuple[str, str]], tmp_path: Path, params: Callable[..., Params]) -> Shipped:
     """A teacher of both views, the network that took over its heads, the tokenizer and the words' frequencies."""
     net, tokenizer = network.create(tiny_encoder, LABELS, pooling="mean", max_length=32)
-    idf, rows = word_features([text for text, _ in pairs], 0, tiny_encoder, params().encoder)
+    idf, rows = word_features([text for text, _ in pairs], 0, tiny_encoder, params().encoder, Paths(tmp_path))
     training = (rows, np.array([LABELS.index(label) for _, label in pairs]), np.ones(len(pairs)), 3)
     bayes, regression = (
         words.fit_naive_bayes(*training, alpha=0.1),
@@ -109,7 +111,7 @@ def export_bundle(shipped: Shipped, folder: Path) -> Path:
     """Export the network as an unsealed bundle of both precisions; return its folder."""
     _, net, tokenizer, _ = shipped
     tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
-    export.export_onnx(net, folder / "model.onnx")
+    export_onnx(net, folder / "model.onnx", LOGITS)
     export.quantise_to_int8(folder / "model.onnx", folder / "model.int8.onnx")
     about = {"labels": LABELS, "temperature": 1.0, "pad_id": tokenizer.pad_token_id, "max_length": 32}
     write_json(about | {"serve": "float32"}, folder / "classifier.json")
@@ -125,7 +127,7 @@ def test_onnx_agrees_with_torch_on_padded_batches_and_int8_nearly(
     texts = varied_texts(pairs)
     expected = network_logits(net, tokenizer, texts)
     exact = classifier.load_unverified(bundle, "float32")
-    assert np.abs(exact.batch_logits(exact.tokenise(texts)) - expected).max() < 1e-4
+    assert np.abs(exact.token_logits(exact.tokenise(texts)) - expected).max() < 1e-4
     assert np.abs(exact.logits(texts, batch_size=3) - expected).max() < 1e-4
     texts = [text for text, _ in pairs]
     same = classifier.load_unverified(bundle, "int8").logits(texts).argmax(axis=1) == exact.logits(texts).argmax(axis=1)

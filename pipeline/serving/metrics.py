@@ -1,0 +1,56 @@
+"""What Prometheus reads at /metrics: counts, times and versions; never a text.
+
+Several workers share their numbers through the folder PROMETHEUS_MULTIPROC_DIR, which the supervisor names before they
+start. So the counts of a worker that was killed stay.
+"""
+
+import os
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+REQUESTS = Counter("gleaner_requests", "Requests by path and status.", ["path", "status"])
+REQUEST_SECONDS = Histogram("gleaner_request_seconds", "Time to the answer.", ["path"], buckets=SECONDS)
+ANSWERS = Counter("gleaner_answers", "Texts that were answered, by version and label.", ["version", "label"])
+REFUSALS = Counter("gleaner_refusals", "Requests that were refused, by code.", ["code"])
+QUEUE_TEXTS = Gauge("gleaner_queue_texts", "Texts that wait for a batch.", multiprocess_mode="livesum")
+BATCH_TEXTS = Histogram("gleaner_batch_texts", "Texts in a batch.", buckets=SIZES)
+BATCH_SECONDS = Histogram("gleaner_batch_seconds", "Time to compute a batch.", buckets=SECONDS)
+CORRECTIONS = Counter("gleaner_corrections", "Corrections that were stored, by version.", ["version"])
+SERVED = Gauge(
+    "gleaner_served_version", "1 for the version that answers now.", ["model", "version"], multiprocess_mode="livemax"
+)
+SWAPS = Counter("gleaner_version_changes", "Changes of the served version, by outcome.", ["outcome"])
+REGISTRY_REACHABLE = Gauge(
+    "gleaner_registry_reachable", "1 if the registry answered when last asked.", multiprocess_mode="livemin"
+)
+CHAMPION_SERVED = Gauge(
+    "gleaner_champion_served", "1 if what answers is what the promotion log names.", multiprocess_mode="livemin"
+)
+SHADOW_TEXTS = Counter("gleaner_shadow_texts", "Texts that the shadow answered, too.", ["version", "shadow"])
+DISAGREEMENTS = Counter(
+    "gleaner_shadow_disagreements",
+    "Texts with another label by the shadow, by the label that was returned.",
+    ["version", "shadow", "label"],
+)
+
+
+def render() -> tuple[bytes, str]:
+    """The metrics of all workers in Prometheus's text format, and its media type."""
+    if FOLDER_VARIABLE not in os.environ:
+        return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)
+    return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -1,0 +1,176 @@
+"""`gleaner serve` as a process: it follows promotions and rollbacks, and survives whatever is taken from it."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tasks import registry
+from tasks.registry import lookup, promotion_log
+from tests.support.promoting import (
+    MODEL,
+    ROOT,
+    promote,
+    register_scored,
+    rollback,
+    run_gleaner,
+    set_limits,
+    start_project,
+    words,
+)
+from tests.support.service_process import Served, serving, set_serve
+
+WITHOUT = """
+import sys
+from pipeline.serving import worker
+from pipeline.serving.explaining import explain_texts
+import sklearn.linear_model
+print(sorted({"torch", "transformers", "mlflow", "prefect", "dvc"} & set(sys.modules)))
+"""
+RIGHT = {"1": 300, "2": 350, "3": 390}  # version: the first so many test rows get the right label
+
+
+@pytest.fixture
+def root(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with version 1 as champion."""
+    root = start_project(tmp_path, store, monkeypatch)
+    register_scored(root, RIGHT["1"])
+    return root
+
+
+def test_a_worker_imports_no_training_library_and_no_registry() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT], env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, check=True
+    )
+    assert done.stdout == b"[]\n"
+
+
+@pytest.mark.slow
+def test_the_champion_answers_and_a_promotion_and_a_rollback_are_followed(root: Path) -> None:
+    params = set_limits(root)
+    with serving(root) as served:
+        assert served.seconds < 10  # 3 s where nothing else runs
+        assert served.predict("t0")["version"] == "1"
+        register_scored(root, RIGHT["3"])
+        promote(root, params)
+        assert served.wait_for("version", "2") < 5
+        rollback(root, params, why="a test")
+        assert served.wait_for("version", "1") < 5
+        about = served.client.get("/v1/model").json()
+        assert (about["verdict"]["action"], about["verdict"]["reason"]) == ("rollback", "a test")
+
+        # A bundle that was changed is refused, and the champion of before goes on.
+        models = (root / "mlruns" / "gleaner").glob("*/artifacts/model/artifacts/bundle/*.onnx")
+        before = {path: path.read_bytes() for path in models}
+        for path in before:
+            path.write_bytes(path.read_bytes() + b" ")
+        enter_champion(root, "2")
+        served.wait_for("problem", "version 2 is not served")
+        assert served.predict("t0")["version"] == "1"
+        for path, content in before.items():
+            path.write_bytes(content)
+        served.wait_for("version", "2")
+        served.wait_for("problem", "")
+
+        # The registry goes and comes back.
+        (root / "mlflow.db").rename(root / "away.db")
+        began = time.monotonic()
+        while served.client.get("/readyz").json()["registry"]["reachable"]:
+            assert time.monotonic() - began < 10
+        assert served.predict("t0")["version"] == "2"
+        assert "gleaner_registry_reachable 0.0" in served.client.get("/metrics").text
+        (root / "away.db").rename(root / "mlflow.db")
+        while not served.client.get("/readyz").json()["registry"]["reachable"]:
+            assert time.monotonic() - began < 20
+    assert "Traceback" not in served.log.read_text()
+
+
+def enter_champion(root: Path, number: str) -> None:
+    """Name a version champion in the promotion log, although `gleaner rollback` would refuse a changed bundle."""
+    client = registry.connect(root)
+    version = lookup.get_version(client, MODEL, number).identity
+    draft = promotion_log.draft_entry("rollback", version, promotion_log.read(client, MODEL), "a test", "")
+    promotion_log.append(client, MODEL, draft)
+
+
+@pytest.mark.slow
+def test_under_load_promotions_a_rollback_and_a_killed_worker_lose_nothing(root: Path) -> None:
+    params = set_limits(root)
+    set_serve(root, limits={"requests_per_second": 100_000, "burst": 100_000})
+    with serving(root) as served:
+        stop, wrong, versions, confirmed = threading.Event(), [], set(), []
+        clients = [
+            threading.Thread(target=ask, args=[served, stop, wrong, versions, confirmed, number]) for number in range(4)
+        ]
+        for client in clients:
+            client.start()
+        for number in ("2", "3"):
+            register_scored(root, RIGHT[number])
+            promote(root, params)
+            served.wait_for("version", number)
+            time.sleep(0.5)
+        served.kill_worker()
+        time.sleep(0.5)
+        served.wait_for("version", "3")
+        rollback(root, params, why="a test")
+        served.wait_for("version", "2")
+        time.sleep(0.5)
+        stop.set()
+        for client in clients:
+            client.join(30)
+    assert wrong == [] and versions == {"1", "2", "3"}
+    stored = {json.loads(path.read_text())["text"] for path in (root / "inbox" / "feedback").glob("*.jsonl")}
+    assert confirmed and set(confirmed) <= stored
+    assert list((root / "inbox" / "feedback").glob(".*")) == []
+
+
+def ask(
+    served: Served, stop: threading.Event, wrong: list[str], versions: set[str], confirmed: list[str], number: int
+) -> None:
+    """Ask and correct until told to stop; an answer that the version it names would not give is wrong.
+
+    A request that a killed worker had in hand is sent again, as a client does.
+    """
+    texts = words("t", 400)
+    rows = iter(range(10**9))
+    with httpx.Client(base_url=served.client.base_url, headers=served.client.headers, timeout=30) as client:
+        while not stop.is_set():
+            row = (next(rows) * 37 + number) % 400
+            text = f"{texts[row]} n{number}x{row}"
+            try:
+                answer = client.post("/v1/predict", json={"texts": [texts[row]]})
+                label = ["delivery", "refund"][row % 2]
+                told = client.post("/v1/feedback", json={"text": text, "label": label})
+            except httpx.TransportError:
+                continue
+            if answer.status_code != 200 or told.status_code != 200:
+                wrong.append(f"{answer.status_code} {told.status_code}")
+                continue
+            confirmed.append(text)
+            version, (prediction,) = answer.json()["version"], answer.json()["predictions"]
+            versions.add(version)
+            if (prediction["label"] == label) != (row < RIGHT[version]):
+                wrong.append(f"{version}: {texts[row]}")
+
+
+@pytest.mark.slow
+def test_what_is_wrong_with_a_start_is_one_line(root: Path) -> None:
+    for options, message in (
+        (["--no-auth", "--host", "0.0.0.0"], "--no-auth: expected a service on loopback"),
+        (["--version", "9"], "expected one of its versions 1"),
+        (["--bundle", "nowhere"], "expected a sealed model bundle"),
+    ):
+        done = run_gleaner(root, "serve", "--port", "0", *options)
+        assert done.returncode == 2 and message in done.stderr, done.stderr
+        assert "Traceback" not in done.stderr
+    key = run_gleaner(root, "keys", "create", "shop", "--scope", "predict").stdout.split()[-1]
+    assert key.startswith("gleaner_")
+    assert "shop\tpredict" in run_gleaner(root, "keys", "list").stdout
+    assert run_gleaner(root, "keys", "revoke", "shop").returncode == 0
+    assert registry.connect(root).get_model_version(MODEL, "1")

@@ -1,0 +1,138 @@
+"""Ray: vectors and seeds on a real cluster of two nodes are those of one process, even when a node is lost."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.compute.ray_cluster import connect, run_each
+from pipeline.core.errors import UserError
+from pipeline.core.params import Compute, to_yaml
+from pipeline.core.stage import Paths
+from pipeline.experiments import ablation
+from pipeline.experiments.ablation import EVERYTHING
+from pipeline.experiments.ablation_trials import run_variants
+from pipeline.models import embeddings
+from pipeline.models.runtime import Choice
+from tests.support.ablation_project import QUICK, make_tables, write_project
+from tests.support.two_nodes import two_nodes
+
+RAY = {"engine": "ray", "address": "auto", "cpus_per_worker": 1}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    with two_nodes() as nodes:
+        yield nodes
+
+
+def project(root: Path, params: Any, changes: dict[str, Any]) -> Paths:
+    """A folder with a params.yaml of these changes."""
+    root.mkdir(exist_ok=True)
+    (root / "params.yaml").write_text(to_yaml(params(changes).model_dump(mode="json")))
+    return Paths(root)
+
+
+def vectors(batches: Iterable[list[tuple[bytes, np.ndarray]]]) -> dict[bytes, np.ndarray]:
+    """The vectors of all batches by key."""
+    return {key: vector for batch in batches for key, vector in batch}
+
+
+def node_of(item: int) -> tuple[int, str]:
+    import ray
+
+    time.sleep(0.5)
+    return item, ray.get_runtime_context().get_node_id()
+
+
+def refuse(item: int) -> None:
+    raise UserError(f"item {item}: expected nothing, found something")
+
+
+@pytest.mark.slow
+def test_items_run_on_both_nodes_and_come_back_in_order(cluster):
+    results = run_each(node_of, range(6), Compute(**RAY))
+    assert [item for item, _ in results] == list(range(6))
+    assert len({node for _, node in results}) == 2
+
+
+@pytest.mark.slow
+def test_a_user_error_of_a_worker_is_one_line(cluster):
+    with pytest.raises(UserError, match=r"^item 1: expected nothing, found something$"):
+        run_each(refuse, [1], Compute(**RAY))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["openvino", "torch"])
+def test_vectors_have_the_bits_of_one_process(cluster, tmp_path, params, tiny_encoder, pairs, runtime):
+    texts = [text for text, _ in pairs]
+    here = {"encoder": {"runtime": runtime, "batch_size": 4}}
+    local = project(tmp_path / "local", params, here)
+    far = project(tmp_path / "ray", params, here | {"compute": RAY})
+    encoder = params(here).encoder
+    expected = embeddings.embed(texts, tiny_encoder, encoder, local)
+    assert np.array_equal(embeddings.embed(texts, tiny_encoder, encoder, far), expected)
+
+
+@pytest.mark.slow
+def test_a_lost_node_changes_nothing(cluster, tmp_path, params, tiny_encoder, pairs):
+    here = {"encoder": {"runtime": "openvino", "batch_size": 1}}
+    texts = {str(number).encode(): f"{text} {number}" for number, (text, _) in enumerate(pairs * 4)}
+    encoder, choice = params(here).encoder, Choice("openvino", "float32")
+    local = project(tmp_path / "local", params, here)
+    far = project(tmp_path / "ray", params, here | {"compute": RAY})
+    expected = vectors(embeddings.compute_vectors(texts, tiny_encoder, encoder, choice, local))
+    batches = embeddings.compute_vectors(texts, tiny_encoder, encoder, choice, far)
+    found = dict(next(batches))
+    cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+    try:
+        found |= vectors(batches)
+    finally:
+        cluster.add_node(num_cpus=1)
+    assert found.keys() == expected.keys()
+    assert all(np.array_equal(found[key], expected[key]) for key in expected)
+
+
+@pytest.mark.slow
+def test_an_ablation_has_the_answers_of_one_process(cluster, tmp_path, params, rows, pairs):
+    tables = make_tables(rows, pairs)
+    answers = {}
+    for engine in ("local", "ray"):
+        root = tmp_path / engine
+        root.mkdir()
+        content = params(QUICK).model_dump(mode="json")
+        write_project(root, content, tables)
+        everything = ablation.list_variants(content)[:1]
+        trials = run_variants(everything, tables, (1,), 0.25, Paths(root), Compute(**RAY | {"engine": engine}))
+        answers[engine] = [trial.answers for trial in trials.by_variant[EVERYTHING]]
+    assert answers["ray"] == answers["local"] and answers["ray"][0]
+
+
+@pytest.mark.slow
+def test_more_cpus_than_a_node_has_are_refused(cluster):
+    with pytest.raises(UserError, match="compute.cpus_per_worker: expected at most 1, .* found 64"):
+        run_each(node_of, [1], Compute(**RAY | {"cpus_per_worker": 64}))
+
+
+def test_without_ray_the_message_says_how_to_install_it(monkeypatch):
+    monkeypatch.setattr("pipeline.compute.ray_cluster.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"compute.engine: expected the package ray, found none; install it with"):
+        connect(Compute(**RAY))
+
+
+def test_nothing_imports_ray_unless_params_ask_for_it():
+    modules = "pipeline.models.embeddings, pipeline.experiments.ablation_trials"
+    code = f"import sys, {modules}; sys.exit('ray' in sys.modules)"
+    env = os.environ | {"PYTHONPATH": os.getcwd()}
+    assert subprocess.run([sys.executable, "-c", code], env=env, check=False).returncode == 0
+
+
+def test_where_no_cluster_answers_the_message_says_how_to_start_one():
+    with pytest.raises(UserError, match=r"compute.address: expected a Ray cluster at 127.0.0.1:1, found Conn"):
+        connect(Compute(**RAY | {"address": "127.0.0.1:1"}))
