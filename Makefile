@@ -65,9 +65,9 @@ clean:  ## Remove what a run makes again (`gleaner clean`), and caches of the to
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 	@rm -rf .pytest_cache .ruff_cache .mypy_cache
 
-# The parts of all-mpnet-base-v2 are never installed, so their pins are kept as they are.
+# The parts of all-mpnet-base-v2 and the extra wandb are not installed by setup: their pins are kept as they are.
 lock: setup  ## Pin in constraints.txt what is installed now
-	@{ sed -n '/^#/p' constraints.txt; { sed -n '/^all-mpnet/p' constraints.txt; $(BIN)/python -m pip freeze \
+	@{ sed -n '/^#/p' constraints.txt; { sed -n '/^all-mpnet/p; /^wandb/p' constraints.txt; $(BIN)/python -m pip freeze \
 		--exclude-editable --exclude pip --exclude setuptools; } | LC_ALL=C sort -f; } > constraints.new
 	@mv constraints.new constraints.txt
 
