@@ -26,6 +26,8 @@ FILES: dict[str, dict[str, str]] = {
     "ag_news": {"train": "pool.csv", "test": "test.csv"},
     "hatexplain": {"train": "posts.csv"},
     "clothing_reviews": {"train": "reviews.csv"},
+    "phrasebank": {"train": "train.csv", "test": "test.csv"},
+    "emotion": {"train": "train.csv", "test": "test.csv"},
     "eprstmt": {"train": "train_few_all.json", "pool": "unlabeled.json", "test": "test_public.json"},
 }
 

@@ -26,6 +26,8 @@ EXPECTED = {
     "hatexplain": (3, 96, 4022, 4),
     "clothing_reviews": (2, 128, 4526, 1),
     "eprstmt": (2, 32, 610, 0),
+    "phrasebank": (3, 24, 970, 0),
+    "emotion": (4, 32, 1421, 0),
 }
 
 

@@ -17,7 +17,7 @@ from pipeline.experiments.stage_runner import stage_names
 TINY = {
     "back_translate": {"engine": "none"},
     "synonyms": {"variants": 0},
-    "pseudo_label": {"rounds": 1, "neighbours": 3, "folds": 2},
+    "pseudo_label": {"rounds": 1, "folds": 2},
     "finetune": {"max_steps": 2, "batch_size": 8},
 }
 
