@@ -13,6 +13,7 @@ import pytest
 
 from tasks import registry
 from tasks.registry import lookup, promotion_log
+from tests.support import canary
 from tests.support.promoting import (
     MODEL,
     ROOT,
@@ -157,6 +158,28 @@ def ask(
             versions.add(version)
             if (prediction["label"] == label) != (row < RIGHT[version]):
                 wrong.append(f"{version}: {texts[row]}")
+
+
+@pytest.mark.slow
+def test_no_text_is_left_anywhere_but_in_the_inbox(root: Path) -> None:
+    word = "vireoserve"
+    text = f"{word} t0"
+    with serving(root) as served:
+        ask = served.client.post
+        for path in ("/v1/predict", "/v1/explain"):
+            assert ask(path, json={"texts": [text]}).status_code == 200
+        assert ask("/invocations", json={"instances": [text]}).status_code == 200
+        for body in ({"texts": text}, {text: 1}, {"texts": [text], "top_k": text}, {"texts": [text] * 300}):
+            response = ask("/v1/predict", json=body)
+            assert 400 <= response.status_code < 500 and word not in response.text
+        ask(f"/{word}?{word}", content=text.encode())
+        ask("/v1/predict", content=f'{{"texts": ["{word}'.encode())
+        assert ask("/v1/feedback", json={"text": text, "label": "refund"}).status_code == 200
+        assert ask("/v1/feedback", json={"text": text, "label": word}).status_code == 422
+        assert word not in served.client.get("/metrics").text.lower() + served.client.get("/readyz").text
+        files = [path for path in root.rglob("*") if path.is_file()]
+        found = canary.find_words([word], files)[word]
+    assert len(found) == 1 and found.pop().startswith(f"{root}/inbox/feedback/service-")
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from pipeline.core.errors import UserError
 from pipeline.labelling import intake
 from tests.support import night_project as project
 from tests.support.refreshing import run_without_flow, take_in_corrections
+from tests.support.serving import running, start_service
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +52,25 @@ def test_corrections_become_gold_and_conflicts_are_set_aside(tmp_path: Path) -> 
     assert gold.loc["please help me", "label"] == "delivery"
     assert set(gold["origin"]) == {"gold"}
     assert "please help me" not in set(project.ingest_table(root, "unlabelled")["text"])
+
+
+def test_a_correction_over_http_is_gold_in_the_next_night(tmp_path: Path) -> None:
+    root = project.make_project(tmp_path)
+    service = start_service(root, project.project_params(root))
+    with running(service, "admin") as client:
+        (answer,) = client.post("/v1/predict", json={"texts": ["please, my parcel, call ada@example.org"]}).json()[
+            "predictions"
+        ]
+        assert answer["label"] == "delivery"
+        for body in ({"id": answer["id"]}, {"text": 'one "line",\nand another', "version": "2"}):
+            assert client.post("/v1/feedback", json={"label": "refund", **body}).status_code == 200
+    corrections = take_in_corrections(root, "2", "3")
+    assert corrections.counts.new == 2 and corrections.counts.set_aside == {}
+    assert sorted(corrections.rows["version"]) == ["2", "3"]
+    project.run_ingest(root)
+    gold = project.ingest_table(root, "train").set_index("text")["label"]
+    assert gold["please, my parcel, call [EMAIL]"] == "refund"
+    assert list(service.settings.root.glob("inbox/feedback/*.jsonl")) == []
 
 
 def test_corrections_may_come_from_a_query_and_errors_name_the_keys_of_feedback(tmp_path: Path) -> None:
