@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick ui check docs encoder-mpnet bench bench-setfit bench-gpu newest clean lock
+.PHONY: help setup run test quick ui serve check docs encoder-mpnet bench bench-setfit bench-gpu newest clean lock
 
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
@@ -30,6 +30,9 @@ quick: setup  ## The tests that take seconds each: all but those marked slow
 
 ui: setup  ## Prefect's and MLflow's pages on loopback
 	@$(BIN)/gleaner ui
+
+serve: setup  ## The champion over HTTP on loopback; the first time it makes a key and prints it
+	@$(BIN)/gleaner serve --create-key $(ARGS)
 
 check: setup  ## Style, format and types
 	@$(BIN)/ruff check .

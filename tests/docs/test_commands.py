@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import typer.main
 import yaml
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from cli.__main__ import app
@@ -53,6 +54,8 @@ def gleaner_fault(arguments: list[str]) -> str | None:
     if not arguments or arguments == ["--help"]:
         return None
     command = GLEANER.commands.get(arguments[0])
+    while isinstance(command, TyperGroup) and len(arguments) > 1:
+        command, arguments = command.commands.get(arguments[1]), arguments[1:]
     if command is None:
         return f"gleaner {arguments[0]}: no such command"
     if "--help" in arguments:
