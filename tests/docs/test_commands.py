@@ -90,6 +90,8 @@ def inline_fault(code: str) -> str | None:
     if program != "gleaner" or not words or words[0].startswith("-"):
         return None
     command = GLEANER.commands.get(words[0])
+    if isinstance(command, TyperGroup) and len(words) > 1:
+        command = command.commands.get(words[1])
     if command is None:
         return f"gleaner {words[0]}: no such command"
     known = {option for param in command.params for option in param.opts} | {"--help"}
