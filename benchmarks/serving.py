@@ -65,8 +65,8 @@ async def drive(url: str, body: Callable[[int], Any], texts: int, clients: int, 
 
         await asyncio.gather(*map(ask, range(clients)))
     times.sort()
-    at = [1000 * times[int(len(times) * share)] for share in (0.5, 0.99)]
-    return Load(clients, len(times) * texts / seconds, *at, failed)
+    median, slow = (1000 * times[int(len(times) * share)] for share in (0.5, 0.99))
+    return Load(clients, len(times) * texts / seconds, median, slow, failed)
 
 
 def measure(url: str, body: Callable[[int], Any], texts: int, seconds: float, headers: Any = None) -> list[Load]:

@@ -26,7 +26,7 @@ def apply_automations(root: Path) -> int:
     require_frequent_heartbeats(root, automations)
     with get_client(sync_client=True) as client:
         for automation in automations:
-            first, *others = client.read_automations_by_name(automation.name) or [None]
+            first, *others = client.read_automations_by_name(automation.name) or [None]  # type: ignore[list-item]
             if first is None:
                 client.create_automation(automation)
             else:

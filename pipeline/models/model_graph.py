@@ -79,4 +79,5 @@ def load(folder: Path, paths: Paths) -> Classifier:
         max_length=about["max_length"],
         tokenizer=load_tokenizer(graph.tokenizer, about["max_length"]),
         runtime=WithHeads(encoder, read_heads(folder)),
+        columns=len(about["labels"]),
     )

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -105,7 +106,10 @@ def test_under_load_promotions_a_rollback_and_a_killed_worker_lose_nothing(root:
     params = set_limits(root)
     set_serve(root, limits={"requests_per_second": 100_000, "burst": 100_000})
     with serving(root) as served:
-        stop, wrong, versions, confirmed = threading.Event(), [], set(), []
+        wrong: list[Any] = []
+        confirmed: list[Any] = []
+        versions: set[Any] = set()
+        stop = threading.Event()
         clients = [
             threading.Thread(target=ask, args=[served, stop, wrong, versions, confirmed, number]) for number in range(4)
         ]

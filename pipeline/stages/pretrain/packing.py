@@ -53,7 +53,8 @@ def schedule_packed_batches(rows: list[int], lengths: list[int], params: Trainin
     The rows of a pack stand together. The seed decides which rows those are, and in which order the batches come.
     """
     rng = np.random.default_rng(params.seed)
-    size, batches, wanted = params.batch_size, [], 1
+    batches: list[Any] = []
+    size, wanted = params.batch_size, 1
     while len(batches) < wanted:
         shuffled = rng.permutation(rows).tolist()
         windows = [shuffled[start : start + POOL * size] for start in range(0, len(shuffled), POOL * size)]

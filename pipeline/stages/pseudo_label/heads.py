@@ -32,11 +32,8 @@ class Heads:
         """The sum of these heads with the weight 1 - ``part`` and of ``other`` with ``part``, 0 to 1."""
         mine, its = np.float32(1 - part), np.float32(part)
         tables = [factor * heads.table for factor, heads in ((mine, self), (its, other)) if heads.table is not None]
-        return Heads(
-            mine * self.weight + its * other.weight,
-            mine * self.bias + its * other.bias,
-            sum(tables) if tables else None,
-        )
+        table = np.sum(tables, axis=0) if tables else None
+        return Heads(mine * self.weight + its * other.weight, mine * self.bias + its * other.bias, table)
 
 
 def fit_linear(

@@ -140,7 +140,7 @@ def approximate_neighbours(vectors: np.ndarray, neighbours: int) -> tuple[np.nda
     import faiss
 
     cells = int(4 * len(vectors) ** 0.5)
-    index = faiss.index_factory(vectors.shape[1], f"IVF{cells},Flat", faiss.METRIC_INNER_PRODUCT)
+    index: Any = faiss.index_factory(vectors.shape[1], f"IVF{cells},Flat", faiss.METRIC_INNER_PRODUCT)
     index.cp.seed, index.cp.max_points_per_centroid = 0, 64
     index.train(vectors)
     index.add(vectors)

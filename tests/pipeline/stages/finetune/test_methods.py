@@ -93,10 +93,9 @@ def test_adalora_leaves_the_rank_that_params_say(
 def test_the_exported_model_predicts_as_torch_does(project: Paths, params: Change, method: str) -> None:
     run_finetune(project, finetune_params(params, method=method, lr=2e-2))
     all_params = params({"export": {"candidates": []}, "abstain": {"method": "none"}})
-    shared = [
-        getattr(all_params, name) for name in ("encoder", "evaluate", "swaps", "fairness", "mitigation", "abstain")
-    ]
-    metrics = export.run(all_params.export, *shared, project)
+    names = ("encoder", "evaluate", "swaps", "fairness", "mitigation", "abstain")
+    shared: list[Any] = [getattr(all_params, name) for name in names]
+    metrics = export.run(all_params.export, *shared, paths=project)
     assert metrics["onnx_max_difference"] < 1e-4 and metrics["int8_accuracy_drop"] < 0.2
     bundle, model = project.data("export") / "bundle", project.data("finetune") / "model"
     classifier.verify(bundle)

@@ -1,10 +1,13 @@
 """Self-training on synthetic texts: what rounds gain, and what they bear."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pipeline.core.params import PseudoLabel
 from pipeline.stages.pseudo_label import rounds
+from pipeline.stages.pseudo_label.features import Texts
 from pipeline.stages.pseudo_label.heads import fit_linear
 from tests.support.pseudo_texts import Toy, toy
 
@@ -32,9 +35,11 @@ def test_words_are_learned_from_the_pool(pseudo_params: PseudoLabel) -> None:
     task = toy([2, 2, 2], [200] * 3, spread=1.2, signal=0.4)
     with_words = task.accuracy(task.train(pseudo_params).rounds[-1].heads)
     without = pseudo_params.model_copy(update={"word_view": False})
-    no_words = Toy(
-        *(rounds.Seeds(type(task.pool)(task.seeds.texts.vectors), *list(vars(task.seeds).values())[1:]),),
-        *(type(task.pool)(task.pool.vectors), task.pool_truth, type(task.pool)(task.test.vectors), task.truth, 3),
+    no_words = replace(
+        task,
+        seeds=replace(task.seeds, texts=Texts(task.seeds.texts.vectors)),
+        pool=Texts(task.pool.vectors),
+        test=Texts(task.test.vectors),
     )
     assert with_words > no_words.accuracy(no_words.train(without).rounds[-1].heads)
 
