@@ -1,8 +1,8 @@
 """Which of the candidates ships, by labels that none of them has learned from. Test labels decide nothing.
 
-Where pseudo-labels were kept, the pipeline's model ships unless a simpler one is clearly
-better; elsewhere the simplest ships unless a more complex one is clearly better. Clearly means a mean Brier score that
-is lower by more than two standard errors of the difference.
+Where pseudo-labels were kept, the pipeline's model ships unless a simpler one is clearly better; elsewhere the simplest
+ships unless a more complex one is clearly better. Clearly means a mean Brier score that is lower by more than two
+standard errors of the difference.
 
 The start differs because few held-out labels tell little: pseudo-labels that were seen to help have earned their place
 already, and without them the pipeline's model is a probe with additions that help as often as not.
@@ -36,8 +36,8 @@ def choose_model(brier: Mapping[str, np.ndarray], own: str, pseudo_labels: bool,
     """The candidate that ships, by the rule above.
 
     ``brier`` holds the Brier scores of each candidate, (rows,), float64, 0 to 2, on the same held-out rows; ``own``
-    names what the pipeline made, and ``pseudo_labels`` is whether pseudo-labels were kept. ``rows``
-    says what the rows are, such as "48 held-out gold rows".
+    names what the pipeline made, and ``pseudo_labels`` is whether pseudo-labels were kept. ``rows`` says what the rows
+    are, such as "48 held-out gold rows".
     """
     names = [name for name in CANDIDATES if name in brier]
     start = own if pseudo_labels else names[0]

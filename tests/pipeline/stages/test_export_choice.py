@@ -56,7 +56,7 @@ def test_the_probe_ships_where_no_pseudo_label_was_kept_and_held_out_labels_do_n
     shipped = metrics["shipped"]
     assert (shipped["model"], shipped["rows"], shipped["teacher_head"]["accuracy"]) == ("probe", 60, 0.5)
     assert shipped["reason"].startswith(
-        "Logistic regression on the untouched encoder is chosen: pseudo-labels were not seen"
+        "Logistic regression on the untouched encoder is chosen: no pseudo-labels were kept"
     )
     model, gold = classifier.load(exporting.bundle(paths)), table.read(paths.data("ingest") / "train.parquet")
     texts = exporting.rows(20, seed=7)["text"]
