@@ -46,6 +46,7 @@ def test_the_example_of_the_docs(
         "synonyms": {"variants": 0},
         "back_translate": {"engine": "none"},
         "evaluate": {"bootstrap": 100},
+        "abstain": {"method": "none"},
         "explain": {"bootstrap": 100, "lime_samples": 40, "errors": 3, "sample": 12},
     }
     monkeypatch.setattr(gleaner, "fit", partial(gleaner.fit, params=tiny))
