@@ -94,8 +94,8 @@ def test_the_exported_model_predicts_as_torch_does(project: Paths, params: Chang
     run_finetune(project, finetune_params(params, method=method, lr=2e-2))
     all_params = params({"export": {"candidates": []}, "abstain": {"method": "none"}})
     names = ("encoder", "evaluate", "swaps", "fairness", "mitigation", "abstain")
-    shared: list[Any] = [getattr(all_params, name) for name in names]
-    metrics = export.run(all_params.export, *shared, paths=project)
+    shared: dict[str, Any] = {name: getattr(all_params, name) for name in names}
+    metrics = export.run(all_params.export, **shared, paths=project)
     assert metrics["onnx_max_difference"] < 1e-4 and metrics["int8_accuracy_drop"] < 0.2
     bundle, model = project.data("export") / "bundle", project.data("finetune") / "model"
     classifier.verify(bundle)
