@@ -21,7 +21,7 @@ ARTIFACTS = {
     "export": {
         f"bundle/{name}" for name in (*NETWORK, "MANIFEST.json", "tokenizer.json", "model.onnx", "model.int8.onnx")
     },
-    "evaluate": {"predictions.parquet", "per_class.csv", "confusion.png", "reliability.png"},
+    "evaluate": {"predictions.parquet", "per_class.csv", "coverage.csv", "confusion.png", "reliability.png"},
     "counterfactual": {"pairs.csv", "terms.csv", "flips.csv"},
     "fairness": {"groups.csv", "groups.png", "auc.csv", "augmentations.csv"},
     "explain": {
