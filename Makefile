@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick ui serve check docs encoder-mpnet bench bench-setfit bench-gpu newest clean lock
+.PHONY: help setup run test quick ui serve check docs encoder-mpnet bench bench-setfit bench-gpu clean lock
 
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
