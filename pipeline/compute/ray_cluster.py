@@ -74,13 +74,14 @@ def count_workers(compute: Compute) -> int:
     """
     import ray
 
-    largest = max((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=0)
+    cpus = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+    largest = max(cpus, default=0)
     if largest < compute.cpus_per_worker:
         raise UserError(
-            f"compute.cpus_per_worker: expected at most {int(largest)}, the CPUs of the largest node, "
+            f"compute.cpus_per_worker: expected at most {largest}, the CPUs of the largest node, "
             f"found {compute.cpus_per_worker}; lower it"
         )
-    return int(sum(node["Resources"].get("CPU", 0) // compute.cpus_per_worker for node in ray.nodes() if node["Alive"]))
+    return sum(count // compute.cpus_per_worker for count in cpus)
 
 
 @contextmanager

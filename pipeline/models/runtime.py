@@ -88,11 +88,16 @@ def require_possible(choice: Choice, section: str) -> None:
             f"{key}: expected one of {', '.join(known[choice.runtime])} for {choice.runtime}, "
             f"found {choice.precision}; choose another precision or runtime"
         )
-    if choice.runtime == "openvino" and choice.precision not in cpu_precisions():
+    if not cpu_knows(choice):
         raise UserError(
             f"{key}: expected a CPU that computes in {choice.precision}, found one that only knows "
             f"{', '.join(cpu_precisions())}; choose float32, or use such a CPU"
         )
+
+
+def cpu_knows(choice: Choice) -> bool:
+    """Whether the CPU computes in the precision; only OpenVINO asks it, torch computes in bfloat16 on any."""
+    return choice.runtime != "openvino" or choice.precision in cpu_precisions()
 
 
 @contextmanager
@@ -105,9 +110,7 @@ def compute_like(compute: dict[str, str], title: str) -> Iterator[None]:
     needed = {Choice(compute["vectors"], compute[use]) for use in ("pool", "reported")} if compute else set()
     needed |= {Choice(compute["answers"], compute["served"])} if compute else set()
     for choice in sorted(needed, key=str):
-        if not is_installed(choice.runtime) or (
-            choice.runtime == "openvino" and choice.precision not in cpu_precisions()
-        ):
+        if not is_installed(choice.runtime) or not cpu_knows(choice):
             raise UserError(
                 f"{title}: expected a machine that computes by {choice}, as it was made, found one that cannot; "
                 "verify it on a CPU and with packages like those that it names"

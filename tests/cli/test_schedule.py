@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,18 +20,10 @@ from pipeline.core.params import load_params
 from tasks.registry import nights
 from tests.support import month_project
 from tests.support.flow_project import tool_environment
+from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 NIGHTLY, MINUTELY = "0 2 * * *", "* * * * *"
-
-
-def wait_for(value: Callable[[], Any], seconds: float = 120) -> Any:
-    """Wait until a value is true, and return it; fail after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not (current := value()):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    return current
 
 
 @pytest.fixture

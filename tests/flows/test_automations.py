@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from flows import automations
 from flows.automations import FILE, apply_automations, automations_file, read_automations
 from pipeline.core.errors import UserError
 from pipeline.core.yaml_file import read_yaml
+from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 SHORT = 10  # seconds; the least that Prefect takes
@@ -34,15 +35,6 @@ def night(stop: str):
         time.sleep(0.1)
     return Completed(name="Promoted")
 """
-
-
-def wait_for(value: Callable[[], Any], seconds: float) -> Any:
-    """Wait until a value is true, and return it; fail after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not (current := value()):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    return current
 
 
 @pytest.fixture

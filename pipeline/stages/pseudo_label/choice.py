@@ -7,13 +7,13 @@ Where labels are too few to tell, it is prior knowledge that decides, and the de
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pipeline.core.params import PseudoLabel
 from pipeline.core.stage import progress
-from pipeline.metrics.calibration import brier_scores
+from pipeline.metrics.calibration import brier_scores, softmax
 from pipeline.stages.pseudo_label.features import Texts
 from pipeline.stages.pseudo_label.heads import fit_linear
 from pipeline.stages.pseudo_label.rounds import LEADS, Round, Seeds, SelfTraining
@@ -177,11 +177,9 @@ def label_the_rest(kept: Round, learned: np.ndarray, pool: Texts) -> Round:
 
     A further row is accepted where the heads are as sure of it as of the least sure accepted row of its class.
     """
-    from pipeline.metrics.calibration import softmax
-
     rows = learned[kept.rows]
     if len(learned) == len(pool) or not len(rows):
-        return Round(rows, kept.labels, kept.confidence, kept.prior, kept.heads)
+        return replace(kept, rows=rows)
     classes = len(kept.prior)
     sure = softmax(kept.heads.logits(pool))
     least = np.full(classes, np.inf)
@@ -193,4 +191,4 @@ def label_the_rest(kept: Round, learned: np.ndarray, pool: Texts) -> Round:
     all_labels = np.concatenate([kept.labels, labels[accepted]])
     confidence = np.concatenate([kept.confidence, sure[others, labels][accepted]])
     order = np.argsort(all_rows, kind="stable")
-    return Round(all_rows[order], all_labels[order], confidence[order], kept.prior, kept.heads)
+    return replace(kept, rows=all_rows[order], labels=all_labels[order], confidence=confidence[order])

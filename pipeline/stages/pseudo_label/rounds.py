@@ -24,10 +24,8 @@ MANY_ROUNDS_AGREEMENT = 0.55
 FIRST_SHARE, LAST_SHARE = 0.3, 0.9  # of the pool that the first and the last of many rounds accept
 HEAD_STEPS = 15  # of L-BFGS in a round, from the head of the round before
 WORDS_PART = 0.5  # of the words in the logits of heads that learned from the pool
-GOLD_WORDS_PART, GOLD_WORDS_ROWS = (
-    0.5,
-    8,
-)  # of the gold rows' words where one round follows; half of it at 8 rows a class
+# Of the gold rows' words where one round follows; half of it at 8 rows a class.
+GOLD_WORDS_PART, GOLD_WORDS_ROWS = 0.5, 8
 SAMPLE_ROWS = 2000  # pool rows, evenly spaced, on which the confidence of two views is matched
 
 
