@@ -18,9 +18,11 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import Params, load_params
 from pipeline.core.printable import printable
 from pipeline.core.secrets import without_credentials
+from pipeline.core.stage import read_json
 from pipeline.models import encoder
 from pipeline.stages.back_translate import apertium, marian
 from pipeline.text import wordnet
+from pipeline.text.class_names import class_texts, doubt_meaning
 from tasks.dvc.missing_inputs import missing_inputs
 from tasks.git.head import read_head
 
@@ -50,7 +52,13 @@ def diagnose(root: Path) -> list[Finding]:
         params = load_params(root / "params.yaml")
     except UserError as error:
         return [*findings, *(Finding("params.yaml", "", line) for line in str(error).splitlines())]
-    return [*findings, Finding("params.yaml", "valid"), *check_inputs(root), *check_params(params)]
+    return [
+        *findings,
+        Finding("params.yaml", "valid"),
+        *check_inputs(root),
+        *check_params(params),
+        *check_class_names(root),
+    ]
 
 
 def print_findings(findings: list[Finding]) -> int:
@@ -194,6 +202,18 @@ def check_inputs(root: Path) -> Iterator[Finding]:
         yield Finding("input", "", f"{', '.join(stages)}: expected {path}, found none; {fix}")
     if not missing:
         yield Finding("inputs", "all that stages read and no stage makes are there")
+
+
+def check_class_names(root: Path) -> Iterator[Finding]:
+    """Say whether the classes of the last run's data need a description; a run without one works, but labels worse."""
+    classes, teacher = (root / "data" / path for path in ("ingest/labels.json", "pseudo_label/metrics.json"))
+    if not classes.is_file():
+        return
+    about = read_json(classes)
+    doubt = doubt_meaning(class_texts(about["labels"], about["descriptions"]))
+    doubt = doubt or (read_json(teacher)["names_doubted"] if teacher.is_file() else "")
+    hint = f"{doubt}; describe each class in a few words (ingest.labels.descriptions)"
+    yield Finding("class names", hint if doubt else "they say what texts are about")
 
 
 def is_cached(params: Params) -> bool:

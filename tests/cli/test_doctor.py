@@ -10,6 +10,7 @@ import pytest
 from cli import doctor
 from pipeline.commands.configure import configure
 from pipeline.core.params import to_yaml
+from pipeline.core.stage import write_json
 
 ROOT = Path(__file__).parents[2]
 
@@ -135,3 +136,22 @@ def test_a_server_behind_a_proxy_and_one_on_loopback_are_told_apart(no_proxies):
     assert "add mlflow.example to NO_PROXY" in mlflow.state and "export NO_PROXY=127.0.0.1" in prefect.state
     no_proxies.setenv("NO_PROXY", "127.0.0.1,mlflow.example")
     assert list(doctor.check_servers()) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "teacher_doubts", "hint"),
+    [
+        (["LABEL_0", "LABEL_1"], None, "names such as 'LABEL 0' say nothing about a text"),
+        (["sport", "world"], "by names alone, more than 95% of the pool is of one class", "more than 95%"),
+        (["sport", "world"], "", "they say what texts are about"),
+    ],
+)
+def test_classes_that_need_a_description_are_told_and_are_no_fault(project, labels, teacher_doubts, hint):
+    for stage in ("ingest", "pseudo_label"):
+        (project / "data" / stage).mkdir(parents=True)
+    write_json({"labels": labels, "descriptions": {}}, project / "data" / "ingest" / "labels.json")
+    if teacher_doubts is not None:
+        write_json({"names_doubted": teacher_doubts}, project / "data" / "pseudo_label" / "metrics.json")
+    (finding,) = [finding for finding in doctor.diagnose(project) if finding.name == "class names"]
+    assert hint in finding.state and not finding.fault
+    assert ("ingest.labels.descriptions" in finding.state) is (hint != "they say what texts are about")

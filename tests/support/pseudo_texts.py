@@ -77,3 +77,10 @@ def toy(
     is_name = np.arange(len(places)) >= len(own)
     seeds = Seeds(texts[0], np.concatenate([own, names]), np.ones(len(places)), is_name)
     return Toy(seeds, texts[1], pool_truth, texts[2], truth, classes)
+
+
+def clouds(rows: int, distance: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors of two clouds, and which cloud each is of."""
+    random, labels = np.random.default_rng(0), np.arange(rows) % 2
+    centres = distance * random.normal(size=(2, 16))
+    return unit(centres[labels] + random.normal(size=(rows, 16))), labels

@@ -16,6 +16,7 @@ from pipeline.core.stage import Metrics, Paths, read_json
 from pipeline.models.abstention import PARTS, Abstention, AbstentionSettings
 from pipeline.models.classifier import Classifier
 from pipeline.stages.export.abstention_fit import Known, Pool, fit_abstention, make_pool, weigh_parts
+from pipeline.text.class_names import class_texts
 
 FOLDS = 5
 FROZEN = ("probe", "teacher_head")  # models whose text vectors have not learned from the gold rows
@@ -45,7 +46,7 @@ def choose_abstention(
     if validation.empty and (shipped not in FROZEN or gold.empty):
         reason = "off: a threshold takes labelled rows that the encoder has not learned from, or validation rows"
         return None, {"method": "none", "reason": reason}
-    names = class_texts(paths, served.labels)
+    names = class_texts(served.labels, read_json(paths.data("ingest") / "labels.json")["descriptions"])
     pool_rows = tables["unlabelled"]
     pool_rows = pool_rows.sample(min(params.max_pool, len(pool_rows)), random_state=params.seed)
     gold_vectors, name_vectors, pool_vectors, validation_vectors = (
@@ -75,12 +76,6 @@ def choose_abstention(
     }
     fitted = replace(draft, settings=settings, weights=weights)
     return fitted, metrics | ({"note": threshold.note} if threshold.note else {})
-
-
-def class_texts(paths: Paths, labels: tuple[str, ...]) -> list[str]:
-    """What each class is called: its description, or its name as words."""
-    descriptions = read_json(paths.data("ingest") / "labels.json")["descriptions"]
-    return [descriptions.get(label) or label.replace("_", " ").replace("-", " ") for label in labels]
 
 
 def parts_in_folds(

@@ -1,17 +1,15 @@
 """What a bundle abstains by, fitted on texts of known class and on the pool."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from pipeline.models.abstention import Abstention, AbstentionSettings
+from pipeline.models.neighbour_graph import neighbour_graph
 
-NEIGHBOURS = 10  # of each text in the graph
 DISCOUNT = 0.8  # of each step away from a text of known class
 STEPS = 30  # of the walk: 0.8 to the 30th is a thousandth
 LEAST_REACH = 1e-6  # of a text that no walk reaches
-SIMILARITY_POWER = 3  # of the cosines that weigh the edges of the graph
 PROTOTYPES = 800  # at most; benchmarks/LOG.md has other numbers
 TEXTS_A_PROTOTYPE = 4  # on average at least, so that a prototype is a mean
 LEAST_SPREAD = 1e-6  # of a part; below, all values are one
@@ -88,11 +86,14 @@ def isolation_of_pool(known: Known, pool: Pool) -> np.ndarray:
     """How badly a walk from the known texts reaches each text of the pool, (texts,), float64; 0 is a known text.
 
     The walk goes through the graph of nearest neighbours of all texts. A text's reach is DISCOUNT times the mean reach
-    of its neighbours, or 1 for a known text; its isolation is minus the logarithm of its reach.
+    of its neighbours, weighed by their edges, or 1 for a known text; its isolation is minus the logarithm of its reach.
     """
+    from scipy.sparse import diags
+
     if not len(pool.vectors):
         return np.zeros(0)
-    transition = transition_matrix(np.concatenate([known.vectors, pool.vectors]))
+    edges = neighbour_graph(np.concatenate([known.vectors, pool.vectors]))
+    transition = diags(1 / np.maximum(np.asarray(edges.sum(axis=1)).ravel(), 1e-12)) @ edges
     start = np.zeros(transition.shape[0])
     start[: len(known.vectors)] = 1
     reach = start
@@ -100,22 +101,6 @@ def isolation_of_pool(known: Known, pool: Pool) -> np.ndarray:
         reach = np.maximum(start, DISCOUNT * (transition @ reach))
     isolation: np.ndarray = -np.log(reach[len(known.vectors) :] + LEAST_REACH)
     return isolation
-
-
-def transition_matrix(vectors: np.ndarray) -> Any:
-    """The sparse matrix (texts, texts) of the walk's steps: a row holds the shares of a text's neighbours, sum 1.
-
-    ``vectors`` is (texts, width), float32, unit vectors. Two texts are neighbours if either is among the other's
-    nearest.
-    """
-    from scipy import sparse
-    from sklearn.neighbors import kneighbors_graph
-
-    count = min(NEIGHBOURS, len(vectors) - 1)
-    distances = kneighbors_graph(vectors, count, mode="distance", metric="cosine", include_self=False)
-    distances.data = np.clip(1 - distances.data, 1e-3, 1) ** SIMILARITY_POWER
-    edges = distances.maximum(distances.T)
-    return sparse.diags(1 / np.asarray(edges.sum(axis=1)).ravel()) @ edges
 
 
 def fit_whitening(known: Known, means: np.ndarray, pool: Pool) -> np.ndarray:

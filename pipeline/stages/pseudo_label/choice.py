@@ -5,7 +5,6 @@ Where labels are too few to tell, it is prior knowledge that decides, and the de
 """
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,15 +16,11 @@ from pipeline.metrics.calibration import brier_scores, softmax
 from pipeline.stages.pseudo_label.features import Texts
 from pipeline.stages.pseudo_label.heads import fit_linear
 from pipeline.stages.pseudo_label.rounds import LEADS, Round, Seeds, SelfTraining
+from pipeline.text.class_names import doubt_meaning
 
 CLEAR = 1.5  # standard errors of the difference
 MIN_FOLD_ROWS = 8  # gold rows: fewer leave a fold without most classes
 ONE_CLASS_SHARE = 0.95  # of a pool that names call the same class: such names say little
-# Names such as "1", "B", "LABEL_0" or "class_a": an ordinal, after a word for "class" or without one.
-SAYS_NOTHING = re.compile(
-    r"((label|class|category|cat|group|type|topic|intent|target|tag|cluster|id|c|l|y)[\s#:_-]*)?(\d+|[a-z])",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -80,9 +75,8 @@ def doubt_names(names: Sequence[str], answers: np.ndarray) -> str:
     ``names`` are the descriptions or names of the classes; ``answers`` is (pool rows,), int: the classes that a head of
     names alone gives to the pool.
     """
-    empty = [name for name in names if SAYS_NOTHING.fullmatch(name.strip())]
-    if len(empty) * 2 > len(names):
-        return f"names such as {empty[0]!r} say nothing about a text"
+    if doubt := doubt_meaning(names):
+        return doubt
     if len(names) > 1 and len(answers) and np.bincount(answers).max() > ONE_CLASS_SHARE * len(answers):
         return f"by names alone, more than {ONE_CLASS_SHARE:.0%} of the pool is of one class"
     return ""

@@ -19,6 +19,7 @@ from pipeline.core.stage import Paths, read_json, write_atomically
 from pipeline.models.embeddings import embed
 from pipeline.models.open_encoder import open_reader
 from pipeline.models.vector_runtime import choose_for_vectors
+from pipeline.text.class_names import class_texts
 
 MIN_DOCUMENT_FREQUENCY = 2  # texts: a token of a single text predicts nothing for other texts
 
@@ -56,7 +57,7 @@ def gather_seeds(paths: Paths, class_names: bool) -> tuple[pd.DataFrame, list[st
     """
     about = read_json(paths.data("ingest") / "labels.json")
     labels: list[str] = about["labels"]
-    names = [about["descriptions"].get(label) or label_as_words(label) for label in labels]
+    names = class_texts(labels, about["descriptions"])
     parts = [
         table.read(paths.data(stage) / "train.parquet") for stage in ("ingest", "synonyms", "back_translate", "swaps")
     ]
@@ -71,12 +72,6 @@ def gather_pool(paths: Paths) -> pd.DataFrame:
     """The rows to label: the pool, and its swapped copies where there are any."""
     parts = [table.read(paths.data(stage) / "unlabelled.parquet") for stage in ("ingest", "swaps")]
     return table.to_schema(pd.concat(parts, ignore_index=True)) if len(parts[1]) else parts[0]
-
-
-def label_as_words(label: str) -> str:
-    """A label with spaces for underscores and hyphens: ``card_arrival`` becomes ``card arrival``."""
-    words = table.normalise(label.replace("_", " ").replace("-", " "))
-    return words or label
 
 
 def embed_parts(tables: list[pd.DataFrame], folder: Path, encoder: Encoder, paths: Paths) -> np.ndarray:

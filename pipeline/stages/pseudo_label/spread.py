@@ -6,10 +6,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.params import PseudoLabel
+from pipeline.models.neighbour_graph import NEIGHBOURS, neighbour_graph
 
-NEIGHBOURS = 10  # of each text in the graph
-BLOCK_ROWS = 2000  # rows whose similarities to all others are in memory at a time: 400 MB at 50,000 rows
-EXACT_ROWS = 50_000  # beyond so many rows, neighbours are searched in the nearest cells only
 STEPS = 6  # of label spreading: labels come from so many edges away
 # The walk that finds rows of no class: the share of it that goes on, its steps, and the share of the typical reach
 # below which a row counts as foreign. On data without foreign rows 0 to 3.6% of the pool lay below it.
@@ -93,63 +91,7 @@ def build_spread(vectors: np.ndarray, classes: int, params: PseudoLabel) -> Spre
     centred = normalize(vectors - vectors.mean(axis=0)).astype(np.float32)
     if params.spread == "clusters":
         return Spread(cluster_edges(centred, params.clusters * classes, params.seed))
-    return Spread(graph_edges(centred, min(NEIGHBOURS, len(vectors) - 1)))
-
-
-def graph_edges(vectors: np.ndarray, neighbours: int) -> Any:
-    """Sparse edges, (rows, rows) float32: each of the unit ``vectors``, (rows, width), with its nearest ones.
-
-    An edge has the cube of the cosine as its weight. The cube makes near neighbours count far more than those of an
-    outlier, which are not near it.
-    """
-    from scipy.sparse import csr_matrix
-
-    rows = len(vectors)
-    near, cosine = nearest_neighbours(vectors, neighbours)
-    weights = np.maximum(cosine, 0).ravel() ** 3
-    edges = csr_matrix((weights, (np.repeat(np.arange(rows), neighbours), near.ravel())), shape=(rows, rows))
-    return edges.maximum(edges.T).tocsr()
-
-
-def nearest_neighbours(vectors: np.ndarray, neighbours: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions, int64, and cosines, float32, of each row's nearest other rows, both (rows, neighbours).
-
-    ``vectors`` is (rows, width), float32, of unit length. The search is exact up to `EXACT_ROWS`. Beyond, an inverted
-    file (Jégou et al. 2011) looks into the 16 nearest of about 4 sqrt(rows) cells.
-    """
-    import torch  # its topk uses all cores, which takes half of NumPy's time
-
-    if len(vectors) > EXACT_ROWS:
-        return approximate_neighbours(vectors, neighbours)
-    all_rows = torch.from_numpy(np.ascontiguousarray(vectors))
-    blocks = []
-    for start in range(0, len(vectors), BLOCK_ROWS):
-        cosines = all_rows[start : start + BLOCK_ROWS] @ all_rows.T
-        diagonal = torch.arange(len(cosines))
-        cosines[diagonal, start + diagonal] = -2  # below every cosine: no row is its own neighbour
-        blocks.append(cosines.topk(neighbours, dim=1))
-    return torch.cat([block.indices for block in blocks]).numpy(), torch.cat([block.values for block in blocks]).numpy()
-
-
-def approximate_neighbours(vectors: np.ndarray, neighbours: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions and cosines of each row's neighbours, both (rows, neighbours), int and float32, most similar first.
-
-    ``vectors`` is (rows, width), float32, of unit length. Only the nearest cells of an inverted file are searched
-    (Johnson et al. 2019); a row that has too few neighbours there gets the cosine -2.
-    """
-    import faiss
-
-    cells = int(4 * len(vectors) ** 0.5)
-    index: Any = faiss.index_factory(vectors.shape[1], f"IVF{cells},Flat", faiss.METRIC_INNER_PRODUCT)
-    index.cp.seed, index.cp.max_points_per_centroid = 0, 64
-    index.train(vectors)
-    index.add(vectors)
-    index.nprobe = 16
-    cosine, near = index.search(vectors, neighbours + 1)
-    own = (near == np.arange(len(vectors))[:, None]) | (near < 0)
-    cosine[own], near[own] = -2, 0
-    order = np.argsort(-cosine, axis=1, kind="stable")[:, :neighbours]
-    return np.take_along_axis(near, order, axis=1), np.take_along_axis(cosine, order, axis=1)
+    return Spread(neighbour_graph(centred))
 
 
 def cluster_edges(vectors: np.ndarray, clusters: int, seed: int) -> Any:

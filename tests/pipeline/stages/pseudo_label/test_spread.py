@@ -4,15 +4,9 @@ import numpy as np
 import pytest
 
 from pipeline.core.params import PseudoLabel
+from pipeline.models.neighbour_graph import neighbour_graph
 from pipeline.stages.pseudo_label import spread
-from tests.support.pseudo_texts import unit
-
-
-def clouds(rows: int, distance: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors of two clouds, and which cloud each is of."""
-    random, labels = np.random.default_rng(0), np.arange(rows) % 2
-    centres = distance * random.normal(size=(2, 16))
-    return unit(centres[labels] + random.normal(size=(rows, 16))), labels
+from tests.support.pseudo_texts import clouds
 
 
 @pytest.mark.parametrize("kind", ["graph", "clusters"])
@@ -38,18 +32,6 @@ def test_nothing_flows_where_spread_is_none(pseudo_params: PseudoLabel) -> None:
 def test_texts_in_a_corner_without_seeds_are_foreign() -> None:
     vectors, labels = clouds(200)
     order = np.concatenate([np.flatnonzero(labels == 0), np.flatnonzero(labels == 1)])
-    flow = spread.Spread(spread.graph_edges(vectors[order], 10))
+    flow = spread.Spread(neighbour_graph(vectors[order]))
     own = flow.find_own(4, 196)  # the first four rows are seeds, all of one cloud
     assert own[:96].mean() > 0.95 and own[96:].mean() < 0.05
-
-
-def test_neighbours_of_many_rows_are_nearly_the_exact_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    vectors, _ = clouds(2000)
-    exact, _ = spread.nearest_neighbours(vectors, 5)
-    monkeypatch.setattr(spread, "EXACT_ROWS", 1000)
-    found, cosine = spread.nearest_neighbours(vectors, 5)
-    same = np.mean([len(set(a) & set(b)) / 5 for a, b in zip(exact, found, strict=True)])
-    assert same > 0.9
-    assert not (found == np.arange(2000)[:, None]).any() and (np.diff(cosine, axis=1) <= 0).all()
-    again, _ = spread.nearest_neighbours(vectors, 5)
-    assert (again == found).all()
