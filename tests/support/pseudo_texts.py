@@ -8,7 +8,7 @@ from scipy.sparse import csr_matrix
 from pipeline.core.params import PseudoLabel
 from pipeline.stages.pseudo_label.features import Texts
 from pipeline.stages.pseudo_label.heads import Heads
-from pipeline.stages.pseudo_label.rounds import LEADS, Seeds, SelfTraining, estimate_class_shares, train_in_rounds
+from pipeline.stages.pseudo_label.rounds import Seeds, SelfTraining, estimate_class_shares, train_in_rounds
 from pipeline.stages.pseudo_label.spread import build_spread
 
 CLASS_WORDS, COMMON_WORDS, TEXT_LENGTH = 30, 300, 12  # words of one class, of all classes, and of a text
@@ -41,10 +41,10 @@ def texts_of(labels: np.ndarray, classes: int, spread: float, signal: float, see
 
 @dataclass(frozen=True)
 class Toy:
-    """A small task: seeds, a pool with its true classes (-1: of none), and test rows."""
+    """A small task: texts of the seeds and of a pool with its true classes (-1: of none), and test rows."""
 
     seeds: Seeds
-    pool: Texts
+    texts: Texts
     pool_truth: np.ndarray
     test: Texts
     truth: np.ndarray
@@ -52,9 +52,9 @@ class Toy:
 
     def train(self, params: PseudoLabel, lead: str = "names") -> SelfTraining:
         """All rounds, with the spread of the params."""
-        spread = build_spread(np.concatenate([self.seeds.texts.vectors, self.pool.vectors]), self.classes, params)
-        shares = estimate_class_shares(self.seeds.labels[~self.seeds.is_name], self.classes)
-        return train_in_rounds(self.seeds, self.pool, spread, LEADS[lead], shares, params)
+        spread = build_spread(self.texts.vectors, self.classes, params)
+        shares = estimate_class_shares(self.seeds.labels[self.seeds.is_gold], self.classes)
+        return train_in_rounds(self.texts, self.seeds, spread, lead, shares, params)
 
     def accuracy(self, heads: Heads) -> float:
         """The accuracy of heads on the test rows."""
@@ -73,10 +73,10 @@ def toy(
     places = np.concatenate([own, np.roll(names, 1) if wrong else names])
     pool_truth = np.concatenate([np.repeat(np.arange(classes), pool), np.full(foreign, -1)])
     truth = np.repeat(names, 40)
-    texts = [texts_of(labels, classes, spread, signal, seed) for seed, labels in enumerate((places, pool_truth, truth))]
+    texts = texts_of(np.concatenate([places, pool_truth]), classes, spread, signal, 0)
     is_name = np.arange(len(places)) >= len(own)
-    seeds = Seeds(texts[0], np.concatenate([own, names]), np.ones(len(places)), is_name)
-    return Toy(seeds, texts[1], pool_truth, texts[2], truth, classes)
+    seeds = Seeds(np.concatenate([own, names]), np.ones(len(places)), ~is_name, is_name)
+    return Toy(seeds, texts, pool_truth, texts_of(truth, classes, spread, signal, 1), truth, classes)
 
 
 def clouds(rows: int, distance: float = 3.0) -> tuple[np.ndarray, np.ndarray]:

@@ -8,23 +8,21 @@ import pandas as pd
 from pipeline.core import table
 from pipeline.core.stage import Metrics, write_atomically
 from pipeline.stages.pseudo_label.choice import Choice
+from pipeline.stages.pseudo_label.features import Rows
 from pipeline.stages.pseudo_label.rounds import Round, SelfTraining
 
 
-def write_audit(
-    rounds: list[Round], choice: Choice, pool: pd.DataFrame, labels: list[str], ids: pd.Series, folder: Path
-) -> None:
-    """Fill ``folder`` with rounds.csv, rounds.png, classes.csv, groups.csv and held_out.parquet.
-
-    ``ids`` are those of the rows that ``choice.positions`` counts: the validation rows, or the seeds.
-    """
-    held_out = held_out_table(choice, ids, labels)
+def write_audit(rounds: list[Round], choice: Choice, rows: Rows, labels: list[str], folder: Path) -> None:
+    """Fill ``folder`` with rounds.csv, rounds.png, classes.csv, groups.csv and held_out.parquet."""
+    held_out = held_out_table(choice, rows.table["id"], labels)
     write_atomically(folder / "held_out.parquet", lambda part: held_out.to_parquet(part, index=False))
     history = rounds_table(rounds, choice, labels)
     write_atomically(folder / "rounds.csv", lambda part: history.to_csv(part, index=False))
     write_atomically(folder / "rounds.png", lambda part: draw_rounds(history, choice.kept_round, part))
     table.write_csv(classes_table(rounds, choice, labels), folder / "classes.csv")
-    table.write_csv(groups_table(rounds[choice.kept_round], pool), folder / "groups.csv")
+    table.write_csv(
+        groups_table(rounds[choice.kept_round], rows.table.iloc[rows.seeds : rows.pool]), folder / "groups.csv"
+    )
 
 
 def rounds_table(rounds: list[Round], choice: Choice, labels: list[str]) -> pd.DataFrame:
@@ -83,9 +81,11 @@ def classes_table(rounds: list[Round], choice: Choice, labels: list[str]) -> pd.
 
 
 def groups_table(kept: Round, pool: pd.DataFrame) -> pd.DataFrame:
-    """One row for each group of the pool: its rows, and how many of them and which share got a pseudo-label."""
-    accepted = np.zeros(len(pool), dtype=bool)
-    accepted[kept.rows] = True
+    """One row for each group of the pool: its rows, and how many of them and which share got a pseudo-label.
+
+    ``pool`` has the rows' positions as its index.
+    """
+    accepted = pool.index.isin(kept.rows)
     rows = [
         {
             "attribute": column.removeprefix(table.GROUP_PREFIX),
@@ -105,10 +105,9 @@ def groups_table(kept: Round, pool: pd.DataFrame) -> pd.DataFrame:
 def held_out_table(choice: Choice, ids: pd.Series, labels: list[str]) -> pd.DataFrame:
     """Columns ``id``, true ``label``, ``fold`` and ``logit.<label>``: the kept round's logits of each held-out row.
 
-    Rows of one fold were held out together; validation rows are all of fold 0. ``ids`` are those of the rows that
-    ``choice.positions`` counts: the validation rows, or the seeds.
+    Rows of one fold were held out together; validation rows are all of fold 0. ``ids`` are those of all rows.
     """
-    rows = pd.DataFrame({"id": ids.to_numpy()[choice.positions], "label": [labels[number] for number in choice.truth]})
+    rows = pd.DataFrame({"id": ids.to_numpy()[choice.held_out], "label": [labels[number] for number in choice.truth]})
     rows["fold"] = choice.fold
     logits = pd.DataFrame(choice.logits[choice.kept_round], columns=[f"logit.{label}" for label in labels])
     return pd.concat([rows, logits], axis=1)

@@ -13,13 +13,16 @@ import numpy as np
 from pipeline.core.params import PseudoLabel
 from pipeline.core.stage import progress
 from pipeline.metrics.calibration import brier_scores, softmax
-from pipeline.stages.pseudo_label.features import Texts
-from pipeline.stages.pseudo_label.heads import fit_linear
+from pipeline.stages.pseudo_label.features import Rows, Texts, class_numbers
+from pipeline.stages.pseudo_label.heads import Heads, fit_linear
 from pipeline.stages.pseudo_label.rounds import LEADS, Round, Seeds, SelfTraining
 from pipeline.text.class_names import doubt_meaning
 
 CLEAR = 1.5  # standard errors of the difference
 MIN_FOLD_ROWS = 8  # gold rows: fewer leave a fold without most classes
+# Fewer validation rows cannot tell a gain from chance where gold rows could: the standard error of an accuracy of 0.7
+# on 20 rows is 10 points.
+MIN_DECISIVE_ROWS = 20
 ONE_CLASS_SHARE = 0.95  # of a pool that names call the same class: such names say little
 
 
@@ -27,10 +30,9 @@ ONE_CLASS_SHARE = 0.95  # of a pool that names call the same class: such names s
 class Split:
     """Seeds that heads learn from, and held-out rows."""
 
-    kept: np.ndarray  # (kept seeds,) int, positions among the seeds
-    held_out: np.ndarray  # (rows,) int, positions among the seeds, or among the validation rows
-    texts: Texts  # of the held-out rows
-    labels: np.ndarray  # (rows,) int, class numbers
+    kept: np.ndarray  # (kept seeds,) int, positions
+    held_out: np.ndarray  # (rows,) int, positions
+    labels: np.ndarray  # (rows,) int, class numbers of the held-out rows
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Choice:
     decided_by: str  # "validation", "folds", or why no label is held out
     lead: str  # a key of LEADS
     kept_round: int  # 0 = no pseudo-labels
-    positions: np.ndarray  # (rows,) int, positions among the validation rows, or among the seeds for folds
+    held_out: np.ndarray  # (rows,) int, positions of the held-out rows
     fold: np.ndarray  # (rows,) int, the number of the split that holds each row out
     truth: np.ndarray  # (rows,) int, class numbers
     logits: np.ndarray  # (rounds, rows, classes) float32, round 0 first
@@ -69,25 +71,27 @@ def choose(right: Sequence[np.ndarray]) -> int:
     return best
 
 
-def doubt_names(names: Sequence[str], answers: np.ndarray) -> str:
-    """Why names say little, in a sentence; empty if nothing speaks against them.
+def hold_out(rows: Rows, seeds: Seeds, labels: list[str], params: PseudoLabel) -> tuple[str, list[Split]]:
+    """What decides, "validation", "folds" or why nothing does, and the splits.
 
-    ``names`` are the descriptions or names of the classes; ``answers`` is (pool rows,), int: the classes that a head of
-    names alone gives to the pool.
+    Folds of the gold rows decide where there are no validation rows, and where only the gold rows number
+    `MIN_DECISIVE_ROWS` at least.
     """
-    if doubt := doubt_meaning(names):
-        return doubt
-    if len(names) > 1 and len(answers) and np.bincount(answers).max() > ONE_CLASS_SHARE * len(answers):
-        return f"by names alone, more than {ONE_CLASS_SHARE:.0%} of the pool is of one class"
-    return ""
+    validation = np.arange(rows.pool, len(rows.table))
+    if len(validation) and not len(validation) < MIN_DECISIVE_ROWS <= seeds.is_gold.sum():
+        truth = class_numbers(rows.table.iloc[rows.pool :], labels)
+        return "validation", [Split(np.arange(rows.seeds), validation, truth)]
+    splits = split_gold(seeds, rows.table["source_id"].to_numpy()[: rows.seeds], params)
+    return ("folds" if splits else "none: too few gold rows for folds"), splits
 
 
-def split_gold(seeds: Seeds, sources: np.ndarray, gold: np.ndarray, params: PseudoLabel) -> list[Split]:
+def split_gold(seeds: Seeds, sources: np.ndarray, params: PseudoLabel) -> list[Split]:
     """One split for each fold of the gold rows; none where there are too few.
 
-    ``gold`` is (gold rows,), int: positions among the seeds. ``sources`` is (seeds,), str: rows that derive from a
-    held-out row are left out of its split. The rows of a class lie in the folds as evenly as possible.
+    ``sources`` is (seeds,), str: rows that derive from a held-out row are left out of its split. The rows of a class
+    lie in the folds as evenly as possible.
     """
+    gold = np.flatnonzero(seeds.is_gold)
     if len(gold) < MIN_FOLD_ROWS:
         return []
     random, labels = np.random.default_rng(params.seed), seeds.labels[gold]
@@ -100,89 +104,105 @@ def split_gold(seeds: Seeds, sources: np.ndarray, gold: np.ndarray, params: Pseu
         held_out = gold[fold_of == fold]
         kept = np.flatnonzero(~np.isin(sources, sources[held_out]))
         if len(held_out) and not seeds.is_name[kept].all():
-            splits.append(Split(kept, held_out, seeds.texts.take(held_out), seeds.labels[held_out]))
+            splits.append(Split(kept, held_out, seeds.labels[held_out]))
     return splits
 
 
-def choose_lead(seeds: Seeds, splits: list[Split], shares: np.ndarray, doubt: str) -> str:
+def fit_names(texts: Texts, seeds: Seeds, classes: int) -> Heads:
+    """The head that learns from class names alone. ``texts`` are those of all rows, or of the seeds."""
+    return fit_linear(texts.vectors[: len(seeds.labels)], seeds.labels, seeds.is_name.astype(float), classes)
+
+
+def doubt_names(names: Sequence[str], seeds: Seeds, texts: Texts, rows: Rows) -> str:
+    """Why names say little, in a sentence; empty if nothing speaks against them.
+
+    ``names`` are the descriptions or names of the classes; ``texts`` are those of all rows.
+    """
+    doubt = doubt_meaning(names)
+    pool = texts.take(np.arange(rows.seeds, rows.pool))
+    if doubt or len(names) < 2 or not len(pool) or not seeds.is_name.any():
+        return doubt
+    answers = fit_names(texts, seeds, len(names)).logits(pool).argmax(axis=1)
+    of_one_class = np.bincount(answers).max() > ONE_CLASS_SHARE * len(pool)
+    return f"by names alone, more than {ONE_CLASS_SHARE:.0%} of the pool is of one class" if of_one_class else ""
+
+
+def choose_lead(texts: Texts, seeds: Seeds, splits: list[Split], shares: np.ndarray, doubt: str) -> str:
     """The key of LEADS that the first heads learn by; names lead by default, unless there is a ``doubt`` of them.
 
-    ``shares`` is (classes,), float64: the class shares to expect. Where a class has a single gold row, no fold can hold
-    it out and learn it, but a head of names alone has seen no gold row: names must beat chance on them.
+    ``texts`` are those of all rows; ``shares`` is (classes,), float64: the class shares to expect. Where a class has a
+    single gold row, no fold can hold it out and learn it, but a head of names alone has seen no gold row: names must
+    beat chance on them.
     """
-    is_gold = ~seeds.is_name & (seeds.weights > 0)
-    if not seeds.is_name.any() or not is_gold.any():
+    labelled, classes = np.flatnonzero(~seeds.is_name & (seeds.weights > 0)), len(shares)
+    if not seeds.is_name.any() or not len(labelled):
         return "names" if seeds.is_name.any() else "no names"
-    classes = len(shares)
-    counts = np.bincount(seeds.labels[is_gold], minlength=classes)
+    counts = np.bincount(seeds.labels[labelled], minlength=classes)
     if doubt:
         return "no names" if counts.all() else "gold"
-    single_rows = counts[counts > 0].min() < 2
-    if not splits or (single_rows and len(splits) > 1):
-        by_names = fit_linear(seeds.texts.vectors, seeds.labels, seeds.is_name.astype(float), classes)
-        right = by_names.logits(seeds.texts.take(np.flatnonzero(is_gold))).argmax(axis=1) == seeds.labels[is_gold]
+    if not splits or (counts[counts > 0].min() < 2 and len(splits) > 1):
+        answers = fit_names(texts, seeds, classes).logits(texts.take(labelled)).argmax(axis=1)
+        right = answers == seeds.labels[labelled]
         return "names" if len(right) < MIN_FOLD_ROWS or right.mean() > 1 / classes else "no names"
 
-    def held_out_right(lead: tuple[float, float]) -> np.ndarray:
+    def held_out_right(lead: str) -> np.ndarray:
         right = []
         for split in splits:
             kept = seeds.take(split.kept)
-            heads = fit_linear(kept.texts.vectors, kept.labels, kept.led_by(lead, shares), classes)
-            right.append(heads.logits(split.texts).argmax(axis=1) == split.labels)
+            heads = fit_linear(texts.vectors[split.kept], kept.labels, kept.weigh_first(lead, shares), classes)
+            right.append(heads.logits(texts.take(split.held_out)).argmax(axis=1) == split.labels)
         return np.concatenate(right)
 
-    return list(LEADS)[choose([held_out_right(lead) for lead in LEADS.values()])]
+    return list(LEADS)[choose([held_out_right(lead) for lead in LEADS])]
 
 
 def choose_round(
     decided_by: str,
     lead: str,
     splits: list[Split],
-    train: Callable[[Split], tuple[SelfTraining, Texts]],
+    train: Callable[[np.ndarray], tuple[SelfTraining, Texts]],
     last: int,
     classes: int,
 ) -> Choice:
     """The last round, or 0 where round 0 is clearly right more often about the held-out rows of the ``splits``.
 
-    ``train`` gives the rounds that learn from the kept seeds of a split, and its held-out texts. ``last`` is the number
-    of the last round of the heads that learn from all seeds; a split may have fewer rounds or more, and is asked for
-    its last one then.
+    ``train`` gives the rounds that learn from the seeds at some positions, and the texts of all rows. ``last`` is the
+    number of the last round of the heads that learn from all seeds; a split may have fewer rounds or more, and is asked
+    for its last one then.
     """
-    if not splits:
-        nobody = np.zeros(0, dtype=int)
-        return Choice(decided_by, lead, last, nobody, nobody, nobody, np.zeros((last + 1, 0, classes), np.float32))
-    answers = []
+    answers, nobody = [np.zeros((last + 1, 0, classes), np.float32)], np.zeros(0, dtype=int)
     for split in progress(splits, "folds", total=len(splits)):
-        trained, texts = train(split)
-        rounds = trained.rounds
+        trained, texts = train(split.kept)
+        texts, rounds = texts.take(split.held_out), trained.rounds
         numbers = [min(number, len(rounds) - 1) if number < last else len(rounds) - 1 for number in range(last + 1)]
         numbers[0] = 0
         answers.append(np.stack([rounds[number].heads.logits(texts) for number in numbers]))
     logits = np.concatenate(answers, axis=1)
-    truth = np.concatenate([split.labels for split in splits])
+    truth = np.concatenate([nobody, *(split.labels for split in splits)])
     right = logits.argmax(axis=2) == truth
     kept = 0 if last and choose([right[last], right[0]]) else last
     fold = np.repeat(np.arange(len(splits)), [len(split.labels) for split in splits])
-    return Choice(decided_by, lead, kept, np.concatenate([split.held_out for split in splits]), fold, truth, logits)
+    return Choice(
+        decided_by, lead, kept, np.concatenate([nobody, *(split.held_out for split in splits)]), fold, truth, logits
+    )
 
 
-def label_the_rest(kept: Round, learned: np.ndarray, pool: Texts) -> Round:
-    """The round with labels for all of the ``pool``, of which the heads learned from the rows ``learned``, (rows,) int.
+def label_the_rest(kept: Round, rows: Rows, texts: Texts) -> Round:
+    """The ``kept`` round with labels for the pool rows that no head has learned from; ``texts`` are those of all rows.
 
-    A further row is accepted where the heads are as sure of it as of the least sure accepted row of its class.
+    Such a row is accepted where the heads are as sure of it as of the least sure accepted row of its class.
     """
-    rows = learned[kept.rows]
-    if len(learned) == len(pool) or not len(rows):
-        return replace(kept, rows=rows)
-    classes = len(kept.prior)
-    sure = softmax(kept.heads.logits(pool))
-    least = np.full(classes, np.inf)
-    np.minimum.at(least, kept.labels, sure[rows, kept.labels])
-    others = np.setdiff1d(np.arange(len(pool)), learned)
-    labels = sure[others].argmax(axis=1)
-    accepted = sure[others, labels] >= least[labels]
-    all_rows = np.concatenate([rows, others[accepted]])
-    all_labels = np.concatenate([kept.labels, labels[accepted]])
-    confidence = np.concatenate([kept.confidence, sure[others, labels][accepted]])
-    order = np.argsort(all_rows, kind="stable")
-    return replace(kept, rows=all_rows[order], labels=all_labels[order], confidence=confidence[order])
+    if rows.learned == rows.pool or not len(kept.rows):
+        return kept
+    sure = softmax(kept.heads.logits(texts.take(kept.rows)))[np.arange(len(kept.rows)), kept.labels]
+    least = np.full(len(kept.prior), np.inf)
+    np.minimum.at(least, kept.labels, sure)
+    probabilities = softmax(kept.heads.logits(texts.take(np.arange(rows.learned, rows.pool))))
+    labels, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    accepted = np.flatnonzero(confidence >= least[labels])
+    return replace(
+        kept,
+        rows=np.concatenate([kept.rows, rows.learned + accepted]),
+        labels=np.concatenate([kept.labels, labels[accepted]]),
+        confidence=np.concatenate([kept.confidence, confidence[accepted]]),
+    )

@@ -1,4 +1,4 @@
-"""The rows that a teacher learns from, and what it reads of each: vector, words, and for weights only the groups.
+"""The rows of the stage, and what a teacher reads of each: vector, words, and for weights only the groups.
 
 The vectors are those of the student's encoder or of one fine-tuned on the seeds, or latent dimensions of the words.
 """
@@ -25,6 +25,19 @@ MIN_DOCUMENT_FREQUENCY = 2  # texts: a token of a single text predicts nothing f
 
 
 @dataclass(frozen=True)
+class Rows:
+    """All rows in one table: seeds, pool rows that heads learn from, further pool rows, validation rows.
+
+    A position is one in this table, everywhere in the stage.
+    """
+
+    table: pd.DataFrame  # in the row schema
+    seeds: int  # number of seeds: they are the first rows
+    learned: int  # the end of the pool rows that heads learn from
+    pool: int  # the end of the pool
+
+
+@dataclass(frozen=True)
 class Texts:
     """Some texts as a teacher reads them."""
 
@@ -40,57 +53,61 @@ class Texts:
         words, groups = (None if part is None else part[rows] for part in (self.words, self.groups))
         return Texts(self.vectors[rows], words, groups)
 
-    def join(self, other: "Texts") -> "Texts":
-        """These texts, then the others."""
-        from scipy.sparse import vstack
 
-        words = None if self.words is None else vstack([self.words, other.words], "csr")
-        groups = None if self.groups is None or other.groups is None else np.concatenate([self.groups, other.groups])
-        return Texts(np.concatenate([self.vectors, other.vectors]), words, groups)
+def gather_rows(paths: Paths, params: PseudoLabel) -> tuple[Rows, list[str], list[str]]:
+    """All rows, the labels, and what each class is called.
 
-
-def gather_seeds(paths: Paths, class_names: bool) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """The seeds in the row schema with their class number as ``target``, the labels, and what describes each class.
-
-    Seeds are gold rows, augmented rows with the weight that they came with, and with ``class_names`` a row for each
-    class: its description, or its name as words.
+    Seeds are gold rows, augmented rows with the weight that they came with, and with ``params.class_names`` a row for
+    each class: its description, or its name as words. The pool has swapped copies where there are any.
     """
     about = read_json(paths.data("ingest") / "labels.json")
     labels: list[str] = about["labels"]
     names = class_texts(labels, about["descriptions"])
-    parts = [
+    seeds = [
         table.read(paths.data(stage) / "train.parquet") for stage in ("ingest", "synonyms", "back_translate", "swaps")
     ]
-    if class_names:
+    if params.class_names:
         ids = [table.row_id(f"class name {label}", text) for label, text in zip(labels, names, strict=True)]
-        parts.append(table.make(id=ids, source_id=ids, text=names, label=list(labels), origin="class_name", weight=1.0))
-    rows = table.to_schema(table.check(pd.concat(parts, ignore_index=True), Path("data/pseudo_label")))
-    return rows.assign(target=rows["label"].map(labels.index).astype(int)), labels, names
+        seeds.append(table.make(id=ids, source_id=ids, text=names, label=list(labels), origin="class_name", weight=1.0))
+    checked_seeds = table.check(pd.concat(seeds, ignore_index=True), Path("data/pseudo_label"))
+    pool = pd.concat([table.read(paths.data(stage) / "unlabelled.parquet") for stage in ("ingest", "swaps")])
+    pool = pool if params.teacher != "none" else pool.iloc[:0]
+    learned = draw_learned(len(pool), params)
+    further = np.setdiff1d(np.arange(len(pool)), learned)
+    validation = table.read(paths.data("ingest") / "validation.parquet")
+    parts = [checked_seeds, pool.iloc[learned], pool.iloc[further], validation]
+    ends = np.cumsum([len(part) for part in parts])
+    return Rows(table.to_schema(pd.concat(parts, ignore_index=True)), *map(int, ends[:3])), labels, names
 
 
-def gather_pool(paths: Paths) -> pd.DataFrame:
-    """The rows to label: the pool, and its swapped copies where there are any."""
-    parts = [table.read(paths.data(stage) / "unlabelled.parquet") for stage in ("ingest", "swaps")]
-    return table.to_schema(pd.concat(parts, ignore_index=True)) if len(parts[1]) else parts[0]
+def class_numbers(rows: pd.DataFrame, labels: list[str]) -> np.ndarray:
+    """The class number of each row, (rows,) int."""
+    return rows["label"].map(labels.index).to_numpy(dtype=int)
 
 
-def embed_parts(tables: list[pd.DataFrame], folder: Path, encoder: Encoder, paths: Paths) -> np.ndarray:
-    """Unit vectors, (rows, width) float32, of the texts of the seeds, the pool and the validation rows, in this order.
+def draw_learned(rows: int, params: PseudoLabel) -> np.ndarray:
+    """Positions in the pool of the rows that heads learn from, (rows,) int, rising: all, or ``params.pool_limit``."""
+    if params.pool_limit is None or rows <= params.pool_limit:
+        return np.arange(rows)
+    return np.sort(np.random.default_rng(params.seed).choice(rows, params.pool_limit, replace=False))
+
+
+def embed_rows(rows: Rows, folder: Path, encoder: Encoder, paths: Paths) -> np.ndarray:
+    """Unit vectors, (rows, width) float32, of all texts by the encoder in ``folder``.
 
     Held-out seeds and validation rows are what figures are reported from: ``encoder.precision: auto`` leaves them in
     float32.
     """
-    parts = zip(tables, (False, True, False), strict=True)
-    return np.concatenate(
-        [embed(rows["text"].tolist(), folder, encoder, paths, pool=is_pool) for rows, is_pool in parts if len(rows)]
-    )
+    texts = rows.table["text"].tolist()
+    parts = ((texts[: rows.seeds], False), (texts[rows.seeds : rows.pool], True), (texts[rows.pool :], False))
+    return np.concatenate([embed(part, folder, encoder, paths, pool=is_pool) for part, is_pool in parts if part])
 
 
-def read_words(texts: list[str], held_out: int, folder: Path, encoder: Encoder, paths: Paths) -> tuple[np.ndarray, Any]:
+def read_words(texts: list[str], counted: int, folder: Path, encoder: Encoder, paths: Paths) -> tuple[np.ndarray, Any]:
     """Smoothed inverse document frequencies, (vocabulary,) float32, and sparse words, (texts, tokens that count).
 
-    The words of a text are the frequencies of its distinct tokens, scaled to unit length, float32. The last
-    ``held_out`` texts do not count in the frequencies. Special tokens, and tokens of fewer than
+    The words of a text are the frequencies of its distinct tokens, scaled to unit length, float32. Only the
+    first ``counted`` texts count in the frequencies. Special tokens, and tokens of fewer than
     `MIN_DOCUMENT_FREQUENCY` texts, have the frequency 0 and no column.
     """
     from scipy.sparse import csr_matrix
@@ -98,11 +115,10 @@ def read_words(texts: list[str], held_out: int, folder: Path, encoder: Encoder, 
 
     reader = open_reader(folder, encoder, choose_for_vectors(encoder, pool=True), paths)
     distinct = [np.unique(ids).tolist() for ids in reader.tokenise(texts)]
-    counted = distinct[: len(distinct) - held_out]
     found = np.zeros(reader.tokens, dtype=np.int64)
-    for row in counted:
+    for row in distinct[:counted]:
         found[row] += 1
-    idf = np.log((1 + len(counted)) / (1 + found)) + 1
+    idf = np.log((1 + counted) / (1 + found)) + 1
     idf[found < MIN_DOCUMENT_FREQUENCY] = 0
     idf[reader.special_ids] = 0
     idf = idf.astype(np.float32)
@@ -113,23 +129,23 @@ def read_words(texts: list[str], held_out: int, folder: Path, encoder: Encoder, 
     return idf, normalize(rows[:, np.flatnonzero(idf)]).astype(np.float32)
 
 
-def latent_vectors(words: Any, held_out: int, params: PseudoLabel) -> np.ndarray:
+def latent_vectors(words: Any, seen: int, params: PseudoLabel) -> np.ndarray:
     """Unit vectors, (texts, dimensions) float32, by latent semantic analysis of the words (Deerwester et al. 1990).
 
-    ``words`` is sparse, (texts, tokens that count), float32. Nothing is learned from the last ``held_out`` texts. Where
+    ``words`` is sparse, (texts, tokens that count), float32. Only the first ``seen`` texts are learned from. Where
     no published encoder knows the language, these vectors separate classes that a small encoder trained here confuses.
     Raises UserError if the texts share fewer than two words.
     """
     from sklearn.decomposition import TruncatedSVD
     from sklearn.preprocessing import normalize
 
-    seen = words[: words.shape[0] - held_out]
-    if min(seen.shape) < 2:
+    smallest = min(seen, words.shape[1])
+    if smallest < 2:
         raise UserError(
-            f"pseudo_label.teacher: latent: expected two words that several texts have, found {seen.shape[1]}; "
+            f"pseudo_label.teacher: latent: expected two words that several texts have, found {words.shape[1]}; "
             "give it more text, or set it to probe"
         )
-    analysis = TruncatedSVD(min(params.latent, min(seen.shape) - 1), random_state=params.seed).fit(seen)
+    analysis = TruncatedSVD(min(params.latent, smallest - 1), random_state=params.seed).fit(words[:seen])
     return normalize(analysis.transform(words)).astype(np.float32)
 
 
@@ -148,7 +164,7 @@ def fine_tune_encoder(
     row_keys = "".join(rows["id"] + rows["label"] + rows["weight"].astype(str))
     inputs = fingerprint([params, encoder], [*sorted(start.glob("*.safetensors")), Path(__file__)])
     folder = paths.scratch("pseudo_label") / f"teacher-{hashlib.sha256((inputs + row_keys).encode()).hexdigest()[:16]}"
-    rows = rows[rows["weight"] > 0]
+    rows = rows[rows["weight"] > 0].assign(target=lambda kept: class_numbers(kept, labels))
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "model").exists():
         net, tokenizer = supervised.create_network(start, labels, encoder, params)

@@ -6,11 +6,12 @@ The path is: first heads -> neighbours' agreement -> rounds (smooth, align, acce
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from pipeline.core.params import PseudoLabel
 from pipeline.metrics.calibration import match_confidence, softmax
 from pipeline.mitigation.reweighing import weight_factors
-from pipeline.stages.pseudo_label.features import Texts
+from pipeline.stages.pseudo_label.features import Texts, class_numbers
 from pipeline.stages.pseudo_label.heads import Heads, add_words, count_words, fit_linear
 from pipeline.stages.pseudo_label.spread import Spread
 
@@ -31,36 +32,49 @@ SAMPLE_ROWS = 2000  # pool rows, evenly spaced, on which the confidence of two v
 
 @dataclass(frozen=True)
 class Seeds:
-    """Rows whose label is known: gold rows, augmented rows, and the names of the classes."""
+    """What is known of the first rows: gold rows, augmented rows, and the names of the classes."""
 
-    texts: Texts
     labels: np.ndarray  # (rows,) int, class numbers
     weights: np.ndarray  # (rows,) float64, 0 or more: 1 for a gold row and a name
-    is_name: np.ndarray  # (rows,) bool
+    is_gold: np.ndarray  # (rows,) bool
+    is_name: np.ndarray  # (rows,) bool; the others are augmented rows
+
+    @staticmethod
+    def of(rows: pd.DataFrame, labels: list[str]) -> "Seeds":
+        """The seeds in ``rows``, of the row schema."""
+        is_gold, is_name = (rows["origin"].eq(origin).to_numpy() for origin in ("gold", "class_name"))
+        return Seeds(class_numbers(rows, labels), rows["weight"].to_numpy(dtype=float), is_gold, is_name)
 
     def take(self, rows: np.ndarray) -> "Seeds":
         """The seeds at the positions ``rows``, (selected rows,) int."""
-        return Seeds(self.texts.take(rows), self.labels[rows], self.weights[rows], self.is_name[rows])
+        return Seeds(self.labels[rows], self.weights[rows], self.is_gold[rows], self.is_name[rows])
 
-    def led_by(self, lead: tuple[float, float], shares: np.ndarray) -> np.ndarray:
-        """Weights for training, (rows,) float64, with the weights ``lead`` of a gold row and of a name.
+    def weigh(self, row_weight: float, name_weight: float, shares: np.ndarray) -> np.ndarray:
+        """Weights for training, (rows,) float64: ``row_weight`` for a row and ``name_weight`` for a name.
 
-        Gold rows are weighted so that their classes weigh as in ``shares``, (classes,) float64; each by 10 times at
-        most.
+        Rows are weighted so that their classes weigh as in ``shares``, (classes,) float64; each by 10 times at most.
         """
-        gold = np.where(self.is_name, 0.0, self.weights)
-        by_class = np.bincount(self.labels, gold, len(shares))
+        weights = np.where(self.is_name, 0.0, self.weights)
+        by_class = np.bincount(self.labels, weights, len(shares))
         wanted = np.where(by_class > 0, shares, 0)
-        wanted = wanted / max(wanted.sum(), 1e-12) * gold.sum()
+        wanted = wanted / max(wanted.sum(), 1e-12) * weights.sum()
         factor = np.minimum(wanted / np.maximum(by_class, 1e-12), 10.0)
-        return np.where(self.is_name, lead[1] * self.weights, lead[0] * gold * factor[self.labels])
+        return np.where(self.is_name, name_weight * self.weights, row_weight * weights * factor[self.labels])
+
+    def weigh_first(self, lead: str, shares: np.ndarray) -> np.ndarray:
+        """Weights in the first heads, (rows,) float64, where ``lead``, a key of LEADS, leads."""
+        return self.weigh(*LEADS[lead], shares)
+
+    def weigh_in_rounds(self, lead: str, shares: np.ndarray) -> np.ndarray:
+        """Weights in the rounds, (rows,) float64, beside pool rows of the weight 1."""
+        return self.weigh(SEED_WEIGHT, SEED_WEIGHT if LEADS[lead][1] else 0.0, shares)
 
 
 @dataclass(frozen=True)
 class Round:
     """The heads of a round, and the pool rows that they learned from; round 0 has none."""
 
-    rows: np.ndarray  # (accepted,) int, positions in the pool
+    rows: np.ndarray  # (accepted,) int, positions
     labels: np.ndarray  # (accepted,) int, class numbers
     confidence: np.ndarray  # (accepted,) float64, probability of the label
     prior: np.ndarray  # (classes,) float64, estimated class shares in the pool
@@ -92,11 +106,11 @@ def estimate_class_shares(labels: np.ndarray, classes: int) -> np.ndarray:
 
 
 def train_in_rounds(
-    seeds: Seeds, pool: Texts, spread: Spread, lead: tuple[float, float], shares: np.ndarray, params: PseudoLabel
+    texts: Texts, seeds: Seeds, spread: Spread, lead: str, shares: np.ndarray, params: PseudoLabel
 ) -> SelfTraining:
-    """All rounds of self-training on the ``pool``, after round 0, which learns from the ``seeds`` alone.
+    """All rounds of self-training on the pool, after round 0, which learns from the seeds alone.
 
-    ``spread`` is over seeds and pool, in this order; ``lead`` holds the weights of a gold row and a name in round 0;
+    ``texts`` are those of the seeds, then of the pool, and ``spread`` is over them; ``lead`` is a key of LEADS;
     ``shares`` is (classes,), float64: the class shares to expect.
 
     Round r smooths the probabilities of the heads before it along the graph, aligns them with the class prior, accepts
@@ -108,25 +122,23 @@ def train_in_rounds(
     Where few neighbours agree, a single round follows without alignment, and its heads are averaged with the first
     ones: there the rounds would drift to whatever divides the texts best.
     """
-    classes, rows_of_pool, ns = len(shares), len(pool), len(seeds.labels)
-    weights = seeds.led_by(lead, shares)
-    heads = fit_linear(seeds.texts.vectors, seeds.labels, reweigh(seeds.texts, seeds.labels, weights), classes)
-    nothing = np.zeros(0, dtype=int)
-    rounds = [Round(nothing, nothing, np.zeros(0), shares, heads)]
-    if not rows_of_pool:
+    classes, ns = len(shares), len(seeds.labels)
+    weights, seed_rows = seeds.weigh_first(lead, shares), np.arange(ns)
+    heads = fit_reweighed(texts.take(seed_rows), seeds.labels, weights, classes)
+    rounds = [first_round(heads, shares)]
+    if len(texts) == ns:
         return SelfTraining(rounds, 0.0, 0)
-    own = np.flatnonzero(spread.find_own(ns, rows_of_pool))
-    foreign, pool = rows_of_pool - len(own), pool.take(own)
-    spread = spread.restrict(np.concatenate([np.arange(ns), ns + own]))
-    first = heads.logits(pool).argmax(axis=1)
-    agreement = spread.restrict(np.arange(ns, ns + len(own))).agreement(first, classes)
+    positions = np.flatnonzero(spread.find_own(ns, len(texts)))
+    foreign = len(texts) - len(positions)
+    texts, spread, pool_rows = texts.take(positions), spread.restrict(positions), np.arange(ns, len(positions))
+    pool = texts.take(pool_rows)
+    agreement = spread.restrict(pool_rows).agreement(heads.logits(pool).argmax(axis=1), classes)
     count = params.rounds if agreement >= MANY_ROUNDS_AGREEMENT else 1
     sample = pool.take(np.arange(0, len(pool), -(-len(pool) // SAMPLE_ROWS)))
     if count == 1:
-        heads = add_gold_words(heads, seeds, weights, sample, classes)
-        rounds[0] = Round(nothing, nothing, np.zeros(0), shares, heads)
-    seed_weights = seeds.led_by((SEED_WEIGHT, SEED_WEIGHT if lead[1] else 0.0), shares)
-    known = np.eye(classes, dtype=np.float32)[seeds.labels]
+        heads = add_gold_words(heads, texts.take(seed_rows), seeds, weights, sample, classes)
+        rounds = [first_round(heads, shares)]
+    seed_weights, known = seeds.weigh_in_rounds(lead, shares), np.eye(classes, dtype=np.float32)[seeds.labels]
     linear = heads
     for progress in np.linspace(0, 1, count) if count > 1 else [1.0]:
         said = softmax(heads.logits(pool))
@@ -134,34 +146,52 @@ def train_in_rounds(
         prior = progress * smooth.mean(axis=0) + (1 - progress) * shares
         if progress < 1:
             smooth = align_to_prior(smooth, prior)
-        share = FIRST_SHARE + (LAST_SHARE - FIRST_SHARE) * progress
-        rows, labels = accept_surest(smooth, prior, share)
-        training, labels_of_training = seeds.texts.join(pool.take(rows)), np.concatenate([seeds.labels, labels])
-        row_weights = reweigh(training, labels_of_training, np.concatenate([seed_weights, np.ones(len(rows))]))
-        linear = fit_linear(training.vectors, labels_of_training, row_weights, classes, linear, HEAD_STEPS)
+        accepted, labels = accept_surest(smooth, prior, FIRST_SHARE + (LAST_SHARE - FIRST_SHARE) * progress)
+        learned, targets = np.concatenate([seed_rows, ns + accepted]), np.concatenate([seeds.labels, labels])
+        row_weights = np.concatenate([seed_weights, np.ones(len(accepted))])
+        linear = fit_reweighed(texts.take(learned), targets, row_weights, classes, linear, HEAD_STEPS)
         heads = linear
-        if pool.words is not None:
+        if texts.words is not None:
             # Where few neighbours agree, probabilities are flat, and only the likeliest class says something.
             said = smooth if count > 1 else np.eye(classes)[smooth.argmax(axis=1)]
-            counted = np.concatenate([known * seed_weights[:, None], said])
-            table = count_words(seeds.texts.join(pool).words, counted)
+            table = count_words(texts.words, np.concatenate([known * seed_weights[:, None], said]))
             heads = add_words(linear, table, np.zeros(classes, dtype=np.float32), sample, WORDS_PART)
         if count == 1:
             heads = average(rounds[0].heads, heads, sample)
-        rounds.append(Round(own[rows], labels, smooth[rows, labels], prior, heads))
+        confidence = smooth[accepted, labels]
+        rounds.append(Round(positions[ns + accepted], labels, confidence, prior, heads))
     return SelfTraining(rounds, agreement, foreign)
 
 
-def add_gold_words(heads: Heads, seeds: Seeds, weights: np.ndarray, sample: Texts, classes: int) -> Heads:
+def first_round(heads: Heads, shares: np.ndarray) -> Round:
+    """Round 0: its ``heads`` learned from the seeds alone. ``shares`` is (classes,), float64."""
+    nothing = np.zeros(0, dtype=int)
+    return Round(nothing, nothing, np.zeros(0), shares, heads)
+
+
+def fit_reweighed(
+    texts: Texts, labels: np.ndarray, weights: np.ndarray, classes: int, start: Heads | None = None, steps: int = 40
+) -> Heads:
+    """The head of `fit_linear` over these texts; with groups, their weights make label and group independent.
+
+    ``labels`` is (rows,), int: class numbers; ``weights`` is (rows,), float64, 0 or more (Kamiran & Calders 2012).
+    """
+    if texts.groups is not None:
+        weights = weights * weight_factors(labels, texts.groups, weights)
+    return fit_linear(texts.vectors, labels, weights, classes, start, steps)
+
+
+def add_gold_words(heads: Heads, texts: Texts, seeds: Seeds, weights: np.ndarray, sample: Texts, classes: int) -> Heads:
     """The first heads with a regression on the words of the gold rows, the more the more rows each class has.
 
-    ``weights`` is (rows,), float64: those of the seeds. ``sample`` are pool texts on which confidence is matched.
+    ``texts`` are those of the seeds; ``weights`` is (rows,), float64. ``sample`` are pool texts on which confidence is
+    matched.
     """
     gold = ~seeds.is_name & (weights > 0)
     smallest = np.bincount(seeds.labels[gold], minlength=classes).min()
-    if sample.words is None or smallest == 0:
+    if texts.words is None or smallest == 0:
         return heads
-    words = seeds.texts.words[gold]
+    words = texts.words[gold]
     used = np.unique(words.indices)
     regression = fit_linear(words[:, used], seeds.labels[gold], weights[gold] / weights[gold].mean(), classes)
     table = np.zeros((words.shape[1], classes), dtype=np.float32)
@@ -176,14 +206,6 @@ def average(first: Heads, second: Heads, sample: Texts) -> Heads:
     factor = np.float32(1 / match_confidence(first.logits(sample), confidence))
     table = None if first.table is None else factor * first.table
     return Heads(factor * first.weight, factor * first.bias, table).mix(second, 0.5)
-
-
-def reweigh(texts: Texts, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The weights, (rows,) float64, of these texts; with groups, such that label and group are independent.
-
-    ``labels`` is (rows,), int: class numbers; ``weights`` is (rows,), float64, 0 or more (Kamiran & Calders 2012).
-    """
-    return weights if texts.groups is None else weights * weight_factors(labels, texts.groups, weights)
 
 
 def align_to_prior(probabilities: np.ndarray, prior: np.ndarray, steps: int = 10) -> np.ndarray:

@@ -49,18 +49,16 @@ class Spread:
         chance = float(((np.bincount(labels, minlength=classes) / max(1, len(labels))) ** 2).sum())
         return max(0.0, (same - chance) / (1 - chance)) if chance < 1 else 0.0
 
-    def find_own(self, seeds: int, texts: int) -> np.ndarray:
-        """Whether each text is near enough to the seeds to be of a class, (texts,) bool.
-
-        The first ``seeds`` rows of the graph are the seeds, and ``texts`` rows follow them.
+    def find_own(self, seeds: int, rows: int) -> np.ndarray:
+        """Whether each of the ``rows`` is near enough to the seeds, its first rows, to be of a class, (rows,) bool.
 
         A random walk along the edges restarts at the seeds (personalised PageRank, Page et al. 1999; Tong et al. 2006).
         Texts of no class lie in corners of the graph that it hardly reaches. The typical reach is the median over the
         walk's own visits, so that it does not depend on how many foreign texts there are.
         """
-        if self.edges is None or seeds == 0 or texts == 0:
-            return np.ones(texts, dtype=bool)
-        restart = np.zeros(seeds + texts, dtype=np.float32)
+        if self.edges is None or seeds in (0, rows):
+            return np.ones(rows, dtype=bool)
+        restart = np.zeros(rows, dtype=np.float32)
         restart[:seeds] = 1
         matrix, visits = normalised(self.edges), restart
         for _ in range(WALK_STEPS):
@@ -70,7 +68,7 @@ class Spread:
         order = np.argsort(reach)
         passed = np.cumsum(reach[order])
         typical = reach[order][np.searchsorted(passed, passed[-1] / 2)]
-        return reach >= FOREIGN_REACH * typical
+        return np.concatenate([np.ones(seeds, dtype=bool), reach >= FOREIGN_REACH * typical])
 
 
 def normalised(edges: Any) -> Any:

@@ -13,11 +13,10 @@ from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import Mitigation, Params
 from pipeline.core.stage import Paths
+from pipeline.mitigation.reweighing import weight_factors
 from pipeline.stages import finetune
 from pipeline.stages.finetune import group_loss_penalty, objective, student
 from pipeline.stages.pseudo_label import run as pseudo_label
-from pipeline.stages.pseudo_label.features import Texts
-from pipeline.stages.pseudo_label.rounds import reweigh
 from tests.pipeline.stages import test_export as exporting
 from tests.support.finetuning import QUICK, read_task, write_inputs
 from tests.support.pseudo_stage import GROUPS
@@ -31,15 +30,14 @@ Pairs = list[tuple[str, str]]
 def test_weights_make_label_and_group_independent_also_after_pool_rows_joined() -> None:
     labels, groups = np.repeat([0, 0, 1, 1], [6, 2, 1, 3]), np.repeat([0, 1, 0, 1], [6, 2, 1, 3])[:, None]
     labels, groups = np.concatenate([labels, [1, 0, 0]]), np.concatenate([groups, [[0], [1], [-1]]])
-    texts = Texts(np.zeros((15, 2)), groups=groups)
-    weights = reweigh(texts, labels, np.repeat([5.0, 1.0], [12, 3]))
+    before = np.repeat([5.0, 1.0], [12, 3])
+    weights = before * weight_factors(labels, groups, before)
     known = groups[:, 0] >= 0
     cells = np.zeros((2, 2))
     np.add.at(cells, (labels[known], groups[known, 0]), weights[known])
     cells /= cells.sum()
     assert cells == pytest.approx(np.outer(cells.sum(axis=1), cells.sum(axis=0)))
     assert weights[-1] == 1
-    assert reweigh(Texts(np.zeros((15, 2))), labels, np.full(15, 5.0)).tolist() == [5.0] * 15
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from pipeline.core import table
 from pipeline.stages.pseudo_label import audit
 from pipeline.stages.pseudo_label.choice import Choice
+from pipeline.stages.pseudo_label.features import Rows
 from pipeline.stages.pseudo_label.heads import Heads
 from pipeline.stages.pseudo_label.rounds import Round, SelfTraining
 
@@ -76,7 +77,7 @@ def test_precision_and_recall_of_each_class_in_each_round() -> None:
 
 
 def test_a_class_without_a_held_out_row_has_no_recall() -> None:
-    choice = replace(CHOICE, truth=TRUTH[:5], logits=CHOICE.logits[:, :5], positions=np.arange(5))
+    choice = replace(CHOICE, truth=TRUTH[:5], logits=CHOICE.logits[:, :5], held_out=np.arange(5))
     other = audit.classes_table(ROUNDS, choice, LABELS).query("`class` == 'other'")
     assert other["held_out_rows"].tolist() == [0, 0, 0]
     assert other["recall"].isna().all()
@@ -114,7 +115,7 @@ def test_a_single_round_has_no_drift() -> None:
 
 
 def test_names_that_look_like_formulas_are_neutralised(tmp_path: Path) -> None:
-    audit.write_audit(ROUNDS, CHOICE, POOL, LABELS, IDS, tmp_path)
+    audit.write_audit(ROUNDS, CHOICE, Rows(POOL.assign(id=IDS), 0, 6, 6), LABELS, tmp_path)
     for name in ("rounds.csv", "classes.csv", "groups.csv"):
         lines = (tmp_path / name).read_text().splitlines()
         assert not [cell for line in lines for cell in line.split(",") if cell.startswith(("=", "+", "@"))]

@@ -1,11 +1,14 @@
 """Choices by held-out rows, and what decides where there are too few of them."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline.core.params import PseudoLabel
 from pipeline.stages.pseudo_label import choice
-from pipeline.stages.pseudo_label.features import Texts
+from pipeline.stages.pseudo_label.features import Rows, Texts
 from pipeline.stages.pseudo_label.heads import Heads
 from pipeline.stages.pseudo_label.rounds import Round, SelfTraining
 from tests.support.pseudo_texts import Toy, toy
@@ -19,24 +22,25 @@ def test_the_default_stays_unless_another_option_is_clearly_right_more_often() -
     assert choice.choose([right[:0], right[:0]]) == 0
 
 
-@pytest.mark.parametrize("names", [["LABEL_0", "LABEL_1"], ["1", "2", "3"], ["class_a", "class b"], ["A", "topic 4"]])
-def test_names_of_ordinals_say_nothing(names: list[str]) -> None:
-    assert "say nothing" in choice.doubt_names(names, np.array([0, 1, 2] * 10))
+def doubt(task: Toy, names: list[str]) -> str:
+    """Why these names of the task's classes say little."""
+    table = pd.DataFrame(index=range(len(task.texts)))
+    seeds = len(task.seeds.labels)
+    return choice.doubt_names(names, task.seeds, task.texts, Rows(table, seeds, len(table), len(table)))
 
 
-def test_names_say_little_where_nearly_all_of_the_pool_is_of_one_class_by_them() -> None:
+def test_names_say_little_that_are_ordinals_or_call_nearly_all_of_the_pool_one_class() -> None:
     names = ["card arrival", "lost card"]
-    assert "95%" in choice.doubt_names(names, np.repeat([0, 1], [97, 3]))
-    assert not choice.doubt_names(names, np.repeat([0, 1], [90, 10]))
-    assert not choice.doubt_names(["5 stars", "class action", "a bug"], np.array([0, 1, 2]))
+    assert "say nothing" in doubt(toy([2, 2], [20, 20]), ["LABEL_0", "LABEL_1"])
+    assert "95%" in doubt(toy([2, 2], [97, 3], spread=0.2), names)
+    assert not doubt(toy([2, 2], [90, 10], spread=0.2), names)
 
 
 def lead(task: Toy, params: PseudoLabel, doubt: str = "") -> str:
     """The lead by folds of the gold rows."""
-    gold = np.flatnonzero(~task.seeds.is_name)
-    splits = choice.split_gold(task.seeds, np.arange(len(task.seeds.labels)).astype(str), gold, params)
+    splits = choice.split_gold(task.seeds, np.arange(len(task.seeds.labels)).astype(str), params)
     shares = np.full(task.classes, 1 / task.classes)
-    return choice.choose_lead(task.seeds, splits, shares, doubt)
+    return choice.choose_lead(task.texts, task.seeds, splits, shares, doubt)
 
 
 @pytest.mark.parametrize("gold", [[0] * 8, [1] * 8, [4] * 8])
@@ -57,10 +61,12 @@ def test_doubted_names_do_not_lead_and_are_heard_only_where_a_class_has_no_row(p
 def test_a_split_leaves_out_what_derives_from_a_held_out_row(pseudo_params: PseudoLabel) -> None:
     seeds = toy([8, 8], [5, 5]).seeds
     sources = np.array([f"text {i // 2}" for i in range(18)])  # rows 0 and 1 are of one text, and so on
-    splits = choice.split_gold(seeds, sources, np.arange(0, 16, 2), pseudo_params)
+    every_other = replace(seeds, is_gold=np.arange(18) % 2 == 0)  # of the gold rows; the rest derives from them
+    every_other.is_gold[16:] = False
+    splits = choice.split_gold(every_other, sources, pseudo_params)
     assert sorted(np.concatenate([split.held_out for split in splits]).tolist()) == list(range(0, 16, 2))
     assert all(not set(sources[split.kept]) & set(sources[split.held_out]) for split in splits)
-    assert choice.split_gold(seeds, sources, np.arange(7), pseudo_params) == []
+    assert choice.split_gold(toy([4, 3], [5, 5]).seeds, np.arange(9).astype(str), pseudo_params) == []
 
 
 def trained(*biases: list[float]) -> SelfTraining:
@@ -73,7 +79,7 @@ def trained(*biases: list[float]) -> SelfTraining:
 @pytest.mark.parametrize(("label", "kept"), [(0, 0), (1, 1)])
 def test_no_pseudo_labels_are_kept_where_held_out_rows_speak_clearly_against_them(label: int, kept: int) -> None:
     texts, labels = Texts(np.zeros((10, 1), np.float32)), np.full(10, label)
-    split = choice.Split(np.arange(3), np.arange(10), texts, labels)
+    split = choice.Split(np.arange(3), np.arange(10), labels)
     rounds = trained([1, 0], [0, 1])  # round 0 answers class 0, round 1 class 1
     chosen = choice.choose_round("validation", "names", [split], lambda _: (rounds, texts), 1, 2)
     assert chosen.kept_round == kept
@@ -88,7 +94,8 @@ def test_without_held_out_rows_the_last_round_is_kept() -> None:
 
 def test_rows_beyond_the_limit_are_labelled_where_the_heads_are_as_sure() -> None:
     heads = Heads(np.array([[1.0], [-1.0]], np.float32), np.zeros(2, np.float32))
-    pool = Texts(np.array([[2.0], [-2.0], [3.0], [-0.1]], np.float32))
-    kept = Round(np.array([0, 1]), np.array([0, 1]), np.array([0.9, 0.9]), np.full(2, 0.5), heads)
-    result = choice.label_the_rest(kept, np.array([0, 1]), pool)
-    assert result.rows.tolist() == [0, 1, 2] and result.labels.tolist() == [0, 1, 0]
+    texts = Texts(np.array([[0.0], [2.0], [-2.0], [3.0], [-0.1]], np.float32))  # a seed, then the pool
+    rows = Rows(pd.DataFrame(index=range(5)), seeds=1, learned=3, pool=5)
+    kept = Round(np.array([1, 2]), np.array([0, 1]), np.array([0.9, 0.9]), np.full(2, 0.5), heads)
+    result = choice.label_the_rest(kept, rows, texts)
+    assert result.rows.tolist() == [1, 2, 3] and result.labels.tolist() == [0, 1, 0]

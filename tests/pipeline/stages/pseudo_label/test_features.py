@@ -20,7 +20,7 @@ def test_rare_special_and_held_out_tokens_have_no_column(
     tiny_encoder: Path, params: Callable[..., Params], tmp_path: Path
 ) -> None:
     texts = ["refund refund please", "refund now", "parcel parcel"]
-    idf, words = features.read_words(texts, 1, tiny_encoder, params().encoder, Paths(tmp_path))
+    idf, words = features.read_words(texts, 2, tiny_encoder, params().encoder, Paths(tmp_path))
     assert words.shape[1] == np.count_nonzero(idf) and words.shape[0] == 3
     lengths = np.sqrt(np.asarray(words.multiply(words).sum(axis=1)).ravel())
     assert lengths[:2] == pytest.approx([1, 1], abs=1e-6)

@@ -14,8 +14,8 @@ from tests.support.pseudo_texts import Toy, toy
 
 def probe_accuracy(task: Toy) -> float:
     """The accuracy of a regression on the gold rows alone."""
-    gold = (~task.seeds.is_name).astype(float)
-    return task.accuracy(fit_linear(task.seeds.texts.vectors, task.seeds.labels, gold, task.classes))
+    gold = task.seeds.is_gold.astype(float)
+    return task.accuracy(fit_linear(task.texts.vectors[: len(gold)], task.seeds.labels, gold, task.classes))
 
 
 def test_rounds_gain_over_the_first_heads_and_the_probe(pseudo_params: PseudoLabel) -> None:
@@ -35,12 +35,7 @@ def test_words_are_learned_from_the_pool(pseudo_params: PseudoLabel) -> None:
     task = toy([2, 2, 2], [200] * 3, spread=1.2, signal=0.4)
     with_words = task.accuracy(task.train(pseudo_params).rounds[-1].heads)
     without = pseudo_params.model_copy(update={"word_view": False})
-    no_words = replace(
-        task,
-        seeds=replace(task.seeds, texts=Texts(task.seeds.texts.vectors)),
-        pool=Texts(task.pool.vectors),
-        test=Texts(task.test.vectors),
-    )
+    no_words = replace(task, texts=Texts(task.texts.vectors), test=Texts(task.test.vectors))
     assert with_words > no_words.accuracy(no_words.train(without).rounds[-1].heads)
 
 
@@ -48,7 +43,7 @@ def test_foreign_rows_are_left_out_and_cost_less_than_a_point(pseudo_params: Pse
     clean, mixed = toy([2] * 4, [150] * 4, spread=0.8), toy([2] * 4, [150] * 4, spread=0.8, foreign=250)
     by_clean, by_mixed = clean.train(pseudo_params), mixed.train(pseudo_params)
     assert by_clean.foreign < 30 and 200 < by_mixed.foreign < 280
-    accepted_foreign = (mixed.pool_truth[by_mixed.rounds[-1].rows] < 0).sum()
+    accepted_foreign = (mixed.pool_truth[by_mixed.rounds[-1].rows - len(mixed.seeds.labels)] < 0).sum()
     assert accepted_foreign < 25
     assert mixed.accuracy(by_mixed.rounds[-1].heads) > clean.accuracy(by_clean.rounds[-1].heads) - 0.011
 
@@ -95,5 +90,15 @@ def test_class_shares_are_even_for_even_labels_and_those_of_many_uneven_ones() -
 
 def test_gold_rows_weigh_by_class_and_none_more_than_ten_times(pseudo_params: PseudoLabel) -> None:
     seeds = toy([1, 100], [10, 10]).seeds
-    weights = seeds.led_by((1.0, 0.0), np.array([0.5, 0.5]))
+    weights = seeds.weigh(1.0, 0.0, np.array([0.5, 0.5]))
     assert weights[0] == 10 and weights[1] == pytest.approx(0.505) and not weights[-2:].any()
+
+
+def test_with_groups_weights_make_label_and_group_independent() -> None:
+    """One group has mostly one label; a row of unknown group changes nothing for the others."""
+    labels, groups = np.repeat([0, 1, 0, 1], [30, 2, 2, 30]), np.repeat([0, 0, 1, 1], [30, 2, 2, 30])[:, None]
+    vectors = np.column_stack([labels + np.random.default_rng(0).normal(size=64), groups[:, 0]]).astype(np.float32)
+    plain = rounds.fit_reweighed(Texts(vectors), labels, np.ones(64), 2)
+    fair = rounds.fit_reweighed(Texts(vectors, groups=groups), labels, np.ones(64), 2)
+    by_group = np.abs(plain.weight[:, 1]), np.abs(fair.weight[:, 1])
+    assert (by_group[1] < by_group[0] / 2).all()

@@ -11,6 +11,7 @@ from pipeline.core import table
 from pipeline.core.stage import write_json
 from pipeline.stages.pseudo_label import audit
 from pipeline.stages.pseudo_label.choice import Choice
+from pipeline.stages.pseudo_label.features import Rows
 from pipeline.stages.pseudo_label.heads import Heads
 from pipeline.stages.pseudo_label.rounds import Round, SelfTraining
 from tests.support.report_inputs import LABELS, write_run
@@ -129,9 +130,10 @@ def test_the_page_reads_what_the_stage_writes(root: Path) -> None:
     truth = np.arange(36) % 4
     logits = np.stack([np.eye(4)[truth * 0], np.eye(4)[truth]])
     choice = Choice("folds", "names", 1, np.arange(36), truth, truth, logits)
-    pool = pd.DataFrame({"group.region": ["=north"] * 30 + ["south"] * 30})
+    groups = ["=north"] * 30 + ["south"] * 30
+    pool = pd.DataFrame({"group.region": groups, "id": [f"row {i}" for i in range(60)]})
     folder = root / "data/pseudo_label"
-    audit.write_audit(rounds, choice, pool, LABELS, pd.Series([f"row {i}" for i in range(36)]), folder)
+    audit.write_audit(rounds, choice, Rows(pool, 0, len(pool), len(pool)), LABELS, folder)
     metrics = audit.metrics(SelfTraining(rounds, 0.7, 0), choice, len(pool), 40, "", ships_teacher=True)
     write_json(metrics, folder / "metrics.json")
     page, _ = run_report(root)
