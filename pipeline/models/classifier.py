@@ -88,9 +88,19 @@ class Classifier:
 
     def score_tokens(self, tokens: list[np.ndarray], batch_size: int = BATCH_SIZE) -> Scored:
         """What `predict_and_score` gives; ``tokens`` holds the ids of each text, (tokens,), int64."""
+        probabilities, scores, _ = self.score_and_embed(tokens, batch_size)
+        return probabilities, scores
+
+    def score_and_embed(
+        self, tokens: list[np.ndarray], batch_size: int = BATCH_SIZE
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+        """What `score_tokens` gives, and the unit vectors of the texts, (texts, width), float32.
+
+        The width is 0 where the vectors are not loaded. ``tokens`` holds the ids of each text, (tokens,), int64.
+        """
         logits, vectors = np.split(self.token_outputs(tokens, batch_size), [len(self.labels)], axis=1)
         scores = None if self.abstention is None else self.abstention.scores(vectors)
-        return softmax(logits, self.temperature), scores
+        return softmax(logits, self.temperature), scores, vectors
 
     def vectors(self, texts: list[str]) -> np.ndarray:
         """Unit vectors of the texts, (texts, width), float32, of a bundle that was loaded with them."""
@@ -156,13 +166,18 @@ class Classifier:
 
 
 def load(
-    folder: Path, precision: str | None = None, threads: int | None = None, runtime: str | None = None
+    folder: Path,
+    precision: str | None = None,
+    threads: int | None = None,
+    runtime: str | None = None,
+    with_vectors: bool = False,
 ) -> Classifier:
     """Check every file of the bundle against its manifest, then load it.
 
     ``precision`` is float32, bfloat16 or int8; without it, the bundle's ``serve`` decides. ``runtime`` is openvino or
     onnxruntime; without it, openvino is taken where it is installed, but onnxruntime for int8. ``threads`` is by
-    default the number of CPUs. A bundle that is replaced meanwhile is read again.
+    default the number of CPUs. ``with_vectors`` is as in `load_unverified`. A bundle that is replaced meanwhile is read
+    again.
 
     Raises UserError that names the first file that is changed, missing, unknown, of a kind that could run code, or does
     not fit the others; and where the runtime is not installed, or where it or the CPU lacks the precision.
@@ -173,7 +188,7 @@ def load(
         loaded: Classifier | UserError
         try:
             verify(folder)
-            loaded = load_unverified(folder, precision, threads, runtime)
+            loaded = load_unverified(folder, precision, threads, runtime, with_vectors)
         except UserError as error:
             loaded = error
         except OSError as error:
@@ -194,7 +209,8 @@ def load_unverified(
 ) -> Classifier:
     """Load a bundle without checking its digests, as the stage that builds it has to; everyone else calls `load`.
 
-    ``with_vectors`` loads the vectors of texts, too, which come anyway where the bundle abstains.
+    ``with_vectors`` loads the vectors of texts, too, if the model gives them; they come anyway where the bundle
+    abstains.
 
     Raises UserError if the bundle holds no model of this precision, if its files do not fit each other, or if this
     machine lacks the runtime or the precision.
@@ -207,7 +223,10 @@ def load_unverified(
         raise UserError(f"{found}; set export.int8 and run `dvc repro`")
     tokenizer = load_tokenizer(folder / "tokenizer.json", settings.max_length)
     needs_vectors = with_vectors or settings.abstention is not None
-    width = output_columns(model, LOGITS_AND_VECTORS) - len(settings.labels) if needs_vectors else 0
+    columns = output_columns(model, LOGITS_AND_VECTORS) if needs_vectors else None
+    if columns is None and settings.abstention is not None:
+        raise UserError(f"{model}: expected the float output {LOGITS_AND_VECTORS}, found none; rerun export")
+    width = 0 if columns is None else columns - len(settings.labels)
     classifier = Classifier(
         labels=tuple(settings.labels),
         temperature=settings.temperature,

@@ -39,6 +39,8 @@ REGISTRY_REACHABLE = Gauge(
 CHAMPION_SERVED = Gauge(
     "gleaner_champion_served", "1 if what answers is what the promotion log names.", multiprocess_mode="livemin"
 )
+TRAFFIC_ROWS = Counter("gleaner_traffic_rows", "Answers that were kept as numbers.")
+TRAFFIC_LOST = Counter("gleaner_traffic_rows_lost", "Answers that could not be kept.")
 SHADOW_TEXTS = Counter("gleaner_shadow_texts", "Texts that the shadow answered, too.", ["version", "shadow"])
 DISAGREEMENTS = Counter(
     "gleaner_shadow_disagreements",
