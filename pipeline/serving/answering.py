@@ -16,7 +16,7 @@ from pipeline.serving.errors import ApiError
 from pipeline.serving.loaded import LoadedVersion
 from pipeline.serving.recent_texts import AnsweredText
 from pipeline.serving.service import Service
-from pipeline.serving.traffic_files import AnsweredTexts
+from pipeline.serving.traffic_files import AnsweredTexts, top_two
 from pipeline.sources.pii_masking import mask_pii
 
 
@@ -110,8 +110,8 @@ def remember(service: Service, caller: Caller, texts: list[str], predictions: li
 
 def to_numbers(service: Service, caller: Caller, predictions: list[Prediction], scored: Scored) -> AnsweredTexts:
     """What is kept of the answers to one request: numbers, ids and labels."""
-    bundle, two = scored.version.bundle, np.sort(scored.probabilities, axis=1)[:, -2:]
-    margins = two[:, 1] - two[:, 0] if two.shape[1] == 2 else np.ones(len(two))
+    bundle = scored.version.bundle
+    confidences, margins = top_two(scored.probabilities)
     vectors = scored.vectors if service.params.monitor.keep.vectors else scored.vectors[:, :0]
     return AnsweredTexts(
         datetime.now(UTC),
@@ -121,8 +121,8 @@ def to_numbers(service: Service, caller: Caller, predictions: list[Prediction], 
         1000 * (time.monotonic() - caller.began),
         [prediction.id for prediction in predictions],
         [prediction.label for prediction in predictions],
-        two[:, -1].astype(np.float32),
-        margins.astype(np.float32),
+        confidences,
+        margins,
         vectors.astype(np.float16),
     )
 

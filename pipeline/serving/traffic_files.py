@@ -53,6 +53,15 @@ class GivenLabel:
     label: str
 
 
+def top_two(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The probability of the most probable label, and by how much it is above the next, both (texts,), float32.
+
+    ``probabilities`` is (texts, labels), float32 or float64; with one label only, it is 1 above none.
+    """
+    two = np.sort(probabilities, axis=1)[:, -2:].astype(np.float32)
+    return two[:, -1], two[:, 1] - two[:, 0] if two.shape[1] == 2 else np.ones(len(two), np.float32)
+
+
 def answers_table(answers: list[AnsweredTexts]) -> "pa.Table":
     """The rows of requests whose vectors have the same width, in the order of time."""
     import pyarrow as pa

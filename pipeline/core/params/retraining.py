@@ -79,4 +79,4 @@ class Notify(Section):
     """Who is notified of a night, and of which outcomes."""
 
     to: list[Name]
-    on: list[Literal["promoted", "refused", "failed", "drift", "waiting", "skipped"]]
+    on: list[Literal["promoted", "refused", "failed", "drift", "waiting", "skipped", "alert"]]

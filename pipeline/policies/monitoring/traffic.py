@@ -1,6 +1,6 @@
 """Answers of a served version as numbers, without the texts: what passed through, or what the training had."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -50,5 +50,12 @@ class Traffic:
 
     def take(self, rows: np.ndarray) -> "Traffic":
         """The rows of a mask, (rows,), bool, or of positions, int64."""
-        columns = {item.name: getattr(self, item.name) for item in fields(self)}
-        return replace(self, **{name: None if column is None else column[rows] for name, column in columns.items()})
+        return Traffic(
+            self.times[rows],
+            self.ids[rows],
+            self.keys[rows],
+            self.labels[rows],
+            self.confidences[rows],
+            self.margins[rows],
+            None if self.vectors is None else self.vectors[rows],
+        )

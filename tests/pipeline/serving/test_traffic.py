@@ -28,14 +28,14 @@ def read(root: Path, kind: str) -> list[pa.Table]:
     return tables
 
 
-def answered(number: int, width: int = 2, digest: str = "d", rows: int = 1, **changes: Any) -> AnsweredTexts:
-    """The answers to a request, with the number in the id."""
-    values = {"at": NOW + timedelta(milliseconds=number), "key": "k", "version": "3", "latency_ms": 1.5}
-    columns = {"confidences": np.full(rows, 0.75, np.float32), "margins": np.full(rows, 0.5, np.float32)}
-    named = {"ids": [f"{number}-{row}" for row in range(rows)], "labels": ["refund"] * rows}
-    return AnsweredTexts(
-        **values | columns | named | {"digest": digest} | changes, vectors=np.ones((rows, width), "f2")
-    )
+def answered(
+    number: int, width: int = 2, digest: str = "d", rows: int = 1, labels: list[str | None] | None = None
+) -> AnsweredTexts:
+    """The answers to a request, with the number in the ids."""
+    at, ids = NOW + timedelta(milliseconds=number), [f"{number}-{row}" for row in range(rows)]
+    confidences, margins = np.full(rows, 0.75, np.float32), np.full(rows, 0.5, np.float32)
+    vectors = np.ones((rows, width), np.float16)
+    return AnsweredTexts(at, "k", "3", digest, 1.5, ids, labels or ["refund"] * rows, confidences, margins, vectors)
 
 
 def test_every_answer_is_kept_as_numbers_and_no_text_is(tmp_path: Path) -> None:
