@@ -18,6 +18,7 @@ from pipeline.core.stage import write_atomically
 from pipeline.policies.monitoring.alerts import Alert, AlertChange, update_alerts
 from pipeline.policies.monitoring.finding import TrafficLook
 from pipeline.policies.monitoring.look import look_at
+from pipeline.policies.monitoring.reference import TrainingReference
 from pipeline.policies.monitoring.traffic import Traffic
 from pipeline.serving.findings_file import FINDINGS_FILE, write_look
 from pipeline.serving.keys import StoredKey, keys_file, read_keys
@@ -42,7 +43,8 @@ def look_at_traffic(
     traffic = name_keys(to_traffic([one for one in of_version if len(one)]), read_keys(keys_file(root)))
     labelled, damaged_feedback = read_tables(folder, FEEDBACK, since, now)
     given = {row["id"]: row["label"] for one in labelled for row in one.select(["id", "label"]).to_pylist()}
-    reference = find_reference(root, params, version)
+    nothing = TrainingReference(absence="no traffic to compare it with")
+    reference = find_reference(root, params, version) if len(traffic) else nothing
     which, window = (version.number, version.digest), (since, now)
     return look_at(traffic, given, reference, monitor, params.drift, which, window, damaged + damaged_feedback)
 

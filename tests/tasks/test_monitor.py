@@ -2,16 +2,23 @@
 
 import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from prefect.logging import disable_run_logger
 
 from pipeline.core import table
+from pipeline.core.params import load_params
 from pipeline.core.stage import Paths
+from pipeline.labelling.arrivals import ReadArrivals
+from pipeline.policies.monitoring.finding import TrafficLook
 from pipeline.serving.findings_file import FINDINGS_FILE, read_look
+from tasks import traffic
+from tasks.registry.nights import Champion
 from tests.support import canary
 from tests.support.hooks import webhook
 from tests.support.promoting import (
@@ -20,6 +27,7 @@ from tests.support.promoting import (
     right_label,
     run_gleaner,
     start_project,
+    without_prefect,
     words,
     write_split,
 )
@@ -68,6 +76,16 @@ def ask(served: Served, texts: list[str]) -> list[dict[str, Any]]:
     return predictions
 
 
+def look_as_a_night(root: Path) -> TrafficLook | None:
+    """What a night sees of the champion's traffic."""
+    now, params = datetime.now(UTC), load_params(root / "params.yaml")
+    with disable_run_logger():
+        look: TrafficLook | None = without_prefect(traffic.look_at_champion)(
+            root, params, Champion("1", ReadArrivals(), now), now
+        )
+    return look
+
+
 @pytest.mark.slow
 def test_foreign_texts_are_found_and_told_once(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = make_project(tmp_path, store, monkeypatch)
@@ -92,7 +110,9 @@ def test_foreign_texts_are_found_and_told_once(tmp_path: Path, store: Path, monk
         lines = {line.split()[0]: line for line in after.stdout.splitlines() if "FOUND" in line}
         assert {"texts", "answers", "feedback"} <= set(lines)
         metrics = served.client.get("/metrics").text
+        night = look_as_a_night(root)
         assert 'gleaner_monitor_found{finding="texts",key=""} 1.0' in metrics
+    assert night is not None and night.named("texts").status == "found"
     (message,) = posted
     body = message["message"]
     assert "begun: texts: drift" in body and "begun: feedback: 0 of 60" in body

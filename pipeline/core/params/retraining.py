@@ -70,6 +70,7 @@ class Retrain(Section):
     min_new_labelled: Count | None
     min_new_rows: Count | None
     on_drift: bool
+    on_traffic: bool
     max_age_days: Positive | None
     retries: Natural
     retry_seconds: NotNegative

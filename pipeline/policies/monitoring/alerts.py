@@ -35,7 +35,8 @@ def update_alerts(
     """The alerts after a look with these findings; an alert ends after ``end_after`` looks without its finding."""
     found = {(finding.name, finding.key): finding for finding in findings if finding.status == "found"}
     unknown = {(finding.name, finding.key) for finding in findings if finding.status == "insufficient"}
-    kept, ended = [], []
+    kept: list[Alert] = []
+    ended: list[Alert] = []
     for alert in alerts:
         which = (alert.name, alert.key)
         clear = 0 if which in found else alert.clear + (which not in unknown)

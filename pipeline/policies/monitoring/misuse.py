@@ -4,7 +4,7 @@ import numpy as np
 
 from pipeline.core.params import Drift, Monitor
 from pipeline.metrics.statistics import wilson_interval
-from pipeline.policies.monitoring.finding import TrafficFinding
+from pipeline.policies.monitoring.finding import FindingStatus, TrafficFinding
 from pipeline.policies.monitoring.reference import TrainingReference
 from pipeline.policies.monitoring.traffic import Traffic
 from pipeline.policies.reasons import percent
@@ -48,8 +48,7 @@ def find_near_copies(
         f"{copies} of {len(vectors)} distinct texts are near copies of others among them, {percent(share)}; "
         f"{percent(usual)} among as many texts of the training"
     )
-    is_many = low > max(limit, usual)
-    status = "found" if is_many else "none"
+    status: FindingStatus = "found" if low > max(limit, usual) else "none"
     return TrafficFinding("near_copies", status, sentence, len(vectors), share, low, high, max(limit, usual), key)
 
 
@@ -73,7 +72,7 @@ def find_probes(
         f"of {near} of {len(texts)} distinct texts the two most probable labels are close, {percent(share)}; "
         f"{percent(usual)} of the test rows. The texts are foreign, or somebody looks for the border"
     )
-    status = "found" if low > max(limit, usual) else "none"
+    status: FindingStatus = "found" if low > max(limit, usual) else "none"
     return TrafficFinding("near_border", status, sentence, len(texts), share, low, high, max(limit, usual), key)
 
 
