@@ -13,6 +13,7 @@ from flows.prefect_server import configure_environment
 from pipeline.core.errors import UserError
 from pipeline.core.params import load_params
 from pipeline.core.printable import escape_in_json
+from pipeline.core.stage import write_atomically
 from pipeline.policies.monitoring.finding import TrafficLook
 from pipeline.policies.reasons import percent
 from tasks.monitor import look_at_traffic, record_look, send_by
@@ -25,7 +26,9 @@ WORDS = {"found": "FOUND", "none": "no", "insufficient": "insufficient", "off": 
 STYLES = {"found": "bold red", "insufficient": "yellow"}
 
 
-def main(root: Path, wanted: str | None, hours: float | None, as_json: bool, notify: bool) -> int:
+def main(
+    root: Path, wanted: str | None, hours: float | None, as_json: bool, notify: bool, html: Path | None = None
+) -> int:
     """Print the findings; exit code 1 if there is one, else 0. Raises UserError if no version or traffic is there."""
     configure_environment(root)
     params = load_params(root / "params.yaml")
@@ -36,11 +39,23 @@ def main(root: Path, wanted: str | None, hours: float | None, as_json: bool, not
     look = look_at_traffic(root, params, version, datetime.now(UTC), hours)
     if notify:
         record_look(root, params, look, send_by(params))
+    if html is not None:
+        write_page(html, look, params.registry.model)
     if as_json:
         print(escape_in_json(json.dumps(asdict(look), default=datetime.isoformat, indent=2, ensure_ascii=False)))
     else:
         print_look(look, Console(highlight=False))
     return 1 if look.found else 0
+
+
+def write_page(path: Path, look: TrafficLook, model: str) -> None:
+    """Write the look as a page. Raises UserError if the file cannot be written."""
+    from pipeline.pages.monitor_page import render
+
+    try:
+        write_atomically(path, lambda part: part.write_text(render(look, model), encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"--html: expected a file that can be written, found {path}: {error.strerror}") from None
 
 
 def print_look(look: TrafficLook, console: Console) -> None:
@@ -59,10 +74,10 @@ def print_look(look: TrafficLook, console: Console) -> None:
     ]
     if cells:
         titles = ("by", "slice", "texts", "share", "change", "confidence")
-        columns = [table_column(name, [row[n] for row in cells], right=n > 1) for n, name in enumerate(titles)]
-        slices = Table(*columns, box=None, pad_edge=False, title="What changed most, in points", title_justify="left")
-        for row in cells:
-            slices.add_row(*map(escape, row))
+        heads = [table_column(name, [row[n] for row in cells], right=n > 1) for n, name in enumerate(titles)]
+        slices = Table(*heads, box=None, pad_edge=False, title="What changed most, in points", title_justify="left")
+        for cell in cells:
+            slices.add_row(*map(escape, cell))
         console.print(slices)
 
 

@@ -1,5 +1,6 @@
 """Commands of the service: serve, monitor, keys."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -39,11 +40,12 @@ def monitor(
     notify: Annotated[
         bool, typer.Option("--notify", help="Record the look, and tell what began or ended since the last.")
     ] = False,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a page.")] = None,
 ) -> None:
     """Compare the traffic of a served version with its training; exit code 1 if something is found."""
     from cli import monitor as command
 
-    raise typer.Exit(command.main(project_folder(), version, hours, as_json, notify))
+    raise typer.Exit(command.main(project_folder(), version, hours, as_json, notify, html))
 
 
 @keys.command("create")

@@ -21,7 +21,7 @@ from tasks.monitor import look_at_traffic, record_look, send_by
 from tasks.traffic_reference import MonitoredVersion
 
 POLL = 0.5  # seconds between two questions whether a look has ended
-NICE = 10  # above the workers' niceness
+NICE = 5  # above the workers' niceness
 
 
 def watch(root: Path, handover: Path, minutes: float, stopped: threading.Event) -> None:

@@ -105,13 +105,14 @@ def test_foreign_texts_are_found_and_told_once(tmp_path: Path, store: Path, monk
             assert given.status_code == 200
         time.sleep(1)
         for _ in range(2):
-            after = run_gleaner(root, "monitor", "--notify")
+            after = run_gleaner(root, "monitor", "--notify", "--html", "look.html")
             assert after.returncode == 1, after.stderr
         lines = {line.split()[0]: line for line in after.stdout.splitlines() if "FOUND" in line}
         assert {"texts", "answers", "feedback"} <= set(lines)
         metrics = served.client.get("/metrics").text
         night = look_as_a_night(root)
         assert 'gleaner_monitor_found{finding="texts",key=""} 1.0' in metrics
+    assert "Traffic of version 1" in (root / "look.html").read_text()
     assert night is not None and night.named("texts").status == "found"
     (message,) = posted
     body = message["message"]
