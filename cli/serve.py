@@ -70,9 +70,15 @@ def run_workers(
             if follower is not None:
                 seconds = params.serve.follow_seconds
                 threading.Thread(target=follower.follow, args=[seconds, stopped], daemon=True).start()
+            if params.monitor.every_minutes:
+                from tasks.serving.watch import watch  # with pandas, while the workers start
+
+                given_to_watch = (root, path, params.monitor.every_minutes, stopped)
+                threading.Thread(target=watch, args=given_to_watch, name="watch").start()
             print(f"{address}  Ctrl-C stops it once everything is answered; {address}/docs describes it", flush=True)
             keep_alive(supervisor, stopped)
         finally:
+            stopped.set()
             supervisor.stop()
 
 

@@ -26,8 +26,9 @@ from pipeline.core.installed import require_pinned_code
 from pipeline.core.params import Params, load_params
 from pipeline.labelling import arrivals
 from pipeline.policies import retraining
+from pipeline.policies.monitoring.finding import TrafficLook
 from pipeline.policies.retraining import Situation
-from tasks import drift, notify, refresh, registry
+from tasks import drift, notify, refresh, registry, traffic
 from tasks.approve import list_waiting
 from tasks.dvc.arrivals import restore_arrivals
 from tasks.prefect_states.retries import retry_options
@@ -87,9 +88,18 @@ def run_steps(root: Path, params: Params, night: Night, opened: registry.Run, fo
     take_in_arrivals(root, params, night, opened)
     champion = nights.current_champion(root, params)
     night.drift = result_of(drift.measure_drift(root, params, champion, return_state=True)) if champion else None
+    night.traffic = look_at_traffic(root, params, night, champion)
     night.situation = gather_situation(root, params, night, champion, force)
     night.decision = retraining.decide_training(night.situation, params.retrain)
     return train_and_promote(root, params, night, champion) if night.decision.train else "skipped"
+
+
+def look_at_traffic(root: Path, params: Params, night: Night, champion: Champion | None) -> TrafficLook | None:
+    """What the champion's service kept, compared with its training; None without either."""
+    if champion is None:
+        return None
+    look: TrafficLook | None = result_of(traffic.look_at_champion(root, params, champion, night.now, return_state=True))
+    return look
 
 
 def take_in_arrivals(root: Path, params: Params, night: Night, opened: registry.Run) -> None:
@@ -140,7 +150,7 @@ def gather_situation(root: Path, params: Params, night: Night, champion: Champio
     undecided = nights.undecided_challenger(root, params) if champion is not None else None
     unfinished = nights.is_training_unfinished(root, params)
     labelled = int(new["label"].notna().sum())
-    return Situation(number, age, len(new), labelled, night.drift, force, undecided, unfinished)
+    return Situation(number, age, len(new), labelled, night.drift, force, undecided, night.traffic, unfinished)
 
 
 def train_and_promote(root: Path, params: Params, night: Night, champion: Champion | None) -> Result:

@@ -26,6 +26,18 @@ RETRIES, RETRY_SECONDS = 2, 10
 @as_failed_state
 def send_message(position: int, address: str, title: str, body: str, kind: str) -> State:
     """Send one message to one address. A failure is a failed task: the caller records it, and the night goes on."""
+    try:
+        fault = send(position, address, title, body, kind)
+    except UserError as error:
+        return Failed(name="Misconfigured", message=str(error))
+    return Failed(message=fault) if fault else Completed(message=f"notify.to[{position}]: sent")
+
+
+def send(position: int, address: str, title: str, body: str, kind: str) -> str:
+    """Send one message to one address; returns why it was not taken, empty if it was.
+
+    Raises UserError if the address is wrong.
+    """
     key = f"notify.to[{position}]"
     try:
         sent = (
@@ -33,15 +45,11 @@ def send_message(position: int, address: str, title: str, body: str, kind: str) 
             if address.startswith(BLOCK_PREFIX)
             else send_to_url(key, address, title, body, kind)
         )
-    except UserError as error:
-        return Failed(name="Misconfigured", message=str(error))
+    except UserError:
+        raise
     except Exception as error:  # noqa: BLE001  a service may raise anything, and its message may show the address
-        return Failed(message=f"{key}: expected the message to be taken, found {type(error).__name__}")
-    return (
-        Completed(message=f"{key}: sent")
-        if sent
-        else Failed(message=f"{key}: expected the message to be taken, found a refusal")
-    )
+        return f"{key}: expected the message to be taken, found {type(error).__name__}"
+    return "" if sent else f"{key}: expected the message to be taken, found a refusal"
 
 
 def send_to_url(key: str, address: str, title: str, body: str, kind: str) -> bool:

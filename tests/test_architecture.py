@@ -11,7 +11,7 @@ from pipeline.core.params import Params, read_yaml
 
 ROOT = Path(__file__).parent.parent
 STAGES = read_yaml(ROOT / "dvc.yaml")["stages"]
-AROUND = {"refresh", "feedback", "drift", "retrain", "notify", "serve"}  # sections of params for what is no training
+AROUND = {"refresh", "feedback", "drift", "retrain", "notify", "serve", "monitor"}  # sections for what is no training
 SHARED = {"abstain", "compute", "encoder", "mitigation", "gate", "promotion", "registry"}
 ORCHESTRATORS = {"prefect", "dvc", "mlflow"}
 LONGEST = 250  # lines of a file

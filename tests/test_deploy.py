@@ -69,15 +69,16 @@ def test_the_pod_has_what_the_service_needs() -> None:
     mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
     assert set(mounts.values()) == volumes
     project = Path(re.search(r"WORKDIR (/project)", CONTAINER)[1])  # type: ignore[index]
-    feedback = read_yaml(ROOT / "params.yaml")["feedback"]["path"]
-    for name in ("params.yaml", "dvc.yaml", FOLDER, feedback, "data/scratch"):
+    content = read_yaml(ROOT / "params.yaml")
+    kept = (content["feedback"]["path"], content["monitor"]["path"], "data/scratch")
+    for name in ("params.yaml", "dvc.yaml", FOLDER, *kept):
         assert str(project / name) in mounts
     assert f"{FILE}={FOLDER}/{FILE}" in (DEPLOY / "kubernetes.yaml").read_text()
     (port,) = container["ports"]
     assert container["args"][-1] == str(port["containerPort"]) and f"EXPOSE {port['containerPort']}" in CONTAINER
     probes = [container[name]["httpGet"]["path"] for name in ("startupProbe", "readinessProbe", "livenessProbe")]
     assert probes == ["/readyz", "/readyz", "/healthz"]
-    drain = read_yaml(ROOT / "params.yaml")["serve"]["drain_seconds"]
+    drain = content["serve"]["drain_seconds"]
     assert pod["terminationGracePeriodSeconds"] > drain + int(container["lifecycle"]["preStop"]["exec"]["command"][1])
     assert pod["securityContext"]["runAsUser"] == int(re.search(r"USER (\d+)", CONTAINER)[1])  # type: ignore[index]
     assert container["securityContext"]["readOnlyRootFilesystem"]

@@ -1,5 +1,6 @@
-"""Commands of the service: serve, keys."""
+"""Commands of the service: serve, monitor, keys."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,6 +30,22 @@ def serve(
     from cli import serve as command
 
     raise typer.Exit(command.main(project_folder(), command.Options(host, port, version, bundle, no_auth, create_key)))
+
+
+@app.command()
+def monitor(
+    version: Version = None,
+    hours: Annotated[float | None, typer.Option(min=0.01, max=8760, help="By default monitor.hours.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    notify: Annotated[
+        bool, typer.Option("--notify", help="Record the look, and tell what began or ended since the last.")
+    ] = False,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a page.")] = None,
+) -> None:
+    """Compare the traffic of a served version with its training; exit code 1 if something is found."""
+    from cli import monitor as command
+
+    raise typer.Exit(command.main(project_folder(), version, hours, as_json, notify, html))
 
 
 @keys.command("create")

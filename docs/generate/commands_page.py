@@ -21,7 +21,8 @@ options, and `gleaner --version` the version. Exit codes:
 |---|---|
 | 0 | done: registered, promoted, approved or rejected, rolled back, a match; a night also if a version waits for \
 approval or nothing was a reason to train |
-| 1 | refused, insufficient, waiting for approval (`promote`), lost to another answer or promotion, different from the \
+| 1 | a finding (`monitor`), \
+refused, insufficient, waiting for approval (`promote`), lost to another answer or promotion, different from the \
 record, left for you, or failed |
 | 2 | a mistake in params, data or arguments; one line names it |
 | 130 | interrupted with Ctrl-C; the message says how to go on |

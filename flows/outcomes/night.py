@@ -11,7 +11,8 @@ from rich.padding import Padding
 from flows.outcomes.terminal import escape
 from pipeline.core.params import load_params
 from pipeline.policies.drift import DriftReport
-from pipeline.policies.retraining import Decision, Situation
+from pipeline.policies.monitoring.finding import TrafficLook
+from pipeline.policies.retraining import TRAFFIC_REASONS, Decision, Situation
 
 if TYPE_CHECKING:
     from flows.outcomes.training import Training
@@ -33,6 +34,7 @@ class Night:
     corrections: "IntakeCounts | None" = None
     errors: dict[str, tuple[int, int]] = field(default_factory=dict)  # version: corrected texts, wrong answers
     drift: DriftReport | None = None
+    traffic: TrafficLook | None = None
     situation: Situation | None = None
     decision: Decision | None = None
     training: "Training | None" = None
@@ -113,7 +115,14 @@ def message_lines(night: Night) -> list[str]:
     ]
     lines += remaining_criteria(night)
     lines += [test.line for test in night.drift.tests] if night.drift else []
+    lines += traffic_lines(night)
     return [*lines, *night.killed_before]
+
+
+def traffic_lines(night: Night) -> list[str]:
+    """What was found in the champion's traffic and is no reason to train, such as misuse; it is told all the same."""
+    found = night.traffic.found if night.traffic else ()
+    return [f"traffic: {each.title}: {each.sentence}" for each in found if each.name not in TRAFFIC_REASONS]
 
 
 def quality_lines(night: Night) -> list[str]:
@@ -145,6 +154,9 @@ def night_metrics(night: Night) -> dict[str, float]:
         metrics |= (
             {f"{prefix}.p": test.p, f"{prefix}.size": test.size} if test.p is not None and test.size is not None else {}
         )
+    for finding in night.traffic.findings if night.traffic else ():
+        if finding.value is not None and not finding.key:
+            metrics[f"traffic.{finding.name}"] = finding.value
     if night.situation is not None:
         names = [item.name for item in fields(night.situation) if item.name in SITUATION_METRICS]
         values = {name: getattr(night.situation, name) for name in names}

@@ -24,8 +24,8 @@ from pipeline.models.abstention import Abstention, load_abstention
 from pipeline.models.answers import Answer, make_answers
 from pipeline.models.bundle_files import MANIFEST, bundle_files, manifest_content, seal, verify
 from pipeline.models.bundle_settings import read_settings
-from pipeline.models.onnx_file import LOGITS, LOGITS_AND_VECTORS, output_columns, vocabulary_size
-from pipeline.models.onnx_model import open_model
+from pipeline.models.onnx_file import LOGITS, LOGITS_AND_VECTORS, output_columns
+from pipeline.models.onnx_model import check_answers, open_model
 from pipeline.models.runtime import Batch, Runtime
 from pipeline.models.tokenizer_file import load_tokenizer, tokenise
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 MODELS = {"float32": "model.onnx", "bfloat16": "model.onnx", "int8": "model.int8.onnx"}
 BATCH_SIZE = 32
-Scored = tuple[np.ndarray, np.ndarray | None]  # probabilities, and how unlike every class each text is
+Scored = tuple[np.ndarray, np.ndarray | None, np.ndarray]  # probabilities, how unlike every class, vectors
 LENGTH_STEP = 8  # tokens; texts are padded up to a multiple of this, so that few lengths occur
 PROGRESS_FROM = 100  # batches; a prediction of fewer is over before a progress line helps
 REPLACED_TIMEOUT = 2.0  # seconds in which a bundle that is replaced while it is read is read again
@@ -84,13 +84,17 @@ class Classifier:
 
         The latter is None for a bundle that does not abstain.
         """
-        return self.score_tokens(self.tokenise(texts), batch_size)
+        probabilities, scores, _ = self.score_and_embed(self.tokenise(texts), batch_size)
+        return probabilities, scores
 
-    def score_tokens(self, tokens: list[np.ndarray], batch_size: int = BATCH_SIZE) -> Scored:
-        """What `predict_and_score` gives; ``tokens`` holds the ids of each text, (tokens,), int64."""
+    def score_and_embed(self, tokens: list[np.ndarray], batch_size: int = BATCH_SIZE) -> Scored:
+        """What `predict_and_score` gives, and the unit vectors of the texts, (texts, width), float32.
+
+        The width is 0 where the vectors are not loaded. ``tokens`` holds the ids of each text, (tokens,), int64.
+        """
         logits, vectors = np.split(self.token_outputs(tokens, batch_size), [len(self.labels)], axis=1)
         scores = None if self.abstention is None else self.abstention.scores(vectors)
-        return softmax(logits, self.temperature), scores
+        return softmax(logits, self.temperature), scores, vectors
 
     def vectors(self, texts: list[str]) -> np.ndarray:
         """Unit vectors of the texts, (texts, width), float32, of a bundle that was loaded with them."""
@@ -156,13 +160,18 @@ class Classifier:
 
 
 def load(
-    folder: Path, precision: str | None = None, threads: int | None = None, runtime: str | None = None
+    folder: Path,
+    precision: str | None = None,
+    threads: int | None = None,
+    runtime: str | None = None,
+    with_vectors: bool = False,
 ) -> Classifier:
     """Check every file of the bundle against its manifest, then load it.
 
     ``precision`` is float32, bfloat16 or int8; without it, the bundle's ``serve`` decides. ``runtime`` is openvino or
     onnxruntime; without it, openvino is taken where it is installed, but onnxruntime for int8. ``threads`` is by
-    default the number of CPUs. A bundle that is replaced meanwhile is read again.
+    default the number of CPUs. ``with_vectors`` is as in `load_unverified`. A bundle that is replaced meanwhile is read
+    again.
 
     Raises UserError that names the first file that is changed, missing, unknown, of a kind that could run code, or does
     not fit the others; and where the runtime is not installed, or where it or the CPU lacks the precision.
@@ -173,7 +182,7 @@ def load(
         loaded: Classifier | UserError
         try:
             verify(folder)
-            loaded = load_unverified(folder, precision, threads, runtime)
+            loaded = load_unverified(folder, precision, threads, runtime, with_vectors)
         except UserError as error:
             loaded = error
         except OSError as error:
@@ -194,7 +203,8 @@ def load_unverified(
 ) -> Classifier:
     """Load a bundle without checking its digests, as the stage that builds it has to; everyone else calls `load`.
 
-    ``with_vectors`` loads the vectors of texts, too, which come anyway where the bundle abstains.
+    ``with_vectors`` loads the vectors of texts, too, if the model gives them; they come anyway where the bundle
+    abstains.
 
     Raises UserError if the bundle holds no model of this precision, if its files do not fit each other, or if this
     machine lacks the runtime or the precision.
@@ -207,7 +217,10 @@ def load_unverified(
         raise UserError(f"{found}; set export.int8 and run `dvc repro`")
     tokenizer = load_tokenizer(folder / "tokenizer.json", settings.max_length)
     needs_vectors = with_vectors or settings.abstention is not None
-    width = output_columns(model, LOGITS_AND_VECTORS) - len(settings.labels) if needs_vectors else 0
+    columns = output_columns(model, LOGITS_AND_VECTORS) if needs_vectors else None
+    if columns is None and settings.abstention is not None:
+        raise UserError(f"{model}: expected the float output {LOGITS_AND_VECTORS}, found none; rerun export")
+    width = 0 if columns is None else columns - len(settings.labels)
     classifier = Classifier(
         labels=tuple(settings.labels),
         temperature=settings.temperature,
@@ -218,29 +231,7 @@ def load_unverified(
         columns=len(settings.labels) + width,
         abstention=load_abstention(folder, settings.abstention, width),
     )
-    check_answers(classifier, model)
+    check_answers(
+        classifier.runtime, model, tokenizer.get_vocab_size() - 1, settings.pad_id, len(settings.labels), width
+    )
     return classifier
-
-
-def check_answers(model: Classifier, path: Path) -> None:
-    """Check that the model in ``path`` gives a finite logit for each label to the tokenizer's last token and padding.
-
-    A tokenizer of another model is noticed so. Raises UserError if it does not.
-    """
-    last = model.tokenizer.get_vocab_size() - 1
-    rows = vocabulary_size(path)
-    if rows is not None and (highest := max(last, model.pad_id)) >= rows:
-        raise UserError(
-            f"{path}, with tokenizer.json: expected logits for token {highest}, found a model of {rows} tokens; "
-            "rerun export"
-        )
-    ids, mask = np.array([[last, model.pad_id], [last, last]]), np.array([[1, 0], [1, 1]])
-    (outputs,) = model.runtime.run([(ids.astype(np.int64), mask.astype(np.int64))])
-    logits = outputs[:, : outputs.shape[1] - (model.columns - len(model.labels))]
-    if logits.shape != (len(ids), len(model.labels)):
-        raise UserError(
-            f"{path}: expected {len(model.labels)} logits a text, one for each label of classifier.json, found the "
-            f"shape {logits.shape} for {len(ids)} texts; rerun export"
-        )
-    if not np.isfinite(outputs).all():
-        raise UserError(f"{path}: expected finite logits, found others; rerun export, with other offsets or weights")

@@ -60,11 +60,8 @@ def vocabulary_size(path: Path) -> int | None:
     return min((rows[name] for name in tables if name in rows), default=None)
 
 
-def output_columns(path: Path, output: str) -> int:
-    """How many numbers the model in an ONNX file gives to a text as ``output``.
-
-    Raises UserError if it has no such output of a fixed number.
-    """
+def output_columns(path: Path, output: str) -> int | None:
+    """How many numbers the model in an ONNX file gives to a text as ``output``; None if it gives none of it."""
     from onnx import ModelProto
 
     shapes = [
@@ -73,9 +70,7 @@ def output_columns(path: Path, output: str) -> int:
         if value.name == output
     ]
     columns = int(shapes[0][-1].dim_value) if shapes and shapes[0] else 0
-    if not columns:
-        raise UserError(f"{path}: expected the float output {output}, found none; rerun export")
-    return columns
+    return columns or None
 
 
 def refuse_external_data(model: Any, path: Path) -> None:

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from pipeline.core.params import Retrain
 from pipeline.policies.drift import DriftReport
+from pipeline.policies.monitoring.finding import TrafficLook
+
+TRAFFIC_REASONS = ("texts", "answers", "accuracy")  # the findings about traffic that justify a training
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,7 @@ class Situation:
     drift: DriftReport | None  # None: there was nothing to compare
     forced: bool = False
     undecided_version: str | None = None  # an earlier night registered it and broke off before the verdict
+    traffic: TrafficLook | None = None  # of the champion's service; None: it kept nothing
     is_training_unfinished: bool = False  # an earlier night was killed while it trained or registered
 
 
@@ -46,6 +50,8 @@ def decide_training(situation: Situation, limits: Retrain) -> Decision:
         check_drift(situation, limits),
         check_age(situation, limits),
     ]
+    if situation.traffic is not None or not limits.on_traffic:
+        lines.append(check_traffic(situation, limits))
     if situation.undecided_version is not None:
         lines.append(f"yes: version {situation.undecided_version} was registered, but never judged")
     if situation.is_training_unfinished:
@@ -76,6 +82,22 @@ def check_drift(situation: Situation, limits: Retrain) -> str:
         return "no: drift not looked for, nothing arrived since the last training"
     tests = ", ".join(test.line for test in report.tests if test.status == report.status)
     return f"{'yes' if report.status == 'drift' else 'no'}: {tests}"
+
+
+def check_traffic(situation: Situation, limits: Retrain) -> str:
+    """Whether the champion's traffic drifted, or its answers are probably worse than they were on the test rows.
+
+    It justifies no training while there are no new rows: the same rows would make the same model.
+    """
+    look = situation.traffic
+    if not limits.on_traffic or look is None:
+        return "off: traffic"
+    found = [finding for finding in look.findings if finding.name in TRAFFIC_REASONS]
+    decisive = [finding for finding in found if finding.status == "found"]
+    text = "; ".join(f"traffic: {finding.title}: {finding.sentence}" for finding in decisive or found)
+    if not decisive:
+        return f"no: {text}"
+    return f"yes: {text}" if situation.new_rows else f"no: {text}, but nothing new to learn from"
 
 
 def check_age(situation: Situation, limits: Retrain) -> str:

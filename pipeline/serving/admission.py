@@ -1,7 +1,8 @@
 """Who may ask, how often and how much: keys, rates, and the size of a body, before anything is parsed."""
 
 import asyncio
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -16,6 +17,7 @@ class Caller:
     """Whose request it is."""
 
     key: str  # the id of the key
+    began: float = field(default_factory=time.monotonic)  # when it was admitted, in seconds
 
 
 def admit(service: Service, request: Request, scope: str | None) -> Caller:

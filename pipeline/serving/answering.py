@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from pipeline.serving.errors import ApiError
 from pipeline.serving.loaded import LoadedVersion
 from pipeline.serving.recent_texts import AnsweredText
 from pipeline.serving.service import Service
+from pipeline.serving.traffic_files import AnsweredTexts, top_two
 from pipeline.sources.pii_masking import mask_pii
 
 
@@ -23,18 +25,23 @@ class Scored:
     """Texts with what one version computed of them."""
 
     version: LoadedVersion
-    computed: np.ndarray  # (texts, labels + 1) float64, as `LoadedVersion.compute` gives it
+    computed: np.ndarray  # (texts, labels + 1 + width) float64, as `LoadedVersion.compute` gives it
 
     @property
     def probabilities(self) -> np.ndarray:
         """Probability of each label, (texts, labels), float64."""
-        return self.computed[:, :-1]
+        return self.computed[:, : len(self.version.labels)]
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """The vectors of the texts, (texts, width), float64; of width 0 where they are not loaded."""
+        return self.computed[:, len(self.version.labels) + 1 :]
 
     def refused(self, abstain: bool | None) -> list[bool]:
         """Whether each text gets no label; ``abstain`` False leaves every text its label."""
         if abstain is False:
             return [False] * len(self.computed)
-        refused: list[bool] = self.version.refuses(self.computed[:, -1]).tolist()
+        refused: list[bool] = self.version.refuses(self.computed[:, len(self.version.labels)]).tolist()
         return refused
 
 
@@ -50,7 +57,7 @@ async def predict(service: Service, caller: Caller, body: PredictBody, timeout: 
     require_limits(service, body.texts)
     scored = await score(service, body.texts, timeout)
     predictions = to_predictions(service, scored, body.top_k, body.abstain)
-    remember(service, caller, body.texts, predictions, scored.version)
+    remember(service, caller, body.texts, predictions, scored)
     ask_shadow(service, body.texts, predictions, scored.version)
     bundle = scored.version.bundle
     return PredictAnswer(version=bundle.number, model=bundle.model, predictions=predictions)
@@ -90,16 +97,34 @@ def top_labels(scored: Scored, count: int) -> list[list[LabelScore] | None]:
     ]
 
 
-def remember(
-    service: Service, caller: Caller, texts: list[str], predictions: list[Prediction], version: LoadedVersion
-) -> None:
-    """Count the answers, and keep the texts, PII masked, for corrections that name a prediction."""
-    number = version.bundle.number
+def remember(service: Service, caller: Caller, texts: list[str], predictions: list[Prediction], scored: Scored) -> None:
+    """Count the answers, keep their numbers, and the texts, PII masked, for corrections that name a prediction."""
+    service.traffic.add(to_numbers(service, caller, predictions, scored))
+    number = scored.version.bundle.number
     for text, prediction in zip(texts, predictions, strict=True):
         metrics.ANSWERS.labels(str(number), str(prediction.label)).inc()
         if service.recent.count:
             answered = AnsweredText(masked(service, text), number, caller.key, str(prediction.label))
             service.recent.add(prediction.id, answered)
+
+
+def to_numbers(service: Service, caller: Caller, predictions: list[Prediction], scored: Scored) -> AnsweredTexts:
+    """What is kept of the answers to one request: numbers, ids and labels."""
+    bundle = scored.version.bundle
+    confidences, margins = top_two(scored.probabilities)
+    vectors = scored.vectors if service.params.monitor.keep.vectors else scored.vectors[:, :0]
+    return AnsweredTexts(
+        datetime.now(UTC),
+        caller.key,
+        bundle.number,
+        bundle.digest,
+        1000 * (time.monotonic() - caller.began),
+        [prediction.id for prediction in predictions],
+        [prediction.label for prediction in predictions],
+        confidences,
+        margins,
+        vectors.astype(np.float16),
+    )
 
 
 def masked(service: Service, text: str) -> str:

@@ -51,6 +51,7 @@ def build_app(service: Service) -> "Guard":
 async def lifespan(service: Service) -> AsyncIterator[None]:
     """Follow the handover and compute batches while the application runs; what is queued is computed at the end."""
     service.batcher.start()
+    service.traffic.start()
     await service.look()  # who connects to a worker that replaces another waits for its model, and gets no 503
     following = asyncio.create_task(service.follow())
     yield
@@ -58,6 +59,7 @@ async def lifespan(service: Service) -> AsyncIterator[None]:
     following.cancel()
     await asyncio.gather(*service.background, return_exceptions=True)
     await service.batcher.stop()
+    await asyncio.to_thread(service.traffic.stop)
 
 
 async def answer_refusal(_: Request, error: Exception) -> Response:

@@ -57,7 +57,7 @@ class Batcher:
         self.pool.shutdown(wait=True)
 
     async def compute(self, version: LoadedVersion, texts: list[str], timeout: float) -> np.ndarray:
-        """What `LoadedVersion.compute` gives for each text, (texts, labels + 1), float64.
+        """What `LoadedVersion.compute` gives for each text, (texts, columns), float64.
 
         Raises ApiError if the queue is full, or if there is no answer within ``timeout`` seconds.
         """

@@ -41,7 +41,7 @@ class Explainer:
         except TimeoutError:
             raise ApiError(504, "deadline", f"expected an answer within {timeout:g} s, found none; try again") from None
         predictions = to_predictions(service, scored)
-        remember(service, caller, body.texts, predictions, version)
+        remember(service, caller, body.texts, predictions, scored)
         explanations = [
             Explanation(**prediction.model_dump(), words=found)
             for prediction, found in zip(predictions, words, strict=True)

@@ -35,14 +35,15 @@ class LoadedVersion:
         return self.classifier.tokenise(texts)
 
     def compute(self, tokens: list[np.ndarray]) -> np.ndarray:
-        """Probability of each label, 0 to 1, and behind them how unlike every class each text is, (texts, labels + 1).
+        """What is computed of each text, (texts, labels + 1 + width), float64.
 
-        It is float64, so that no rounding moves a text over the threshold. The last column is -inf for a version that
-        does not abstain. ``tokens`` holds the ids of each text, (tokens,), int64.
+        First the probability of each label, 0 to 1, then how unlike every class the text is, -inf for a version that
+        does not abstain, then its vector, of width 0 where vectors are not loaded. It is float64, so that no rounding
+        moves a text over the threshold. ``tokens`` holds the ids of each text, (tokens,), int64.
         """
-        probabilities, scores = self.classifier.score_tokens(tokens)
+        probabilities, scores, vectors = self.classifier.score_and_embed(tokens)
         unlike = np.full(len(tokens), -np.inf) if scores is None else scores
-        return np.column_stack([probabilities, unlike])
+        return np.column_stack([probabilities, unlike, vectors])
 
     def refuses(self, unlike: np.ndarray) -> np.ndarray:
         """Whether each text gets no label, (texts,), bool, by ``unlike``, (texts,), float64, of `compute`."""
@@ -50,8 +51,8 @@ class LoadedVersion:
         return np.zeros(len(unlike), dtype=bool) if abstention is None else abstention.refuses(unlike)
 
 
-def load_version(bundle: NamedBundle, threads: int) -> LoadedVersion:
-    """The version of a bundle, for ``threads`` callers at once.
+def load_version(bundle: NamedBundle, threads: int, with_vectors: bool = False) -> LoadedVersion:
+    """The version of a bundle, for ``threads`` callers at once; ``with_vectors`` loads them, if its model gives them.
 
     Raises UserError if its bytes are not those that were recorded, or if it cannot answer.
     """
@@ -59,11 +60,11 @@ def load_version(bundle: NamedBundle, threads: int) -> LoadedVersion:
     manifest = folder / MANIFEST
     if manifest.is_file() and file_sha256(manifest) != bundle.digest:
         raise UserError(f"{folder}: expected the {MANIFEST} that was recorded, found another; nothing was loaded")
-    model = classifier.load(folder, threads=threads)
+    model = classifier.load(folder, threads=threads, with_vectors=with_vectors)
     if model.runtime.name == "onnxruntime" and threads > 1:
         # Threads of ONNX Runtime that share a batch wait for each other by spinning: one thread for each caller is
         # faster. OpenVINO shares its threads out among the callers itself.
-        model = classifier.load(folder, threads=1)
+        model = classifier.load(folder, threads=1, with_vectors=with_vectors)
     loaded = LoadedVersion(bundle, model)
     loaded.compute(loaded.tokenise(["warm up"]))
     return loaded

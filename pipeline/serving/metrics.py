@@ -5,6 +5,8 @@ start. So the counts of a worker that was killed stay.
 """
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -16,6 +18,10 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from pipeline.serving.findings_file import read_look
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -39,6 +45,8 @@ REGISTRY_REACHABLE = Gauge(
 CHAMPION_SERVED = Gauge(
     "gleaner_champion_served", "1 if what answers is what the promotion log names.", multiprocess_mode="livemin"
 )
+TRAFFIC_ROWS = Counter("gleaner_traffic_rows", "Answers that were kept as numbers.")
+TRAFFIC_LOST = Counter("gleaner_traffic_rows_lost", "Answers that could not be kept.")
 SHADOW_TEXTS = Counter("gleaner_shadow_texts", "Texts that the shadow answered, too.", ["version", "shadow"])
 DISAGREEMENTS = Counter(
     "gleaner_shadow_disagreements",
@@ -47,10 +55,61 @@ DISAGREEMENTS = Counter(
 )
 
 
-def render() -> tuple[bytes, str]:
-    """The metrics of all workers in Prometheus's text format, and its media type."""
+class Findings(Collector):
+    """What the last look at the traffic found, read from its file; nothing before the first look."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The metrics of `gleaner monitor`."""
+        look = read_look(self.path)
+        if look is None:
+            return
+        names = {
+            "time_seconds": ("When the last look was taken, Unix time.", []),
+            "texts": ("Texts of the window.", []),
+            "found": ("1 if a look found this; absent with too few texts.", ["finding", "key"]),
+            "value": ("What was measured for a finding.", ["finding", "key"]),
+            "limit": ("The limit of a finding.", ["finding", "key"]),
+            "estimated_accuracy": ("The accuracy estimated from confidence, with its interval.", ["bound"]),
+            "slice_change": ("Change of a label's share, or of a key's answers, since the training.", ["by", "slice"]),
+        }
+        gauges = {
+            name: GaugeMetricFamily(f"gleaner_monitor_{name}", text, labels=labels)
+            for name, (text, labels) in names.items()
+        }
+        gauges["time_seconds"].add_metric([], look.until.timestamp())
+        gauges["texts"].add_metric([], look.rows)
+        for finding in look.findings:
+            which = [finding.name, finding.key]
+            if finding.status in ("found", "none"):
+                gauges["found"].add_metric(which, finding.status == "found")
+            for name, number in (("value", finding.value), ("limit", finding.limit)):
+                if number is not None:
+                    gauges[name].add_metric(which, number)
+            if finding.name == "accuracy":
+                bounds = {"value": finding.value, "low": finding.low, "high": finding.high}
+                for bound, number in bounds.items():
+                    if number is not None:
+                        gauges["estimated_accuracy"].add_metric([bound], number)
+        for part in look.slices:
+            gauges["slice_change"].add_metric([part.by, part.name], part.change)
+        yield from gauges.values()
+
+
+def render(findings: Path | None) -> tuple[bytes, str]:
+    """The metrics of all workers in Prometheus's text format, and its media type.
+
+    ``findings`` is the file of the last look at the traffic; None where none is kept.
+    """
+    own = b""
+    if findings is not None:
+        of_findings = CollectorRegistry()
+        of_findings.register(Findings(findings))
+        own = generate_latest(of_findings)
     if FOLDER_VARIABLE not in os.environ:
-        return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
+        return generate_latest(REGISTRY) + own, CONTENT_TYPE_LATEST
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)
-    return generate_latest(registry), CONTENT_TYPE_LATEST
+    return generate_latest(registry) + own, CONTENT_TYPE_LATEST

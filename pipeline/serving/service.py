@@ -20,6 +20,7 @@ from pipeline.serving.keys import Keyring, keys_file
 from pipeline.serving.loaded import LoadedVersion, load_version
 from pipeline.serving.rate_limit import RateLimit
 from pipeline.serving.recent_texts import RecentTexts
+from pipeline.serving.traffic_log import TrafficLog
 
 LOOK_SECONDS = 0.1  # between two looks at the file of the handover
 RETRY_LOADS = 20  # looks after which a bundle that could not be loaded is tried again
@@ -45,6 +46,7 @@ class Service:
     rate: RateLimit
     recent: RecentTexts
     inbox: Path | None
+    traffic: TrafficLog
     handover: Handover = field(default_factory=Handover)
     current: LoadedVersion | None = None
     shadow: LoadedVersion | None = None
@@ -82,7 +84,7 @@ class Service:
             self.fault = ""
             return former
         try:
-            loaded = await asyncio.to_thread(load_version, wanted, self.batcher.threads)
+            loaded = await asyncio.to_thread(load_version, wanted, self.batcher.threads, self.keeps_vectors())
         except (UserError, OSError) as error:
             if not self.fault:
                 print_note(f"serve: not served: {error}")
@@ -108,6 +110,11 @@ class Service:
             return await asyncio.to_thread(load_version, wanted, self.batcher.threads)
         except (UserError, OSError):
             return None
+
+    def keeps_vectors(self) -> bool:
+        """Whether the vectors of texts are kept."""
+        monitor = self.params.monitor
+        return monitor.path is not None and monitor.keep.vectors
 
     def problem(self) -> str:
         """Why what answers may not be what the promotion log names; empty if it is."""
@@ -137,7 +144,7 @@ def is_same(one: NamedBundle, other: NamedBundle) -> bool:
 
 def build_service(settings: Settings, params: Params) -> Service:
     """The state of a worker before it begins. Raises UserError if the inbox of corrections is missing."""
-    serve = params.serve
+    serve, monitor = params.serve, params.monitor
     threads = serve.threads or max(1, (os.cpu_count() or 1) // serve.workers)
     limits = serve.limits
     return Service(
@@ -148,6 +155,7 @@ def build_service(settings: Settings, params: Params) -> Service:
         RateLimit(limits.requests_per_second / serve.workers, max(1, limits.burst / serve.workers)),
         RecentTexts(serve.kept_texts),
         inbox_folder(settings.root, params.feedback),
+        TrafficLog(settings.root / monitor.path if monitor.path is not None else None, monitor),
     )
 
 

@@ -176,14 +176,20 @@ def test_no_text_is_left_anywhere_but_in_the_inbox(root: Path) -> None:
         for body in ({"texts": text}, {text: 1}, {"texts": [text], "top_k": text}, {"texts": [text] * 300}):
             response = ask("/v1/predict", json=body)
             assert 400 <= response.status_code < 500 and word not in response.text
+        (labelled,) = ask("/v1/predict", json={"texts": [text]}).json()["predictions"]
+        assert ask("/v1/feedback", json={"id": labelled["id"], "label": "refund"}).status_code == 200
         ask(f"/{word}?{word}", content=text.encode())
         ask("/v1/predict", content=f'{{"texts": ["{word}'.encode())
         assert ask("/v1/feedback", json={"text": text, "label": "refund"}).status_code == 200
         assert ask("/v1/feedback", json={"text": text, "label": word}).status_code == 422
         assert word not in served.client.get("/metrics").text.lower() + served.client.get("/readyz").text
-        files = [path for path in root.rglob("*") if path.is_file()]
-        found = canary.find_words([word], files)[word]
-    assert len(found) == 1 and found.pop().startswith(f"{root}/inbox/feedback/service-")
+    files = [path for path in root.rglob("*") if path.is_file()]  # those of data/traffic, too
+    assert {path.name.split("-")[0] for path in (root / "data" / "traffic").rglob("*.parquet")} == {
+        "answers",
+        "feedback",
+    }
+    found = canary.find_words([word], files)[word]
+    assert len(found) == 2 and all(path.startswith(f"{root}/inbox/feedback/service-") for path in found)
 
 
 @pytest.mark.slow

@@ -92,10 +92,10 @@ def wrong_label(text: str) -> str:
     return LABELS[1 - LABELS.index(right_label(text))]
 
 
-def build_bundle(folder: Path, answer: dict[str, str], labels: list[str]) -> Path:
+def build_bundle(folder: Path, answer: dict[str, str], labels: list[str], directions: Any = None) -> Path:
     """Build a bundle that gives these labels to these words."""
     words = {word: [9.0 * (label == chosen) for label in labels] for word, chosen in answer.items()}
-    return build(folder, words, labels)
+    return build(folder, words, labels, directions=directions)
 
 
 def register_version(root: Path, right: Iterable[str], wrong: Iterable[str]) -> str:
@@ -104,12 +104,12 @@ def register_version(root: Path, right: Iterable[str], wrong: Iterable[str]) -> 
     return register_answers(root, answer | {word: wrong_label(word) for word in wrong}, LABELS)
 
 
-def register_answers(root: Path, answer: dict[str, str], labels: list[str]) -> str:
+def register_answers(root: Path, answer: dict[str, str], labels: list[str], directions: Any = None) -> str:
     """Register a version as the registry does, without the code that serves it, which takes seconds to store."""
     client = registry.connect(root)
     experiment = registry.experiment_id(client, root, "gleaner")
     run = client.create_run(experiment).info.run_id
-    folder = build_bundle(root / "made" / run, answer, labels)
+    folder = build_bundle(root / "made" / run, answer, labels, directions)
     write_lock(root)
     client.log_artifact(run, str(root / "dvc.lock"))
     client.log_artifacts(run, str(folder), "model/artifacts/bundle")
@@ -131,12 +131,12 @@ def create_registered_model(client: MlflowClient) -> None:
 def write_lock(root: Path) -> None:
     """Write dvc.lock, and put the files that it names into the DVC cache."""
     outs = []
-    for path in sorted((root / "data" / "ingest").glob("*.parquet")):
+    for path in sorted((root / "data").glob("[ei]*/*.parquet")):
         md5 = hashlib.md5(path.read_bytes()).hexdigest()
         cached = root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
         cached.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, cached)
-        outs.append({"path": f"data/ingest/{path.name}", "md5": md5})
+        outs.append({"path": path.relative_to(root).as_posix(), "md5": md5})
     (root / "dvc.lock").write_text(to_yaml({"schema": "2.0", "stages": {"ingest": {"cmd": "x", "outs": outs}}}))
 
 

@@ -54,11 +54,12 @@ class Served:
         return time.monotonic() - began
 
 
-def set_serve(root: Path, **changes: Any) -> None:
-    """Change the section serve of a project's params."""
+def set_serve(root: Path, section: str = "serve", **changes: Any) -> None:
+    """Change the section serve, or another one, of a project's params."""
     content = read_yaml(root / "params.yaml")
+    values = content[section]
     for key, value in changes.items():
-        content["serve"][key] = content["serve"][key] | value if isinstance(value, dict) else value
+        values[key] = values[key] | value if isinstance(value, dict) else value
     (root / "params.yaml").write_text(to_yaml(content))
 
 

@@ -16,21 +16,23 @@ from tasks.registry.manifest import manifest_digest
 from tests.support.promoting import LABELS, MODEL, ROOT
 from tests.support.word_bundle import build
 
+DIRECTIONS = {"parcel": [1.0, 0.0, 0.0], "money": [0.0, 1.0, 0.0], "please": [0.0, 0.0, 1.0]}
 WORDS = {"parcel": [9.0, 0.0], "money": [0.0, 9.0], "please": [0.5, 0.0]}  # logits of delivery and refund
 
 
-def params_with(**changes: Any) -> Params:
-    """The project's params with changes in the section serve; a dictionary changes keys of a nested section."""
+def params_with(section: str = "serve", **changes: Any) -> Params:
+    """The project's params with changes in a section; a dictionary changes keys of a nested section."""
     content = read_yaml(ROOT / "params.yaml")
-    serve = content["serve"]
+    values = content[section]
     for key, value in changes.items():
-        serve[key] = serve[key] | value if isinstance(value, dict) else value
+        values[key] = values[key] | value if isinstance(value, dict) else value
     return validate_params(content)
 
 
 def named(folder: Path, words: dict[str, list[float]], number: str | None) -> NamedBundle:
     """A bundle in ``folder`` that gives these words these logits, as version ``number``."""
-    bundle = build(folder, words, LABELS)
+    directions = DIRECTIONS if words.keys() <= DIRECTIONS.keys() else None
+    bundle = build(folder, words, LABELS, directions=directions)
     return NamedBundle(str(bundle), manifest_digest(bundle), MODEL if number else None, number)
 
 

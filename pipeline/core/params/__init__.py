@@ -9,6 +9,7 @@ from pipeline.core.params.fairness import Counterfactual, Fairness, Mitigation, 
 from pipeline.core.params.file import Params, load_params, to_yaml, validate_params
 from pipeline.core.params.finetune import Finetune, Peft
 from pipeline.core.params.ingest import Columns, Duplicates, GroupRules, Ingest, LabelRules, Split
+from pipeline.core.params.monitor import Kept, Misuse, Monitor
 from pipeline.core.params.pretrain import Pretrain, Scratch
 from pipeline.core.params.promotion import Gate, Promotion, Registry
 from pipeline.core.params.pseudo_label import PseudoLabel
@@ -39,8 +40,11 @@ __all__ = [
     "Gate",
     "GroupRules",
     "Ingest",
+    "Kept",
     "LabelRules",
+    "Misuse",
     "Mitigation",
+    "Monitor",
     "Notify",
     "Offsets",
     "Params",

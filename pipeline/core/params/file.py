@@ -21,6 +21,7 @@ from pipeline.core.params.explain import Explain
 from pipeline.core.params.fairness import Counterfactual, Fairness, Mitigation
 from pipeline.core.params.finetune import Finetune
 from pipeline.core.params.ingest import Ingest
+from pipeline.core.params.monitor import Monitor
 from pipeline.core.params.pretrain import Pretrain
 from pipeline.core.params.promotion import Gate, Promotion, Registry
 from pipeline.core.params.pseudo_label import PseudoLabel
@@ -60,6 +61,7 @@ class Params(Section):
     retrain: Retrain
     notify: Notify
     serve: Serve
+    monitor: Monitor
 
 
 def load_params(path: Path) -> Params:

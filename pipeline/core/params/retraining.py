@@ -70,6 +70,7 @@ class Retrain(Section):
     min_new_labelled: Count | None
     min_new_rows: Count | None
     on_drift: bool
+    on_traffic: bool
     max_age_days: Positive | None
     retries: Natural
     retry_seconds: NotNegative
@@ -79,4 +80,4 @@ class Notify(Section):
     """Who is notified of a night, and of which outcomes."""
 
     to: list[Name]
-    on: list[Literal["promoted", "refused", "failed", "drift", "waiting", "skipped"]]
+    on: list[Literal["promoted", "refused", "failed", "drift", "waiting", "skipped", "alert"]]

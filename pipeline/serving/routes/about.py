@@ -10,6 +10,7 @@ from starlette.responses import Response
 from pipeline.serving import metrics
 from pipeline.serving.admission import admit
 from pipeline.serving.bodies import LabelsAnswer, ModelAnswer
+from pipeline.serving.findings_file import FINDINGS_FILE
 from pipeline.serving.routes.answers import to_response
 from pipeline.serving.routes.description import describe
 from pipeline.serving.service import Service
@@ -45,7 +46,8 @@ def add(app: FastAPI, service: Service) -> None:
     @app.get("/metrics")
     async def prometheus() -> Response:
         """Counts, times and versions for Prometheus."""
-        content, kind = metrics.render()
+        folder = service.traffic.folder
+        content, kind = metrics.render(None if folder is None else folder / FINDINGS_FILE)
         return Response(content, headers={"Content-Type": kind})
 
 

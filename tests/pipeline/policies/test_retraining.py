@@ -1,5 +1,6 @@
 """A night trains when any criterion is met, and gives its reasons in any case."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -7,14 +8,22 @@ import pytest
 
 from pipeline.core.params import Retrain, load_params
 from pipeline.policies.drift import DriftReport, DriftTest
+from pipeline.policies.monitoring.finding import FindingStatus, TrafficFinding, TrafficLook
 from pipeline.policies.retraining import Situation, decide_training
 
 ROOT = Path(__file__).parents[3]
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
 CALM = DriftReport((DriftTest("texts", "none", 900, 80, 0.4, 0.51, 0.6),))
 MOVED = DriftReport(
     (DriftTest("texts", "drift", 900, 80, 0.001, 0.8, 0.6), DriftTest("answers", "none", 900, 80, 0.3, 0.01, 0.1))
 )
 FEW = DriftReport((DriftTest("texts", "insufficient", 900, 12),))
+
+
+def look(**statuses: FindingStatus) -> TrafficLook:
+    """A look at traffic with findings of these statuses."""
+    findings = tuple(TrafficFinding(name, status, f"because of {name}") for name, status in statuses.items())
+    return TrafficLook("3", "d", NOW, NOW, 300, 300, 1, 0, findings, ())
 
 
 def limits(**changes: Any) -> Retrain:
@@ -69,3 +78,29 @@ def test_a_criterion_that_is_off_justifies_nothing() -> None:
     decision = decide_training(situation(age_days=99.0, new_rows=999, new_labelled=999, drift=MOVED), off)
     assert not decision.train
     assert sum(line.startswith("off: ") for line in decision.reasons) == 4
+
+
+@pytest.mark.parametrize(
+    ("statuses", "line"),
+    [
+        ({"texts": "found", "accuracy": "none"}, "yes: traffic: texts: because of texts"),
+        ({"texts": "none", "accuracy": "found"}, "yes: traffic: accuracy: because of accuracy"),
+        ({"texts": "none", "flood": "found"}, "no: traffic: texts: because of texts"),  # misuse is no reason to train
+        ({"texts": "insufficient"}, "no: traffic: texts: because of texts"),
+    ],
+)
+def test_drift_or_a_low_estimate_in_the_traffic_is_a_reason(statuses: dict[str, FindingStatus], line: str) -> None:
+    decision = decide_training(situation(traffic=look(**statuses)), limits())
+    assert line in decision.reasons and decision.train == line.startswith("yes")
+    if decision.train:
+        assert decision.because == line.removeprefix("yes: ")
+
+
+def test_traffic_is_no_reason_without_new_rows_or_where_it_is_off() -> None:
+    moved = look(texts="found")
+    stale = decide_training(situation(traffic=moved, new_rows=0, new_labelled=0), limits())
+    assert not stale.train
+    assert "no: traffic: texts: because of texts, but nothing new to learn from" in stale.reasons
+    off = decide_training(situation(traffic=moved), limits(on_traffic=False))
+    assert not off.train and "off: traffic" in off.reasons
+    assert not any("traffic" in line for line in decide_training(situation(), limits()).reasons)

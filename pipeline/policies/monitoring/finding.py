@@ -1,0 +1,64 @@
+"""What a look at traffic comes to: findings with plain words, slices, and all of it as plain data and back."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+FindingStatus = Literal["found", "none", "insufficient", "off"]
+
+
+@dataclass(frozen=True)
+class TrafficFinding:
+    """One question to the traffic and its answer; numbers are None where there were too few rows, or no limit."""
+
+    name: str  # texts, answers, accuracy, feedback, abstained, near_copies, near_border, flood
+    status: FindingStatus
+    sentence: str  # for people; it quotes no text
+    rows: int = 0
+    value: float | None = None
+    low: float | None = None  # of the interval of the value
+    high: float | None = None
+    limit: float | None = None
+    key: str = ""  # name or id of the API key, where the question is asked of each key
+
+    @property
+    def title(self) -> str:
+        """The name for people, with the key."""
+        return f"{self.name.replace('_', ' ')}{f' ({self.key})' if self.key else ''}"
+
+
+@dataclass(frozen=True)
+class TrafficSlice:
+    """The part of the traffic with one answered label, or of one key, and how it changed since the training."""
+
+    by: Literal["label", "key"]
+    name: str
+    rows: int
+    share: float  # of the traffic, 0 to 1
+    change: float  # of a label: of its share; of a key: the share of its answers that changed, beyond chance
+    confidence: float  # mean, 0 to 1
+
+
+@dataclass(frozen=True)
+class TrafficLook:
+    """All findings of one look; times are UTC."""
+
+    version: str | None
+    digest: str
+    since: datetime
+    until: datetime
+    rows: int
+    texts: int  # distinct ones
+    keys: int
+    damaged: int  # files that could not be read
+    findings: tuple[TrafficFinding, ...]
+    slices: tuple[TrafficSlice, ...]
+
+    @property
+    def found(self) -> tuple[TrafficFinding, ...]:
+        """The findings that call for somebody."""
+        return tuple(finding for finding in self.findings if finding.status == "found")
+
+    def named(self, name: str) -> TrafficFinding:
+        """The finding of this name that is asked of no single key."""
+        return next(finding for finding in self.findings if finding.name == name)

@@ -1,0 +1,44 @@
+"""One look at the traffic of a version: every question, and its answer."""
+
+from datetime import datetime
+
+from pipeline.core.params import Drift, Monitor
+from pipeline.policies.monitoring.accuracy import check_with_feedback, find_accuracy_drop
+from pipeline.policies.monitoring.changes import find_abstentions, find_drift, list_slices
+from pipeline.policies.monitoring.finding import TrafficLook
+from pipeline.policies.monitoring.misuse import find_misuse
+from pipeline.policies.monitoring.reference import TrainingReference
+from pipeline.policies.monitoring.traffic import Traffic
+
+
+def look_at(
+    traffic: Traffic,
+    given: dict[str, str],
+    reference: TrainingReference,
+    monitor: Monitor,
+    limits: Drift,
+    version: tuple[str | None, str],
+    window: tuple[datetime, datetime],
+    damaged: int = 0,
+) -> TrafficLook:
+    """The look at ``traffic`` of a version, its number and digest, in a window of time.
+
+    ``given`` maps prediction ids to the labels that people gave, and ``damaged`` files could not be read.
+    """
+    findings = [
+        *find_drift(traffic, reference, limits),
+        find_accuracy_drop(traffic, reference, monitor, limits),
+        check_with_feedback(traffic, given, monitor, limits),
+        find_abstentions(traffic, reference, monitor, limits),
+        *find_misuse(traffic, reference, monitor, limits),
+    ]
+    return TrafficLook(
+        *version,
+        *window,
+        rows=len(traffic),
+        texts=len(traffic.firsts),
+        keys=len(set(traffic.keys)),
+        damaged=damaged,
+        findings=tuple(findings),
+        slices=list_slices(traffic, reference, limits),
+    )

@@ -1,0 +1,86 @@
+"""Signs that one key misuses a model: near copies of one text, probes near the border of two labels, floods."""
+
+import numpy as np
+
+from pipeline.core.params import Drift, Monitor
+from pipeline.metrics.statistics import wilson_interval
+from pipeline.policies.monitoring.finding import FindingStatus, TrafficFinding
+from pipeline.policies.monitoring.reference import TrainingReference
+from pipeline.policies.monitoring.traffic import Traffic
+from pipeline.policies.reasons import percent
+
+
+def find_misuse(
+    traffic: Traffic, reference: TrainingReference, monitor: Monitor, limits: Drift
+) -> list[TrafficFinding]:
+    """The findings of each key with enough texts; all of them share the significance level ``limits.alpha``."""
+    keys = sorted(set(traffic.keys))
+    level = 1 - limits.alpha / max(1, 2 * len(keys))
+    findings = []
+    for key in keys:
+        part = traffic.take(traffic.keys == key)
+        distinct = part.take(part.firsts)
+        if len(distinct) >= limits.min_rows:
+            findings += [
+                find_near_copies(key, distinct, reference, monitor, limits, level),
+                find_probes(key, distinct, reference, monitor, level),
+            ]
+        findings.append(find_flood(key, part, monitor))
+    return findings
+
+
+def find_near_copies(
+    key: str, texts: Traffic, reference: TrainingReference, monitor: Monitor, limits: Drift, level: float
+) -> TrafficFinding:
+    """Whether many distinct texts of a key are near copies of others among them, more than among the training's."""
+    limit, cosine = monitor.misuse.near_copies, monitor.misuse.near_copy_cosine
+    if texts.vectors is None:
+        return TrafficFinding("near_copies", "insufficient", "no vectors were kept; see monitor.keep.vectors", key=key)
+    vectors = texts.vectors[-limits.max_rows :]
+    copies = count_near_copies(vectors, cosine)
+    usual = 0.0
+    if reference.vectors is not None and reference.vectors.shape[1] == vectors.shape[1]:
+        sample = reference.vectors[np.sort(np.unique(reference.vectors, axis=0, return_index=True)[1])][: len(vectors)]
+        usual = count_near_copies(sample, cosine) / len(sample)
+    low, high = wilson_interval(copies, len(vectors), level)
+    share = copies / len(vectors)
+    sentence = (
+        f"{copies} of {len(vectors)} distinct texts are near copies of others among them, {percent(share)}; "
+        f"{percent(usual)} among as many texts of the training"
+    )
+    status: FindingStatus = "found" if low > max(limit, usual) else "none"
+    return TrafficFinding("near_copies", status, sentence, len(vectors), share, low, high, max(limit, usual), key)
+
+
+def count_near_copies(vectors: np.ndarray, cosine: float) -> int:
+    """How many of the unit ``vectors``, (texts, width), float32, have another one within ``cosine``."""
+    cosines = vectors @ vectors.T
+    np.fill_diagonal(cosines, -1)
+    return int((cosines.max(axis=1, initial=-1) >= cosine).sum())
+
+
+def find_probes(
+    key: str, texts: Traffic, reference: TrainingReference, monitor: Monitor, level: float
+) -> TrafficFinding:
+    """Whether many distinct texts of a key lie where two labels are close, more than among the test rows."""
+    limit, margin = monitor.misuse.near_border, monitor.misuse.border_margin
+    near = int((texts.margins < margin).sum())
+    usual = 0.0 if reference.tested is None else float((reference.tested.margins < margin).mean())
+    low, high = wilson_interval(near, len(texts), level)
+    share = near / len(texts)
+    sentence = (
+        f"of {near} of {len(texts)} distinct texts the two most probable labels are close, {percent(share)}; "
+        f"{percent(usual)} of the test rows. The texts are foreign, or somebody looks for the border"
+    )
+    status: FindingStatus = "found" if low > max(limit, usual) else "none"
+    return TrafficFinding("near_border", status, sentence, len(texts), share, low, high, max(limit, usual), key)
+
+
+def find_flood(key: str, traffic: Traffic, monitor: Monitor) -> TrafficFinding:
+    """Whether a key sent far more texts in one minute than in its usual one, which is the median of those with any."""
+    minutes, counts = np.unique(traffic.times.astype("datetime64[m]"), return_counts=True)
+    usual, most = float(np.median(counts)), int(counts.max())
+    least = monitor.misuse.flood_texts
+    is_flood = most >= least and most >= monitor.misuse.flood_factor * usual
+    sentence = f"{most} texts in the minute of {minutes[counts.argmax()]} UTC, {usual:g} in a usual one"
+    return TrafficFinding("flood", "found" if is_flood else "none", sentence, len(traffic), most, limit=least, key=key)

@@ -1,0 +1,159 @@
+"""What a look at traffic finds, and what it does not: shifts, drops of accuracy, abstentions and misuse."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from pipeline.policies.monitoring.accuracy import check_with_feedback, estimate_accuracy
+from pipeline.policies.monitoring.finding import TrafficFinding, TrafficLook
+from pipeline.policies.monitoring.look import look_at
+from pipeline.policies.monitoring.misuse import find_flood
+from pipeline.policies.monitoring.reference import TrainingReference
+from pipeline.policies.monitoring.traffic import Traffic
+from tests.support.traffic import START, WIDTH, joined, limits, monitor, reference, traffic, vectors
+
+WINDOW = (datetime(2026, 12, 1, tzinfo=UTC), datetime(2026, 12, 2, tzinfo=UTC))
+REFERENCE = reference()
+
+
+def look(rows: Traffic, given: dict[str, str] | None = None, training: TrainingReference = REFERENCE) -> TrafficLook:
+    """A look with the project's params."""
+    return look_at(rows, given or {}, training, monitor(), limits(), ("3", "d"), WINDOW)
+
+
+def statuses(rows: Traffic, training: TrainingReference = REFERENCE) -> dict[str, str]:
+    """The status of each finding by its title."""
+    return {finding.title: finding.status for finding in look(rows, training=training).findings}
+
+
+def test_nothing_is_found_in_equal_traffic() -> None:
+    found = [finding.title for seed in range(10) for finding in look(traffic(seed, 300)).found]
+    assert found == []
+    assert statuses(traffic(1, 300)) == {
+        "texts": "none",
+        "answers": "none",
+        "accuracy": "none",
+        "feedback": "insufficient",
+        "abstained": "none",
+        "near copies (shop)": "none",
+        "near border (shop)": "none",
+        "flood (shop)": "none",
+    }
+
+
+def test_foreign_texts_are_drift_of_texts_and_answers() -> None:
+    seen = look(traffic(1, 300, foreign=0.5))
+    assert [finding.title for finding in seen.found] == ["texts", "answers"]
+    assert seen.slices[0].by == "label" and {part.name for part in seen.slices[:2]} == {"delivery", "refund"}
+    assert seen.slices[0].change == pytest.approx(-seen.slices[1].change, abs=1e-9)
+    assert abs(seen.slices[0].change) == pytest.approx(0.25, abs=0.08)
+    (shop,) = [part for part in seen.slices if part.by == "key"]
+    assert (shop.name, shop.rows, shop.share) == ("shop", 300, 1.0) and shop.change > 0.1
+
+
+def test_a_text_counts_once_however_often_it_is_sent() -> None:
+    foreign = traffic(2, 5, foreign=1.0)
+    copies = joined(*[foreign] * 60)
+    seen = look(joined(traffic(1, 300), copies))
+    assert (seen.rows, seen.texts) == (600, 305)
+    assert seen.named("texts").status == seen.named("answers").status == "none"
+
+
+def test_too_few_rows_and_no_training_are_no_all_clear() -> None:
+    few = statuses(traffic(1, 20))
+    assert {few[name] for name in ("texts", "answers", "accuracy", "abstained")} == {"insufficient"}
+    assert look(traffic(1, 0)).rows == 0
+    gone = TrainingReference(absence="its rows are gone")
+    seen = look(traffic(1, 300, foreign=1.0), training=gone)
+    for name in ("texts", "answers", "accuracy"):
+        finding = seen.named(name)
+        assert finding.status == "insufficient" and "its rows are gone" in finding.sentence
+    without = replace(traffic(1, 300, foreign=0.5), vectors=None)
+    assert statuses(without)["texts"] == "insufficient" and statuses(without)["answers"] == "found"
+
+
+@pytest.mark.parametrize(("confidence", "status"), [(0.9, "none"), (0.88, "none"), (0.75, "found")])
+def test_a_drop_of_the_estimated_accuracy_is_found_when_it_is_sure(confidence: float, status: str) -> None:
+    finding = look(traffic(1, 400, confidence=confidence)).named("accuracy")
+    assert finding.status == status
+    assert finding.value == pytest.approx(confidence, abs=0.02) and finding.limit == pytest.approx(0.85)
+
+
+def test_the_estimate_is_right_for_calibrated_confidence_and_corrects_what_the_test_rows_showed() -> None:
+    rng, covered = np.random.default_rng(0), 0
+    for seed in range(100):
+        rows = traffic(seed, 300, confidence=0.8)
+        right = rng.random(300) < rows.confidences
+        estimate = estimate_accuracy(rows, None, 0.95)
+        assert estimate is not None
+        covered += estimate.low <= right.mean() <= estimate.high
+    assert 90 <= covered <= 100
+    biased = reference(accuracy=0.95, confidence=0.85).tested
+    shifted = estimate_accuracy(rows, biased, 0.95)
+    assert shifted is not None and shifted.value == pytest.approx(estimate.value + 0.1)
+    assert shifted.high - shifted.low > estimate.high - estimate.low
+
+
+def test_copies_of_one_text_make_the_estimate_no_surer() -> None:
+    one, many = traffic(1, 50), joined(*[traffic(1, 50)] * 20)
+    first, second = estimate_accuracy(one, None, 0.95), estimate_accuracy(many, None, 0.95)
+    assert first is not None and second is not None
+    assert (second.value, second.low) == pytest.approx((first.value, first.low))
+
+
+@pytest.mark.parametrize(("wrong", "status"), [(10, "none"), (60, "found")])
+def test_feedback_checks_what_confidence_says(wrong: int, status: str) -> None:
+    rows = traffic(1, 300)
+    other = {"delivery": "refund", "refund": "delivery"}
+    given = {
+        str(rows.ids[row]): (other[rows.labels[row]] if row < wrong else rows.labels[row]) for row in range(100)
+    } | {"unknown": "refund"}
+    finding = check_with_feedback(rows, given, monitor(), limits())
+    assert (finding.status, finding.rows) == (status, 100) and finding.value == pytest.approx(1 - wrong / 100)
+    assert finding.low is not None and finding.high is not None and finding.low < finding.value < finding.high
+    assert check_with_feedback(rows, {}, monitor(), limits()).status == "insufficient"
+
+
+@pytest.mark.parametrize(("share", "status"), [(0.1, "none"), (0.4, "found")])
+def test_too_many_abstentions_are_a_finding(share: float, status: str) -> None:
+    assert look(traffic(1, 300, refused=share)).named("abstained").status == status
+
+
+def test_near_copies_of_one_key_are_found_and_exact_ones_are_not() -> None:
+    rng = np.random.default_rng(0)
+    base = vectors(rng, np.zeros(10, np.int64))
+    near = np.repeat(base, 20, axis=0) + rng.normal(0, 0.02, (200, WIDTH)).astype(np.float32)
+    near /= np.linalg.norm(near, axis=1, keepdims=True)
+    copier = replace(traffic(3, 200, key="copier"), vectors=near)
+    repeater = replace(traffic(4, 200, key="repeater"), vectors=np.repeat(base, 20, axis=0))
+    found = statuses(joined(traffic(1, 300), copier, repeater))
+    assert found["near copies (copier)"] == "found"
+    assert found["near copies (shop)"] == "none" and "near copies (repeater)" not in found
+
+
+def test_probes_near_the_border_of_two_labels_are_found() -> None:
+    rows = traffic(1, 200, key="prober")
+    probes = replace(rows, margins=np.where(np.arange(200) < 120, 0.02, rows.margins))
+    found = statuses(joined(traffic(1, 300), probes))
+    assert (found["near border (prober)"], found["near border (shop)"]) == ("found", "none")
+
+
+def test_a_flood_is_many_texts_in_a_minute_and_far_more_than_usual() -> None:
+    usual = traffic(1, 600, seconds=60.0)
+    burst = traffic(2, 4000, seconds=0.01)
+    burst = replace(burst, times=burst.times + np.timedelta64(3600, "s"))
+    finding = find_flood("shop", joined(usual, burst), monitor())
+    assert finding.status == "found" and finding.value is not None and finding.value >= 4000
+    assert str(START + np.timedelta64(60, "m"))[:16] in finding.sentence
+    assert find_flood("shop", usual, monitor()).status == "none"
+    minutes = (np.arange(8000) // 4000).astype("timedelta64[m]")
+    steady = joined(burst, burst)
+    assert find_flood("shop", replace(steady, times=START + minutes), monitor()).status == "none"
+
+
+def test_findings_quote_numbers_only() -> None:
+    seen = look(traffic(1, 300, foreign=0.5), {"shop1": "refund"})
+    assert all(isinstance(finding, TrafficFinding) and finding.sentence for finding in seen.findings)
+    assert seen.found == tuple(finding for finding in seen.findings if finding.status == "found")

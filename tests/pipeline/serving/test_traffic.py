@@ -1,0 +1,148 @@
+"""What the service keeps of what passes through it: numbers, ids and labels in whole files, and no text."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.policies.monitoring.traffic import NO_LABEL
+from pipeline.serving import metrics, traffic_files
+from pipeline.serving.keys import keys_file, read_keys
+from pipeline.serving.traffic_files import ANSWERS, FEEDBACK, AnsweredTexts, read_tables, to_traffic
+from pipeline.serving.traffic_log import TrafficLog
+from tests.support import canary
+from tests.support.serving import params_with, running, start_service
+
+NOW = datetime.now(UTC)
+
+
+def read(root: Path, kind: str) -> list[pa.Table]:
+    """All that is kept of a kind; nothing is damaged."""
+    tables, damaged = read_tables(root / "data" / "traffic", kind, NOW - timedelta(days=2), NOW + timedelta(days=1))
+    assert damaged == 0
+    return tables
+
+
+def answered(
+    number: int, width: int = 2, digest: str = "d", rows: int = 1, labels: list[str | None] | None = None
+) -> AnsweredTexts:
+    """The answers to a request, with the number in the ids."""
+    at, ids = NOW + timedelta(milliseconds=number), [f"{number}-{row}" for row in range(rows)]
+    confidences, margins = np.full(rows, 0.75, np.float32), np.full(rows, 0.5, np.float32)
+    vectors = np.ones((rows, width), np.float16)
+    return AnsweredTexts(at, "k", "3", digest, 1.5, ids, labels or ["refund"] * rows, confidences, margins, vectors)
+
+
+def test_every_answer_is_kept_as_numbers_and_no_text_is(tmp_path: Path) -> None:
+    service = start_service(tmp_path, params_with())
+    with running(service, "admin") as client:
+        texts = ["vireotraffic parcel", "vireotraffic money please", "vireotraffic money please"]
+        asked = client.post("/v1/predict", json={"texts": texts}).json()["predictions"]
+        client.post("/invocations", json={"instances": ["parcel"]})
+        (explained,) = client.post("/v1/explain", json={"texts": ["money"]}).json()["explanations"]
+        given = client.post("/v1/feedback", json={"id": asked[0]["id"], "label": "refund"})
+        assert given.status_code == 200
+        client.post("/v1/feedback", json={"text": "vireotraffic", "label": "refund"})
+    (table,) = read(tmp_path, ANSWERS)
+    rows = table.to_pylist()
+    assert [row["id"] for row in rows[:3]] == [one["id"] for one in asked]
+    assert [row["label"] for row in rows] == ["delivery", "refund", "refund", "delivery", "refund"]
+    assert [row["confidence"] for row in rows[:3]] == pytest.approx([one["confidence"] for one in asked])
+    assert rows[0]["margin"] == pytest.approx(2 * rows[0]["confidence"] - 1, abs=1e-6)
+    assert rows[4]["id"] == explained["id"]
+    (key,) = read_keys(keys_file(tmp_path))
+    assert {row["key"] for row in rows} == {key.id} and {row["version"] for row in rows} == {"3"}
+    assert {row["digest"] for row in rows} == {service.handover.served.digest}  # type: ignore[union-attr]
+    assert all(0 < row["latency_ms"] < 60_000 and row["time"] >= NOW for row in rows)
+    traffic = to_traffic([table])
+    classifier = service.current.classifier  # type: ignore[union-attr]
+    assert traffic.vectors is not None
+    assert traffic.vectors[:3] == pytest.approx(classifier.vectors(texts), abs=1e-3)
+    assert traffic.groups[1] == traffic.groups[2] != traffic.groups[0]
+    assert traffic.firsts.tolist() == [0, 1, 3, 4]
+    (feedback,) = read(tmp_path, FEEDBACK)
+    assert [(row["id"], row["label"], row["key"]) for row in feedback.to_pylist()] == [
+        (asked[0]["id"], "refund", key.id)
+    ]
+    found = canary.find_words(["vireotraffic"], [path for path in tmp_path.rglob("*") if path.is_file()])
+    assert all("/inbox/feedback/" in path for path in found["vireotraffic"])
+
+
+@pytest.mark.parametrize(("changes", "files"), [({"path": None}, 0), ({"keep": {"vectors": False}}, 1)])
+def test_vectors_or_everything_can_be_left_out(tmp_path: Path, changes: dict[str, Any], files: int) -> None:
+    service = start_service(tmp_path, params_with("monitor", **changes))
+    with running(service, "predict") as client:
+        assert client.post("/v1/predict", json={"texts": ["parcel"]}).status_code == 200
+    tables = read(tmp_path, ANSWERS)
+    assert len(tables) == files and not any("vector" in table.column_names for table in tables)
+    assert service.current.classifier.columns == 2  # type: ignore[union-attr]
+
+
+def test_files_are_written_by_rows_and_by_time_and_a_version_each(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "traffic"
+    log = TrafficLog(folder, params_with("monitor", keep={"rows_per_file": 4, "seconds_per_file": 3600}).monitor)
+    log.start()
+    for number in range(4):
+        log.add(answered(number, digest="de"[number % 2], width=2 + number % 2))
+    deadline = datetime.now(UTC) + timedelta(seconds=20)
+    while len(list(folder.rglob("answers-*.parquet"))) < 2:
+        assert datetime.now(UTC) < deadline
+    log.add(answered(9, labels=[None]))
+    log.stop()
+    traffic = to_traffic([table for table in read(tmp_path, ANSWERS) if table["digest"][0].as_py() == "d"])
+    assert traffic.ids.tolist() == ["0-0", "2-0", "9-0"] and traffic.labels.tolist() == ["refund", "refund", NO_LABEL]
+    assert traffic.abstained.tolist() == [False, False, True]
+
+
+def test_a_disk_that_takes_nothing_costs_rows_and_no_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "traffic").write_text("a file where a folder should be")
+    before = metrics.TRAFFIC_LOST._value.get()
+    service = start_service(tmp_path, params_with())
+    with running(service, "predict") as client:
+        assert client.post("/v1/predict", json={"texts": ["parcel", "money"]}).status_code == 200
+        service.traffic.write()
+        assert client.post("/v1/predict", json={"texts": ["parcel"]}).status_code == 200
+    assert metrics.TRAFFIC_LOST._value.get() - before == 3
+    assert capsys.readouterr().err.count("traffic is not kept") == 1
+
+
+def test_rows_that_the_disk_is_too_slow_for_are_lost_and_counted(tmp_path: Path) -> None:
+    before = metrics.TRAFFIC_LOST._value.get()
+    log = TrafficLog(tmp_path, params_with("monitor", keep={"rows_per_file": 10}).monitor)
+    for number in range(7):
+        log.add(answered(number, rows=10))
+    assert (log.rows, metrics.TRAFFIC_LOST._value.get() - before) == (40, 30)
+
+
+def test_what_is_too_old_or_too_much_is_removed_oldest_first(tmp_path: Path) -> None:
+    def put(day: str, name: str, days_old: float, size: int) -> Path:
+        path = tmp_path / day / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x" * size)
+        os.utime(path, times=(NOW.timestamp() - 86_400 * days_old,) * 2)
+        return path
+
+    old = put("2020-01-01", "answers-1.parquet", 20, 10)
+    first = put("2020-02-01", "answers-1.parquet", 3, 700_000)
+    second = put("2020-02-02", "answers-1.parquet", 2, 700_000)
+    part = put("2020-02-02", ".answers-2.parquet.part", 1, 10)
+    other = tmp_path / "notes.txt"
+    other.write_text("mine")
+    assert traffic_files.remove_old(tmp_path, days=14, megabytes=1) == 3
+    assert [path.exists() for path in (old, first, part, second, other)] == [False, False, False, True, True]
+    assert not old.parent.exists() and not first.parent.exists()
+
+
+def test_a_damaged_file_is_counted_and_the_others_are_read(tmp_path: Path) -> None:
+    path = traffic_files.write_table(tmp_path, ANSWERS, traffic_files.answers_table([answered(1, rows=3)]))
+    (path.parent / "answers-2.parquet").write_bytes(path.read_bytes()[:-20])
+    pq.write_table(pa.table({"other": [1]}), path.parent / "answers-3.parquet")
+    tables, damaged = read_tables(tmp_path, ANSWERS, NOW - timedelta(hours=1), NOW + timedelta(hours=1))
+    assert (len(to_traffic(tables)), damaged) == (3, 2)
+    assert read_tables(tmp_path, ANSWERS, NOW - timedelta(hours=1), NOW)[0] == []
