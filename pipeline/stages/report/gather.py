@@ -40,7 +40,7 @@ class Results:
     training: pd.DataFrame  # id, label, origin and weight of every row that the shipped model learned from; no text
     test: pd.DataFrame  # id and label of every test row; no text
     rejected: dict[str, int]  # reason -> rows
-    predictions: pd.DataFrame  # id, label, predicted, confidence
+    predictions: pd.DataFrame  # id, label, predicted, confidence, reason (why the label is not given)
     per_class: pd.DataFrame
     coverage: pd.DataFrame  # a row for each coverage of the test rows; none where the model does not abstain
     groups: pd.DataFrame
@@ -71,7 +71,7 @@ def gather(paths: Paths) -> Results:
         rejected=read_rejected(paths.data("ingest") / "rejected.parquet"),
         predictions=pd.read_parquet(
             require_file(paths.data("evaluate") / "predictions.parquet"),
-            columns=["id", "label", "predicted", "confidence"],
+            columns=["id", "label", "predicted", "confidence", "reason"],
         ),
         per_class=read_csv(paths.data("evaluate") / "per_class.csv"),
         coverage=read_csv(paths.data("evaluate") / "coverage.csv"),

@@ -127,7 +127,8 @@ def class_table(results: Results) -> Grid:
 
 def example_rows(results: Results, count: int) -> dict[str, Grid]:
     """Up to ``count`` test rows each, by id: the errors of highest confidence, and the rows of lowest confidence."""
-    rows = results.predictions
+    rows = results.predictions.rename(columns={"reason": "no label, as it is"})
+    rows = rows.dropna(axis="columns", how="all").fillna("")  # no reason: there is a label
     wrong = rows[rows["label"] != rows["predicted"]].sort_values(["confidence", "id"], ascending=[False, True])
     unsure = rows.sort_values(["confidence", "id"])
     return {

@@ -45,6 +45,14 @@ def test_a_gain_that_may_be_chance_has_a_caveat(root: Path) -> None:
         assert "within chance" in text
 
 
+def test_examples_say_which_rows_got_no_label(root: Path) -> None:
+    page, _ = run_report(root)
+    assert "no label, unlike every class; most probable: rightly refund" in page.text
+    assert page.text.count("no label, unlike every class") == 1
+    shared = (root / "data/report/shared.html").read_text()
+    assert "no label, as it is" in shared and "unlike every class</td>" in shared
+
+
 def test_page_loads_nothing_from_outside(root: Path) -> None:
     page, _ = run_report(root)
     for _, attributes in page.tags:
