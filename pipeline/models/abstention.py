@@ -40,6 +40,8 @@ class AbstentionSettings(BaseModel):
     method: Literal["graph"]
     threshold: float  # texts with a higher score get no label
     coverage: Annotated[float, Field(gt=0, le=1)]  # share of in-scope texts that get a label, at least, on average
+    out_of_scope_answered: Annotated[float, Field(ge=0, le=1)] | None = None  # share of rows of left-out classes
+    out_of_scope_rows: Annotated[int, Field(ge=0)] = 0  # of which it was measured
 
 
 @dataclass(frozen=True)
@@ -166,5 +168,7 @@ def measure_abstention(
         "refused_rows": int((~answered).sum()),
         "accuracy": float(correct[answered].mean()) if answered.any() else None,
         "accuracy_of_refused": float(correct[~answered].mean()) if not answered.all() else None,
+        "out_of_scope_answered": settings.out_of_scope_answered,
+        "out_of_scope_rows": settings.out_of_scope_rows,
     }
     return metrics, coverage_curve(scores, correct)

@@ -16,6 +16,7 @@ from pipeline.core.stage import Metrics, Paths, read_json
 from pipeline.models.abstention import PARTS, Abstention, AbstentionSettings
 from pipeline.models.classifier import Classifier
 from pipeline.stages.export.abstention_fit import Known, Pool, fit_abstention, make_pool, weigh_parts
+from pipeline.stages.export.left_out_classes import answered_of_left_out
 
 FOLDS = 5
 FROZEN = ("probe", "teacher_head")  # models whose text vectors have not learned from the gold rows
@@ -74,7 +75,12 @@ def choose_abstention(
         "pool_refused": int((draft.parts(pool_vectors) @ weights > threshold.value).sum()),
     }
     fitted = replace(draft, settings=settings, weights=weights)
-    return fitted, metrics | ({"note": threshold.note} if threshold.note else {})
+    metrics |= {"note": threshold.note} if threshold.note else {}
+    if shipped in FROZEN:
+        left_out = answered_of_left_out(fitted, known, len(gold), pool, params.seed)
+        measured = {"out_of_scope_answered": left_out, "out_of_scope_rows": len(gold) if left_out is not None else 0}
+        return replace(fitted, settings=settings.model_copy(update=measured)), metrics | measured
+    return fitted, metrics
 
 
 def class_texts(paths: Paths, labels: tuple[str, ...]) -> list[str]:

@@ -158,6 +158,9 @@ def abstention_sentence(results: Results) -> str:
         return f"Every text gets a label ({export['abstention.reason']})."
     shares = {key: format_value(measured[f"abstention.{key}"] or 0.0) for key in ("coverage", "accuracy")}
     note = f" {export['abstention.note']}." if "abstention.note" in export else ""
+    if (left_out := export.get("abstention.out_of_scope_answered")) is not None:
+        rows = format_value(export["abstention.out_of_scope_rows"])
+        note = f" Where a class is left out, {format_value(left_out)} of its rows get a label, by {rows} rows.{note}"
     return (
         f"The model gives no label to a text that is unlike every class. Of the test rows, which are of known classes, "
         f"{shares['coverage']} get one, where at least {format_value(export['abstention.promised_coverage'])} were "
