@@ -18,7 +18,7 @@ from pipeline.core.params import Encoder, Evaluate
 from pipeline.core.stage import Metrics, Paths, main, write_atomically
 from pipeline.metrics import statistics
 from pipeline.models import classifier
-from pipeline.models.abstention import measure_abstention
+from pipeline.models.abstention_measures import measure_abstention
 from pipeline.models.answers import Answer, make_answers
 from pipeline.models.baselines import predict_baselines
 from pipeline.models.bundle_settings import shipped_model
