@@ -64,9 +64,13 @@ async def drive(url: str, body: Callable[[int], Any], texts: int, clients: int, 
                     failed += response.status_code != 200
 
         await asyncio.gather(*map(ask, range(clients)))
-    times.sort()
-    median, slow = (1000 * times[int(len(times) * share)] for share in (0.5, 0.99))
+    median, slow = (percentile(times, share) for share in (0.5, 0.99))
     return Load(clients, len(times) * texts / seconds, median, slow, failed)
+
+
+def percentile(seconds: list[float], share: float) -> float:
+    """The time in ms that a share, 0 to 1, of the times stays below."""
+    return round(1000 * sorted(seconds)[int(len(seconds) * share)], 2)
 
 
 def measure(url: str, body: Callable[[int], Any], texts: int, seconds: float, headers: Any = None) -> list[Load]:

@@ -10,7 +10,7 @@ import sys
 import uvicorn
 from prefect.server.api.server import create_app
 
-from tasks.processes.loopback_guard import LoopbackGuard
+from pipeline.serving.loopback_guard import LoopbackGuard
 
 
 def main(port: int) -> None:

@@ -44,11 +44,20 @@ class WordShare(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """The label of a text with its confidence, and its words in their order."""
+    """The answer to a text, and its words in their order, with their shares in the score of ``explained_label``.
 
-    label: str
+    That is the most probable label: the given one, unless the model abstains.
+    """
+
+    label: str | None
     confidence: float
     words: list[WordShare]
+    explained_label: str
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no label; None where there is one."""
+        return UNLIKE_EVERY_CLASS if self.label is None else None
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -83,11 +92,13 @@ class Model:
         return self.classifier.predict(string_list(texts, "texts"))
 
     def explain(self, texts: Iterable[str], *, method: str = "integrated_gradients") -> list[Explanation]:
-        """Label and confidence of each text, and each word's share in it.
+        """The answer to each text, and each word's share in its most probable label.
 
         ``method`` is integrated_gradients or rollout, which need torch, or lime. The section explain of params.yaml has
         their settings. Raises UserError for texts that are no strings, and for a method that does not fit the model.
         """
+        import numpy as np
+
         from pipeline import attribution
         from pipeline.attribution.words import word_spans
         from pipeline.commands.explain import settings_with_defaults
@@ -99,17 +110,17 @@ class Model:
         explanations = []
         for start in range(0, len(listed), EXPLAINED_AT_ONCE):
             chunk = listed[start : start + EXPLAINED_AT_ONCE]
-            probabilities = model.probabilities(chunk)
-            best = probabilities.argmax(axis=1)
+            answers = model.answers(chunk)
+            best = np.array([model.labels.index(answer.best) for answer in answers])
             directions = attribution.score_directions(len(model.labels), best)
             try:
                 attributions = attribution.attribute(method, model, chunk, directions, settings)
             except attribution.NotApplicable as reason:
                 raise UserError(f"method: expected one that fits this model, found {method}: {reason}") from None
-            for text, i, row, found in zip(chunk, best, probabilities, attributions, strict=True):
+            for text, answer, found in zip(chunk, answers, attributions, strict=True):
                 shares = zip(word_spans(text), found.shares(), strict=True)
                 words = [WordShare(text[start:end], start, end, float(share)) for (start, end), share in shares]
-                explanations.append(Explanation(model.labels[i], float(row[i]), words))
+                explanations.append(Explanation(answer.label, answer.confidence, words, answer.best))
         return explanations
 
     def __repr__(self) -> str:

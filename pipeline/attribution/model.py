@@ -12,6 +12,7 @@ from pipeline.attribution.internals import Internals
 from pipeline.core.errors import UserError
 from pipeline.core.printable import print_note
 from pipeline.models import classifier
+from pipeline.models.answers import Answer, make_answers
 
 BATCH_SIZE = 32  # texts; the batch size of the classifier itself, so that logits are those that it serves
 
@@ -24,6 +25,7 @@ class Model:
     labels: tuple[str, ...]
     temperature: float
     logits: Callable[[list[str]], np.ndarray]  # texts to (texts, classes), float32, as served
+    answers: Callable[[list[str]], list[Answer]]  # as served, so that some labels may be None
     internals: Internals | None
 
     def probabilities(self, texts: list[str]) -> np.ndarray:
@@ -42,10 +44,12 @@ def load(folder: Path, with_internals: bool) -> Model:
     if (folder / classifier.MANIFEST).exists() or not (folder / "classifier.json").exists():
         served = classifier.load(folder)
         internals = load_internals(folder) if with_internals else None
-        return Model(folder, served.labels, served.temperature, served.logits, internals)
+        return Model(folder, served.labels, served.temperature, served.logits, served.answers, internals)
     internals = load_internals(folder)  # not exported yet: the network itself answers
     print_note(f"{folder}: not exported yet: labels and scores before calibration and class offsets")
-    return Model(folder, tuple(internals.network.labels), 1.0, partial(network_logits, internals), internals)
+    labels = tuple(internals.network.labels)
+    answers = partial(network_answers, internals)
+    return Model(folder, labels, 1.0, partial(network_logits, internals), answers, internals)
 
 
 def load_internals(folder: Path) -> Internals:
@@ -84,3 +88,9 @@ def network_logits(internals: Internals, texts: list[str]) -> np.ndarray:
         with torch.inference_mode():
             logits[batch.rows] = internals.network(batch.ids, batch.mask)["logits"].numpy()
     return logits
+
+
+def network_answers(internals: Internals, texts: list[str]) -> list[Answer]:
+    """The answers of the network, a label for each text."""
+    probabilities = classifier.softmax(network_logits(internals, texts))
+    return make_answers(tuple(internals.network.labels), probabilities, None, None)

@@ -1,6 +1,7 @@
 """Explain the labels of the texts in a file: for each row, the words that spoke for its label and against it.
 
-Reads what `predict` reads. A row without a readable text gets its fault instead of an explanation.
+A text that gets no label is explained by its most probable one. Reads what `predict` reads. A row without a readable
+text gets its fault instead of an explanation.
 """
 
 import json
@@ -19,6 +20,7 @@ from pipeline.commands.served_bundle import ServedBundle
 from pipeline.core.errors import UserError
 from pipeline.core.params import load_params
 from pipeline.core.printable import print_note, printable
+from pipeline.models.answers import Answer
 from pipeline.pages.highlighting import METHOD_NAMES, page, segments, terminal
 from pipeline.sources.text_format import Choice, check_format
 from pipeline.sources.text_rows import Row, read_rows, replace_invalid
@@ -44,14 +46,13 @@ class Request:
 
 @dataclass(frozen=True)
 class ExplainedRow:
-    """A row with its label, its confidence (0 to 1) and its attribution by each method; the row alone if it is faulty.
+    """A row with its answer and the attribution of its most probable label by each method.
 
-    ``by_method`` is None for a row with a fault.
+    ``answer`` and ``by_method`` are None for a row with a fault.
     """
 
     row: Row
-    label: str = ""
-    confidence: float = 0.0
+    answer: Answer | None = None
     by_method: dict[str, Attribution] | None = None
 
 
@@ -127,8 +128,8 @@ def explain_chunk(
     if not readable:
         return [ExplainedRow(row) for row in rows]
     texts = [row.text for row in readable]
-    probabilities = model.probabilities(texts)
-    best = probabilities.argmax(axis=1)
+    answers = model.answers(texts)
+    best = np.array([model.labels.index(answer.best) for answer in answers])
     directions = attribution.score_directions(len(model.labels), best)
     by_method: dict[str, list[Attribution]] = {}
     for method in methods:
@@ -141,8 +142,7 @@ def explain_chunk(
     explained = iter(
         ExplainedRow(
             row,
-            label=model.labels[best[i]],
-            confidence=float(probabilities[i].max()),
+            answer=answers[i],
             by_method={method: attributions[i] for method, attributions in by_method.items()},
         )
         for i, row in enumerate(readable)
@@ -153,11 +153,12 @@ def explain_chunk(
 def to_json(explained: ExplainedRow, not_applicable: dict[str, str], version: str | None) -> str:
     """One JSON object on a line. Positions are in characters; shares are signed parts of all that moved the score."""
     content: dict[str, Any] = {"line": explained.row.line, "version": version}
-    if explained.by_method is None:
+    if explained.answer is None or explained.by_method is None:
         content |= {"label": None, "confidence": None, "fault": explained.row.fault}
     else:
-        text = explained.row.text
-        content |= {"label": explained.label, "confidence": round(explained.confidence, 6), "text": text}
+        text, answer = explained.row.text, explained.answer
+        content |= {"label": answer.label, "confidence": round(answer.confidence, 6), "reason": answer.reason}
+        content |= {"explained_label": answer.best, "text": text}
         content["methods"] = {name: attribution_values(text, values) for name, values in explained.by_method.items()}
         content |= {"not_applicable": not_applicable} if not_applicable else {}
     return replace_invalid(json.dumps(content, ensure_ascii=False)) + "\n"
@@ -174,13 +175,23 @@ def attribution_values(text: str, values: Attribution) -> dict[str, Any]:
     return {name: round(value, 6) for name, value in parts.items()} | {"words": words}
 
 
+def describe(answer: Answer) -> str:
+    """The answer in a few words; where there is no label, why, and whose words are shown."""
+    probable = f"{answer.best} ({answer.confidence:.1%})"
+    return (
+        f"no label: {answer.reason}; the words are those of the most probable one, {probable}"
+        if answer.abstained
+        else probable
+    )
+
+
 def to_text(explained: ExplainedRow, not_applicable: dict[str, str], colours: bool) -> str:
     """Lines for people: label and confidence, then for each method the words for and against, with their shares."""
     head = f"line {explained.row.line}: "
-    if explained.by_method is None:
+    if explained.answer is None or explained.by_method is None:
         return f"{head}no label: {explained.row.fault}\n\n"
     text = explained.row.text
-    lines = [f"{head}{printable(explained.label)} ({explained.confidence:.1%})"]
+    lines = [f"{head}{printable(describe(explained.answer))}"]
     for method, values in explained.by_method.items():
         lines.append(f"  {METHOD_NAMES[method]}")
         lines += terminal.format_explanation(text, word_spans(text), values.shares(), colours)
@@ -197,8 +208,7 @@ def to_page(explained_rows: list[ExplainedRow], not_applicable: dict[str, str], 
             page.MethodView(METHOD_NAMES[method], "", segments.to_html(text, word_spans(text), values.shares()))
             for method, values in (explained.by_method or {}).items()
         ]
-        fault = explained.row.fault
-        answer = f"no label: {fault}" if fault else f"{explained.label} ({explained.confidence:.1%})"
+        answer = f"no label: {explained.row.fault}" if explained.answer is None else describe(explained.answer)
         texts.append(page.ExplainedText(f"line {explained.row.line}", answer, views))
     about = ["Shaded words with a + spoke for the label, those with a − against it; the darker, the more."]
     about += [f"{note[0].upper()}{note[1:]}."] if note else []

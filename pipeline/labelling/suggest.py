@@ -15,7 +15,7 @@ from pipeline.core.digests import file_sha256
 from pipeline.core.errors import UserError
 from pipeline.core.params import Ingest, Params
 from pipeline.core.stage import Paths, read_json, write_atomically, write_json
-from pipeline.labelling import facility_location, label_studio
+from pipeline.labelling import facility_location, label_studio, new_classes
 from pipeline.models import classifier
 from pipeline.models.embeddings import embed
 from pipeline.sources.files import delimiter_of, file_format
@@ -33,6 +33,7 @@ class SuggestionFiles:
 def suggest(count: int, files: SuggestionFiles, params: Params, paths: Paths) -> list[str]:
     """Write the ``count`` rows whose labels would help most; returns lines for the user, without any row's text.
 
+    Up to three rows of each candidate for a new class are added behind them.
     Raises UserError if no classifier has been trained yet, if there are too few rows to choose from, or if a file
     exists already, because it may hold answers.
     """
@@ -46,13 +47,20 @@ def suggest(count: int, files: SuggestionFiles, params: Params, paths: Paths) ->
     vectors = embed(texts, paths.data("pretrain") / "encoder", params.encoder, paths)
     chosen = facility_location.choose_rows(probabilities, vectors[: len(pool)], vectors[len(pool) :], count)
     rows = add_predictions(pool.iloc[chosen], probabilities[chosen], model.labels)
+    candidates = new_classes.read_new_classes(pool, paths)
+    typical = new_classes.rows_to_label(candidates, rows)
+    if len(typical):
+        predicted = add_predictions(typical, model.predict(typical["text"].tolist()), model.labels)
+        rows = pd.concat([rows, predicted.assign(why=new_classes.why(typical))], ignore_index=True)
     sheet = answer_sheet(rows, params.ingest, files.blind)
     table.write_csv(sheet, files.csv, *sheet_format(files.csv, params.ingest))
     if files.label_studio:
         write_tasks(rows, labels, None if files.blind else f"gleaner-{bundle_version(paths)}", files.label_studio)
     return [
         f"{count} of {len(pool)} rows chosen{left_out_note(left_out)}, the most helpful first",
-        *count_by_label(rows),
+        *count_by_label(rows.head(count)),
+        *new_classes.describe_candidates(candidates, gold),
+        *([f"{len(typical)} rows of them are at the end of the sheet"] if len(typical) else []),
         *next_steps(files, params.ingest, paths),
     ]
 

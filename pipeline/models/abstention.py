@@ -18,12 +18,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.core.errors import UserError
-from pipeline.core.stage import Metrics
-from pipeline.metrics.coverage import coverage_curve
 
 ABSTENTION_FILE = "abstention.safetensors"
 NEAREST = 3  # prototypes that stand for the neighbourhood of a text
@@ -40,6 +37,8 @@ class AbstentionSettings(BaseModel):
     method: Literal["graph"]
     threshold: float  # texts with a higher score get no label
     coverage: Annotated[float, Field(gt=0, le=1)]  # share of in-scope texts that get a label, at least, on average
+    out_of_scope_answered: Annotated[float, Field(ge=0, le=1)] | None = None  # share of rows of left-out classes
+    out_of_scope_rows: Annotated[int, Field(ge=0)] = 0  # of which it was measured
 
 
 @dataclass(frozen=True)
@@ -146,25 +145,3 @@ def find_fault(arrays: dict[str, np.ndarray], width: int) -> str:
         if array.shape != shape or array.dtype != np.float32 or not np.isfinite(array).all():
             return f"expected {name} as finite float32 numbers of the shape {shape}, found others"
     return "" if classes else "expected the mean of a class, found none"
-
-
-def measure_abstention(
-    settings: AbstentionSettings | None, scores: np.ndarray | None, correct: np.ndarray
-) -> tuple[Metrics, pd.DataFrame]:
-    """What abstention does to labelled rows of known classes, and the curve of `coverage_curve` over them.
-
-    ``scores`` is (rows,), float64; both it and ``settings`` are None for a model that does not abstain. ``correct``
-    (rows,), bool, says where the most probable class is the right one.
-    """
-    if settings is None or scores is None:
-        return {"method": "none"}, coverage_curve(np.zeros(0), np.zeros(0, dtype=bool))
-    answered = scores <= settings.threshold
-    metrics: Metrics = {
-        "method": settings.method,
-        "promised_coverage": settings.coverage,
-        "coverage": float(answered.mean()),
-        "refused_rows": int((~answered).sum()),
-        "accuracy": float(correct[answered].mean()) if answered.any() else None,
-        "accuracy_of_refused": float(correct[~answered].mean()) if not answered.all() else None,
-    }
-    return metrics, coverage_curve(scores, correct)

@@ -11,10 +11,9 @@ class Answer(NamedTuple):
     """The answer to one text."""
 
     label: str | None  # None: the model abstains
-    confidence: float  # of the most probable class, calibrated, 0 to 1, whether it is given as the label or not
-    score: (
-        float | None
-    )  # how unlike every class the text is; above the bundle's threshold it abstains; None: not scored
+    confidence: float  # of the most probable label, calibrated, 0 to 1, whether it is given or not
+    score: float | None  # how unlike every class the text is; above the bundle's threshold it abstains
+    best: str  # the most probable label, whether it is given or not
 
     @property
     def abstained(self) -> bool:
@@ -35,11 +34,11 @@ def make_answers(
     ``probabilities`` is (texts, labels), float32, and ``scores`` (texts,), float64. Where nothing is refused, there are
     neither scores nor refusals.
     """
-    best: list[str | None] = [labels[index] for index in probabilities.argmax(axis=1)]
+    best = [labels[index] for index in probabilities.argmax(axis=1)]
     confidences = probabilities.max(axis=1, initial=0).astype(float).tolist()
     if scores is None or refused is None:
-        return [Answer(label, confidence, None) for label, confidence in zip(best, confidences, strict=True)]
+        return [Answer(label, confidence, None, label) for label, confidence in zip(best, confidences, strict=True)]
     return [
-        Answer(None if refuse else label, confidence, float(score))
+        Answer(None if refuse else label, confidence, float(score), label)
         for label, confidence, score, refuse in zip(best, confidences, scores, refused, strict=True)
     ]

@@ -1,9 +1,11 @@
 """Tables for readers: every value as text, ready to print as HTML or Markdown."""
 
+import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd  # takes a second, and the pages of the service have no tables
 
 MISSING = "–"
 
@@ -23,7 +25,7 @@ class Grid:
 
 def format_value(value: Any) -> str:
     """A value for readers: numbers with three decimals and thousands separators, a dash for a missing value."""
-    if value is None or (isinstance(value, float) and pd.isna(value)):
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return MISSING
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -37,9 +39,11 @@ def format_value(value: Any) -> str:
 
 
 def to_grid(
-    frame: pd.DataFrame, caption: str, *, total: bool = False, code: bool = False, bars: str | None = None
+    frame: "pd.DataFrame", caption: str, *, total: bool = False, code: bool = False, bars: str | None = None
 ) -> Grid:
     """A data frame as a Grid; ``bars`` names the column of shares that is drawn as well."""
+    import pandas as pd
+
     columns = [format_column(frame[name]) for name in frame.columns]
     return Grid(
         caption,
@@ -52,8 +56,10 @@ def to_grid(
     )
 
 
-def format_column(column: pd.Series) -> list[str]:
+def format_column(column: "pd.Series") -> list[str]:
     """The values of a column as text. Counts that a CSV file holds as floats, because one is missing, are integers."""
+    import pandas as pd
+
     values = column.tolist()
     known = column.dropna()
     if pd.api.types.is_float_dtype(column) and (known % 1 == 0).all() and (known > 1).any():

@@ -23,6 +23,7 @@ class Measure:
     show: Callable[[float], str]
 
 
+MIN_OUT_OF_SCOPE_ROWS = 20  # of left-out classes; with fewer, one row moves the share by more than 5 points
 MINIMUMS = {  # limit: the metric that must not lie below it
     "min_test_rows": Measure("test_rows", "the number of test rows", "{} test rows", "{:.0f}".format),
     "min_accuracy": Measure("accuracy", "accuracy", "accuracy is {}", percent),
@@ -66,6 +67,7 @@ def decide_registration(metrics: Metrics, fairness: Metrics, limits: Gate, count
     ]
     lines.append(check_calibration(limits.max_calibration_error, metrics))
     lines.append(check_coverage(limits.min_coverage, metrics))
+    lines.append(check_out_of_scope(limits.max_out_of_scope_answered, metrics))
     lines += check_group_gaps(limits.max_group_gap, fairness)
     lines += check_flip_rates(limits.max_flip_rate, counterfactual)
     statuses = {line.status for line in lines}
@@ -118,6 +120,23 @@ def check_coverage(limit: float | None, metrics: Metrics) -> Reason:
         return Reason("insufficient", f"the share of test rows that get a label was not measured, {wanted}", key)
     sentence = f"{percent(value)} of the test rows get a label, {wanted}"
     return Reason("pass" if value >= limit else "fail", sentence, key)
+
+
+def check_out_of_scope(limit: float | None, metrics: Metrics) -> Reason:
+    """The rule on the share of rows of left-out classes that get a label; a model that never abstains labels all."""
+    key = "gate.max_out_of_scope_answered"
+    if limit is None:
+        return off(key)
+    abstention, allowed = metrics.get("abstention", {}), f"at most {percent(limit)} allowed"
+    if abstention.get("method") == "none":
+        return Reason("pass" if limit >= 1 else "fail", f"the model gives every text a label, {allowed}", key)
+    value, rows = finite_number(abstention.get("out_of_scope_answered")), abstention.get("out_of_scope_rows", 0)
+    if value is None:
+        return Reason("insufficient", f"the answers to rows of left-out classes were not measured, {allowed}", key)
+    sentence = f"{percent(value)} of {rows} rows get a label where their class is left out, {allowed}"
+    if rows < MIN_OUT_OF_SCOPE_ROWS:
+        return Reason("insufficient", f"{sentence}; {MIN_OUT_OF_SCOPE_ROWS} rows needed to judge", key)
+    return Reason("pass" if value <= limit else "fail", sentence, key)
 
 
 def check_group_gaps(limit: float | None, fairness: Metrics) -> list[Reason]:

@@ -78,8 +78,9 @@ class WordShare(BaseModel):
 
 
 class Explanation(Prediction):
-    """The answer to one text with its words."""
+    """The answer to one text, and its words; ``explained_label`` is the most probable label, whose words they are."""
 
+    explained_label: str
     words: list[WordShare]
 
 

@@ -1,4 +1,4 @@
-"""Explanations: the words that made a label, by LIME, which needs nothing but the served model's answers."""
+"""Explanations: the words that made the most probable label, by LIME, which needs nothing but the model's answers."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -42,9 +42,10 @@ class Explainer:
             raise ApiError(504, "deadline", f"expected an answer within {timeout:g} s, found none; try again") from None
         predictions = to_predictions(service, scored)
         remember(service, caller, body.texts, predictions, scored)
+        best = [version.labels[index] for index in scored.probabilities.argmax(axis=1)]
         explanations = [
-            Explanation(**prediction.model_dump(), words=found)
-            for prediction, found in zip(predictions, words, strict=True)
+            Explanation(**prediction.model_dump(), explained_label=label, words=found)
+            for prediction, label, found in zip(predictions, best, words, strict=True)
         ]
         bundle = version.bundle
         return ExplainAnswer(version=bundle.number, model=bundle.model, method=METHOD, explanations=explanations)
@@ -59,7 +60,8 @@ def explain_texts(
 ) -> tuple[Scored, list[Words]]:
     """The probabilities of the texts, and the shares of the words of each."""
     served = version.classifier
-    model = attribution.Model(Path(version.bundle.folder), served.labels, served.temperature, served.logits, None)
+    folder = Path(version.bundle.folder)
+    model = attribution.Model(folder, served.labels, served.temperature, served.logits, served.answers, None)
     scored = Scored(version, version.compute(version.tokenise(texts)))
     directions = attribution.score_directions(len(served.labels), scored.probabilities.argmax(axis=1))
     attributions = attribution.attribute(METHOD, model, texts, directions, settings)

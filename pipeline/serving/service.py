@@ -50,6 +50,7 @@ class Service:
     handover: Handover = field(default_factory=Handover)
     current: LoadedVersion | None = None
     shadow: LoadedVersion | None = None
+    refused_shadow: NamedBundle | None = None  # could not be loaded
     fault: str = ""  # why the named bundle is not served
     draining: bool = False
     background: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -74,7 +75,8 @@ class Service:
             self.handover = read_handover(self.settings.handover)
         if not self.fault or again:
             self.current = await self.load(self.handover.served, self.current)
-        self.shadow = await self.load_shadow()
+        if again or self.handover.shadow != self.refused_shadow:
+            self.shadow = await self.load_shadow()
         metrics.REGISTRY_REACHABLE.set(self.handover.registry.reachable)
         metrics.CHAMPION_SERVED.set(self.current is not None and not self.problem())
 
@@ -108,7 +110,10 @@ class Service:
             return self.shadow
         try:
             return await asyncio.to_thread(load_version, wanted, self.batcher.threads)
-        except (UserError, OSError):
+        except (UserError, OSError) as error:
+            if wanted != self.refused_shadow:
+                print_note(f"serve: no shadow: {error}")
+            self.refused_shadow = wanted
             return None
 
     def keeps_vectors(self) -> bool:

@@ -21,8 +21,9 @@ from pipeline.core.errors import UserError
 from pipeline.core.file_permissions import restrict_new_files
 from pipeline.core.params import load_params
 from pipeline.core.printable import print_note
-from pipeline.serving.app import build_app
-from pipeline.serving.service import Settings, build_service
+from pipeline.serving.app import Guard, build_app
+from pipeline.serving.loopback_guard import LoopbackGuard
+from pipeline.serving.service import Service, Settings, build_service
 
 BACKLOG = 2048
 
@@ -38,8 +39,10 @@ def main(given: dict[str, Any]) -> int:
         print_note(f"error: {error}")
         return 2
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # it quotes the errors of requests that are gone
+    inherited = socket.socket(fileno=given["socket"])
+    inherited.setblocking(False)
     config = uvicorn.Config(
-        build_app(service),
+        build_application(service, inherited),
         log_config=None,
         log_level="critical",
         access_log=False,
@@ -51,8 +54,6 @@ def main(given: dict[str, Any]) -> int:
         ws="none",
     )
     server = uvicorn.Server(config)
-    inherited = socket.socket(fileno=given["socket"])
-    inherited.setblocking(False)
 
     async def serve() -> None:
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop)
@@ -64,10 +65,18 @@ def main(given: dict[str, Any]) -> int:
             service.draining = True
             server.should_exit = True
 
-    config.get_loop_factory()
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(serve())
     return 0
+
+
+def build_application(service: Service, listening: socket.socket) -> Guard | LoopbackGuard:
+    """The application; without keys, it answers to its own name on loopback only, and to no page of another origin."""
+    application = build_app(service)
+    if not service.settings.is_open:
+        return application
+    address, port = listening.getsockname()[:2]
+    return LoopbackGuard(application, port, address=address)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from pipeline.core.params import Encoder, Evaluate
 from pipeline.core.stage import Metrics, Paths, main, write_atomically
 from pipeline.metrics import statistics
 from pipeline.models import classifier
-from pipeline.models.abstention import measure_abstention
+from pipeline.models.abstention_measures import measure_abstention
+from pipeline.models.answers import Answer, make_answers
 from pipeline.models.baselines import predict_baselines
 from pipeline.models.bundle_settings import shipped_model
 
@@ -41,8 +42,10 @@ def run(params: Evaluate, encoder: Encoder, paths: Paths) -> Metrics:
     counts = statistics.confusion_matrix(truth, predicted, len(model.labels))
 
     metrics = measure_accuracy(counts, params)
-    settings = None if model.abstention is None else model.abstention.settings
+    abstention = model.abstention
+    settings = None if abstention is None else abstention.settings
     metrics["abstention"], curve = measure_abstention(settings, unlikeness, predicted == truth)
+    refused = None if abstention is None or unlikeness is None else abstention.refuses(unlikeness)
     metrics |= {
         "calibration_error": statistics.expected_calibration_error(reliability),
         "calibration_bins": f"{statistics.CALIBRATION_BINS} of equal width, by the confidence of the predicted label",
@@ -64,7 +67,8 @@ def run(params: Evaluate, encoder: Encoder, paths: Paths) -> Metrics:
     metrics |= gain_over_probe(predicted == truth, baselines["probe"], test["label"], params)
 
     out = paths.data("evaluate")
-    write_predictions(test, scores, model.labels, out / "predictions.parquet")
+    answers = make_answers(model.labels, scores, unlikeness, refused)
+    write_predictions(test, answers, scores, model.labels, out / "predictions.parquet")
     table.write_csv(per_class_table(truth, predicted, model.labels), out / "per_class.csv")
     table.write_csv(curve, out / "coverage.csv")
     save_figure(draw_confusion(counts, model.labels), out / "confusion.png")
@@ -139,13 +143,18 @@ def gain_over_probe(correct: np.ndarray, probe: np.ndarray | str, label: pd.Seri
     return {"gain_over_probe": measured, "gain_over_probe_low": low, "gain_over_probe_high": high}
 
 
-def write_predictions(test: pd.DataFrame, scores: np.ndarray, labels: tuple[str, ...], path: Path) -> None:
-    """Write a row for each test row: id, label, predicted, confidence, and score.<label>.
+def write_predictions(
+    test: pd.DataFrame, answers: list[Answer], scores: np.ndarray, labels: tuple[str, ...], path: Path
+) -> None:
+    """Write a row for each test row: id, label, predicted, confidence, reason, and score.<label>.
 
-    ``scores`` (rows, labels), float32, 0 to 1, holds the probabilities.
+    ``predicted`` is the most probable label, and ``reason`` says why it is not given, or is null. ``scores``
+    (rows, labels), float32, 0 to 1, holds the probabilities.
     """
-    best = scores.argmax(axis=1)
-    predictions = test[["id", "label"]].assign(predicted=np.array(labels, object)[best], confidence=scores.max(axis=1))
+    reasons = pd.Series([answer.reason for answer in answers], index=test.index, dtype="str")
+    predictions = test[["id", "label"]].assign(
+        predicted=[answer.best for answer in answers], confidence=scores.max(axis=1), reason=reasons
+    )
     columns = pd.DataFrame(scores, columns=[f"score.{label}" for label in labels], index=test.index)
     write_atomically(path, lambda part: pd.concat([predictions, columns], axis=1).to_parquet(part, index=False))
 

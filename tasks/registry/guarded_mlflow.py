@@ -12,7 +12,7 @@ import sys
 import uvicorn
 from mlflow.server import constants
 
-from tasks.processes.loopback_guard import LoopbackGuard
+from pipeline.serving.loopback_guard import LoopbackGuard
 from tasks.registry.store import MLFLOW_CREDENTIALS, MLFLOW_STORE
 
 

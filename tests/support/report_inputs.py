@@ -78,6 +78,12 @@ def write_run(root: Path) -> Path:
     offsets = {"reason": "chosen", "gap_before": 0.1234, "gap_after": 0.0567, "values": [0.1, 0.0, 0.0, 0.0]}
     calibration = {"temperature": 1.0, "temperature_from": "none: 0 validation rows"}
     write_json(calibration | {"offsets": offsets}, data / "export/metrics.json")
+    pool = make_rows("unlabelled", 8, labelled=False)
+    pool["text"] = [f"secret {('loan', 'visa')[i % 2]} of mine {i}" for i in range(8)]
+    table.write(pool, data / "ingest/unlabelled.parquet")
+    candidates = pd.DataFrame({"candidate": [1, 1, 1, 1, 2, 2, 2], "similarity": 0.9})
+    candidates.insert(1, "id", [f"unlabelled-{i:03}" for i in (0, 2, 4, 6, 1, 3, 5)])
+    candidates.to_parquet(data / "export/new_classes.parquet")
     write_json({"labels": LABELS, "descriptions": {"refund": "money back"}}, data / "ingest/labels.json")
     table.write(make_rows("gold", 32), data / "ingest/train.parquet")
     table.write(make_rows("gold", 40), data / "ingest/test.parquet")
@@ -122,7 +128,7 @@ def write_evaluation(data: Path) -> None:
     confidence = np.linspace(0.99, 0.31, 40)
     predictions = pd.DataFrame(
         {"id": test["id"], "label": test["label"], "predicted": predicted, "confidence": confidence}
-    )
+    ).assign(reason=pd.Series({39: "unlike every class"}))
     predictions.to_parquet(data / "evaluate/predictions.parquet")
     names = [*LABELS, "macro avg", "weighted avg"]
     scores = {"precision": 0.8, "recall": 0.7, "f1-score": [0.91, 0.62, 0.73, 0.84, 0.8, 0.8], "support": 10}

@@ -19,7 +19,8 @@ ARTIFACTS = {
     },
     "finetune": {"history.csv", "history.png", *(f"model/{name}" for name in NETWORK)},
     "export": {
-        f"bundle/{name}" for name in (*NETWORK, "MANIFEST.json", "tokenizer.json", "model.onnx", "model.int8.onnx")
+        "new_classes.parquet",
+        *(f"bundle/{name}" for name in (*NETWORK, "MANIFEST.json", "tokenizer.json", "model.onnx", "model.int8.onnx")),
     },
     "evaluate": {"predictions.parquet", "per_class.csv", "coverage.csv", "confusion.png", "reliability.png"},
     "counterfactual": {"pairs.csv", "terms.csv", "flips.csv"},

@@ -22,6 +22,7 @@ class Gate(Section):
     min_gain_over_probe: Annotated[float, Field(ge=-1, le=1)] | None
     max_calibration_error: Fraction | None
     min_coverage: Fraction | None
+    max_out_of_scope_answered: Fraction | None
     max_group_gap: Fraction | None
     max_flip_rate: Fraction | None
 

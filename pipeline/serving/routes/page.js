@@ -46,6 +46,11 @@ function showWords(text, words) {
   at("words").replaceChildren(...parts);
 }
 
+function showExplanation(text, row) {
+  showWords(text, row.words);
+  if (row.abstained) at("sure").textContent += ` · the words are those of ${row.explained_label}`;
+}
+
 async function showLabels(chosen) {
   const { labels } = await ask("v1/labels");
   at("right").replaceChildren(
@@ -75,7 +80,7 @@ at("ask").addEventListener("submit", async (event) => {
     showWords(text, []);
     await showLabels(answer.predictions[0].label);
     const explained = await ask("v1/explain", { texts: [text] });
-    if (number === question) showWords(text, explained.explanations[0].words);
+    if (number === question) showExplanation(text, explained.explanations[0]);
   } catch (error) {
     if (number === question) showFault(error);
   }

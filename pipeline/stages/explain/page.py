@@ -47,7 +47,7 @@ def render_page(
     shown = [
         ExplainedText(
             name=str(row["id"]),
-            answer=f"{row['predicted']} ({row['confidence']:.0%}), truly {row['label']}",
+            answer=describe_answer(row),
             views=[
                 method_view(method, row["text"], explanations.error_attributions[method][position], trusted[method])
                 for method in order
@@ -60,6 +60,13 @@ def render_page(
     ]
     tables = [faithfulness_table(comparison), *driver_tables(drivers)]
     return render("Why these texts got their labels", about, shown, tables)
+
+
+def describe_answer(row: Mapping[Any, Any]) -> str:
+    """What the model answered, and what was right."""
+    probable = f"{row['predicted']} ({row['confidence']:.0%})"
+    answer = probable if pd.isna(row["reason"]) else f"no label, {row['reason']}; most probable {probable}"
+    return f"{answer}, truly {row['label']}"
 
 
 def method_view(method: str, text: str, attribution: Attribution, trusted: bool) -> MethodView:

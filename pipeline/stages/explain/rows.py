@@ -10,7 +10,7 @@ from pipeline.core.stage import Paths
 
 
 def read_test_rows(paths: Paths) -> pd.DataFrame:
-    """The test rows with their predictions: ``id, text, label, predicted, confidence, wrong``, ordered by id.
+    """The test rows with their predictions: ``id, text, label, predicted, confidence, reason, wrong``, ordered by id.
 
     Raises UserError if evaluate has not run, or has run on another test split.
     """
@@ -18,7 +18,7 @@ def read_test_rows(paths: Paths) -> pd.DataFrame:
     if not path.exists():
         raise UserError(f"{path}: expected the output of evaluate, found no such file; run `dvc repro`")
     texts = table.read(paths.data("ingest") / "test.parquet")[["id", "text"]]
-    predictions = pd.read_parquet(path, columns=["id", "label", "predicted", "confidence"])
+    predictions = pd.read_parquet(path, columns=["id", "label", "predicted", "confidence", "reason"])
     if set(texts["id"]) != set(predictions["id"]):
         raise UserError(f"{path}: expected a prediction for each row of the test split, found others; rerun evaluate")
     rows = texts.merge(predictions, on="id", validate="one_to_one").sort_values("id", ignore_index=True)

@@ -7,6 +7,7 @@ look a little more foreign than it will in service; the share that is kept is th
 
 import math
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ from pipeline.core.stage import Metrics, Paths, read_json
 from pipeline.models.abstention import PARTS, Abstention, AbstentionSettings
 from pipeline.models.classifier import Classifier
 from pipeline.stages.export.abstention_fit import Known, Pool, fit_abstention, make_pool, weigh_parts
+from pipeline.stages.export.left_out_classes import answered_of_left_out
+from pipeline.stages.export.new_classes import find_new_classes, no_new_classes
 from pipeline.text.class_names import class_texts
 
 FOLDS = 5
@@ -31,21 +34,28 @@ class Threshold:
     note: str  # why it is not the wanted coverage; empty if it is
 
 
+class Choice(NamedTuple):
+    """What the bundle abstains by, None for nothing, the metrics on it, and the table of `find_new_classes`."""
+
+    abstention: Abstention | None
+    metrics: Metrics
+    new_classes: pd.DataFrame
+
+
 def choose_abstention(
     params: Abstain, served: Classifier, shipped: str, tables: dict[str, pd.DataFrame], paths: Paths
-) -> tuple[Abstention | None, Metrics]:
-    """What the bundle abstains by, None for nothing, and the metrics on it.
+) -> Choice:
+    """What the bundle abstains by, and what that says of the pool.
 
     ``served`` is the model, loaded with vectors, and ``shipped`` its name among the candidates. ``tables`` are those
     of ingest.
     """
     if params.method == "none":
-        return None, {"method": "none", "reason": "off: abstain.method is none"}
+        return off("off: abstain.method is none")
     train, validation = tables["train"], tables["validation"]
     gold = train[train["origin"].eq("gold") & train["label"].notna()]
     if validation.empty and (shipped not in FROZEN or gold.empty):
-        reason = "off: a threshold takes labelled rows that the encoder has not learned from, or validation rows"
-        return None, {"method": "none", "reason": reason}
+        return off("off: a threshold takes labelled rows that the encoder has not learned from, or validation rows")
     names = class_texts(served.labels, read_json(paths.data("ingest") / "labels.json")["descriptions"])
     pool_rows = tables["unlabelled"]
     pool_rows = pool_rows.sample(min(params.max_pool, len(pool_rows)), random_state=params.seed)
@@ -63,6 +73,8 @@ def choose_abstention(
         held_out = np.concatenate([held_out, parts_in_folds(known, sources, pool, draft.settings, params.seed)])
     weights = weigh_parts(held_out, draft.parts(pool_vectors))
     threshold = conformal_threshold(held_out @ weights, params.coverage)
+    refused = draft.parts(pool_vectors) @ weights > threshold.value
+    new_classes = find_new_classes(pool_vectors[refused], pool_rows["id"][refused])
     settings = AbstentionSettings(method=params.method, threshold=threshold.value, coverage=threshold.coverage)
     metrics: Metrics = {
         "method": params.method,
@@ -72,10 +84,22 @@ def choose_abstention(
         "rows": len(held_out),
         "validation_rows": len(validation),
         "pool_rows": len(pool_rows),
-        "pool_refused": int((draft.parts(pool_vectors) @ weights > threshold.value).sum()),
+        "pool_refused": int(refused.sum()),
+        "new_classes": int(new_classes["candidate"].nunique()),
     }
     fitted = replace(draft, settings=settings, weights=weights)
-    return fitted, metrics | ({"note": threshold.note} if threshold.note else {})
+    metrics |= {"note": threshold.note} if threshold.note else {}
+    if shipped in FROZEN:
+        left_out = answered_of_left_out(fitted, known, len(gold), pool, params.seed)
+        measured = {"out_of_scope_answered": left_out, "out_of_scope_rows": len(gold) if left_out is not None else 0}
+        fitted = replace(fitted, settings=settings.model_copy(update=measured))
+        metrics |= measured
+    return Choice(fitted, metrics, new_classes)
+
+
+def off(reason: str) -> Choice:
+    """No abstention, and why."""
+    return Choice(None, {"method": "none", "reason": reason}, no_new_classes())
 
 
 def parts_in_folds(

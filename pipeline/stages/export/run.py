@@ -3,7 +3,7 @@
     python -m pipeline.stages.export
 
 Reads data/finetune/model, data/pretrain/encoder, the tables of data/ingest, and metrics.json, held_out.parquet and
-head.safetensors of data/pseudo_label; writes data/export/bundle/ and metrics.json.
+head.safetensors of data/pseudo_label; writes data/export/bundle/, new_classes.parquet and metrics.json.
 """
 
 import logging
@@ -35,6 +35,7 @@ from pipeline.stages.export.abstention import choose_abstention
 from pipeline.stages.export.candidates import Source
 from pipeline.stages.export.selection import Shipped, choose_shipped
 
+NEW_CLASSES = "new_classes.parquet"
 SPLITS = ("train", "validation", "unlabelled")
 SAMPLE_SIZE = 500  # texts that stand for the rest: enough for shares to a few per cent, predicted in seconds
 MIN_CALIBRATION_ROWS = 50  # from fewer, one odd row can move the temperature by half
@@ -112,15 +113,16 @@ def build_bundle(
     with waiting("export: temperature"):
         calibration = choose_temperature(served, tables, shipped.accuracy, paths)
     with waiting("export: abstention"):
-        abstention, abstention_metrics = choose_abstention(abstain, served, shipped.name, tables, paths)
-    if abstention is not None:
-        save_abstention(abstention, bundle)
-        about["abstention"] = abstention.settings.model_dump()
+        chosen = choose_abstention(abstain, served, shipped.name, tables, paths)
+    write_atomically(paths.data("export") / NEW_CLASSES, lambda part: chosen.new_classes.to_parquet(part, index=False))
+    if chosen.abstention is not None:
+        save_abstention(chosen.abstention, bundle)
+        about["abstention"] = chosen.abstention.settings.model_dump()
     write_json(about | calibration, bundle / "classifier.json")
     classifier.seal(bundle)
     megabytes = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file()) / 1e6
     metrics |= {"serve": params.serve, "compute": about["compute"], "megabytes": round(megabytes, 1)}
-    return metrics | calibration | {"abstention": abstention_metrics}
+    return metrics | calibration | {"abstention": chosen.metrics}
 
 
 def digests_of_inputs(model: Path, paths: Paths) -> dict[str, str]:

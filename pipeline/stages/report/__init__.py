@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline.core.params import Report
 from pipeline.core.stage import Metrics, Paths, write_atomically, write_json
 from pipeline.policies import next_steps
-from pipeline.stages.report import advice, card, headline, page, view
+from pipeline.stages.report import advice, card, headline, new_classes, page, view
 from pipeline.stages.report.gather import gather, read_texts
 
 __all__ = ["run"]
@@ -27,6 +27,8 @@ def run(params: Report, paths: Paths) -> Metrics:
     examples = view.example_rows(results, params.examples)
     example_ids = [row[0] for table in examples.values() for row in table.rows]
     texts = read_texts(paths, [*example_ids, *results.explanations.errors["id"]])
+    texts |= read_texts(paths, results.new_classes["id"].tolist(), "unlabelled")
+    texts |= read_texts(paths, new_classes.gold_rows(results)["id"].tolist(), "train")
     files = {
         "report.html": page.render(results, params, texts),
         "shared.html": page.render(results, params, None),

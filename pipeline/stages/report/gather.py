@@ -40,9 +40,10 @@ class Results:
     training: pd.DataFrame  # id, label, origin and weight of every row that the shipped model learned from; no text
     test: pd.DataFrame  # id and label of every test row; no text
     rejected: dict[str, int]  # reason -> rows
-    predictions: pd.DataFrame  # id, label, predicted, confidence
+    predictions: pd.DataFrame  # id, label, predicted, confidence, reason (why the label is not given)
     per_class: pd.DataFrame
     coverage: pd.DataFrame  # a row for each coverage of the test rows; none where the model does not abstain
+    new_classes: pd.DataFrame  # a row for each text of the pool in a candidate for a new class; no text
     groups: pd.DataFrame
     rounds: pd.DataFrame
     accepted_classes: pd.DataFrame  # of pseudo-labelling: a row for each round and class
@@ -71,10 +72,11 @@ def gather(paths: Paths) -> Results:
         rejected=read_rejected(paths.data("ingest") / "rejected.parquet"),
         predictions=pd.read_parquet(
             require_file(paths.data("evaluate") / "predictions.parquet"),
-            columns=["id", "label", "predicted", "confidence"],
+            columns=["id", "label", "predicted", "confidence", "reason"],
         ),
         per_class=read_csv(paths.data("evaluate") / "per_class.csv"),
         coverage=read_csv(paths.data("evaluate") / "coverage.csv"),
+        new_classes=pd.read_parquet(require_file(paths.data("export") / "new_classes.parquet")),
         groups=read_csv(paths.data("fairness") / "groups.csv"),
         rounds=read_csv(paths.data("pseudo_label") / "rounds.csv"),
         accepted_classes=read_csv(paths.data("pseudo_label") / "classes.csv"),
@@ -111,10 +113,10 @@ def read_explanations(folder: Path) -> ExplainOutputs:
     return ExplainOutputs(metrics, pd.read_parquet(errors), pd.read_csv(faithfulness, keep_default_na=False))
 
 
-def read_texts(paths: Paths, ids: list[str]) -> dict[str, str]:
-    """The texts of these test rows, by id: for the copy of the page that stays where the data is."""
-    test = table.read(paths.data("ingest") / "test.parquet")
-    quoted = test[test["id"].isin(ids)]
+def read_texts(paths: Paths, ids: list[str], split: str = "test") -> dict[str, str]:
+    """The texts of these rows of a split, by id: for the copy of the page that stays where the data is."""
+    rows = table.read(paths.data("ingest") / f"{split}.parquet")
+    quoted = rows[rows["id"].isin(ids)]
     return dict(zip(quoted["id"], quoted["text"], strict=True))
 
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from pipeline.core.params import Report, to_yaml
 from pipeline.pages.environment import environment, style
 from pipeline.pages.grid import format_value, to_grid
-from pipeline.stages.report import charts, confusion, equity, explanations, pseudo_labels, summary, view
+from pipeline.stages.report import charts, confusion, equity, explanations, new_classes, pseudo_labels, summary, view
 from pipeline.stages.report.gather import Results
 from pipeline.stages.report.graph import HEIGHT, WIDTH, lay_out
 
@@ -27,6 +27,7 @@ SECTIONS = {  # in the order of the page
     "why": "Why",
     "data": "Data",
     "pseudo-labels": "Pseudo-labels",
+    "new-classes": "New classes",
     "training": "Training",
     "stages": "Stages",
     "params": "Params",
@@ -66,6 +67,7 @@ def render(results: Results, params: Report, texts: Mapping[str, str] | None) ->
         **group_section(results),
         **data_sections(results),
         pseudo=pseudo_labels.section(results),
+        new_classes=new_classes.section(results, texts),
         equity=equity.section(results),
         examples=view.example_rows(results, params.examples),
         why=explanations.section(results, texts, params.examples),

@@ -127,7 +127,8 @@ def class_table(results: Results) -> Grid:
 
 def example_rows(results: Results, count: int) -> dict[str, Grid]:
     """Up to ``count`` test rows each, by id: the errors of highest confidence, and the rows of lowest confidence."""
-    rows = results.predictions
+    rows = results.predictions.rename(columns={"reason": "no label, as it is"})
+    rows = rows.dropna(axis="columns", how="all").fillna("")  # no reason: there is a label
     wrong = rows[rows["label"] != rows["predicted"]].sort_values(["confidence", "id"], ascending=[False, True])
     unsure = rows.sort_values(["confidence", "id"])
     return {
@@ -157,6 +158,9 @@ def abstention_sentence(results: Results) -> str:
         return f"Every text gets a label ({export['abstention.reason']})."
     shares = {key: format_value(measured[f"abstention.{key}"] or 0.0) for key in ("coverage", "accuracy")}
     note = f" {export['abstention.note']}." if "abstention.note" in export else ""
+    if (left_out := export.get("abstention.out_of_scope_answered")) is not None:
+        rows = format_value(export["abstention.out_of_scope_rows"])
+        note = f" Where a class is left out, {format_value(left_out)} of its rows get a label, by {rows} rows.{note}"
     return (
         f"The model gives no label to a text that is unlike every class. Of the test rows, which are of known classes, "
         f"{shares['coverage']} get one, where at least {format_value(export['abstention.promised_coverage'])} were "

@@ -13,6 +13,7 @@ LIMITS = Gate(
     min_gain_over_probe=0.0,
     max_calibration_error=0.2,
     min_coverage=None,
+    max_out_of_scope_answered=None,
     max_group_gap=0.15,
     max_flip_rate=None,
 )
@@ -173,7 +174,7 @@ def test_the_worst_of_several_attributes_counts():
     other = {"age.status": "ok", "age.accuracy_gap": 0.5, "age.insufficient_groups": []}
     verdict = decide_registration(GOOD, FAIR | other | {"attributes": 2}, LIMITS, NO_TERMS)
     assert verdict.status == "fail"
-    assert len(verdict.reasons) == 9
+    assert len(verdict.reasons) == 10
 
 
 def test_without_group_attributes_the_group_limit_does_not_apply():

@@ -13,6 +13,7 @@ LIMITS = Gate(
     min_gain_over_probe=0.0,
     max_calibration_error=None,
     min_coverage=None,
+    max_out_of_scope_answered=None,
     max_group_gap=None,
     max_flip_rate=None,
 )

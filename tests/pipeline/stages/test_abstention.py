@@ -9,6 +9,7 @@ from pipeline.core.errors import UserError
 from pipeline.models.abstention import PARTS, Abstention, AbstentionSettings, load_abstention, save_abstention
 from pipeline.stages.export.abstention import conformal_threshold, parts_in_folds
 from pipeline.stages.export.abstention_fit import Known, fit_abstention, make_pool, weigh_parts
+from pipeline.stages.export.left_out_classes import answered_of_left_out
 
 SETTINGS = AbstentionSettings(method="graph", threshold=0.0, coverage=0.9)
 WIDTH = 24
@@ -134,6 +135,30 @@ def test_gold_rows_are_scored_by_what_was_fitted_without_them(centres):
     distances = parts_in_folds(known, sources, pool, SETTINGS, seed=0)[:, PARTS.index("distance")]
     itself = fit_abstention(known, pool, SETTINGS).parts(odd)[0, PARTS.index("distance")]
     assert distances[-1] == distances[-2] > distances[:-2].max() and distances[-1] > itself
+
+
+def test_left_out_classes_are_refused_where_they_differ_and_answered_where_they_do_not(centres):
+    """Six known classes that lie apart, and six that are one in truth; the pool has texts of all."""
+    shares = []
+    for apart in (True, False):
+        own = centres[:6] if apart else np.tile(centres[:1], (6, 1))
+        pool = make_pool(texts(own, 60, seed=1)[0], seed=0)
+        known = Known(*texts(own, 8, seed=2))
+        rows, sources = len(known.classes), np.arange(48).astype(str)
+        draft = fit_abstention(known, pool, SETTINGS)
+        held_out = parts_in_folds(known, sources, pool, SETTINGS, seed=0)
+        weights = weigh_parts(held_out, draft.parts(pool.vectors))
+        threshold = conformal_threshold(held_out @ weights, 0.9).value
+        settings = SETTINGS.model_copy(update={"threshold": threshold})
+        fitted = replace(draft, weights=weights, settings=settings)
+        shares.append(answered_of_left_out(fitted, known, rows, pool, seed=0))
+    assert shares[0] < 0.1 and shares[1] > 0.8
+
+
+def test_two_classes_leave_nothing_to_leave_out(centres):
+    known = Known(*texts(centres[:2], 5, seed=2))
+    pool = make_pool(texts(centres[:4], 20, seed=1)[0], seed=0)
+    assert answered_of_left_out(fit_abstention(known, pool, SETTINGS), known, 10, pool, seed=0) is None
 
 
 def test_what_is_saved_is_loaded_and_a_misfit_is_refused(fitted, tmp_path):

@@ -59,7 +59,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path, rows: Ro
     classifier.seal(bundle)
     scores = classifier.load(bundle).predict(test["text"].tolist())
     predictions = test[["id", "label"]].assign(
-        predicted=[LABELS[i] for i in scores.argmax(1)], confidence=scores.max(1)
+        predicted=[LABELS[i] for i in scores.argmax(1)], confidence=scores.max(1), reason=None
     )
     paths.data("evaluate").mkdir()
     predictions.to_parquet(paths.data("evaluate") / "predictions.parquet")

@@ -45,6 +45,22 @@ def test_a_gain_that_may_be_chance_has_a_caveat(root: Path) -> None:
         assert "within chance" in text
 
 
+def test_examples_say_which_rows_got_no_label(root: Path) -> None:
+    page, _ = run_report(root)
+    assert "no label, unlike every class; most probable: rightly refund" in page.text
+    assert page.text.count("no label, unlike every class") == 1
+    shared = (root / "data/report/shared.html").read_text()
+    assert "no label, as it is" in shared and "unlike every class</td>" in shared
+
+
+def test_candidates_for_new_classes_have_words_and_texts_beside_the_data_and_ids_elsewhere(root: Path) -> None:
+    page, _ = run_report(root)
+    shared = (root / "data/report/shared.html").read_text()
+    assert "7 lie in 2 clusters" in page.text and "7 lie in 2 clusters" in shared
+    assert "loan" in page.text and "secret visa of mine 3" in page.text
+    assert "unlabelled-002" in shared and "loan" not in shared and "visa" not in shared
+
+
 def test_page_loads_nothing_from_outside(root: Path) -> None:
     page, _ = run_report(root)
     for _, attributes in page.tags:

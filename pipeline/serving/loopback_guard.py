@@ -15,16 +15,22 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+HTTP_PORT = 80  # which a browser leaves out of Host and Origin
+
 
 class LoopbackGuard:
     """An ASGI application that refuses what another page or another user of the machine may send to the one inside.
 
-    ``credentials`` is ``user:password``; None leaves the check of a password to the application.
+    ``credentials`` is ``user:password``; None leaves the check of a password to the application. ``address`` is that on
+    which the server listens.
     """
 
-    def __init__(self, application: Application, port: int, credentials: str | None = None) -> None:
+    def __init__(
+        self, application: Application, port: int, credentials: str | None = None, address: str = "127.0.0.1"
+    ) -> None:
         self.application = application
-        self.hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
+        names = {"127.0.0.1", "localhost", f"[{address}]" if ":" in address else address}
+        self.hosts = {f"{name}:{port}" for name in names} | (names if port == HTTP_PORT else set())
         self.origins = {f"http://{host}" for host in self.hosts}
         self.credentials = credentials
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.processes.loopback_guard import LoopbackGuard
+from pipeline.serving.loopback_guard import LoopbackGuard
 
 PASSWORD = "gleaner:secret"
 OWN = (b"host", b"127.0.0.1:5000")
@@ -49,6 +49,23 @@ async def answer(*headers: tuple[bytes, bytes], kind: str = "http", credentials:
 )
 def test_a_request_is_answered_or_refused(headers: tuple[tuple[bytes, bytes], ...], status: int) -> None:
     assert asyncio.run(answer(*headers))["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("address", "port", "host", "is_allowed"),
+    [
+        ("::1", 8080, "[::1]:8080", True),
+        ("127.0.0.2", 8080, "127.0.0.2:8080", True),
+        ("127.0.0.1", 8080, "127.0.0.2:8080", False),
+        ("127.0.0.1", 80, "localhost", True),
+        ("127.0.0.1", 8080, "localhost", False),
+    ],
+)
+def test_the_address_on_which_it_listens_is_a_name_of_its_own(
+    address: str, port: int, host: str, is_allowed: bool
+) -> None:
+    guard = LoopbackGuard(None, port, address=address)  # type: ignore[arg-type]
+    assert (guard.refusal([(b"host", host.encode())]) is None) == is_allowed
 
 
 def test_a_web_socket_of_another_page_is_closed() -> None:
