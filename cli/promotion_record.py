@@ -29,7 +29,7 @@ def read_promotion_record(version: "RegisteredVersion", get_or_note: Callable[[C
     returns None.
     """
     from tasks.registry import promotion_log
-    from tasks.registry.retirement import RETIRED
+    from tasks.registry.version_tags import RETIRED
 
     ledger = promotion_log.read(version.client, version.model)
     entries = ledger.entries_about(version.identity)

@@ -37,7 +37,8 @@ from tasks.processes.process import Processes
 from tasks.refresh import Corrections
 from tasks.registry import nights, trainings
 from tasks.registry.nights import Champion
-from tasks.stage import StageOutcome, run_stage, state_data
+from tasks.stage import run_stage, state_data
+from tasks.stage_outcome import StageOutcome
 
 
 @flow(name="retrain", persist_result=False)

@@ -22,13 +22,15 @@ from pipeline.labelling import arrivals
 from pipeline.policies.gate import GateVerdict
 from tasks import durations, registry
 from tasks.dvc.arrivals import restore_arrivals
+from tasks.dvc.graph import stage_graph
 from tasks.gate import decide_gate
 from tasks.git.project_state import ProjectState, read_state
 from tasks.prefect_states.retries import retry_options
 from tasks.prefect_states.user_error import as_failed_state, result_of
 from tasks.processes.process import Processes
 from tasks.registry import trainings
-from tasks.stage import StageOutcome, run_stage, stage_graph, state_data
+from tasks.stage import run_stage, state_data
+from tasks.stage_outcome import StageOutcome
 
 
 @flow(name="train", task_runner=ThreadPoolTaskRunner(), persist_result=False)  # type: ignore[arg-type]

@@ -17,11 +17,11 @@ from pipeline.core.params import load_params
 from pipeline.models.bundle_settings import recorded_compute
 from pipeline.models.runtime import compute_like
 from tasks import registry
+from tasks.dvc.graph import stage_graph
 from tasks.git.worktree import checked_out
 from tasks.prefect_states.user_error import as_failed_state, result_of
 from tasks.processes.process import Processes
 from tasks.rebuild import StageRebuild, check_served_bundle, rebuild_stage
-from tasks.stage import stage_graph
 
 Verdict = Literal["match", "differs", "not rebuilt"]
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core.errors import UserError
+from tasks.dvc.graph import is_stage
 from tasks.dvc.locks import busy_message, users_of_files
 from tasks.dvc.repository import FilesInUse, open_repo
 from tasks.git.command import run_git
 from tasks.git.head import find_repository
 from tasks.processes.open_files import users_of
-from tasks.stage import is_stage
 
 SCRATCH, PREFECT = "data/scratch", ".prefect"
 LOCK_NAMES = {"lock", "held"}  # a lock that is removed while a command holds it would be given twice

@@ -4,9 +4,8 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -23,44 +22,9 @@ from tasks.dvc.repro_output import DVC_HINTS, describe_failure, is_busy, parse_s
 from tasks.prefect_states.user_error import as_failed_state
 from tasks.processes.curves import Point, follow_curve
 from tasks.processes.process import Processes, Stopped
+from tasks.stage_outcome import StageOutcome
 
 T = TypeVar("T")
-StageStatus = Literal["ran", "cached", "restored", "failed", "stopped", "not reached"]
-
-
-@dataclass(frozen=True)
-class StageOutcome:
-    """How a stage ended."""
-
-    stage: str
-    status: StageStatus
-    seconds: float = 0.0
-    message: str = ""  # why it failed
-    user_error: bool = False
-
-    @property
-    def done(self) -> bool:
-        """Whether the stage's outputs exist and are up to date."""
-        return self.status in ("ran", "cached", "restored")
-
-
-def stage_graph(root: Path) -> dict[str, list[str]]:
-    """The stages of dvc.yaml with the stages that each needs, in an order in which each comes after those.
-
-    Raises UserError if DVC cannot read the project.
-    """
-    from networkx import lexicographical_topological_sort
-
-    with open_repo(root) as repo:
-        needs = repo.index.graph  # its edges lead from a stage to those that it needs
-        position = list(repo.index.stages).index  # decides between stages that do not need each other
-        order = filter(is_stage, lexicographical_topological_sort(needs.reverse(), key=position))
-        return {stage.name: [need.name for need in needs.successors(stage) if is_stage(need)] for stage in order}
-
-
-def is_stage(node: Any) -> bool:
-    """Whether a node of DVC's graph is a stage of dvc.yaml. A .dvc file is none: it tracks data and runs nothing."""
-    return bool(getattr(node, "name", None))
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)

@@ -1,6 +1,6 @@
 """The outcome of a promotion as a table: printed at its end, and published as a Prefect artifact."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from flows.outcomes.terminal import code_key, dim_key, escape
 from flows.outcomes.training import METRICS, Rows, rich_table
 from pipeline.core.params import Params, load_params
 from pipeline.policies.promotion import PromotionVerdict, approval
+from tasks.registry.champion_record import read_champion_record
 
 if TYPE_CHECKING:
     from tasks.approve import Approval
@@ -47,6 +48,9 @@ def print_waiting(root: Path) -> None:
 
 def waiting_lines(root: Path, params: Params) -> list[str]:
     """A line for each version that waits for approval."""
+    now, log = datetime.now(UTC), read_champion_record(root, params.registry.model).log
+    if not any(request.is_open(now) for request in log.requests):
+        return []  # said without MLflow, whose import takes seconds
     from tasks.approve import list_waiting
 
     return [approval.describe_request(request.entry) for request in list_waiting(root, params)]

@@ -17,7 +17,7 @@ from pipeline.policies.group_status import ENOUGH_ROWS, gap_verdict_of_group
 
 if TYPE_CHECKING:
     from tasks import registry
-    from tasks.stage import StageOutcome
+    from tasks.stage_outcome import StageOutcome
 
 Rows = list[dict[str, str]]
 METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1"}

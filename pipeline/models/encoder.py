@@ -118,6 +118,27 @@ def max_tokens(folder: Path) -> int | None:
     return None if length is None else int(length)
 
 
+def vector_width(folder: Path) -> int:
+    """The width of the vectors of the encoder in ``folder``: its config calls it ``hidden_size``, or ``dim``."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    width = config.get("hidden_size") or config.get("dim") or load_config(folder).hidden_size
+    return int(width)
+
+
+def count_weights(folder: Path) -> int:
+    """The number of weights in the encoder's files; whole numbers, which are no weights, do not count."""
+    from math import prod
+
+    from safetensors import safe_open
+
+    total = 0
+    for shard in sorted(folder.glob("*.safetensors")):
+        with safe_open(shard, framework="numpy") as tensors:
+            slices = [tensors.get_slice(name) for name in tensors.keys()]  # noqa: SIM118  it is no mapping
+            total += sum(prod(part.get_shape()) for part in slices if "F" in part.get_dtype())
+    return total
+
+
 def copy_files(source: Path, target: Path) -> None:
     """Copy config, weights and tokenizer unchanged, so that their digest stays the one that params pin."""
     target.mkdir()

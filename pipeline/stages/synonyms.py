@@ -8,7 +8,9 @@ nlpaug's SynonymAug substitutes; the synonyms come from ``pipeline.text.synonym_
 """
 
 import re
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from random import Random
 from typing import Any
 
@@ -82,9 +84,26 @@ def substitute(augmenter: Any, text: str, id: str, params: Synonyms) -> Iterator
         yield augmenter.augment(text)[0] if replaceable else text.strip()
 
 
+@contextmanager
+def missing(*packages: str) -> Iterator[None]:
+    """Let packages that are not imported yet pass for not installed in a block.
+
+    nlpaug imports torch and transformers for its other augmenters, 13 s of a processor, and does without where they are
+    missing.
+    """
+    hidden = [name for name in packages if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # None lets an import fail
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
 def build_augmenter(lexicon: Lexicon) -> Any:
     """nlpaug's SynonymAug with our lexicon and a generator of random numbers per instance; spacing stays as it is."""
-    from nlpaug.augmenter.word import SynonymAug
+    with missing("torch", "transformers"):
+        from nlpaug.augmenter.word import SynonymAug
 
     class Augmenter(SynonymAug):
         random = Random()

@@ -25,15 +25,23 @@ def recorded_stage(repo: "Repo", name: str) -> dict[str, Any]:
 
 def recorded_outputs(repo: "Repo", name: str) -> list[LockEntry]:
     """The outputs of a stage that dvc.lock records with an MD5 of all bytes; DVC 2 left out the ends of lines."""
-    outs = recorded_stage(repo, name).get("outs", [])
-    return [out for out in outs if out.get("hash") == "md5" and "md5" in out]
+    return checkable_outputs(recorded_stage(repo, name))
+
+
+def checkable_outputs(recorded: dict[str, Any]) -> list[LockEntry]:
+    """The outputs with an MD5 of all bytes, of one stage in dvc.lock."""
+    return [out for out in recorded.get("outs", []) if out.get("hash") == "md5" and "md5" in out]
 
 
 def differing_outputs(name: str, root: Path) -> list[str]:
     """The paths of a stage's outputs whose content is not what dvc.lock records; each byte is read."""
     with open_repo(root) as repo:
-        outs = recorded_outputs(repo, name)
-        return [out["path"] for out in outs if full_md5(repo, root / out["path"]) != out["md5"]]
+        return outputs_that_differ(repo, recorded_outputs(repo, name))
+
+
+def outputs_that_differ(repo: "Repo", outs: list[LockEntry]) -> list[str]:
+    """The paths of the outputs whose content is not what dvc.lock records; each byte is read."""
+    return [out["path"] for out in outs if full_md5(repo, Path(repo.root_dir) / out["path"]) != out["md5"]]
 
 
 def full_md5(repo: "Repo", path: Path) -> str | None:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tasks.registry.lookup import all_versions, find_baseline, find_version
     from tasks.registry.registered_version import RegisteredVersion
+    from tasks.registry.registration import Registration
     from tasks.registry.runs import ABOUT_ARTIFACT, BATCH_SIZE, Run, open_run
     from tasks.registry.store import MLFLOW_CREDENTIALS, MLFLOW_STORE, connect, experiment_id, flatten, store_uri
     from tasks.registry.versions import (
         SERVING_PACKAGES,
-        Registration,
         aliases_of,
         is_push_failure,
         push_data,
@@ -54,7 +54,7 @@ def __getattr__(name: str) -> Any:
     Raises AttributeError for any other name.
     """
     if name in __all__:
-        for module in ("lookup", "registered_version", "runs", "store", "versions"):
+        for module in ("lookup", "registered_version", "registration", "runs", "store", "versions"):
             found = vars(import_module(f"{__name__}.{module}"))
             if name in found:
                 return found[name]

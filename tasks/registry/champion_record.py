@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from pipeline.policies.promotion.ledger import Ledger
 from tasks.registry import project_store
 from tasks.registry.stored_entry import StoredEntry, log_name, parse_log
-from tasks.registry.version_bundle import DELETED, SQLITE, TABLES, StoredVersion, stored_versions
+from tasks.registry.version_bundle import DELETED, SQLITE, TABLES, StoredVersion, query_tags, stored_versions
 
 CARD, GATE_TAG = "MODEL_CARD.md", "gleaner.gate"  # what a run recorded: an artifact and a tag
 
@@ -80,11 +80,7 @@ def query_entries(connection: sqlite3.Connection, model: str) -> list[StoredEntr
     if not TABLES.issubset(project_store.table_names(connection)):
         return []
     name = log_name(model)
-    tags: dict[int, dict[str, str]] = {}
-    for version, key, value in connection.execute(
-        "SELECT version, key, value FROM model_version_tags WHERE name = ?", [name]
-    ):
-        tags.setdefault(int(version), {})[key] = value
+    tags = query_tags(connection, name)
     made = (
         "SELECT version, creation_time FROM model_versions WHERE name = ? AND current_stage IS NOT ? ORDER BY version"
     )

@@ -10,7 +10,6 @@ from pipeline.core.params import Params
 from pipeline.policies.limit_changes import LimitChange, LimitsOfTraining, find_limit_changes
 from tasks.registry.runs import GATE_TAG, Run, search_runs
 
-LIMIT_CHANGES_TAG = "gleaner.limit_changes"  # of a version: changes of limits since the version before, as JSON
 MOST_CHANGES = 15  # in a tag; later ones count more
 
 

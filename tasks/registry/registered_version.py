@@ -21,11 +21,11 @@ from pipeline.policies.limit_changes import LimitChange, changes_from_json
 from pipeline.policies.promotion.entry import VersionIdentity
 from tasks.dvc.lock_file import Lock, is_lock
 from tasks.git.worktree import Snapshot
-from tasks.registry.limit_history import LIMIT_CHANGES_TAG
 from tasks.registry.manifest import MANIFEST_DIGEST_TAG
 from tasks.registry.runs import ABOUT_ARTIFACT, CODE_ARTIFACT, GATE_ARTIFACT, PATCH_ARTIFACT
+from tasks.registry.version_tags import DVC_LOCK, LIMIT_CHANGES
 
-LINEAGE_TAGS = ("gleaner.git_commit", "gleaner.git_dirty", "gleaner.dvc_lock", "gleaner.data", "gleaner.params")
+LINEAGE_TAGS = ("gleaner.git_commit", "gleaner.git_dirty", DVC_LOCK, "gleaner.data", "gleaner.params")
 COMMIT = re.compile("[0-9a-f]{40,64}")
 
 
@@ -59,7 +59,7 @@ class RegisteredVersion:
     @property
     def limit_changes(self) -> list[LimitChange]:
         """The limits of gate and promotion that were changed since the version before; none for older versions."""
-        return changes_from_json(self.tags.get(LIMIT_CHANGES_TAG, "[]"))
+        return changes_from_json(self.tags.get(LIMIT_CHANGES, "[]"))
 
     @property
     def commit(self) -> str:

@@ -3,8 +3,8 @@
 from pipeline.core.errors import UserError
 from tasks.registry.registered_version import RegisteredVersion
 from tasks.registry.store import retry_while_busy
+from tasks.registry.version_tags import RETIRED
 
-RETIRED = "gleaner.retired"  # tag of a version: when and why
 CHALLENGER = "challenger"
 
 

@@ -17,8 +17,8 @@ from pipeline.labelling.arrivals import ReadArrivals
 from pipeline.labelling.operations_log import rewritten_digests
 from tasks.registry.runs import GATE_TAG, MAX_TAG_LENGTH, Run, search_runs
 from tasks.registry.store import connect
+from tasks.registry.version_tags import COMPLETE, NO, YES
 
-COMPLETE, YES, NO = "gleaner.complete", "yes", "no"  # tag of a training, and of a version
 ARRIVALS = "gleaner.arrivals"  # tag of older trainings: the newest file; begins the names of the tags with all files
 
 

@@ -7,6 +7,7 @@ data/scratch/bundles/ under the digest of the bundle's manifest. Nothing here cr
 
 import os
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +32,13 @@ class StoredVersion:
     """A version as the store describes it."""
 
     aliases: tuple[str, ...]
-    manifest: str | None  # SHA-256 of its bundle's manifest; None if it was registered without
+    tags: Mapping[str, str]
     location: str | None  # of its artifacts; None if only MLflow can tell
+
+    @property
+    def manifest(self) -> str | None:
+        """SHA-256 of its bundle's manifest; None if it was registered without."""
+        return self.tags.get(MANIFEST_DIGEST_TAG)
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ def stored_versions(root: Path, model: str) -> dict[str, StoredVersion]:
     from tasks.registry.store import connect
 
     return {
-        version.number: StoredVersion(version.aliases, version.tags.get(MANIFEST_DIGEST_TAG), None)
+        version.number: StoredVersion(version.aliases, version.tags, None)
         for version in list_versions(connect(root), model)
     }
 
@@ -113,16 +119,25 @@ def query_versions(connection: sqlite3.Connection, model: str) -> dict[str, Stor
     named = "SELECT version, alias FROM registered_model_aliases WHERE name = ? ORDER BY alias"
     for version, alias in connection.execute(named, [model]):
         aliases.setdefault(str(version), []).append(alias)
-    tagged = "SELECT version, value FROM model_version_tags WHERE name = ? AND key = ?"
-    manifests = {str(version): digest for version, digest in connection.execute(tagged, [model, MANIFEST_DIGEST_TAG])}
+    tags = query_tags(connection, model)
     made = (
         "SELECT version, coalesce(storage_location, source) FROM model_versions "
         "WHERE name = ? AND current_stage IS NOT ? ORDER BY version"
     )
     return {
-        str(version): StoredVersion(tuple(aliases.get(str(version), ())), manifests.get(str(version)), location)
+        str(version): StoredVersion(tuple(aliases.get(str(version), ())), tags.get(int(version), {}), location)
         for version, location in connection.execute(made, [model, DELETED])
     }
+
+
+def query_tags(connection: sqlite3.Connection, name: str) -> dict[int, dict[str, str]]:
+    """The tags of all versions of a registered model in MLflow's tables, by the versions' numbers."""
+    tags: dict[int, dict[str, str]] = {}
+    for version, key, value in connection.execute(
+        "SELECT version, key, value FROM model_version_tags WHERE name = ?", [name]
+    ):
+        tags.setdefault(int(version), {})[key] = value
+    return tags
 
 
 def bundle_folder(root: Path, model: str, number: str, version: StoredVersion) -> Path:

@@ -4,7 +4,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +25,19 @@ from pipeline.core.installed import CODE_FOLDER, read_pin
 from pipeline.core.params import Params, Promotion
 from pipeline.core.params import Registry as Settings
 from pipeline.core.stage import Paths
-from pipeline.policies.limit_changes import changes_to_json
+from pipeline.policies.limit_changes import changes_from_json, changes_to_json
 from tasks.git import patch
 from tasks.git.lineage import lineage_tags
 from tasks.git.project_state import ProjectState, require_unchanged
 from tasks.prefect_states.user_error import as_failed_state
 from tasks.registry import bundles, champion_alias, lookup
 from tasks.registry.environment import describe_environment
-from tasks.registry.limit_history import LIMIT_CHANGES_TAG, limit_changes
-from tasks.registry.retirement import RETIRED
+from tasks.registry.limit_history import limit_changes
+from tasks.registry.registration import Registration
 from tasks.registry.runs import Run
 from tasks.registry.shared_files import find_twins, share
 from tasks.registry.store import set_version_tags
-from tasks.registry.trainings import COMPLETE, NO, YES
+from tasks.registry.version_tags import COMPLETE, DVC_LOCK, LIMIT_CHANGES, NO, RETIRED, YES
 
 # What loading and serving a version imports. The pins come from constraints.txt.
 SERVING_PACKAGES = (
@@ -66,16 +65,6 @@ SIGNATURE = ModelSignature(
         ]
     ),
 )
-
-
-@dataclass(frozen=True)
-class Registration:
-    """The version that holds the bundle after registering."""
-
-    model: str
-    number: str
-    aliases: tuple[str, ...]
-    is_new: bool  # False if a version of the same dvc.lock was there already
 
 
 @task(name="register", task_run_name="register", cache_policy=NO_CACHE, persist_result=False)
@@ -109,14 +98,15 @@ def register_or_reuse(root: Path, params: Params, opened: Run) -> Registration:
     flow_run = client.get_run(opened.id).data.tags["gleaner.flow_run"]
     with registration_lock(root):
         finish_registrations(client, model, params.promotion)
-        same = find_same_lock(client, model, tags["gleaner.dvc_lock"])
+        same = find_same_lock(client, model, tags[DVC_LOCK])
         number = (
             str(same.version) if same else register_new(root, params, opened, tags | {"gleaner.flow_run": flow_run})
         )
         finish_registration(client, model, number, flow_run, params.promotion)
         if same is None:
             share(find_twins(root, model))
-    return Registration(model, number, aliases_of(client, model, number), is_new=same is None)
+    changes = changes_from_json(client.get_model_version(model, number).tags.get(LIMIT_CHANGES, "[]"))
+    return Registration(model, number, aliases_of(client, model, number), same is None, tuple(changes))
 
 
 @contextmanager
@@ -134,7 +124,7 @@ def registration_lock(root: Path) -> Iterator[None]:
 def find_same_lock(client: MlflowClient, model: str, digest: str) -> ModelVersion | None:
     """The version of the dvc.lock with this digest; None if there is none."""
     versions = client.search_model_versions(f"name = '{model}'")
-    return next((version for version in versions if version.tags.get("gleaner.dvc_lock") == digest), None)
+    return next((version for version in versions if version.tags.get(DVC_LOCK) == digest), None)
 
 
 def register_new(root: Path, params: Params, opened: Run, tags: dict[str, str]) -> str:
@@ -147,7 +137,7 @@ def register_new(root: Path, params: Params, opened: Run, tags: dict[str, str]) 
     digest_tag = {bundles.MANIFEST_DIGEST_TAG: bundles.manifest_digest(root / "data" / "export" / "bundle")}
     if params.registry.push:
         push_data(root)
-    changes = {LIMIT_CHANGES_TAG: changes_to_json(limit_changes(root, params, opened))}
+    changes = {LIMIT_CHANGES: changes_to_json(limit_changes(root, params, opened))}
     return create_version(root, params.registry, opened, {**tags, **digest_tag, **changes, COMPLETE: NO})
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from mlflow import MlflowClient
 
 from flows.prefect_server import free_port
 from pipeline.core.params import read_yaml, to_yaml
+from tasks.registry.version_tags import COMPLETE, NO, YES
 from tests.support.flow_project import (
     BIN,
     ROOT,
@@ -107,11 +109,23 @@ def test_every_stage_is_up_to_date_for_dvc_after_a_run(project: Path, records: d
     assert json.loads(status.stdout) == {}
 
 
-def test_a_second_run_finds_all_cached_and_registers_nothing_twice(project: Path, records: dict[str, str]) -> None:
+def test_a_second_run_finds_all_cached_and_starts_no_flow(project: Path, records: dict[str, str]) -> None:
+    runs = len(mlflow_runs(project)), query_prefect(project, "SELECT count(*) FROM flow_run")
     done = run_gleaner(project, "run")
+    assert done.stdout.startswith("Nothing to do: all stages are up to date and their version is registered;")
     assert done.returncode == 0 and printed_outcomes(done) == dict.fromkeys(STAGES, "cached")
     assert "Already registered: gleaner-demo version 1" in done.stdout and count_versions(project) == 1
+    assert (len(mlflow_runs(project)), query_prefect(project, "SELECT count(*) FROM flow_run")) == runs
+
+
+def test_a_version_that_is_to_be_registered_again_finds_all_cached(project: Path, records: dict[str, str]) -> None:
+    """The same `dvc.lock`, whose version is in doubt: the flow runs, finds each stage cached, and completes it."""
+    client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    client.set_model_version_tag("gleaner-demo", "1", COMPLETE, NO)
+    done = run_gleaner(project, "run")
+    assert "Already registered: gleaner-demo version 1" in done.stdout and count_versions(project) == 1
     assert last_states(project) == dict.fromkeys(STAGES, "Cached") | {"gate": "Pass", "register": "Cached"}
+    assert client.get_model_version("gleaner-demo", "1").tags[COMPLETE] == YES
 
 
 def test_a_refusal_of_the_gate_registers_nothing_and_exits_1(project: Path, records: dict[str, str]) -> None:

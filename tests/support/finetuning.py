@@ -15,7 +15,7 @@ from pipeline.core.params import Params
 from pipeline.core.stage import Paths, write_json
 from pipeline.models import network
 from pipeline.stages import finetune
-from pipeline.stages.finetune.student import Task
+from pipeline.stages.finetune.task import Task
 from pipeline.training import callbacks
 
 LABELS = ["account", "delivery", "refund"]

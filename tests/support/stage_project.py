@@ -13,6 +13,7 @@ from prefect.logging import disable_run_logger
 from pipeline.core.params import to_yaml
 from tasks import stage
 from tasks.processes.process import Processes
+from tasks.stage_outcome import StageOutcome
 
 BIN = Path(sys.executable).parent
 
@@ -48,11 +49,11 @@ def processes_without_flow() -> Iterator[Processes]:
         yield processes
 
 
-def run_stage(root: Path, name: str) -> stage.StageOutcome:
+def run_stage(root: Path, name: str) -> StageOutcome:
     """Run one stage as the flow does."""
     with processes_without_flow() as processes:
         state = stage.run_stage.fn(name, root, processes, lambda *_: None)
-    outcome: stage.StageOutcome = stage.state_data(state)
+    outcome: StageOutcome = stage.state_data(state)
     return outcome
 
 

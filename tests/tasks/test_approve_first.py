@@ -9,7 +9,7 @@ from flows.outcomes.promotion import waiting_lines
 from pipeline.core.errors import UserError
 from tasks import registry
 from tasks.promote_first import promote_first
-from tasks.registry import champion_alias, lookup, nights, retirement, trainings, versions
+from tasks.registry import champion_alias, lookup, nights, retirement, version_tags, versions
 from tests.support.promoting import (
     MODEL,
     approve,
@@ -78,7 +78,7 @@ def test_a_retired_version_whose_registration_was_cut_off_does_not_stop_the_othe
     root = start_project(tmp_path, store, monkeypatch)
     params = set_limits(root, approval="required")
     for number in (register_scored(root, 300), register_scored(root, 340)):
-        registry.connect(root).set_model_version_tag(MODEL, number, trainings.COMPLETE, trainings.NO)
+        registry.connect(root).set_model_version_tag(MODEL, number, version_tags.COMPLETE, version_tags.NO)
     client = registry.connect(root)
     client.delete_registered_model_alias(MODEL, "challenger")
     retirement.retire_version(lookup.get_version(client, MODEL, "2"), "it learned from a forgotten row")

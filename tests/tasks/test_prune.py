@@ -19,7 +19,8 @@ from tasks.prune import Plan, apply_plan, make_plan, plan_lines
 from tasks.registry import lookup
 from tasks.registry.champion_check import check_champion
 from tasks.registry.nights import KIND, NIGHT
-from tasks.registry.trainings import ARRIVALS, COMPLETE, NO, YES, arrivals_to_tags
+from tasks.registry.trainings import ARRIVALS, arrivals_to_tags
+from tasks.registry.version_tags import COMPLETE, NO, YES
 from tests.support.night_project import git, project_params, run_ingest, to_csv
 from tests.support.operated_project import copy_to, operated_project, register
 

@@ -17,8 +17,10 @@ from ruamel.yaml import YAML
 
 from pipeline.core.errors import UserError
 from tasks import stage
+from tasks.dvc.graph import stage_graph
 from tasks.processes.curves import Point, Tail, follow_curve
 from tasks.processes.process import Processes, Stopped
+from tasks.stage_outcome import StageOutcome
 
 BIN = str(Path(sys.executable).parent)
 Stages = dict[str, dict[str, Any]]
@@ -55,9 +57,7 @@ def no_flow() -> Iterator[None]:
         yield
 
 
-def run(
-    root: Path, name: str, processes: Processes, points: list[Point] | None = None
-) -> tuple[str, stage.StageOutcome]:
+def run(root: Path, name: str, processes: Processes, points: list[Point] | None = None) -> tuple[str, StageOutcome]:
     """Run a stage, and return the name of its state and its outcome."""
     state = stage.run_stage.fn(name, root, processes, lambda _, new: (points if points is not None else []).extend(new))
     return str(state.name), stage.state_data(state)
@@ -131,7 +131,7 @@ def test_parallel_stages_never_lose_their_work_to_a_lock(make: Make) -> None:
 
 def test_leaving_the_block_ends_a_running_stage_and_its_children(make: Make) -> None:
     root = make({"long": {"cmd": "sleep 60 & echo $$ $! > pids; wait"}}, {})
-    ended: list[tuple[str, stage.StageOutcome]] = []
+    ended: list[tuple[str, StageOutcome]] = []
     with Processes() as processes:
         thread = threading.Thread(target=lambda: ended.append(run(root, "long", processes)))
         thread.start()
@@ -200,13 +200,13 @@ def test_the_graph_lists_a_stage_after_those_that_it_needs(make: Make) -> None:
     }
     root = make(stages, {"raw": "1"})
     subprocess.run([f"{BIN}/dvc", "add", "-q", "raw"], cwd=root, check=True)
-    assert stage.stage_graph(root) == {"first": [], "second": ["first"], "last": ["first", "second"]}
+    assert stage_graph(root) == {"first": [], "second": ["first"], "last": ["first", "second"]}
 
 
 def test_a_graph_that_dvc_refuses_is_a_users_error(make: Make) -> None:
     root = make({"one": script("1", deps=["x"], outs=["y"]), "two": script("1", deps=["y"], outs=["x"])}, {})
     with pytest.raises(UserError, match="expected a project that DVC can read"):
-        stage.stage_graph(root)
+        stage_graph(root)
 
 
 def refuse(points: list[Point]) -> None:

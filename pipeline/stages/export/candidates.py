@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from pipeline.core.params import Encoder, Evaluate
-from pipeline.core.stage import Paths, read_json, write_json
+from pipeline.core.stage import Paths, read_json
 from pipeline.mitigation.offset_selection import is_teacher, predict_logits
 from pipeline.models import encoder as encoders
 from pipeline.models.baselines import fit_head
 from pipeline.models.embeddings import embed
+from pipeline.models.model_folder import write_model
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def write_probe(source: Source, folder: Path) -> None:
     start = encoders.locate(source.encoder)
     vectors = embed(source.gold["text"].tolist(), start, source.encoder, source.paths)
     head = fit_head(vectors, source.gold["label"], source.labels, source.evaluate.baseline_inverse_l2)
-    write_model(start, head, source, folder)
+    write_model(start, head, source.labels, source.encoder, folder)
 
 
 def write_teacher(source: Source, folder: Path) -> None:
@@ -64,18 +65,7 @@ def write_teacher(source: Source, folder: Path) -> None:
     from safetensors.numpy import load_file
 
     heads = load_file(source.paths.data("pseudo_label") / "head.safetensors")
-    write_model(source.paths.data("pretrain") / "encoder", heads, source, folder)
-
-
-def write_model(start: Path, heads: dict[str, np.ndarray], source: Source, folder: Path) -> None:
-    """Write the encoder in ``start`` with ``heads``, float32, ``weight`` (classes, width) and others, as a model."""
-    from safetensors.numpy import save_file
-
-    folder.mkdir(parents=True)
-    encoders.copy_files(start, folder / "encoder")
-    save_file(heads, folder / "head.safetensors")
-    settings = {"pooling": source.encoder.pooling, "max_length": source.encoder.max_length}
-    write_json({"labels": source.labels, **settings}, folder / "classifier.json")
+    write_model(source.paths.data("pretrain") / "encoder", heads, source.labels, source.encoder, folder)
 
 
 WRITERS = {"probe": write_probe, "teacher_head": write_teacher}

@@ -9,7 +9,8 @@ import numpy as np
 from pipeline.core.params import Finetune
 from pipeline.core.stage import Metrics, Paths, write_atomically
 from pipeline.stages.finetune import student
-from pipeline.stages.finetune.student import Student, Task
+from pipeline.stages.finetune.student import Student
+from pipeline.stages.finetune.task import Task
 from pipeline.training.checkpoints import remove_checkpoints
 
 LABELLED_ORIGINS = ("gold", "class_name")  # of rows whose label is no guess: the last student learns it as it is

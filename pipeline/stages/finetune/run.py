@@ -1,6 +1,7 @@
 """The stage itself: the tables and the encoder in, the trained classifier out."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -10,9 +11,9 @@ from pipeline.core.params import Encoder, Finetune, Mitigation
 from pipeline.core.stage import Metrics, Paths, read_json, write_atomically
 from pipeline.mitigation.group_codes import encode_groups
 from pipeline.mitigation.reweighing import weight_factors
-from pipeline.stages.finetune import ensemble, history, student
+from pipeline.stages.finetune import ensemble, history, student, teacher
 from pipeline.stages.finetune.penalty import Penalty
-from pipeline.stages.finetune.student import Task
+from pipeline.stages.finetune.task import Task
 from pipeline.training.checkpoints import checkpoint_folder, fingerprint, remove_checkpoints
 
 SOURCES = ("ingest", "synonyms", "back_translate", "swaps", "pseudo_label")
@@ -23,31 +24,45 @@ def run(params: Finetune, encoder: Encoder, mitigation: Mitigation, paths: Paths
 
     Raises UserError if no row is left to train on.
     """
-    from pipeline.models import network
-
     labels_file = paths.data("ingest") / "labels.json"
     labels: list[str] = read_json(labels_file)["labels"]
     files = [paths.data(stage) / "train.parquet" for stage in SOURCES]
     validation_file = paths.data("ingest") / "validation.parquet"
-    train = pd.concat([read_labelled(path, labels) for path in files], ignore_index=True)
-    if train.empty:
+    rows = pd.concat([read_labelled(path, labels) for path in files], ignore_index=True)
+    if rows.empty:
         raise UserError(f"{files[0]}: expected labelled rows with a weight above 0, found none; label some rows")
-    penalty = apply_mitigation(train, params, mitigation)
+    penalty = apply_mitigation(rows, params, mitigation)
     start = paths.data("pretrain") / "encoder"
     heads = paths.data("pseudo_label") / "head.safetensors"
-    task = Task(encoder, labels, start, heads, train, read_labelled(validation_file, labels), penalty)
-    inputs = [*files, validation_file, labels_file, *sorted(start.glob("*.safetensors")), heads]
-    code = sorted(Path(__file__).parent.glob("*.py"))
-    folder = checkpoint_folder(paths, "finetune", fingerprint([params, encoder, mitigation], [*inputs, *code]))
-    train_one = ensemble.distil if params.students > 1 else student.train_student
-    trained = train_one(task, params, folder)
+    task = Task(encoder, labels, start, heads, rows, read_labelled(validation_file, labels), penalty)
     out = paths.data("finetune")
-    unchanged = start if student.keeps_encoder(params) else None
-    write_atomically(out / "model", lambda part: network.save(trained.net, trained.tokenizer, part, unchanged))
-    write_atomically(out / "history.csv", lambda part: trained.history.to_csv(part, index=False))
-    write_atomically(out / "history.png", lambda part: history.draw_losses(trained.history, part))
-    remove_checkpoints(folder)
-    return trained.metrics | {"rows": train["origin"].value_counts().sort_index().to_dict()}
+    made: teacher.Shipped | student.Student
+    if teacher.ships_teacher_head(params):
+        made = teacher.ship_teacher(task, out / "model", paths)
+    else:
+        inputs = [*files, validation_file, labels_file, *sorted(start.glob("*.safetensors")), heads]
+        made = train(task, params, checkpoints_of([params, encoder, mitigation], inputs, paths), out / "model")
+    write_atomically(out / "history.csv", lambda part: made.history.to_csv(part, index=False))
+    write_atomically(out / "history.png", lambda part: history.draw_losses(made.history, part))
+    return made.metrics | {"rows": rows["origin"].value_counts().sort_index().to_dict()}
+
+
+def checkpoints_of(settings: list[Any], inputs: list[Path], paths: Paths) -> Path:
+    """The folder of the checkpoints of a training with these settings, input files, and the code of this stage."""
+    code = sorted(Path(__file__).parent.glob("*.py"))
+    return checkpoint_folder(paths, "finetune", fingerprint(settings, [*inputs, *code]))
+
+
+def train(task: Task, params: Finetune, checkpoints: Path, model: Path) -> student.Student:
+    """Train the student, or the ensemble and its student, and write it to ``model``."""
+    from pipeline.models import network
+
+    train_one = ensemble.distil if params.students > 1 else student.train_student
+    trained = train_one(task, params, checkpoints)
+    unchanged = task.start if student.keeps_encoder(params) else None
+    write_atomically(model, lambda part: network.save(trained.net, trained.tokenizer, part, unchanged))
+    remove_checkpoints(checkpoints)
+    return trained
 
 
 def apply_mitigation(train: pd.DataFrame, params: Finetune, mitigation: Mitigation) -> Penalty | None:
@@ -56,12 +71,12 @@ def apply_mitigation(train: pd.DataFrame, params: Finetune, mitigation: Mitigati
     Nothing is done where the student is the teacher's head, which was fitted in pseudo_label. Raises UserError where a
     penalty is asked for and nothing is trained.
     """
-    if mitigation.penalty and student.ships_teacher_head(params):
+    if mitigation.penalty and teacher.ships_teacher_head(params):
         raise UserError(
             f"mitigation.penalty: expected 0 with finetune.method teacher_head, which takes no step, "
             f"found {mitigation.penalty:g}; set finetune.method to full or another that trains"
         )
-    if student.ships_teacher_head(params) or not (mitigation.reweighing or mitigation.penalty):
+    if teacher.ships_teacher_head(params) or not (mitigation.reweighing or mitigation.penalty):
         return None
     (groups,) = encode_groups([train], mitigation.attributes)
     if mitigation.reweighing:

@@ -7,29 +7,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pipeline.core.errors import UserError
-from pipeline.core.params import Encoder, Finetune
+from pipeline.core.params import Finetune
 from pipeline.core.stage import Metrics
 from pipeline.stages.finetune import history
-from pipeline.stages.finetune.penalty import Penalty
+from pipeline.stages.finetune.task import Task
+from pipeline.stages.finetune.teacher import read_teacher_heads
 from pipeline.training import supervised
 from pipeline.training.batches import step_count
 
 if TYPE_CHECKING:
+    import torch
+
     from pipeline.models.network import Network
-
-
-@dataclass(frozen=True)
-class Task:
-    """What every student starts from and learns."""
-
-    encoder: Encoder
-    labels: list[str]
-    start: Path  # the folder of the encoder
-    teacher_heads: Path  # the file that pseudo_label wrote
-    train: pd.DataFrame
-    validation: pd.DataFrame
-    penalty: Penalty | None
 
 
 @dataclass(frozen=True)
@@ -50,7 +39,7 @@ def train_student(task: Task, params: Finetune, folder: Path, targets: np.ndarra
     from pipeline.stages.finetune import low_rank
     from pipeline.stages.finetune.objective import make_extras
 
-    train = task.train.iloc[:0] if ships_teacher_head(params) else task.train
+    train = task.train
     net, tokenizer = build_network(task, params)
     set_trainable(net, params, step_count(len(train), params))
     sizes = {"parameters": count_weights(net), "trainable_parameters": count_weights(net, trainable=True)}
@@ -71,14 +60,9 @@ def train_student(task: Task, params: Finetune, folder: Path, targets: np.ndarra
     return Student(net, tokenizer, steps, history.summarise(steps, len(task.validation)) | sizes)
 
 
-def ships_teacher_head(params: Finetune) -> bool:
-    """Whether the student is the teacher's heads on the untouched encoder, so that nothing is left to train."""
-    return params.method == "teacher_head"
-
-
 def keeps_encoder(params: Finetune) -> bool:
     """Whether the encoder that the student starts from is also the one that it ends with."""
-    return params.method in ("teacher_head", "head")
+    return params.method == "head"
 
 
 def build_network(task: Task, params: Finetune) -> tuple["Network", Any]:
@@ -88,8 +72,8 @@ def build_network(task: Task, params: Finetune) -> tuple["Network", Any]:
     """
     frozen = keeps_encoder(params)
     net, tokenizer = supervised.create_network(task.start, task.labels, task.encoder, params, frozen=frozen)
-    if ships_teacher_head(params) or params.start == "probe":
-        load_teacher_heads(net, task.teacher_heads)
+    if params.start == "probe":
+        net.load_heads(read_torch_heads(task))
     return net, tokenizer
 
 
@@ -113,24 +97,8 @@ def count_weights(net: "Network", trainable: bool = False) -> int:
     return sum(weight.numel() for weight in net.parameters() if weight.requires_grad or not trainable)
 
 
-def load_teacher_heads(net: "Network", file: Path) -> None:
-    """Give the network the teacher's linear head and, where it has one, its word head.
+def read_torch_heads(task: Task) -> dict[str, "torch.Tensor"]:
+    """The teacher's heads as torch tensors. Raises UserError as `read_teacher_heads` does."""
+    import torch
 
-    Raises UserError when the file is missing, or belongs to other labels or another encoder.
-    """
-    from safetensors.torch import load_file
-
-    if not file.exists():
-        raise UserError(f"{file}: expected the output of an earlier stage, found no such file; run `dvc repro`")
-    heads = load_file(file)
-    classes, width = net.head.weight.shape
-    expected: dict[str, tuple[int, ...]] = {"weight": (classes, width), "bias": (classes,)}
-    if "idf" in heads:
-        expected |= {"words": (len(heads["idf"]), classes), "idf": (len(heads["idf"]),)}
-    actual = {name: tuple(value.shape) for name, value in heads.items()}
-    if actual != expected:
-        raise UserError(
-            f"{file}: expected a linear head of {expected}, found {actual or 'none'}; "
-            "run `dvc repro`, or set finetune.start to random"
-        )
-    net.load_heads(heads)
+    return {name: torch.from_numpy(value) for name, value in read_teacher_heads(task).items()}

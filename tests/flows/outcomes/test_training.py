@@ -8,7 +8,7 @@ from rich.console import Console
 from cli import history
 from flows.outcomes.training import Training, print_training, rich_table
 from pipeline.core.stage import write_json
-from tasks.stage import StageOutcome
+from tasks.stage_outcome import StageOutcome
 from tests.support.report_inputs import write_run
 from tests.support.reporting import change_json
 

@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.core.code_archive import pack_code, unpack_code
 from pipeline.core.errors import UserError
+from tasks.dvc.graph import stage_graph
 from tasks.project.create import create_project
-from tasks.stage import stage_graph
 from tests.support.installed import git
 
 

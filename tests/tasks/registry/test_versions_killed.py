@@ -15,7 +15,7 @@ from tasks import registry
 from tasks.compare import choose_versions
 from tasks.registry import champion_alias, promotion_log, versions
 from tasks.registry.store import set_version_tags
-from tasks.registry.trainings import COMPLETE
+from tasks.registry.version_tags import COMPLETE
 from tests.support.promoting import without_prefect
 from tests.support.registering import change_lock
 

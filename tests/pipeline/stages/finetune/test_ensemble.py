@@ -11,7 +11,7 @@ import pytest
 from pipeline.core.errors import UserError
 from pipeline.core.stage import Paths
 from pipeline.stages.finetune import ensemble, student
-from pipeline.stages.finetune.student import Task
+from pipeline.stages.finetune.task import Task
 from tests.support.finetuning import (
     Change,
     Rows,

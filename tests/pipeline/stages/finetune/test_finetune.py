@@ -19,6 +19,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.stage import Paths, write_json
 from pipeline.models import network
 from tests.support.finetuning import LABELS, Change, Rows, model_files, remove_validation_rows, run_finetune
+from tests.support.loaded_modules import loaded_by
 
 QUICK = {"epochs": 6, "lr": 3e-3, "head_lr": 0.05, "evaluate_steps": 10, "checkpoint_steps": 5, "patience": 3}
 
@@ -108,6 +109,22 @@ def test_teacher_head_is_shipped_without_validation_rows_too(project: Paths, par
     metrics = run_finetune(project, params({"finetune": {"method": "teacher_head"}}))
     assert metrics["steps"] == 0 and metrics["validation_rows"] == 0
     assert (project.data("finetune") / "history.png").exists()
+
+
+@pytest.mark.slow
+def test_teacher_head_needs_no_torch_once_the_encoder_is_exported(project: Paths, params: Change) -> None:
+    settings = params({"finetune": {"method": "teacher_head"}})
+    metrics = run_finetune(project, settings)  # exports the encoder's graph, which the stage before has done in a run
+    (project.root / "params.yaml").write_text(parameters.to_yaml(settings.model_dump(mode="json")))
+    assert loaded_by(project.root, "-m", "pipeline.stages.finetune") <= {
+        "openvino",
+        "onnxruntime",
+        "scipy",
+        "matplotlib",
+    }
+    again = json.loads((project.data("finetune") / "metrics.json").read_text())
+    assert again["best_validation_loss"] == pytest.approx(metrics["best_validation_loss"], abs=1e-5)
+    assert again["parameters"] == metrics["parameters"]
 
 
 def same_encoder(paths: Paths) -> bool:
