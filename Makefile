@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick ui serve check docs encoder-mpnet bench bench-setfit bench-gpu clean lock
+.PHONY: help setup run test quick ui serve check newest docs encoder-mpnet bench bench-setfit bench-gpu clean lock
 
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
@@ -38,6 +38,9 @@ check: setup  ## Style, format and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+newest: setup  ## The newest release of everything in an environment of its own: quick tests, and what breaks; ARGS for pytest
+	@.ci/newest $(ARGS)
 
 docs: setup  ## Write docs/reference/params.md and commands.md from the code
 	@$(BIN)/python -m docs.generate

@@ -1,6 +1,5 @@
 """Runs, versions, bundles and the promotion log on an MLflow tracking server, reached only by HTTP."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,8 +7,6 @@ import mlflow
 import pandas as pd
 import pytest
 
-from cli import ui
-from flows import prefect_server
 from pipeline.core.errors import UserError
 from pipeline.models import classifier
 from tasks.promote_first import promote_first
@@ -31,6 +28,7 @@ from tests.support.promoting import (
     set_limits,
     without_prefect,
 )
+from tests.support.tracking_server import tracking_server
 
 pytestmark = pytest.mark.slow
 
@@ -38,25 +36,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def tracking(tmp_path: Path, store: Path) -> Iterator[str]:
     """The server's address; its database and its artifacts are in a folder outside every project."""
-    folder = tmp_path / "server"
-    folder.mkdir()
-    (folder / "mlflow.db").write_bytes(store.read_bytes())
-    port = prefect_server.free_port()
-    options = ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--host", "127.0.0.1", "--port", str(port)]
-    artifact_options = ["--artifacts-destination", str(folder / "artifacts"), "--workers", "1"]
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in prefect_server.SETTINGS.items():
-            patch.setenv(name, value)
-        process = prefect_server.spawn_module(["mlflow", "server", *options, *artifact_options], folder / "log")
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 120
-        while not ui.is_page_served(url):
-            assert process.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.1)
+    with tracking_server(tmp_path / "server", store) as url:
         yield url
-    finally:
-        prefect_server.stop_server(process)
 
 
 @pytest.fixture
