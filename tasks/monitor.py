@@ -38,7 +38,9 @@ def look_at_traffic(
     """
     monitor, folder = params.monitor, traffic_folder(root, params)
     since = now - timedelta(hours=hours or monitor.hours)
-    tables, damaged = read_tables(folder, ANSWERS, since, now)
+    tables, damaged = read_tables(folder, ANSWERS, since, now, monitor.max_rows)
+    if sum(map(len, tables)) >= monitor.max_rows:  # older ones were left unread
+        since = min(one["time"][0].as_py() for one in tables)
     of_version = [one.filter([digest == version.digest for digest in one["digest"].to_pylist()]) for one in tables]
     traffic = name_keys(to_traffic([one for one in of_version if len(one)]), read_keys(keys_file(root)))
     labelled, damaged_feedback = read_tables(folder, FEEDBACK, since, now)

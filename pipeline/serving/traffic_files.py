@@ -170,14 +170,22 @@ def files_between(folder: Path, kind: str, since: datetime, until: datetime) -> 
             yield from sorted(path.glob(f"{kind}-*.parquet"))
 
 
-def read_tables(folder: Path, kind: str, since: datetime, until: datetime) -> "tuple[list[pa.Table], int]":
-    """The rows of a time in each file that has some, and the number of files that cannot be read."""
+def read_tables(
+    folder: Path, kind: str, since: datetime, until: datetime, most: int | None = None
+) -> "tuple[list[pa.Table], int]":
+    """The rows of a time in each file that has some, the newest file first, and the number of unreadable files.
+
+    Once there are ``most`` rows, older files are left unread.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    tables, damaged = [], 0
-    for path in files_between(folder, kind, since, until):
+    tables: list[pa.Table] = []
+    damaged = 0
+    for path in reversed(list(files_between(folder, kind, since, until))):
+        if most is not None and sum(map(len, tables)) >= most:
+            break
         try:
             content = pq.ParquetFile(path).read()
             times = content["time"]

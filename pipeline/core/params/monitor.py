@@ -35,6 +35,7 @@ class Monitor(Section):
     keep: Kept
     every_minutes: Annotated[float, Field(ge=0, le=1_440)]
     hours: Annotated[float, Field(gt=0, le=8_760)]
+    max_rows: Annotated[int, Field(ge=100, le=100_000_000)]
     max_accuracy_drop: Fraction | None
     max_abstained: Fraction | None
     interval: Annotated[float, Field(gt=0, lt=1)]

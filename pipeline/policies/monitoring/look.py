@@ -23,7 +23,8 @@ def look_at(
 ) -> TrafficLook:
     """The look at ``traffic`` of a version, its number and digest, in a window of time.
 
-    ``given`` maps prediction ids to the labels that people gave, and ``damaged`` files could not be read.
+    ``window`` is its start and end, ``given`` maps prediction ids to the labels that people gave, and ``damaged`` files
+    could not be read.
     """
     findings = [
         *find_drift(traffic, reference, limits),

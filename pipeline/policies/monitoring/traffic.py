@@ -49,7 +49,7 @@ class Traffic:
         return positions
 
     def take(self, rows: np.ndarray) -> "Traffic":
-        """The rows of a mask, (rows,), bool, or of positions, int64."""
+        """The chosen ``rows``: a mask, (rows,), bool, or positions, (chosen,), int64."""
         return Traffic(
             self.times[rows],
             self.ids[rows],

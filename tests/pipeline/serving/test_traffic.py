@@ -139,6 +139,15 @@ def test_what_is_too_old_or_too_much_is_removed_oldest_first(tmp_path: Path) -> 
     assert not old.parent.exists() and not first.parent.exists()
 
 
+def test_of_too_many_rows_the_newest_files_are_read(tmp_path: Path) -> None:
+    for number in range(3):
+        traffic_files.write_table(tmp_path, ANSWERS, traffic_files.answers_table([answered(number, rows=2)]))
+    since, until = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
+    for most, ids in ((3, ["1-0", "1-1", "2-0", "2-1"]), (2, ["2-0", "2-1"]), (None, None)):
+        tables, _ = read_tables(tmp_path, ANSWERS, since, until, most)
+        assert len(to_traffic(tables)) == 6 if ids is None else to_traffic(tables).ids.tolist() == ids
+
+
 def test_a_damaged_file_is_counted_and_the_others_are_read(tmp_path: Path) -> None:
     path = traffic_files.write_table(tmp_path, ANSWERS, traffic_files.answers_table([answered(1, rows=3)]))
     (path.parent / "answers-2.parquet").write_bytes(path.read_bytes()[:-20])
