@@ -1,9 +1,10 @@
 """Whether the memory of `gleaner serve` grows with the requests that it has answered, and how long its start takes.
 
-    python -m benchmarks.serving_memory PROJECT [--requests 5000 50000 100000] [--seconds 900]
+    python -m benchmarks.serving_memory PROJECT [--bundle FOLDER] [--requests 5000 50000 100000] [--seconds 900]
 
-PROJECT is a folder in which `gleaner run` registered a champion. Each request has one text of the project's pool, which
-never comes twice, so that whatever is kept by text would show. It stops after so many seconds. Loopback only.
+PROJECT is a folder in which `gleaner run` registered a champion, unless a bundle is named. Each request has one text of
+the project's pool, which never comes twice, so that whatever is kept by text would show. It stops after so many
+seconds. Loopback only.
 """
 
 import argparse
@@ -54,6 +55,7 @@ def main(arguments: list[str]) -> int:
     """Measure, and print a line at each number of requests."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("project", type=Path)
+    parser.add_argument("--bundle", type=Path)
     parser.add_argument("--requests", type=int, nargs="+", default=[5000, 50_000, 100_000])
     parser.add_argument("--seconds", type=float, default=900)
     given = parser.parse_args(arguments)
@@ -61,7 +63,7 @@ def main(arguments: list[str]) -> int:
     lift_rate_limit(project)
     texts = pool_texts(project)
     deadline = time.monotonic() + given.seconds
-    with serving(project) as served:
+    with serving(project, *(["--bundle", str(given.bundle.resolve())] if given.bundle else [])) as served:
         print(
             json.dumps({"start_seconds": round(served.seconds, 2), "megabytes": round(memory(served), 1)}), flush=True
         )
