@@ -83,6 +83,8 @@ def build_bundle(
     paths: Paths,
 ) -> Metrics:
     """Fill the folder ``bundle`` with the model that ships, seal it, and return its metrics."""
+    from threadpoolctl import threadpool_limits
+
     graph = find_model_graph(shipped.folder, paths)
     heads = copy_model(shipped.folder, graph, offsets, bundle)
     choice = choose_for_answers(params.runtime, params.serve)
@@ -111,7 +113,8 @@ def build_bundle(
         metrics |= compare(float32, served, tables)
     with waiting("export: temperature"):
         calibration = choose_temperature(served, tables, shipped.accuracy, paths)
-    with waiting("export: abstention"):
+    # In steps as small as those of k-means here, threads wait for each other most of the time.
+    with waiting("export: abstention"), threadpool_limits(1):
         abstention, abstention_metrics = choose_abstention(abstain, served, shipped.name, tables, paths)
     if abstention is not None:
         save_abstention(abstention, bundle)
