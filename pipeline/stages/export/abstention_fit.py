@@ -44,11 +44,13 @@ class Pool:
 def make_pool(vectors: np.ndarray, seed: int) -> Pool:
     """The pool with its texts in groups by k-means; ``vectors`` is (texts, width), float32, unit vectors."""
     from sklearn.cluster import MiniBatchKMeans
+    from threadpoolctl import threadpool_limits
 
     count = min(PROTOTYPES, len(vectors) // TEXTS_A_PROTOTYPE)
     if not count:
         return Pool(vectors[:0], np.zeros(0, dtype=np.int64))
-    groups = MiniBatchKMeans(count, random_state=seed, n_init=1, batch_size=1024).fit_predict(vectors)
+    with threadpool_limits(1):  # in steps as small as these, threads wait for each other most of the time
+        groups = MiniBatchKMeans(count, random_state=seed, n_init=1, batch_size=1024).fit_predict(vectors)
     return Pool(vectors, np.unique(groups, return_inverse=True)[1].astype(np.int64))
 
 

@@ -84,6 +84,7 @@ def build_bundle(
     paths: Paths,
 ) -> Metrics:
     """Fill the folder ``bundle`` with the model that ships, seal it, and return its metrics."""
+
     graph = find_model_graph(shipped.folder, paths)
     heads = copy_model(shipped.folder, graph, offsets, bundle)
     choice = choose_for_answers(params.runtime, params.serve)
