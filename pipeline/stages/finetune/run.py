@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline.compute.ray_cluster import read_compute
 from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import Encoder, Finetune, Mitigation
@@ -13,6 +14,7 @@ from pipeline.mitigation.reweighing import weight_factors
 from pipeline.stages.finetune import ensemble, history, student
 from pipeline.stages.finetune.penalty import Penalty
 from pipeline.stages.finetune.student import Task
+from pipeline.training import ray_training
 from pipeline.training.checkpoints import checkpoint_folder, fingerprint, remove_checkpoints
 
 SOURCES = ("ingest", "synonyms", "back_translate", "swaps", "pseudo_label")
@@ -33,9 +35,11 @@ def run(params: Finetune, encoder: Encoder, mitigation: Mitigation, paths: Paths
     if train.empty:
         raise UserError(f"{files[0]}: expected labelled rows with a weight above 0, found none; label some rows")
     penalty = apply_mitigation(train, params, mitigation)
+    compute = read_compute(paths.root)
+    workers = ray_training.count_trainers(compute, compute.finetune_workers, params, "finetune")
     start = paths.data("pretrain") / "encoder"
     heads = paths.data("pseudo_label") / "head.safetensors"
-    task = Task(encoder, labels, start, heads, train, read_labelled(validation_file, labels), penalty)
+    task = Task(encoder, labels, start, heads, train, read_labelled(validation_file, labels), penalty, compute, workers)
     inputs = [*files, validation_file, labels_file, *sorted(start.glob("*.safetensors")), heads]
     code = sorted(Path(__file__).parent.glob("*.py"))
     folder = checkpoint_folder(paths, "finetune", fingerprint([params, encoder, mitigation], [*inputs, *code]))

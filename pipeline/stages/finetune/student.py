@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.core.errors import UserError
-from pipeline.core.params import Encoder, Finetune
+from pipeline.core.params import Compute, Encoder, Finetune
 from pipeline.core.stage import Metrics
 from pipeline.stages.finetune import history
 from pipeline.stages.finetune.penalty import Penalty
@@ -30,6 +30,8 @@ class Task:
     train: pd.DataFrame
     validation: pd.DataFrame
     penalty: Penalty | None
+    compute: Compute
+    workers: int  # that train one student together
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ def train_student(task: Task, params: Finetune, folder: Path, targets: np.ndarra
         evaluate_steps=params.evaluate_steps,
         patience=params.patience,
         extras=make_extras(net, tokenizer, params, targets, task.penalty),
+        compute=task.compute,
+        workers=task.workers,
     )
     if params.method in low_rank.METHODS:
         net.encoder = low_rank.merge_into_weights(net.encoder)
