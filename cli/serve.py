@@ -3,6 +3,8 @@
 import ipaddress
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +18,7 @@ from pipeline.core.stage import Paths
 from pipeline.models.bundle_files import verify
 from pipeline.serving.handover import Handover, NamedBundle, write_handover
 from pipeline.serving.keys import ADMIN, SCOPES, create_key, keys_file, read_keys
+from pipeline.serving.service import Settings
 from tasks.registry.manifest import manifest_digest
 from tasks.registry.version_choice import CHAMPION
 from tasks.serving.supervise import Supervisor, keep_alive, listen, stopped_by_signals
@@ -51,7 +54,8 @@ def main(root: Path, options: Options) -> int:
     scratch.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=scratch, prefix="run-") as folder, listen(host, port) as listening:
         address = f"http://{listening.getsockname()[0]}:{listening.getsockname()[1]}"
-        run_workers(root, params, options, Path(folder), listening, address)
+        run = run_replicas if params.serve.engine == "ray" else run_workers
+        run(root, params, options, Path(folder), listening, address)
     return 0
 
 
@@ -80,6 +84,34 @@ def run_workers(
         finally:
             stopped.set()
             supervisor.stop()
+
+
+def run_replicas(
+    root: Path, params: Params, options: Options, folder: Path, listening: socket.socket, address: str
+) -> None:
+    """Start replicas on the Ray cluster, hand over what to serve, and answer by them until a signal."""
+    from tasks.serving import ray_front  # imports Ray and uvicorn
+
+    path, metrics = folder / "handover.json", folder / "metrics"
+    metrics.mkdir()
+    settings = Settings(root, path, options.no_auth)
+    follower = start_following(root, params, options, path)
+    with ray_front.replicas(settings, params, metrics) as answer, stopped_at_end() as stopped:
+        if follower is not None:
+            seconds = params.serve.follow_seconds
+            threading.Thread(target=follower.follow, args=[seconds, stopped], daemon=True).start()
+        print(f"{address}  Ctrl-C stops it once everything is answered; {address}/docs describes it", flush=True)
+        ray_front.serve_requests(ray_front.Front(settings, params, answer), listening, params.serve.drain_seconds)
+
+
+@contextmanager
+def stopped_at_end() -> Iterator[threading.Event]:
+    """An event that is set at the end of the block."""
+    stopped = threading.Event()
+    try:
+        yield stopped
+    finally:
+        stopped.set()
 
 
 def start_following(root: Path, params: Params, options: Options, path: Path) -> "Follower | None":

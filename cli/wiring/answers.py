@@ -37,8 +37,9 @@ def predict(
     from pipeline.commands.predict import Request, predict_file
     from pipeline.sources.text_format import Choice
 
-    served, choice = choose_bundle(project_of_bundle(bundle), version, bundle), Choice(format_, text_column)
-    predict_file(Request(source, served, choice, score, label_column), sys.stdout)
+    root = project_of_bundle(bundle)
+    served, choice = choose_bundle(root, version, bundle), Choice(format_, text_column)
+    predict_file(Request(source, served, choice, score, label_column, root), sys.stdout)
 
 
 @app.command()

@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.attribution.internals import Internals
 from pipeline.core.errors import UserError
 from pipeline.core.printable import print_note
-from pipeline.models import classifier
+from pipeline.models import classifier, cluster_answers
 from pipeline.models.answers import Answer, make_answers
 
 BATCH_SIZE = 32  # texts; the batch size of the classifier itself, so that logits are those that it serves
@@ -33,16 +33,17 @@ class Model:
         return classifier.softmax(self.logits(texts), self.temperature)
 
 
-def load(folder: Path, with_internals: bool) -> Model:
+def load(folder: Path, with_internals: bool, root: Path | None = None) -> Model:
     """The model in a folder: a bundle, or what finetune writes to data/finetune/model.
 
     ``with_internals`` loads the network too, from the folder's safetensors. The logits of a bundle are those that are
     served: class offsets are included, as they are in the bias of its head. The logits of finetune's model come before
-    class offsets; a message on stderr says so. Raises UserError if the folder holds neither, lacks the network, or does
-    not match its manifest.
+    class offsets; a message on stderr says so. Where the params of the project in ``root`` say so, its cluster computes
+    many logits of a bundle. Raises UserError if the folder holds neither, lacks the network, or does not match its
+    manifest.
     """
     if (folder / classifier.MANIFEST).exists() or not (folder / "classifier.json").exists():
-        served = classifier.load(folder)
+        served = cluster_answers.load(folder, root)
         internals = load_internals(folder) if with_internals else None
         return Model(folder, served.labels, served.temperature, served.logits, served.answers, internals)
     internals = load_internals(folder)  # not exported yet: the network itself answers

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
+from pathlib import Path
 from typing import TextIO
 
 from pipeline.commands.score import Score
@@ -19,13 +20,14 @@ from pipeline.commands.served_bundle import ServedBundle
 from pipeline.core.errors import UserError
 from pipeline.core.printable import print_note
 from pipeline.core.stage import progress
-from pipeline.models import classifier
+from pipeline.models import classifier, cluster_answers
 from pipeline.models.answers import UNLIKE_EVERY_CLASS
 from pipeline.sources.text_format import Choice, check_format
 from pipeline.sources.text_rows import Row, TextRows, read_rows, replace_invalid
 from pipeline.sources.text_stream import open_lines, source_name
 
 CHUNK_ROWS = 1000  # rows predicted at once: enough for full batches, few enough for any memory
+CLUSTER_ROWS = 50_000  # the same for a cluster, whose workers open the model for each chunk
 ADDED_COLUMNS = ("label", "confidence", "version")
 ABSTAINING_COLUMNS = ("label", "confidence", "reason", "version")  # of a bundle that may give no label
 TAKEN_SUFFIX = "_predicted"  # of an added name that the input has, too
@@ -42,6 +44,7 @@ class Request:
     choice: Choice  # how to read the source
     score: bool = False  # compare the answers with the labels of the input
     label_column: str = "label"  # with these labels
+    root: Path | None = None  # the project whose params say where answers are computed; None: here
 
 
 @dataclass
@@ -93,7 +96,10 @@ def predict_file(request: Request, out: TextIO) -> None:
     with open_lines(request.source, request.choice) as lines:
         name = source_name(request.source)
         table = read_rows(lines, name, request.choice)
-        chunks = read_chunks(table.rows, quiet=out.isatty())  # in a terminal the rows themselves show the progress
+        many = cluster_answers.computes_elsewhere(request.root)
+        chunks = read_chunks(
+            table.rows, CLUSTER_ROWS if many else CHUNK_ROWS, quiet=out.isatty()
+        )  # in a terminal the rows themselves show the progress
         first = next(chunks, [])
         existing = table.header if table.header is not None else {key for row in first for key in row.content}
         if request.score and request.label_column not in existing:
@@ -101,7 +107,7 @@ def predict_file(request: Request, out: TextIO) -> None:
                 f"{name}: expected the column {request.label_column} with the right labels, found none; name it with "
                 "--label-column"
             )
-        model = classifier.load(request.served.folder)
+        model = cluster_answers.load(request.served.folder, request.root)
         columns = ADDED_COLUMNS if model.abstention is None else ABSTAINING_COLUMNS
         added = added_names(existing, name, columns)
         for note in filter(None, [request.served.note, f"{name}: read as {table.reading}"]):
@@ -121,14 +127,14 @@ def predict_file(request: Request, out: TextIO) -> None:
         print_note(note)
 
 
-def read_chunks(rows: Iterator[Row], quiet: bool) -> Iterator[list[Row]]:
-    """Lists of up to CHUNK_ROWS rows; with a progress line from the second on, unless ``quiet``."""
-    chunks = iter(lambda: list(islice(rows, CHUNK_ROWS)), [])
+def read_chunks(rows: Iterator[Row], size: int, quiet: bool) -> Iterator[list[Row]]:
+    """Lists of up to ``size`` rows; with a progress line from the second on, unless ``quiet``."""
+    chunks = iter(lambda: list(islice(rows, size)), [])
     first = next(chunks, [])
     if first:
         yield first
-    if len(first) == CHUNK_ROWS:
-        yield from chunks if quiet else progress(chunks, f"predict, by {CHUNK_ROWS} rows")
+    if len(first) == size:
+        yield from chunks if quiet else progress(chunks, f"predict, by {size} rows")
 
 
 def predict_rows(model: classifier.Classifier, rows: list[Row]) -> list[Prediction]:

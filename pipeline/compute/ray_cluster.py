@@ -25,7 +25,7 @@ def read_compute(root: Path) -> Compute:
     """The section ``compute`` of the project in ``root``; a folder without params.yaml computes in this process."""
     file = root / "params.yaml"
     if not file.exists():
-        return Compute(engine="local", address="auto", cpus_per_worker=1)
+        return Compute(engine="local", address="auto", cpus_per_worker=1, pretrain_workers=1, finetune_workers=1)
     return load_params(file).compute
 
 
@@ -114,7 +114,12 @@ def find_user_error(error: BaseException) -> UserError | None:
 
 
 def run_each(function: Callable[[Item], Result], items: Iterable[Item], compute: Compute) -> list[Result]:
-    """The results of ``function`` for each item, in the order of the items, on the workers of the cluster.
+    """The results of ``function`` for each item, in the order of the items, as a list; see `iterate_each`."""
+    return list(iterate_each(function, items, compute))
+
+
+def iterate_each(function: Callable[[Item], Result], items: Iterable[Item], compute: Compute) -> Iterator[Result]:
+    """The result of ``function`` for each item, in the order of the items, as the workers of the cluster have them.
 
     An item whose worker dies is run again on another one, up to `RETRIES` times. The function and the items are sent by
     pickle; files that they name must lie on a file system that all nodes share. Raises what the function raises, and
@@ -125,9 +130,11 @@ def run_each(function: Callable[[Item], Result], items: Iterable[Item], compute:
     connect(compute)
     count_workers(compute)
     task: Any = ray.remote(num_cpus=compute.cpus_per_worker, max_retries=RETRIES)(call)
+    sent = ray.put(function)
+    pending = [task.remote(sent, item) for item in items]
     with plain_errors():
-        results: list[Result] = ray.get([task.remote(function, item) for item in items])
-    return results
+        for result in pending:
+            yield ray.get(result)
 
 
 def call(function: Callable[[Item], Result], item: Item) -> Result:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from starlette.requests import ClientDisconnect, Request
 
 from pipeline.serving.errors import ApiError
+from pipeline.serving.rate_limit import RateLimit
 from pipeline.serving.service import Service
 
 ANYONE = "anyone"  # the id of whoever asks a service without keys
@@ -32,10 +33,14 @@ def admit(service: Service, request: Request, scope: str | None) -> Caller:
         if not stored.allows(scope):
             raise ApiError(403, "wrong_scope", f"expected a key with the scope {scope}, found one without")
         caller = Caller(stored.id)
-    if seconds := service.rate.take(caller.key):
-        rate = service.params.serve.limits.requests_per_second
-        raise ApiError(429, "too_many", f"expected at most {rate:g} requests a second, found more", seconds)
+    count_request(service.rate, caller.key, service.params.serve.limits.requests_per_second)
     return caller
+
+
+def count_request(rate: RateLimit, key: str, allowed: float) -> None:
+    """Count a request of a key. Raises ApiError if it is one too many; ``allowed`` a second is what the answer says."""
+    if seconds := rate.take(key):
+        raise ApiError(429, "too_many", f"expected at most {allowed:g} requests a second, found more", seconds)
 
 
 async def read_body(service: Service, request: Request) -> bytes:

@@ -17,7 +17,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import Encoder, Evaluate
 from pipeline.core.stage import Metrics, Paths, main, write_atomically
 from pipeline.metrics import statistics
-from pipeline.models import classifier
+from pipeline.models import classifier, cluster_answers
 from pipeline.models.abstention_measures import measure_abstention
 from pipeline.models.answers import Answer, make_answers
 from pipeline.models.baselines import predict_baselines
@@ -32,7 +32,7 @@ MAX_ANNOTATED = 20  # classes; with more, the counts in the cells of the matrix 
 
 def run(params: Evaluate, encoder: Encoder, paths: Paths) -> Metrics:
     """Predict the test split, compare with baselines trained on the same gold rows, write tables and plots."""
-    model = classifier.load(paths.data("export") / "bundle")
+    model = cluster_answers.load(paths.data("export") / "bundle", paths.root)
     gold = gold_rows(table.read(paths.data("ingest") / "train.parquet"))
     test = read_test_rows(paths.data("ingest") / "test.parquet", model.labels)
     scores, unlikeness = model.predict_and_score(test["text"].tolist(), encoder.batch_size)

@@ -1,6 +1,6 @@
 """What follows a training step by step: its curves, its progress line, and the seal on each checkpoint.
 
-Imports transformers, so it is imported late.
+Imports torch and transformers, so it is imported late.
 """
 
 import json
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from tqdm import tqdm
 from transformers import TrainerCallback
 
@@ -36,7 +37,9 @@ class Curves(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Write the points up to the checkpoint that the training goes on from; without one, an empty file."""
-        self.training = True
+        self.training = state.is_world_process_zero
+        if not self.training:
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lines = [json.dumps(curve_point(entry)) + "\n" for entry in state.log_history]
         self.path.write_text("".join(lines))
@@ -107,6 +110,9 @@ class CheckpointSeal(TrainerCallback):
     """
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Write the seal of the checkpoint that was just saved."""
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        write_json(file_digests(folder), folder / SEAL)
+        """Write the seal of the checkpoint that was just saved, once every process has added its files."""
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()
+        if state.is_world_process_zero:
+            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            write_json(file_digests(folder), folder / SEAL)

@@ -17,6 +17,7 @@ from pipeline.core.stage import Paths
 
 PIPELINE = Path(__file__).parents[1]
 CODE = (  # files below PIPELINE that every training depends on
+    "compute/ray_cluster.py",
     "mitigation/group_codes.py",
     "mitigation/reweighing.py",
     "models/abstention.py",
@@ -45,6 +46,7 @@ CODE = (  # files below PIPELINE that every training depends on
     "training/checkpoints.py",
     "training/early_stopping.py",
     "training/mlm_masking.py",
+    "training/ray_training.py",
     "training/supervised.py",
     "training/trainer.py",
 )

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from pipeline.core.params import Encoder, Supervised
-from pipeline.training import trainer
+from pipeline.core.params import Compute, Encoder, Supervised
+from pipeline.training import ray_training, trainer
 from pipeline.training.batches import Batch, TrainingData, evaluation_batches, model_inputs, schedule_batches
 
 if TYPE_CHECKING:
@@ -64,17 +65,20 @@ def fit(
     patience: int,
     extras: Extras | None = None,
     section: str | None = None,
+    compute: Compute | None = None,
+    workers: int = 1,
 ) -> list[dict[str, float]]:
     """Train ``net`` in place on the rows' ``text``, ``target`` (class index) and ``weight``; return the curves.
 
     With validation rows, training stops early and the best weights are kept. Without training rows, nothing is trained.
-    ``section`` is as for `trainer.build`.
+    ``section`` is as for `trainer.build`. Above 1, ``workers`` of the cluster of ``compute`` train together.
     """
     if train.empty and validation.empty:  # the tokenizer takes no empty list
         return []
     extras = extras or Extras(model=net, heads=[net.head], extra_inputs=None, callbacks=[], soft_targets=None)
     data = prepare_data(net, tokenizer, train, validation, params, extras)
-    run = trainer.build(
+    build = partial(
+        trainer.build,
         extras.model,
         data,
         params,
@@ -86,8 +90,9 @@ def fit(
         callbacks=extras.callbacks,
         section=section,
     )
+    run = build()
     if data.train:
-        return trainer.train(run, patience if data.evaluation else None)
+        return ray_training.train(build, run, params, compute, workers, patience if data.evaluation else None)
     return [{"step": 0} | run.evaluate()] if data.evaluation else []
 
 

@@ -56,17 +56,40 @@ def build(
     trainer = Trainer(
         model=model,
         args=training_arguments(params, folder, steps, evaluate_steps),
-        train_dataset=data.train,
+        train_dataset=data.train + data.train[: -len(data.train) % process_count()],  # as many for each process
         eval_dataset=data.evaluation,
         data_collator=lambda items: data.collate([pair for item in items for pair in item]),
         compute_metrics=compute_metrics,
         optimizers=(optimizer, None),
         callbacks=[Curves(folder.parent / "curves.jsonl", section), Progress(section), *callbacks, CheckpointSeal()],
     )
+    if process_count() > 1:
+        evaluate_all_rows(trainer)
     if patience is not None:
         trainer.add_callback(EarlyStopping(patience))
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def process_count() -> int:
+    """How many processes train this model together, this one included."""
+    import torch
+
+    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+
+
+def evaluate_all_rows(trainer: Any) -> None:
+    """Let every process of a training evaluate all rows, in the batches of a single process: its loss is the same.
+
+    The Trainer would share them out, fill up the last batches with rows counted already, and weight batches otherwise.
+    """
+    from torch.utils.data import DataLoader
+
+    def loader(*_: Any) -> Any:
+        batch_size = trainer.args.per_device_eval_batch_size
+        return DataLoader(trainer.eval_dataset, batch_size=batch_size, collate_fn=trainer.data_collator)
+
+    trainer.get_eval_dataloader = loader
 
 
 def check_machine(params: Training, section: str) -> None:
@@ -98,7 +121,7 @@ def training_arguments(params: Training, folder: Path, steps: int, evaluate_step
         num_train_epochs=1,  # the batches are those of all epochs
         per_device_train_batch_size=1,  # one item of the dataset is a batch
         per_device_eval_batch_size=params.batch_size,
-        gradient_accumulation_steps=params.gradient_accumulation,
+        gradient_accumulation_steps=params.gradient_accumulation // process_count(),
         train_sampling_strategy="sequential",
         learning_rate=params.lr,
         weight_decay=params.weight_decay,
@@ -142,16 +165,32 @@ def train(trainer: Any, patience: int | None = None) -> list[dict[str, float]]:
     """
     from safetensors.torch import load_model
 
-    from pipeline.training.callbacks import curve_point
-
     folder = Path(trainer.args.output_dir)
+    start = find_start(folder)
+    take_steps(trainer, start, patience)
+    if trainer.args.metric_for_best_model:
+        load_model(trainer.model, folder / f"checkpoint-{trainer.state.best_global_step}" / "model.safetensors")
+    return curves(trainer)
+
+
+def find_start(folder: Path) -> Path | None:
+    """The checkpoint that a training goes on from, which is named on stderr; None where it starts anew."""
     start = latest_checkpoint(folder)
     if start is not None:
         print(f"{folder.parent.name}: goes on from step {start.name.split('-')[1]}", file=sys.stderr)
+    return start
+
+
+def take_steps(trainer: Any, start: Path | None, patience: int | None) -> None:
+    """Train to the end from the checkpoint ``start``, or from the first step where it is None."""
     if start is None or patience is None or not had_stopped_early(trainer, start, patience):
         trainer.train(resume_from_checkpoint=str(start) if start else None)
-    if trainer.args.metric_for_best_model:
-        load_model(trainer.model, folder / f"checkpoint-{trainer.state.best_global_step}" / "model.safetensors")
+
+
+def curves(trainer: Any) -> list[dict[str, float]]:
+    """The curves of a training that has ended, one dict a logged step."""
+    from pipeline.training.callbacks import curve_point
+
     return [point for point in map(curve_point, trainer.state.log_history) if len(point) > 1]
 
 

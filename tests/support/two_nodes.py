@@ -14,6 +14,7 @@ def two_nodes() -> Iterator[Any]:
     """The cluster, with this process in it; everything that it started has ended afterwards."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_worker_niceness", "0")  # else whatever else runs here would hold the workers up
         patch.setenv("PYTHONPATH", os.getcwd())  # the workers run the code that is tested
         import ray
         from ray.cluster_utils import Cluster

@@ -14,7 +14,7 @@ from pipeline.core.params.pretrain import Pretrain, Scratch
 from pipeline.core.params.promotion import Gate, Promotion, Registry
 from pipeline.core.params.pseudo_label import PseudoLabel
 from pipeline.core.params.retraining import Drift, Feedback, FeedbackColumns, Notify, Refresh, Retrain
-from pipeline.core.params.serve import Batch, Serve, ServeLimits, Shadow
+from pipeline.core.params.serve import Batch, Replicas, Serve, ServeLimits, Shadow
 from pipeline.core.params.training import Supervised, Training
 from pipeline.core.params.types import Section
 from pipeline.core.yaml_file import read_yaml
@@ -54,6 +54,7 @@ __all__ = [
     "PseudoLabel",
     "Refresh",
     "Registry",
+    "Replicas",
     "Report",
     "Retrain",
     "Scratch",

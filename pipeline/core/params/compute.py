@@ -6,8 +6,13 @@ from pipeline.core.params.types import Count, Name, Section
 
 
 class Compute(Section):
-    """No stage depends on it, because it changes no result: DVC runs nothing again when it changes."""
+    """No stage depends on it, so DVC runs nothing again when it changes.
+
+    It changes no result, but for what workers that train together draw (dropout) and how they round.
+    """
 
     engine: Literal["local", "ray"]
     address: Name
     cpus_per_worker: Count
+    pretrain_workers: Count
+    finetune_workers: Count

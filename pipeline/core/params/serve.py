@@ -1,6 +1,6 @@
 """The section ``serve``: where `gleaner serve` listens, how it batches, and what it refuses."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -34,13 +34,32 @@ class Shadow(Section):
     share: Fraction
 
 
+class Replicas(Section):
+    """How many replicas a cluster runs: as many as keep each at ``requests`` at a time."""
+
+    least: Annotated[int, Field(ge=1, le=1_000)]
+    most: Annotated[int, Field(ge=1, le=1_000)]
+    requests: Positive
+    up_seconds: NotNegative
+    down_seconds: NotNegative
+
+    @model_validator(mode="after")
+    def check_order(self) -> "Replicas":
+        """Raises ValueError if the least number is above the largest."""
+        if self.least > self.most:
+            raise ValueError(f"most: expected at least {self.least}, as many as least, found {self.most}")
+        return self
+
+
 class Serve(Section):
     """Where the service listens, how it follows the champion, and its limits."""
 
+    engine: Literal["local", "ray"]
     host: Name
     port: Annotated[int, Field(ge=0, le=65_535)]
     workers: Annotated[int, Field(ge=1, le=64)]
     threads: Annotated[int, Field(ge=1, le=1024)] | None
+    replicas: Replicas
     follow_seconds: Annotated[float, Field(ge=0.1, le=3600)]
     drain_seconds: NotNegative
     kept_texts: Natural

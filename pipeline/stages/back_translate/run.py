@@ -5,11 +5,13 @@ back-translation; here it augments the rows of a classifier.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cache, partial
 from typing import Protocol
 
 import pandas as pd
 
+from pipeline.compute.ray_cluster import iterate_each, read_compute
 from pipeline.core import table
 from pipeline.core.params import BackTranslate
 from pipeline.core.stage import Metrics, Paths, progress, write_atomically
@@ -59,21 +61,38 @@ def translate(texts: list[str], params: BackTranslate, paths: Paths) -> dict[str
     engine = ENGINES[params.engine](params)
     store = TranslationStore(paths.scratch("back_translate"), engine.identity)
     batches = in_batches(texts, params.batch_size)
-    unique = sum(map(len, batches))
-    translations: dict[str, str] = {}
-    stored = 0
-    for batch in progress(batches, "back-translate", total=len(batches)):
-        results = store.get(batch)
-        if results is None:
-            results = engine.round_trip(batch)
-            store.put(batch, results)
-        else:
-            stored += len(batch)
+    known = [(batch, results) for batch in batches if (results := store.get(batch)) is not None]
+    translations = {text: result for batch, results in known for text, result in zip(batch, results, strict=True)}
+    if known:
+        unique = sum(map(len, batches))
+        print(f"back-translate: {len(translations)} of {unique} texts were translated before", file=sys.stderr)
+    missing = [batch for batch in batches if batch[0] not in translations]
+    results_by_batch = round_trips(missing, engine, params, paths)
+    for batch, results in zip(missing, progress(results_by_batch, "back-translate", total=len(missing)), strict=True):
+        store.put(batch, results)
         translations.update(zip(batch, results, strict=True))
     store.close()
-    if stored:
-        print(f"back-translate: {stored} of {unique} texts were translated before", file=sys.stderr)
     return translations
+
+
+def round_trips(batches: list[list[str]], engine: Engine, params: BackTranslate, paths: Paths) -> Iterable[list[str]]:
+    """The translations of each batch, by ``engine`` or, where `compute` of params.yaml says so, on a Ray cluster."""
+    compute = read_compute(paths.root)
+    if compute.engine == "ray" and batches:
+        return iterate_each(partial(translate_batch, params.model_dump_json()), batches, compute)
+    return map(engine.round_trip, batches)
+
+
+def translate_batch(params: str, batch: list[str]) -> list[str]:
+    """The translation of each text in a worker, which opens its engine once; ``params`` is BackTranslate as JSON."""
+    return open_engine(params).round_trip(batch)
+
+
+@cache
+def open_engine(params: str) -> Engine:
+    """The engine of BackTranslate, which is given as JSON."""
+    section = BackTranslate.model_validate_json(params)
+    return ENGINES[section.engine](section)
 
 
 def in_batches(texts: list[str], batch_size: int) -> list[list[str]]:

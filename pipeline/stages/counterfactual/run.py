@@ -9,7 +9,7 @@ from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import Counterfactual
 from pipeline.core.stage import Metrics, Paths
-from pipeline.models import classifier
+from pipeline.models import classifier, cluster_answers
 from pipeline.stages.counterfactual import tables
 from pipeline.text import identity
 from pipeline.text.identity import Axis
@@ -21,7 +21,7 @@ def run(params: Counterfactual, paths: Paths) -> Metrics:
     """Swap, predict and compare. A row that mentions both groups of a pair is counted in both directions."""
     axes = select_axes(identity.load(paths.root / "data" / identity.FOLDER), params.axes)
     test = table.read(paths.data("ingest") / "test.parquet")
-    model = classifier.load(paths.data("export") / "bundle")
+    model = cluster_answers.load(paths.data("export") / "bundle", paths.root)
     all_swaps = swaps_of_rows(test, axes)
     swaps = predict_swaps(test, draw_swaps(all_swaps, params), model)
     pairs, terms = tables.by_pair(swaps, model.labels, params), tables.by_term(swaps, params)

@@ -18,7 +18,7 @@ SOURCES = ("ingest", "synonyms", "back_translate", "swaps", "pseudo_label")
 
 def run(params: Explain, encoder: Encoder, paths: Paths) -> Metrics:
     """Explain, measure, map and write. The stage reads the test split, but chooses nothing on it."""
-    model = attribution.load(paths.data("export") / "bundle", with_internals=True)
+    model = attribution.load(paths.data("export") / "bundle", with_internals=True, root=paths.root)
     test, train = rows.read_test_rows(paths), read_training_rows(paths)
     errors, sample = rows.surest_errors(test, params.errors), rows.draw_sample(test, params.sample, params.seed)
     explanations = explain_rows(model, errors, sample, params)

@@ -7,7 +7,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import Fairness
 from pipeline.core.stage import Metrics, Paths, write_atomically
 from pipeline.metrics import group_metrics
-from pipeline.models import classifier
+from pipeline.models import cluster_answers
 from pipeline.stages.fairness import auc, augmentations
 from pipeline.text import identity
 
@@ -19,7 +19,7 @@ def run(params: Fairness, paths: Paths) -> Metrics:
     out = paths.data("fairness")
     by_group, metrics = group_metrics.measure_groups(rows, params)
     auc_by_subgroup, auc_metrics = auc.measure(rows, axes, params)
-    model = classifier.load(paths.data("export") / "bundle")
+    model = cluster_answers.load(paths.data("export") / "bundle", paths.root)
     augmented, augmentation_metrics = augmentations.measure(paths, axes, model, params)
     table.write_csv(by_group, out / "groups.csv")
     table.write_csv(auc_by_subgroup, out / "auc.csv")

@@ -1,11 +1,13 @@
 """Several students, and a last one that learns from their mean: distillation of an ensemble (Hinton et al. 2015)."""
 
 import sys
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
+from pipeline.compute.ray_cluster import run_each
 from pipeline.core.params import Finetune
 from pipeline.core.stage import Metrics, Paths, write_atomically
 from pipeline.stages.finetune import student
@@ -23,14 +25,10 @@ def distil(task: Task, params: Finetune, folder: Path) -> Student:
     Each student leaves its probabilities in ``folder``, so that a killed run goes on with the next one.
     """
     single = params.model_copy(update={"students": 1})
+    train_members(task, single, folder, params.students)
     train, validation = [], []
     for number in range(params.students):
-        file = folder / f"student-{number}.safetensors"
-        if not file.exists():
-            print(f"finetune: student {number + 1} of {params.students}", file=sys.stderr)
-            seeded = single.model_copy(update={"seed": (params.seed + number) % SEEDS})
-            train_member(task, seeded, folder / f"student-{number}", file)
-        probabilities = read_probabilities(file)
+        probabilities = read_probabilities(member_file(folder, number))
         train.append(probabilities["train"])
         validation.append(probabilities["validation"])
     print("finetune: the student of all", file=sys.stderr)
@@ -39,14 +37,36 @@ def distil(task: Task, params: Finetune, folder: Path) -> Student:
     return Student(last.net, last.tokenizer, last.history, metrics)
 
 
-def train_member(task: Task, params: Finetune, folder: Path, file: Path) -> None:
-    """Train one student of the ensemble and write its probabilities for training and validation rows to ``file``."""
+def member_file(folder: Path, number: int) -> Path:
+    """The file of the probabilities of a student of the ensemble."""
+    return folder / f"student-{number}.safetensors"
+
+
+def train_members(task: Task, params: Finetune, folder: Path, count: int) -> None:
+    """Train the first ``count`` students, except those that are trained; at once where a cluster has a worker for each.
+
+    Where `compute.finetune_workers` is above 1, one student after the other has all of them.
+    """
+    numbers = [number for number in range(count) if not member_file(folder, number).exists()]
+    if task.compute.engine == "ray" and task.workers == 1 and numbers:
+        print(f"finetune: {len(numbers)} students on the cluster", file=sys.stderr)
+        run_each(partial(train_member, task, params, folder), numbers, task.compute)
+        return
+    for number in numbers:
+        print(f"finetune: student {number + 1} of {count}", file=sys.stderr)
+        train_member(task, params, folder, number)
+
+
+def train_member(task: Task, params: Finetune, folder: Path, number: int) -> None:
+    """Train one student of the ensemble, and write its probabilities for training and validation rows to its file."""
     from safetensors.numpy import save_file
     from scipy.special import softmax
 
     from pipeline.models import network
 
     # The member's curves stay in its folder: data/scratch/finetune/curves.jsonl holds those of the last student.
+    params = params.model_copy(update={"seed": (params.seed + number) % SEEDS})
+    file, folder = member_file(folder, number), folder / f"student-{number}"
     checkpoints = Paths(folder).scratch("finetune") / "checkpoints"
     checkpoints.mkdir(parents=True, exist_ok=True)
     member = student.train_student(task, params, checkpoints)

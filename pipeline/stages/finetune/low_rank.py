@@ -105,8 +105,9 @@ class RankAllocation(TrainerCallback):
         self.model.update_and_allocate(state.global_step + 1)  # the Trainer counts the step a little later
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Add the allocator's state to the checkpoint."""
-        save_file(self.state(), Path(args.output_dir) / f"checkpoint-{state.global_step}" / STATE)
+        """Add the allocator's state to the checkpoint; it is the same in every process of a training."""
+        if state.is_world_process_zero:
+            save_file(self.state(), Path(args.output_dir) / f"checkpoint-{state.global_step}" / STATE)
 
     def state(self) -> dict[str, torch.Tensor]:
         """The allocator's running means by weight, float32 of the weight's shape, and the ranks it has left.

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.compute.ray_cluster import read_compute
 from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import Encoder, Finetune, Mitigation
@@ -14,6 +15,7 @@ from pipeline.mitigation.reweighing import weight_factors
 from pipeline.stages.finetune import ensemble, history, student, teacher
 from pipeline.stages.finetune.penalty import Penalty
 from pipeline.stages.finetune.task import Task
+from pipeline.training import ray_training
 from pipeline.training.checkpoints import checkpoint_folder, fingerprint, remove_checkpoints
 
 SOURCES = ("ingest", "synonyms", "back_translate", "swaps", "pseudo_label")
@@ -32,9 +34,11 @@ def run(params: Finetune, encoder: Encoder, mitigation: Mitigation, paths: Paths
     if rows.empty:
         raise UserError(f"{files[0]}: expected labelled rows with a weight above 0, found none; label some rows")
     penalty = apply_mitigation(rows, params, mitigation)
+    compute = read_compute(paths.root)
+    workers = ray_training.count_trainers(compute, compute.finetune_workers, params, "finetune")
     start = paths.data("pretrain") / "encoder"
     heads = paths.data("pseudo_label") / "head.safetensors"
-    task = Task(encoder, labels, start, heads, rows, read_labelled(validation_file, labels), penalty)
+    task = Task(encoder, labels, start, heads, rows, read_labelled(validation_file, labels), penalty, compute, workers)
     out = paths.data("finetune")
     made: teacher.Shipped | student.Student
     if teacher.ships_teacher_head(params):

@@ -53,6 +53,8 @@ def train_student(task: Task, params: Finetune, folder: Path, targets: np.ndarra
         evaluate_steps=params.evaluate_steps,
         patience=params.patience,
         extras=make_extras(net, tokenizer, params, targets, task.penalty),
+        compute=task.compute,
+        workers=task.workers,
     )
     if params.method in low_rank.METHODS:
         net.encoder = low_rank.merge_into_weights(net.encoder)

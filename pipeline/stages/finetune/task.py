@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.core.params import Encoder
+from pipeline.core.params import Compute, Encoder
 from pipeline.stages.finetune.penalty import Penalty
 
 
@@ -20,3 +20,5 @@ class Task:
     train: pd.DataFrame
     validation: pd.DataFrame
     penalty: Penalty | None
+    compute: Compute
+    workers: int  # that train one student together

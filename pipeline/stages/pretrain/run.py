@@ -2,19 +2,21 @@
 
 from collections.abc import Iterable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pipeline.compute.ray_cluster import read_compute
 from pipeline.core import table
 from pipeline.core.errors import UserError
-from pipeline.core.params import Encoder, Pretrain
+from pipeline.core.params import Compute, Encoder, Pretrain
 from pipeline.core.stage import Metrics, Paths, write_atomically
 from pipeline.models import encoder as encoders
 from pipeline.stages.pretrain import new_encoder, objectives, stereotypes
 from pipeline.stages.pretrain.packing import attention_within_texts, require_packable, schedule_packed_batches
-from pipeline.training import trainer
+from pipeline.training import ray_training, trainer
 from pipeline.training.batches import TrainingData, evaluation_batches, schedule_batches
 from pipeline.training.checkpoints import checkpoint_folder, fingerprint, remove_checkpoints
 
@@ -31,6 +33,8 @@ def run(params: Pretrain, encoder: Encoder, paths: Paths) -> Metrics:
         write_atomically(output, lambda part: encoders.copy_files(source, part))
         counts = {"objective": "none", "from_scratch": False, "rows": 0, "tokens": 0, "steps": 0}
         return counts | {"stereotype": {"score": None, "reason": NO_MLM_HEAD.format("none")}}
+    compute = read_compute(paths.root)
+    ray_training.count_trainers(compute, compute.pretrain_workers, params, "pretrain")  # if it is wrong, fail now
     tables = [paths.data("ingest") / f"{name}.parquet" for name in ("train", "unlabelled")]
     texts = draw_texts([table.read(path)["text"] for path in tables], params)
     located = None if params.from_scratch else source
@@ -38,7 +42,7 @@ def run(params: Pretrain, encoder: Encoder, paths: Paths) -> Metrics:
     code = sorted(Path(__file__).parent.glob("*.py"))
     folder = checkpoint_folder(paths, "pretrain", fingerprint([params, encoder], [*files, *code]))
     model, tokenizer = prepare_model(texts, located, params, encoder)
-    metrics = fit(model, tokenizer, texts, params, encoder, folder)
+    metrics = fit(model, tokenizer, texts, params, encoder, folder, compute)
     write_atomically(output, lambda part: save_encoder(objectives.base_encoder(model), tokenizer, part))
     remove_checkpoints(folder)
     metrics["stereotype"] = measure_stereotypes(model, tokenizer, texts, params, paths)
@@ -89,15 +93,18 @@ def prepare_model(texts: list[str], located: Path | None, params: Pretrain, enco
 
 
 def fit(
-    model: Any, tokenizer: Any, texts: list[str], params: Pretrain, encoder: Encoder, folder: Path
+    model: Any, tokenizer: Any, texts: list[str], params: Pretrain, encoder: Encoder, folder: Path, compute: Compute
 ) -> dict[str, Any]:
     """Train ``model`` in place; measure its loss, before and after, on texts that it never trains on."""
     data, lengths = prepare_data(tokenizer, texts, params, encoder)
-    run = trainer.build(model, data, params, folder)
+    build = partial(trainer.build, model, data, params, folder)
+    run = build()
+    workers = ray_training.count_trainers(compute, compute.pretrain_workers, params, "pretrain")
     with attention_within_texts(model) if params.packing else nullcontext():
         before = run.evaluate()["eval_loss"]
-        losses = [point["loss"] for point in trainer.train(run) if "loss" in point]
+        points = ray_training.train(build, run, params, compute, workers)
         after = run.evaluate()["eval_loss"]
+    losses = [point["loss"] for point in points if "loss" in point]
     held_out = len(data.evaluation)
     return {
         "rows": len(texts) - held_out,

@@ -23,7 +23,7 @@ from pipeline.models.runtime import Choice
 from tests.support.ablation_project import QUICK, make_tables, write_project
 from tests.support.two_nodes import two_nodes
 
-RAY = {"engine": "ray", "address": "auto", "cpus_per_worker": 1}
+RAY = {"engine": "ray", "address": "auto", "cpus_per_worker": 1, "pretrain_workers": 1, "finetune_workers": 1}
 
 
 @pytest.fixture(scope="module")

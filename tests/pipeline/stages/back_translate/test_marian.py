@@ -1,12 +1,18 @@
 """Marian: models of a few parameters translate every row; unpinned and pickled models are refused."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from pipeline.core.errors import UserError
+from pipeline.core.params import read_yaml, to_yaml
 from pipeline.core.stage import Paths
 from pipeline.stages.back_translate.run import run
 from tests.support.translating import TEXTS, params, read_output, write_gold
+from tests.support.two_nodes import two_nodes
+
+ROOT = Path(__file__).parents[4]
 
 SIZES = {"layers": 1, "attention_heads": 2, "ffn_dim": 16}
 
@@ -61,3 +67,25 @@ def test_a_folder_with_pickled_weights_only_is_refused(tmp_path):
     (folder / "pytorch_model.bin").write_bytes(b"")
     with pytest.raises(UserError, match=r"expected config.json and \*.safetensors"):
         run(params(engine="marian", marian=[str(folder)] * 2), Paths(tmp_path))
+
+
+@pytest.mark.slow
+def test_a_cluster_translates_as_one_process(tmp_path, marian_folder):
+    texts = [
+        f"{first} {second} my card {third}" for first in ("i", "who") for second in ("lost", "won") for third in "ab"
+    ]
+    settings = params(engine="marian", marian=[str(marian_folder)] * 2)
+    content = read_yaml(ROOT / "params.yaml")
+    content["compute"] |= {"engine": "ray"}
+    outputs = []
+    with two_nodes():
+        for name in ("near", "far"):
+            root = tmp_path / name
+            write_gold(root, texts)
+            if name == "far":
+                (root / "params.yaml").write_text(to_yaml(content))
+            run(settings, Paths(root))
+            outputs.append(read_output(root))
+    for near, far in zip(*outputs, strict=True):
+        pd.testing.assert_frame_equal(near, far)
+    assert sum(map(len, outputs[0])) == len(texts)
