@@ -32,7 +32,7 @@ def run(params: Pretrain, encoder: Encoder, paths: Paths) -> Metrics:
         counts = {"objective": "none", "from_scratch": False, "rows": 0, "tokens": 0, "steps": 0}
         return counts | {"stereotype": {"score": None, "reason": NO_MLM_HEAD.format("none")}}
     tables = [paths.data("ingest") / f"{name}.parquet" for name in ("train", "unlabelled")]
-    texts = draw_texts([table.read(path)["text"] for path in tables], params)
+    texts = draw_texts([table.read_columns(path, ["text"])["text"] for path in tables], params)
     located = None if params.from_scratch else source
     files = tables if located is None else [*tables, *sorted(located.glob("*.safetensors"))]
     code = sorted(Path(__file__).parent.glob("*.py"))

@@ -19,7 +19,9 @@ from pipeline.core.stage import Paths, read_json, write_atomically
 from pipeline.models.embeddings import embed
 from pipeline.models.open_encoder import open_reader
 from pipeline.models.vector_runtime import choose_for_vectors
+from pipeline.models.vector_table import empty_vectors
 
+TEXTS_AT_ONCE = 20_000  # tokens of so many texts are in memory as arrays of their own
 MIN_DOCUMENT_FREQUENCY = 2  # texts: a token of a single text predicts nothing for other texts
 
 
@@ -85,10 +87,17 @@ def embed_parts(tables: list[pd.DataFrame], folder: Path, encoder: Encoder, path
     Held-out seeds and validation rows are what figures are reported from: ``encoder.precision: auto`` leaves them in
     float32.
     """
-    parts = zip(tables, (False, True, False), strict=True)
-    return np.concatenate(
-        [embed(rows["text"].tolist(), folder, encoder, paths, pool=is_pool) for rows, is_pool in parts if len(rows)]
-    )
+    joined: np.ndarray | None = None
+    start, rows = 0, sum(map(len, tables))
+    for part, is_pool in zip(tables, (False, True, False), strict=True):
+        if len(part):
+            vectors = embed(part["text"].tolist(), folder, encoder, paths, pool=is_pool)
+            joined = empty_vectors(rows, vectors.shape[1], paths) if joined is None else joined
+            joined[start : start + len(part)] = vectors
+            start += len(part)
+    if joined is None:
+        raise ValueError("there is no text")
+    return joined
 
 
 def read_words(texts: list[str], held_out: int, folder: Path, encoder: Encoder, paths: Paths) -> tuple[np.ndarray, Any]:
@@ -102,20 +111,29 @@ def read_words(texts: list[str], held_out: int, folder: Path, encoder: Encoder, 
     from sklearn.preprocessing import normalize
 
     reader = open_reader(folder, encoder, choose_for_vectors(encoder, pool=True), paths)
-    distinct = [np.unique(ids).tolist() for ids in reader.tokenise(texts)]
-    counted = distinct[: len(distinct) - held_out]
-    found = np.zeros(reader.tokens, dtype=np.int64)
-    for row in counted:
-        found[row] += 1
-    idf = np.log((1 + len(counted)) / (1 + found)) + 1
+    columns, ends = distinct_tokens(texts, reader)
+    counted = len(texts) - held_out
+    found = np.bincount(columns[: ends[counted]], minlength=reader.tokens)
+    idf = np.log((1 + counted) / (1 + found)) + 1
     idf[found < MIN_DOCUMENT_FREQUENCY] = 0
     idf[reader.special_ids] = 0
     idf = idf.astype(np.float32)
-    ends = np.cumsum([0, *map(len, distinct)])
-    columns = np.array([token for row in distinct for token in row], dtype=np.int64)
     rows = csr_matrix((idf[columns], columns, ends), shape=(len(texts), len(idf)))
     rows.eliminate_zeros()
-    return idf, normalize(rows[:, np.flatnonzero(idf)]).astype(np.float32)
+    return idf, normalize(rows[:, np.flatnonzero(idf)], copy=False)
+
+
+def distinct_tokens(texts: list[str], reader: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct tokens of all texts in one row, int32, those of each text sorted; and where those of each text end.
+
+    The ends are (texts + 1,), int64, the first of them 0. As lists, the tokens of a million texts take some gigabytes.
+    """
+    parts, lengths = [np.zeros(0, dtype=np.int32)], [0]
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        rows = [np.unique(ids) for ids in reader.tokenise(texts[start : start + TEXTS_AT_ONCE])]
+        parts.append(np.concatenate(rows).astype(np.int32))
+        lengths += map(len, rows)
+    return np.concatenate(parts), np.cumsum(lengths, dtype=np.int64)
 
 
 def latent_vectors(words: Any, held_out: int, params: PseudoLabel) -> np.ndarray:

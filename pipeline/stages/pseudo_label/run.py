@@ -140,7 +140,8 @@ def build_views(
 
     def view_of(vectors: np.ndarray) -> View:
         centre = vectors[: ends[1]].mean(axis=0)
-        cut = np.split(vectors - centre, ends)
+        vectors -= centre  # in place: a second copy of the vectors of a large pool does not fit
+        cut = np.split(vectors, ends)
         bounds = [0, *ends, len(vectors)]
         parts = [
             Texts(part, words[bounds[i] : bounds[i + 1]] if params.word_view and words is not None else None, groups[i])
