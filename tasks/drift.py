@@ -60,7 +60,8 @@ def unselected_training_rows(rows: pd.DataFrame) -> pd.DataFrame:
 
 def rows_learned_from(later: pd.DataFrame, paths: Paths) -> pd.DataFrame:
     """The champion's rows: the training split and the pool of the last ingest without ``later``, which it never saw."""
-    tables = [table.read(paths.data("ingest") / f"{split}.parquet") for split in ("train", "unlabelled")]
+    files = [paths.data("ingest") / f"{split}.parquet" for split in ("train", "unlabelled")]
+    tables = [table.read_columns(file, ["id", "text"]) for file in files]
     rows = pd.concat(tables, ignore_index=True)
     return rows[~rows["id"].isin(later["id"])]
 

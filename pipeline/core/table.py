@@ -3,6 +3,7 @@
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +16,7 @@ COLUMNS = ("id", "source_id", "text", "label", "origin", "weight", "confidence")
 GROUP_PREFIX = "group."
 UNKNOWN_GROUP = "unknown"  # group of rows without a recorded one; it is shown, but left out of gaps
 FORMULA_START = re.compile(r"'*[=+\-@\t\r]")  # a formula, or text like one that `write_csv` changed
-REQUIRED = ("id", "source_id", "text", "origin")  # never null
+DTYPES = {"weight": "float64", "confidence": "float64"}  # all others hold text
 
 
 def normalise(text: str) -> str:
@@ -59,26 +60,39 @@ def group_columns(table: pd.DataFrame) -> list[str]:
 def to_schema(table: pd.DataFrame) -> pd.DataFrame:
     """The table with the schema's columns only, in the schema's order and types, groups last."""
     names = [*COLUMNS, *group_columns(table)]
-    dtypes = {name: "float64" if name in ("weight", "confidence") else "str" for name in names}
-    return table[names].astype(dtypes).reset_index(drop=True)
+    return table[names].astype({name: DTYPES.get(name, "str") for name in names}).reset_index(drop=True)
 
 
 def check(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """The table as it is. Raises UserError with the file, the fault and the first row's id if it breaks the schema."""
-    missing = [name for name in COLUMNS if name not in table.columns]
-    extra = [name for name in table.columns if name not in COLUMNS and not name.startswith(GROUP_PREFIX)]
+    check_names(table.columns, path)
+    return check_values(table, path)
+
+
+def check_names(names: Iterable[str], path: Path) -> None:
+    """Raises UserError unless these are the names of the schema's columns."""
+    given = list(names)
+    missing = [name for name in COLUMNS if name not in given]
+    extra = [name for name in given if name not in COLUMNS and not name.startswith(GROUP_PREFIX)]
     if missing or extra:
         raise UserError(
             f"{path}: expected the columns {', '.join(COLUMNS)} and group.*; missing {missing}, unknown {extra}; "
             "rerun the stage that writes it"
         )
-    impossible = {name: table[name].isna() for name in REQUIRED}
-    impossible["text"] |= table["text"].str.strip().eq("")
-    impossible["origin"] |= ~table["origin"].isin(ORIGINS)
-    impossible["weight"] = ~(table["weight"] >= 0)
-    impossible["confidence"] = table["confidence"].notna() & ~table["confidence"].between(0, 1)
-    impossible["id"] |= table["id"].duplicated()
-    for name, bad in impossible.items():
+
+
+def check_values(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The table, which may lack columns other than ``id``, as it is. Raises UserError for impossible values."""
+    tests = {
+        "id": lambda column: column.isna() | column.duplicated(),
+        "source_id": lambda column: column.isna(),
+        "text": lambda column: column.isna() | column.str.strip().eq(""),
+        "origin": lambda column: ~column.isin(ORIGINS),
+        "weight": lambda column: ~(column >= 0),
+        "confidence": lambda column: column.notna() & ~column.between(0, 1),
+    }
+    for name in [name for name in tests if name in table.columns]:
+        bad = tests[name](table[name])
         if bad.any():
             first = table.loc[bad, "id"].iloc[0]
             raise UserError(
@@ -90,9 +104,27 @@ def check(table: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 def read(path: Path) -> pd.DataFrame:
     """Read and check one table. Raises UserError if the file is missing or breaks the schema."""
+    require_file(path)
+    return to_schema(check(pd.read_parquet(path), path))
+
+
+def read_columns(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Read and check these columns of one table: a pool of millions of rows takes less memory without the others.
+
+    Raises UserError if the file is missing or breaks the schema.
+    """
+    import pyarrow.parquet as pq
+
+    require_file(path)
+    check_names(pq.read_schema(path).names, path)
+    rows = check_values(pd.read_parquet(path, columns=list(dict.fromkeys(["id", *columns]))), path)
+    return rows.astype({name: DTYPES.get(name, "str") for name in columns})[list(columns)]
+
+
+def require_file(path: Path) -> None:
+    """Raises UserError if there is no such file."""
     if not path.exists():
         raise UserError(f"{path}: expected the output of an earlier stage, found no such file; run `dvc repro`")
-    return to_schema(check(pd.read_parquet(path), path))
 
 
 def write(table: pd.DataFrame, path: Path) -> None:

@@ -46,7 +46,7 @@ def load_known_rows(params: Ingest, paths: Paths) -> KnownRows:
     folder = paths.data("ingest")
     labels = read_json(folder / "labels.json")["labels"]
     tables = [
-        table.read(folder / f"{split}.parquet")[["id", "label"]].assign(split=split)
+        table.read_columns(folder / f"{split}.parquet", ["id", "label"]).assign(split=split)
         for split in ("test", "validation", "train", "unlabelled")
     ]
     arrived = spell_as_known(identify_rows(arrival_files.read_all(params, paths.root), params), labels, params)

@@ -26,7 +26,7 @@ class VectorTable:
         if not places:
             return
         if self._vectors is None:
-            self._vectors = self._make(len(vectors[0]))
+            self._vectors = empty_vectors(len(self.is_filled), len(vectors[0]), self._paths)
         self._vectors[places] = vectors
         self.is_filled[places] = True
 
@@ -43,12 +43,12 @@ class VectorTable:
             self._vectors[part] = self._vectors[firsts[part]]
         return self._vectors
 
-    def _make(self, width: int) -> np.ndarray:
-        """An array for the vectors, (rows, ``width``), float32."""
-        shape = (len(self.is_filled), width)
-        if shape[0] < MAPPED_ROWS:
-            return np.empty(shape, dtype=np.float32)
-        folder = self._paths.scratch("embeddings")
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            return np.asarray(np.memmap(file, dtype=np.float32, mode="w+", shape=shape))
+
+def empty_vectors(rows: int, width: int, paths: Paths) -> np.ndarray:
+    """An array for vectors, (``rows``, ``width``), float32: in memory, or mapped from `MAPPED_ROWS` rows on."""
+    if rows < MAPPED_ROWS:
+        return np.empty((rows, width), dtype=np.float32)
+    folder = paths.scratch("embeddings")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return np.asarray(np.memmap(file, dtype=np.float32, mode="w+", shape=(rows, width)))

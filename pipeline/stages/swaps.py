@@ -30,10 +30,11 @@ def run(params: Swaps, paths: Paths) -> Metrics:
     """Write the copies, none if ``variants`` is 0. Raises UserError if ``axes`` names one that has no list."""
     axes = select_axes(identity.load(paths.root / "data" / identity.FOLDER), params.axes)
     gold = table.read(paths.data("ingest") / "train.parquet")
-    pool = table.read(paths.data("ingest") / "unlabelled.parquet")
     augmented = [table.read(paths.data(stage) / "train.parquet") for stage in ("synonyms", "back_translate")]
     rows = make_copies(table.to_schema(pd.concat([gold, *augmented], ignore_index=True)), axes, params)
-    pool_rows = make_copies(pool if params.pool else pool.iloc[:0], axes, params)
+    # A pool of millions of rows is read only where it is copied.
+    pool = table.read(paths.data("ingest") / "unlabelled.parquet") if params.pool else table.empty_like(gold)
+    pool_rows = make_copies(pool, axes, params)
     table.write(rows, paths.data("swaps") / "train.parquet")
     table.write(pool_rows, paths.data("swaps") / "unlabelled.parquet")
     return {

@@ -126,9 +126,9 @@ def deploy(folder: Path, url: str) -> None:
     file = folder / "nights.yaml"
     file.write_text((DEPLOY / "nights.yaml").read_text().replace(VOLUME, str(folder / "volume")))
     variables = os.environ | {"PREFECT_API_URL": url, "PREFECT_HOME": str(folder / "prefect")}
-    words = [["deploy", "--prefect-file", file, "--all"]]
+    words = [["deploy", "--prefect-file", str(file), "--all"]]
     for kind in KINDS:
-        template = ["--base-job-template", DEPLOY / f"{kind}-pool.json"]
+        template = ["--base-job-template", str(DEPLOY / f"{kind}-pool.json")]
         words.insert(0, ["work-pool", "create", f"gleaner-{kind}", "--type", kind, *template])
     for command in words:
         subprocess.run([sys.executable, "-m", "prefect", "--no-prompt", *command], cwd=ROOT, env=variables, check=True)

@@ -50,8 +50,9 @@ def run(params: Explain, encoder: Encoder, paths: Paths) -> Metrics:
 
 def read_training_rows(paths: Paths) -> pd.DataFrame:
     """Every row that the shipped model learned from: those with a label and a weight, or for the probe gold rows."""
-    parts = [table.read(paths.data(stage) / "train.parquet") for stage in SOURCES]
-    train = pd.concat([part[["id", "text", "label", "origin", "weight"]] for part in parts], ignore_index=True)
+    columns = ["id", "text", "label", "origin", "weight"]
+    parts = [table.read_columns(paths.data(stage) / "train.parquet", columns) for stage in SOURCES]
+    train = pd.concat(parts, ignore_index=True)
     is_probe = shipped_model(paths.data("export") / "bundle") == "probe"
     learned = train["origin"].eq("gold") if is_probe else train["weight"].gt(0)
     return train[train["label"].notna() & learned].reset_index(drop=True)

@@ -36,7 +36,7 @@ from pipeline.stages.export.candidates import Source
 from pipeline.stages.export.selection import Shipped, choose_shipped
 
 NEW_CLASSES = "new_classes.parquet"
-SPLITS = ("train", "validation", "unlabelled")
+LABELLED, SPLITS = ("train", "validation"), ("train", "validation", "unlabelled")
 SAMPLE_SIZE = 500  # texts that stand for the rest: enough for shares to a few per cent, predicted in seconds
 MIN_CALIBRATION_ROWS = 50  # from fewer, one odd row can move the temperature by half
 
@@ -52,7 +52,8 @@ def run(
     paths: Paths,
 ) -> Metrics:
     """Choose the model that ships, and build its bundle, which gets its name only after every check has passed."""
-    tables = {name: table.read(paths.data("ingest") / f"{name}.parquet") for name in SPLITS}
+    tables = {name: table.read(paths.data("ingest") / f"{name}.parquet") for name in LABELLED}
+    tables["unlabelled"] = table.read_columns(paths.data("ingest") / "unlabelled.parquet", ["id", "text"])
     labels: list[str] = read_json(paths.data("finetune") / "model" / "classifier.json")["labels"]
     train = tables["train"]
     gold = train[train["origin"].eq("gold") & train["label"].notna()].reset_index(drop=True)

@@ -36,7 +36,7 @@ def run(params: Pretrain, encoder: Encoder, paths: Paths) -> Metrics:
     compute = read_compute(paths.root)
     ray_training.count_trainers(compute, compute.pretrain_workers, params, "pretrain")  # if it is wrong, fail now
     tables = [paths.data("ingest") / f"{name}.parquet" for name in ("train", "unlabelled")]
-    texts = draw_texts([table.read(path)["text"] for path in tables], params)
+    texts = draw_texts([table.read_columns(path, ["text"])["text"] for path in tables], params)
     located = None if params.from_scratch else source
     files = tables if located is None else [*tables, *sorted(located.glob("*.safetensors"))]
     code = sorted(Path(__file__).parent.glob("*.py"))

@@ -19,8 +19,10 @@ from pipeline.core.stage import Paths, read_json, write_atomically
 from pipeline.models.embeddings import embed
 from pipeline.models.open_encoder import open_reader
 from pipeline.models.vector_runtime import choose_for_vectors
+from pipeline.models.vector_table import empty_vectors
 from pipeline.text.class_names import class_texts
 
+TEXTS_AT_ONCE = 20_000  # tokens of so many texts are in memory as arrays of their own
 MIN_DOCUMENT_FREQUENCY = 2  # texts: a token of a single text predicts nothing for other texts
 
 
@@ -99,8 +101,15 @@ def embed_rows(rows: Rows, folder: Path, encoder: Encoder, paths: Paths) -> np.n
     float32.
     """
     texts = rows.table["text"].tolist()
-    parts = ((texts[: rows.seeds], False), (texts[rows.seeds : rows.pool], True), (texts[rows.pool :], False))
-    return np.concatenate([embed(part, folder, encoder, paths, pool=is_pool) for part, is_pool in parts if part])
+    joined: np.ndarray | None = None
+    for start, end, is_pool in ((0, rows.seeds, False), (rows.seeds, rows.pool, True), (rows.pool, len(texts), False)):
+        if start < end:
+            vectors = embed(texts[start:end], folder, encoder, paths, pool=is_pool)
+            joined = empty_vectors(len(texts), vectors.shape[1], paths) if joined is None else joined
+            joined[start:end] = vectors
+    if joined is None:
+        raise ValueError("there is no text")
+    return joined
 
 
 def read_words(texts: list[str], counted: int, folder: Path, encoder: Encoder, paths: Paths) -> tuple[np.ndarray, Any]:
@@ -114,19 +123,28 @@ def read_words(texts: list[str], counted: int, folder: Path, encoder: Encoder, p
     from sklearn.preprocessing import normalize
 
     reader = open_reader(folder, encoder, choose_for_vectors(encoder, pool=True), paths)
-    distinct = [np.unique(ids).tolist() for ids in reader.tokenise(texts)]
-    found = np.zeros(reader.tokens, dtype=np.int64)
-    for row in distinct[:counted]:
-        found[row] += 1
+    columns, ends = distinct_tokens(texts, reader)
+    found = np.bincount(columns[: ends[counted]], minlength=reader.tokens)
     idf = np.log((1 + counted) / (1 + found)) + 1
     idf[found < MIN_DOCUMENT_FREQUENCY] = 0
     idf[reader.special_ids] = 0
     idf = idf.astype(np.float32)
-    ends = np.cumsum([0, *map(len, distinct)])
-    columns = np.array([token for row in distinct for token in row], dtype=np.int64)
     rows = csr_matrix((idf[columns], columns, ends), shape=(len(texts), len(idf)))
     rows.eliminate_zeros()
-    return idf, normalize(rows[:, np.flatnonzero(idf)]).astype(np.float32)
+    return idf, normalize(rows[:, np.flatnonzero(idf)], copy=False)
+
+
+def distinct_tokens(texts: list[str], reader: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct tokens of all texts in one row, int32, those of each text sorted; and where those of each text end.
+
+    The ends are (texts + 1,), int64, the first of them 0. As lists, the tokens of a million texts take some gigabytes.
+    """
+    parts, lengths = [np.zeros(0, dtype=np.int32)], [0]
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        rows = [np.unique(ids) for ids in reader.tokenise(texts[start : start + TEXTS_AT_ONCE])]
+        parts.append(np.concatenate(rows).astype(np.int32))
+        lengths += map(len, rows)
+    return np.concatenate(parts), np.cumsum(lengths, dtype=np.int64)
 
 
 def latent_vectors(words: Any, seen: int, params: PseudoLabel) -> np.ndarray:

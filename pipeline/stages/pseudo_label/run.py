@@ -102,15 +102,15 @@ def read_texts(
     if params.word_view or params.teacher == "latent":
         idf, words = features.read_words(rows.table["text"].tolist(), rows.pool, folder, encoder, paths)
 
-    def as_texts(vectors: np.ndarray) -> Texts:
-        centred = vectors - vectors[: rows.pool].mean(axis=0)
-        return Texts(centred, words if params.word_view else None, groups)
+    def as_texts(vectors: np.ndarray) -> tuple[Texts, np.ndarray]:
+        centre = vectors[: rows.pool].mean(axis=0)
+        vectors -= centre  # in place: a second copy of the vectors of a large pool does not fit
+        return Texts(vectors, words if params.word_view else None, groups), centre
 
     def as_view(texts: Texts) -> View:
         return View(texts, build_spread(texts.vectors[: rows.learned], len(labels), params))
 
-    vectors = features.embed_rows(rows, folder, encoder, paths)
-    student, centre = as_texts(vectors), vectors[: rows.pool].mean(axis=0)
+    student, centre = as_texts(features.embed_rows(rows, folder, encoder, paths))
     if params.teacher == "finetuned":
 
         @cache
@@ -118,10 +118,12 @@ def read_texts(
             tuned = features.fine_tune_encoder(
                 rows.table.iloc[list(kept)], folder, labels, encoder, params.finetuned, paths
             )
-            return as_view(as_texts(features.embed_rows(rows, tuned, encoder, paths)))
+            return as_view(as_texts(features.embed_rows(rows, tuned, encoder, paths))[0])
 
         return student, centre, idf, lambda kept: fine_tuned(tuple(kept.tolist()))
-    teacher = as_texts(features.latent_vectors(words, rows.pool, params)) if params.teacher == "latent" else student
+    teacher = student
+    if params.teacher == "latent":
+        teacher, _ = as_texts(features.latent_vectors(words, rows.pool, params))
     view = as_view(teacher)
     return student, centre, idf, lambda kept: view
 

@@ -100,7 +100,7 @@ def read_metrics(pipeline: dict[str, Any], paths: Paths) -> dict[str, dict[str, 
 def read_training_rows(paths: Paths) -> pd.DataFrame:
     """Id, label, origin and weight of the rows that the shipped model learned from; a probe learns from gold alone."""
     columns = ["id", "label", "origin", "weight"]
-    tables = [table.read(paths.data(stage) / "train.parquet")[columns] for stage in TRAINING]
+    tables = [table.read_columns(paths.data(stage) / "train.parquet", columns) for stage in TRAINING]
     rows = pd.concat(tables, ignore_index=True)
     is_probe = read_json(paths.data("export") / "metrics.json").get("shipped", {}).get("model") == "probe"
     return rows[rows["origin"].eq("gold") if is_probe else rows["weight"].gt(0)].reset_index(drop=True)

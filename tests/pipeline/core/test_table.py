@@ -22,6 +22,19 @@ def test_a_table_reads_back_as_it_was_written(tmp_path: Path) -> None:
     assert table.group_columns(written) == ["group.age"]
 
 
+def test_some_columns_are_those_of_the_whole_table_and_checked_alike(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    table.write(rows(**{"group.age": ["<30", None]}), path)
+    for columns in (["text"], ["weight", "id"], ["label", "group.age"]):
+        pd.testing.assert_frame_equal(table.read_columns(path, columns), table.read(path)[columns])
+    rows(id=["a", "a"]).to_parquet(path)
+    with pytest.raises(UserError, match="1 rows with an impossible id, first id a"):
+        table.read_columns(path, ["text"])
+    rows().drop(columns="weight").to_parquet(path)
+    with pytest.raises(UserError, match=r"missing \['weight'\]"):
+        table.read_columns(path, ["text"])
+
+
 def test_an_empty_table_keeps_its_columns(tmp_path: Path) -> None:
     table.write(table.empty_like(rows(**{"group.age": "old"})), tmp_path / "t.parquet")
     assert list(table.read(tmp_path / "t.parquet").columns) == [*table.COLUMNS, "group.age"]

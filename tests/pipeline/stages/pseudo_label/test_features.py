@@ -26,6 +26,17 @@ def test_rare_special_and_held_out_tokens_have_no_column(
     assert lengths[:2] == pytest.approx([1, 1], abs=1e-6)
 
 
+def test_words_do_not_depend_on_how_many_texts_are_read_at_once(
+    tmp_path: Path, tiny_encoder: Path, params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["refund refund please", "refund now", "parcel parcel", "now please", "refund please"]
+    idf, words = features.read_words(texts, 4, tiny_encoder, params().encoder, Paths(tmp_path))
+    monkeypatch.setattr(features, "TEXTS_AT_ONCE", 2)
+    again, same = features.read_words(texts, 4, tiny_encoder, params().encoder, Paths(tmp_path))
+    assert np.array_equal(idf, again) and (words != same).nnz == 0 and words.nnz > 5
+    assert words.dtype == np.float32
+
+
 @pytest.mark.parametrize("word_view", [True, False])
 def test_a_latent_teacher_labels_the_pool_by_words_and_the_head_fits_the_students_encoder(
     stage: RunStage, pairs: list[tuple[str, str]], word_view: bool
