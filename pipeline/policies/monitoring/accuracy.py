@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.core.params import Drift, Monitor
 from pipeline.metrics.statistics import wilson_interval
 from pipeline.policies.monitoring.finding import TrafficFinding
-from pipeline.policies.monitoring.reference import TestedAnswers, TrainingReference
+from pipeline.policies.monitoring.reference import MeasuredAnswers, TrainingReference
 from pipeline.policies.monitoring.traffic import Traffic
 from pipeline.policies.reasons import percent, points
 
@@ -33,7 +33,7 @@ class AccuracyEstimate:
         return f"{percent(self.value)} ({percent(self.low)} to {percent(self.high)})"
 
 
-def estimate_accuracy(traffic: Traffic, tested: TestedAnswers | None, level: float) -> AccuracyEstimate | None:
+def estimate_accuracy(traffic: Traffic, tested: MeasuredAnswers | None, level: float) -> AccuracyEstimate | None:
     """The accuracy of the answers that have a label, with an interval of ``level``, 0 to 1; None if there are none.
 
     The interval is that of a sum of independent answers, right with the probability that is their confidence, and of
