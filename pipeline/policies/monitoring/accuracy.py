@@ -76,7 +76,7 @@ def find_accuracy_drop(
         return TrafficFinding("accuracy", "off", sentence, *numbers)
     limit = tested.accuracy - allowed
     is_low = estimate.high < limit
-    sentence += f", {'surely' if is_low else 'not surely'} more than {points(allowed)} higher"
+    sentence += f"; a drop of more than {points(allowed)} is {'sure' if is_low else 'not sure'}"
     return TrafficFinding("accuracy", "found" if is_low else "none", sentence, *numbers, limit)
 
 
