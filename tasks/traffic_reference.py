@@ -15,7 +15,7 @@ import pandas as pd
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
 from pipeline.core.stage import Paths, read_json, waiting, write_atomically, write_json
-from pipeline.policies.monitoring.reference import TestedAnswers, TrainingReference
+from pipeline.policies.monitoring.reference import MeasuredAnswers, TrainingReference
 from pipeline.serving.traffic_files import AnsweredTexts, answers_table, to_traffic, top_two
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def answer_texts(model: "Classifier", texts: list[str], digest: str) -> Answered
 
 
 def summarise_predictions(path: Path | None) -> dict[str, object] | None:
-    """What `TestedAnswers` holds, of the predictions of the test rows; None without them."""
+    """What `MeasuredAnswers` holds, of the predictions of the test rows; None without them."""
     if path is None:
         return None
     rows = pd.read_parquet(path)
@@ -128,5 +128,5 @@ def read_reference(folder: Path) -> TrainingReference:
     if content is None:
         absence = f"its dvc.lock names no {PREDICTIONS}"
         return TrainingReference(traffic.vectors, traffic.labels, absence=absence)
-    tested = TestedAnswers(**content | {"margins": np.array(content["margins"])})
+    tested = MeasuredAnswers(**content | {"margins": np.array(content["margins"])})
     return TrainingReference(traffic.vectors, traffic.labels, tested)

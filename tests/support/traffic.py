@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.params import Drift, Monitor, read_yaml
-from pipeline.policies.monitoring.reference import TestedAnswers, TrainingReference
+from pipeline.policies.monitoring.reference import MeasuredAnswers, TrainingReference
 from pipeline.policies.monitoring.traffic import NO_LABEL, Traffic
 from tests.support.promoting import ROOT
 from tests.support.serving import params_with
@@ -64,5 +64,5 @@ def reference(rows: int = 600, accuracy: float = 0.9, confidence: float = 0.9) -
     learned = traffic(999, rows)
     margins = np.linspace(0.05, 1, 400)
     return TrainingReference(
-        learned.vectors, learned.labels, TestedAnswers(accuracy, confidence, 0.3 / 20, margins), absence=""
+        learned.vectors, learned.labels, MeasuredAnswers(accuracy, confidence, 0.3 / 20, margins), absence=""
     )

@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.core.params import Drift, Monitor
 from pipeline.metrics.statistics import wilson_interval
 from pipeline.policies.monitoring.finding import TrafficFinding
-from pipeline.policies.monitoring.reference import TestedAnswers, TrainingReference
+from pipeline.policies.monitoring.reference import MeasuredAnswers, TrainingReference
 from pipeline.policies.monitoring.traffic import Traffic
 from pipeline.policies.reasons import percent, points
 
@@ -33,7 +33,7 @@ class AccuracyEstimate:
         return f"{percent(self.value)} ({percent(self.low)} to {percent(self.high)})"
 
 
-def estimate_accuracy(traffic: Traffic, tested: TestedAnswers | None, level: float) -> AccuracyEstimate | None:
+def estimate_accuracy(traffic: Traffic, tested: MeasuredAnswers | None, level: float) -> AccuracyEstimate | None:
     """The accuracy of the answers that have a label, with an interval of ``level``, 0 to 1; None if there are none.
 
     The interval is that of a sum of independent answers, right with the probability that is their confidence, and of
@@ -76,7 +76,7 @@ def find_accuracy_drop(
         return TrafficFinding("accuracy", "off", sentence, *numbers)
     limit = tested.accuracy - allowed
     is_low = estimate.high < limit
-    sentence += f", {'surely' if is_low else 'not surely'} more than {points(allowed)} higher"
+    sentence += f"; a drop of more than {points(allowed)} is {'sure' if is_low else 'not sure'}"
     return TrafficFinding("accuracy", "found" if is_low else "none", sentence, *numbers, limit)
 
 

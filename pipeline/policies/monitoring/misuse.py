@@ -69,10 +69,12 @@ def find_probes(
     low, high = wilson_interval(near, len(texts), level)
     share = near / len(texts)
     sentence = (
-        f"of {near} of {len(texts)} distinct texts the two most probable labels are close, {percent(share)}; "
-        f"{percent(usual)} of the test rows. The texts are foreign, or somebody looks for the border"
+        f"in {near} of {len(texts)} distinct texts the two most probable labels are close, {percent(share)}; "
+        f"{percent(usual)} of the test rows"
     )
     status: FindingStatus = "found" if low > max(limit, usual) else "none"
+    if status == "found":
+        sentence += ". The texts are foreign, or somebody looks for the border"
     return TrafficFinding("near_border", status, sentence, len(texts), share, low, high, max(limit, usual), key)
 
 

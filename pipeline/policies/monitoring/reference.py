@@ -6,7 +6,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class TestedAnswers:
+class MeasuredAnswers:
     """The version's answers to its test rows, which no training saw."""
 
     accuracy: float  # 0 to 1
@@ -21,5 +21,5 @@ class TrainingReference:
 
     vectors: np.ndarray | None = None  # (rows, width) float32: of the texts that it learned from, a sample of them
     labels: np.ndarray | None = None  # (rows,) object: its answers to them, NO_LABEL where it abstains
-    tested: TestedAnswers | None = None
+    tested: MeasuredAnswers | None = None
     absence: str = ""

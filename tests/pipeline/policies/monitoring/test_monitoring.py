@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from pipeline.policies.monitoring.accuracy import check_with_feedback, estimate_accuracy
+from pipeline.policies.monitoring.accuracy import AccuracyEstimate, check_with_feedback, estimate_accuracy
 from pipeline.policies.monitoring.finding import TrafficFinding, TrafficLook
 from pipeline.policies.monitoring.look import look_at
 from pipeline.policies.monitoring.misuse import find_flood
-from pipeline.policies.monitoring.reference import TrainingReference
+from pipeline.policies.monitoring.reference import MeasuredAnswers, TrainingReference
 from pipeline.policies.monitoring.traffic import Traffic
 from tests.support.traffic import START, WIDTH, joined, limits, monitor, reference, traffic, vectors
 
@@ -21,6 +21,13 @@ REFERENCE = reference()
 def look(rows: Traffic, given: dict[str, str] | None = None, training: TrainingReference = REFERENCE) -> TrafficLook:
     """A look with the project's params."""
     return look_at(rows, given or {}, training, monitor(), limits(), ("3", "d"), WINDOW)
+
+
+def estimated(rows: Traffic, tested: MeasuredAnswers | None = None) -> AccuracyEstimate:
+    """The estimated accuracy of traffic that has answers."""
+    estimate = estimate_accuracy(rows, tested, 0.95)
+    assert estimate is not None
+    return estimate
 
 
 def statuses(rows: Traffic, training: TrainingReference = REFERENCE) -> dict[str, str]:
@@ -86,20 +93,18 @@ def test_the_estimate_is_right_for_calibrated_confidence_and_corrects_what_the_t
     for seed in range(100):
         rows = traffic(seed, 300, confidence=0.8)
         right = rng.random(300) < rows.confidences
-        estimate = estimate_accuracy(rows, None, 0.95)
-        assert estimate is not None
+        estimate = estimated(rows)
         covered += estimate.low <= right.mean() <= estimate.high
     assert 90 <= covered <= 100
     biased = reference(accuracy=0.95, confidence=0.85).tested
-    shifted = estimate_accuracy(rows, biased, 0.95)
-    assert shifted is not None and shifted.value == pytest.approx(estimate.value + 0.1)
+    shifted = estimated(rows, biased)
+    assert shifted.value == pytest.approx(estimate.value + 0.1)
     assert shifted.high - shifted.low > estimate.high - estimate.low
 
 
 def test_copies_of_one_text_make_the_estimate_no_surer() -> None:
     one, many = traffic(1, 50), joined(*[traffic(1, 50)] * 20)
-    first, second = estimate_accuracy(one, None, 0.95), estimate_accuracy(many, None, 0.95)
-    assert first is not None and second is not None
+    first, second = estimated(one), estimated(many)
     assert (second.value, second.low) == pytest.approx((first.value, first.low))
 
 
@@ -112,7 +117,8 @@ def test_feedback_checks_what_confidence_says(wrong: int, status: str) -> None:
     } | {"unknown": "refund"}
     finding = check_with_feedback(rows, given, monitor(), limits())
     assert (finding.status, finding.rows) == (status, 100) and finding.value == pytest.approx(1 - wrong / 100)
-    assert finding.low is not None and finding.high is not None and finding.low < finding.value < finding.high
+    assert None not in (finding.low, finding.high)
+    assert finding.low < 1 - wrong / 100 < finding.high  # type: ignore[operator]
     assert check_with_feedback(rows, {}, monitor(), limits()).status == "insufficient"
 
 
