@@ -92,26 +92,6 @@ def test_the_sheet_has_the_columns_of_the_data_and_the_same_rows_each_time(
     ] * 5
 
 
-def test_candidates_for_a_new_class_are_named_and_their_rows_are_on_the_sheet(
-    tmp_path: Path, tiny_encoder: Path, ask: Callable[..., list[str]]
-) -> None:
-    loans = [f"may I have a loan for {thing}" for thing in ("one", "two", "three", "four")]
-    project(tmp_path, tiny_encoder, [*SURE, *UNSURE, *loans])
-    pool = output(tmp_path, "unlabelled")
-    ids = pool.loc[pool["text"].isin(loans), "id"].tolist()
-    candidates = pd.DataFrame({"candidate": 1, "id": [*ids, "forgotten"], "similarity": 0.9})
-    candidates.to_parquet(tmp_path / "data" / "export" / "new_classes.parquet")
-    lines = ask(2)
-    assert "1 candidates for a new class, whose texts get no label and resemble each other:" in lines
-    (described,) = [line for line in lines if " 4 rows: " in line]
-    assert "loan" in described and ids[0] in described
-    rows = read(tmp_path / "suggestions.csv")
-    added = rows[2:]
-    assert {row["why"] for row in added} == {"candidate 1 for a new class"}
-    shown = {row["gleaner_id"] for row in rows}
-    assert len(rows) == len(shown) and set(ids[:3]) <= shown and lines[0].startswith("2 of 14 rows chosen")
-
-
 def test_filled_in_rows_come_back_as_gold_rows(
     tmp_path: Path, tiny_encoder: Path, ask: Callable[..., list[str]]
 ) -> None:
