@@ -18,6 +18,7 @@ def make_model(seed: int, **settings: Any) -> MarianMTModel:
     layers: dict[str, Any] = {f"{side}_{key}": size for side in ("encoder", "decoder") for key, size in SIZES.items()}
     special: dict[str, Any] = {"pad_token_id": PAD, "eos_token_id": EOS, "decoder_start_token_id": PAD}
     model = MarianMTModel(MarianConfig(vocab_size=WORDS, d_model=32, init_std=0.4, **layers, **special))
+    model.model.shared.weight.data *= 8  # so that the last token counts for more than the source
     model.lm_head.weight = torch.nn.Parameter(torch.randn(WORDS, 32))  # tied to the input, it repeats the last token
     torch.nn.init.normal_(model.final_logits_bias, std=0.5)
     model.final_logits_bias[0, EOS] += 3
@@ -56,8 +57,8 @@ def test_the_tokens_are_those_of_generate(seed: int, forced: int | None) -> None
 
 
 def test_rows_end_at_different_steps_in_these_tests() -> None:
-    lengths = {len(row) for row in without_padding(decode(make_model(0), *make_batch(0), 25))}
-    assert len(lengths) > 4 and max(lengths) == 25
+    rows = [row for seed in range(6) for row in without_padding(decode(make_model(seed), *make_batch(seed), 25))]
+    assert len({len(row) for row in rows}) > 4
 
 
 def test_settings_that_it_does_not_follow_are_named() -> None:
