@@ -5,6 +5,7 @@ that a single process takes. Checkpoints are those of checkpoints.py, on a disk 
 """
 
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from pipeline.core.stage import waiting
 from pipeline.training import trainer
 from pipeline.training.checkpoints import latest_checkpoint
 
+NOTICE_SECONDS = 10  # in which a cluster has noticed that a node is lost
 Build = Callable[[], Any]  # makes the Trainer; it and what it holds are sent to the workers by pickle
 
 
@@ -50,7 +52,8 @@ def train(
     connect(compute)
     require_room(compute, workers, section)
     forget_preparation(run)
-    for attempt in range(RETRIES + 1):
+    losses = 0
+    while True:
         room = share_evenly(params.gradient_accumulation, min(workers, count_workers(compute)))
         work = partial(trainer.take_steps, start=trainer.find_start(folder), patience=patience)
         with waiting(f"{section}: {room} workers"):
@@ -58,10 +61,11 @@ def train(
         if error is None:
             load_end(run, folder)
             return trainer.curves(run)
-        print(f"{section}: lost a worker ({type(error).__name__})", file=sys.stderr)
-        if attempt == RETRIES:
+        losses += not isinstance(error, TimeoutError)
+        if losses > RETRIES:
             raise error
-    raise AssertionError("unreachable")
+        print(f"{section}: lost a worker, or found none ({type(error).__name__})", file=sys.stderr)
+        time.sleep(NOTICE_SECONDS)
 
 
 def forget_preparation(run: Any) -> None:
@@ -102,11 +106,13 @@ def run_workers(
 ) -> Exception | None:
     """None after each worker has made its Trainer by ``build`` and done its ``work``; else an error of one of them.
 
-    Raises the UserError of a worker.
+    It is a TimeoutError if the cluster had no room for the workers. Raises the UserError of a worker.
     """
     import ray
-    from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
+    from ray.train import ControllerError, RunConfig, ScalingConfig, WorkerGroupError
     from ray.train.torch import TorchTrainer
+    from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
+    from ray.train.v2.api.config import FailureConfig  # ray.train's own has no limit for the controller by its types
 
     job = TorchTrainer(
         start_worker,
@@ -120,6 +126,10 @@ def run_workers(
     )
     try:
         job.fit()
+    except ControllerError as error:
+        if isinstance(error.controller_failure, WorkerGroupStartupTimeoutError):
+            return TimeoutError("the cluster has no room for the workers yet")
+        raise
     except WorkerGroupError as error:
         failures = list(error.worker_failures.values())
         for cause in map(find_user_error, failures):
