@@ -49,7 +49,7 @@ def line(verdict: GateVerdict, limit: str) -> str:
 def test_everything_within_its_limit_passes_with_a_line_for_each_limit():
     verdict = decide_registration(GOOD, FAIR, LIMITS, NO_TERMS)
     assert verdict.status == "pass"
-    assert len(verdict.reasons) == 8
+    assert len(verdict.reasons) == 9
     assert line(verdict, "min_accuracy") == (
         "pass: accuracy is 90% (87.0 to 93.0), at least 70% wanted [gate.min_accuracy]"
     )
