@@ -92,7 +92,8 @@ def missing(*packages: str) -> Iterator[None]:
     missing.
     """
     hidden = [name for name in packages if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # None lets an import fail
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]  # None lets an import fail
     try:
         yield
     finally:

@@ -82,6 +82,8 @@ def read_task(paths: Paths, params: Params) -> Task:
         pd.concat(train, ignore_index=True),
         labelled_rows(paths, "ingest", "validation"),
         penalty=None,
+        compute=params.compute,
+        workers=1,
     )
 
 

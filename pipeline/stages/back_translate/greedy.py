@@ -116,7 +116,8 @@ def run_layer(
     hidden = normalise(hidden + attention.out_proj(attended.flatten(1)), layer.self_attn_layer_norm)
     attention = layer.encoder_attn
     query = split(attention.q_proj(hidden)[:, None], attention)
-    attended = scaled_dot_product_attention(query, *rows.source[number], attn_mask=rows.mask)
+    key, value = rows.source[number]
+    attended = scaled_dot_product_attention(query, key, value, attn_mask=rows.mask)
     hidden = normalise(hidden + attention.out_proj(attended.flatten(1)), layer.encoder_attn_layer_norm)
     return normalise(hidden + layer.fc2(layer.activation_fn(layer.fc1(hidden))), layer.final_layer_norm)
 

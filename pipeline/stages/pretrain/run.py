@@ -34,7 +34,7 @@ def run(params: Pretrain, encoder: Encoder, paths: Paths) -> Metrics:
         counts = {"objective": "none", "from_scratch": False, "rows": 0, "tokens": 0, "steps": 0}
         return counts | {"stereotype": {"score": None, "reason": NO_MLM_HEAD.format("none")}}
     compute = read_compute(paths.root)
-    ray_training.count_trainers(compute, compute.pretrain_workers, params, "pretrain")  # if it is wrong, fail now
+    count_trainers(params, compute)  # if it is wrong, fail now
     tables = [paths.data("ingest") / f"{name}.parquet" for name in ("train", "unlabelled")]
     texts = draw_texts([table.read_columns(path, ["text"])["text"] for path in tables], params)
     located = None if params.from_scratch else source
@@ -92,6 +92,16 @@ def prepare_model(texts: list[str], located: Path | None, params: Pretrain, enco
     return objectives.create_model(config, located, params, encoder.pooling), tokenizer
 
 
+def count_trainers(params: Pretrain, compute: Compute) -> int:
+    """How many workers train. Raises UserError if they cannot share the batches of a step, or these are packed."""
+    workers = ray_training.count_trainers(compute, compute.pretrain_workers, params, "pretrain")
+    if workers > 1 and params.packing:
+        raise UserError(
+            f"compute.pretrain_workers: expected 1 where pretrain.packing is true, found {workers}; change one of them"
+        )
+    return workers
+
+
 def fit(
     model: Any, tokenizer: Any, texts: list[str], params: Pretrain, encoder: Encoder, folder: Path, compute: Compute
 ) -> dict[str, Any]:
@@ -99,7 +109,7 @@ def fit(
     data, lengths = prepare_data(tokenizer, texts, params, encoder)
     build = partial(trainer.build, model, data, params, folder)
     run = build()
-    workers = ray_training.count_trainers(compute, compute.pretrain_workers, params, "pretrain")
+    workers = count_trainers(params, compute)
     with attention_within_texts(model) if params.packing else nullcontext():
         before = run.evaluate()["eval_loss"]
         points = ray_training.train(build, run, params, compute, workers)

@@ -11,7 +11,7 @@ import torch
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
 from pipeline.stages.pretrain import objectives, packing
-from pipeline.stages.pretrain.run import fit, prepare_data, prepare_model
+from pipeline.stages.pretrain.run import count_trainers, fit, prepare_data, prepare_model
 from pipeline.training.batches import batch_count
 
 Change = Callable[..., Params]
@@ -114,7 +114,8 @@ def test_a_packed_training_lowers_the_loss_in_fewer_steps(
 ) -> None:
     changed, texts = settings(params, epochs=6), [text for text, _ in pairs]
     model, tokenizer = prepare_model(texts, Path(changed.encoder.name), changed.pretrain, changed.encoder)
-    metrics = fit(model, tokenizer, texts, changed.pretrain, changed.encoder, tmp_path / "pretrain" / "checkpoints")
+    folder = tmp_path / "pretrain" / "checkpoints"
+    metrics = fit(model, tokenizer, texts, changed.pretrain, changed.encoder, folder, changed.compute)
     assert metrics["held_out_loss_after"] < metrics["held_out_loss_before"]
     plain = changed.pretrain.model_copy(update={"packing": False})
     data, _ = prepare_data(tokenizer, texts, plain, changed.encoder)
@@ -129,3 +130,11 @@ def test_other_architectures_and_objectives_are_refused(params: Change) -> None:
         packing.require_packable(RobertaConfig(), "pretrain")
     with pytest.raises(UserError, match="packing: expected false with the objective"):
         params({"pretrain": {"objective": "simcse", "packing": True}})
+
+
+def test_packed_batches_are_not_shared_by_workers(params: Change) -> None:
+    """The attention within texts is set up in this process only."""
+    changed = settings(params, gradient_accumulation=2)
+    compute = changed.compute.model_copy(update={"engine": "ray", "pretrain_workers": 2})
+    with pytest.raises(UserError, match="expected 1 where pretrain.packing is true, found 2"):
+        count_trainers(changed.pretrain, compute)
