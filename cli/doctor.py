@@ -211,7 +211,7 @@ def check_class_names(root: Path) -> Iterator[Finding]:
         return
     about = read_json(classes)
     doubt = doubt_meaning(class_texts(about["labels"], about["descriptions"]))
-    doubt = doubt or (read_json(teacher)["names_doubted"] if teacher.is_file() else "")
+    doubt = doubt or (read_json(teacher).get("names_doubted", "") if teacher.is_file() else "")
     hint = f"{doubt}; describe each class in a few words (ingest.labels.descriptions)"
     yield Finding("class names", hint if doubt else "they say what texts are about")
 

@@ -74,11 +74,7 @@ def run_workers(
             if follower is not None:
                 seconds = params.serve.follow_seconds
                 threading.Thread(target=follower.follow, args=[seconds, stopped], daemon=True).start()
-            if params.monitor.every_minutes:
-                from tasks.serving.watch import watch  # with pandas, while the workers start
-
-                given_to_watch = (root, path, params.monitor.every_minutes, stopped)
-                threading.Thread(target=watch, args=given_to_watch, name="watch").start()
+            start_watching(root, params, path, stopped)
             print(f"{address}  Ctrl-C stops it once everything is answered; {address}/docs describes it", flush=True)
             keep_alive(supervisor, stopped)
         finally:
@@ -100,8 +96,19 @@ def run_replicas(
         if follower is not None:
             seconds = params.serve.follow_seconds
             threading.Thread(target=follower.follow, args=[seconds, stopped], daemon=True).start()
+        start_watching(root, params, path, stopped)
         print(f"{address}  Ctrl-C stops it once everything is answered; {address}/docs describes it", flush=True)
-        ray_front.serve_requests(ray_front.Front(settings, params, answer), listening, params.serve.drain_seconds)
+        front = ray_front.guard(ray_front.Front(settings, params, answer), listening)
+        ray_front.serve_requests(front, listening, params.serve.drain_seconds)
+
+
+def start_watching(root: Path, params: Params, handover: Path, stopped: threading.Event) -> None:
+    """Take looks at the traffic in a thread until ``stopped`` is set, if params ask for them."""
+    if params.monitor.every_minutes:
+        from tasks.watch import watch  # with pandas, while workers or replicas answer
+
+        given = (root, handover, params.monitor.every_minutes, stopped)
+        threading.Thread(target=watch, args=given, name="watch").start()
 
 
 @contextmanager

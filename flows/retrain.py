@@ -96,10 +96,19 @@ def run_steps(root: Path, params: Params, night: Night, opened: registry.Run, fo
 
 
 def look_at_traffic(root: Path, params: Params, night: Night, champion: Champion | None) -> TrafficLook | None:
-    """What the champion's service kept, compared with its training; None without either."""
+    """What the champion's service kept, compared with its training; None without either.
+
+    A look that fails is a remark of the night: traffic is one reason to train among others.
+    """
     if champion is None:
         return None
-    look: TrafficLook | None = result_of(traffic.look_at_champion(root, params, champion, night.now, return_state=True))
+    try:
+        look: TrafficLook | None = result_of(
+            traffic.look_at_champion(root, params, champion, night.now, return_state=True)
+        )
+    except UserError as error:
+        night.remarks.append(f"the traffic was not looked at: {error}")
+        return None
     return look
 
 
@@ -163,7 +172,7 @@ def train_and_promote(root: Path, params: Params, night: Night, champion: Champi
         night.fault = training.fault or failure_of(training.stages)
         night.is_user_error = training.exit_code == 2
         return "failed"
-    night.remarks = [*data_lines(root), *caveat_lines(root)]
+    night.remarks += [*data_lines(root), *caveat_lines(root)]
     if training.version is None:
         return "refused"
     if champion is None:

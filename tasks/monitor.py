@@ -2,9 +2,10 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -42,13 +43,23 @@ def look_at_traffic(
     if sum(map(len, tables)) >= monitor.max_rows:  # older ones were left unread
         since = min(one["time"][0].as_py() for one in tables)
     of_version = [one.filter([digest == version.digest for digest in one["digest"].to_pylist()]) for one in tables]
-    traffic = name_keys(to_traffic([one for one in of_version if len(one)]), read_keys(keys_file(root)))
+    traffic = name_keys(to_traffic([one for one in of_version if len(one)]), list_keys(root))
     labelled, damaged_feedback = read_tables(folder, FEEDBACK, since, now)
-    given = {row["id"]: row["label"] for one in labelled for row in one.select(["id", "label"]).to_pylist()}
+    corrections = [row for one in labelled for row in one.select(["time", "id", "label"]).to_pylist()]
+    given = {row["id"]: row["label"] for row in sorted(corrections, key=itemgetter("time"))}  # the last one counts
     nothing = TrainingReference(absence="no traffic to compare it with")
     reference = find_reference(root, params, version) if len(traffic) else nothing
     which, window = (version.number, version.digest), (since, now)
     return look_at(traffic, given, reference, monitor, params.drift, which, window, damaged + damaged_feedback)
+
+
+def list_keys(root: Path) -> list[StoredKey]:
+    """The keys of the project; none where this user may not read them: then keys go by their ids."""
+    try:
+        return read_keys(keys_file(root))
+    except (OSError, UserError) as error:
+        print_note(f"monitor: keys go by their ids: {error if isinstance(error, UserError) else type(error).__name__}")
+        return []
 
 
 def name_keys(traffic: Traffic, keys: list[StoredKey]) -> Traffic:
@@ -67,19 +78,34 @@ def traffic_folder(root: Path, params: Params) -> Path:
 def record_look(root: Path, params: Params, look: TrafficLook, send: Send) -> AlertChange:
     """Write the findings for the service's metrics, and send what began or ended since the last look.
 
-    An alert is on the disk before it is sent, so that nobody is told twice; what could not be sent is printed.
+    An alert is on the disk before it is sent, so that nobody is told twice. What could not be sent is printed, and an
+    alert that no address took begins again with the next look.
     """
     folder = traffic_folder(root, params)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ALERTS_LOCK, fallback_to_soft=False):
         change = update_alerts(read_alerts(folder), look.findings, look.until, params.monitor.end_after)
-        content = json.dumps([asdict(alert) for alert in change.alerts], default=datetime.isoformat, indent=1)
-        write_atomically(folder / ALERTS_FILE, lambda part: part.write_text(content, encoding="utf-8"))
+        write_alerts(folder, change.alerts)
         write_look(folder / FINDINGS_FILE, look)
     if change.begun or change.ended:
-        for line in send(*alert_message(params.registry.model, look, change)):
+        faults = send(*alert_message(params.registry.model, look, change))
+        for line in faults:
             print_note(f"monitor: {line}")
+        if change.begun and faults and len(faults) == len(params.notify.to):
+            forget_alerts(folder, {(finding.name, finding.key) for finding in change.begun})
     return change
+
+
+def write_alerts(folder: Path, alerts: Sequence[Alert]) -> None:
+    """Write the alerts that have begun and not ended."""
+    content = json.dumps([asdict(alert) for alert in alerts], default=datetime.isoformat, indent=1)
+    write_atomically(folder / ALERTS_FILE, lambda part: part.write_text(content, encoding="utf-8"))
+
+
+def forget_alerts(folder: Path, untold: set[tuple[str, str]]) -> None:
+    """Remove alerts, by name and key, that nobody was told of."""
+    with FileLock(folder / ALERTS_LOCK, fallback_to_soft=False):
+        write_alerts(folder, [alert for alert in read_alerts(folder) if (alert.name, alert.key) not in untold])
 
 
 def read_alerts(folder: Path) -> list[Alert]:

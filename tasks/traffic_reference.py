@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LEARNED = ("data/ingest/train.parquet", "data/ingest/unlabelled.parquet")
 PREDICTIONS = "data/evaluate/predictions.parquet"
-TRAINING_FILE, TESTED_FILE = "training.parquet", "tested.json"
+TRAINING_FILE, TESTED_FILE = "training.parquet", "answered.json"
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,18 @@ def answer_texts(model: "Classifier", texts: list[str], digest: str) -> Answered
 
 
 def summarise_predictions(path: Path | None) -> dict[str, object] | None:
-    """What `MeasuredAnswers` holds, of the predictions of the test rows; None without them."""
+    """What `MeasuredAnswers` holds, of the predictions of the test rows; None without them.
+
+    Accuracy and confidence are those of the rows that get a label, as they are of the traffic.
+    """
     if path is None:
         return None
     rows = pd.read_parquet(path)
     _, margins = top_two(rows.filter(regex=r"^score\.").to_numpy())
+    if "reason" in rows:
+        rows = rows[rows["reason"].isna()]
+    if rows.empty:
+        return None
     correct = rows["label"].eq(rows["predicted"])
     return {
         "accuracy": float(correct.mean()),

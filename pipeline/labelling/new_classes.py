@@ -1,6 +1,5 @@
 """Candidates for new classes on the sheet of `gleaner suggest`: clusters of texts of the pool that get no label."""
 
-import numpy as np
 import pandas as pd
 
 from pipeline.core.stage import Paths
@@ -45,6 +44,6 @@ def describe_candidates(candidates: pd.DataFrame, gold: pd.DataFrame) -> list[st
     return [f"{len(groups)} candidates for a new class, whose texts get no label and resemble each other:", *lines]
 
 
-def why(candidates: pd.DataFrame) -> np.ndarray:
-    """What the sheet says of each row of a candidate, (rows,), str."""
-    return np.array([f"candidate {number} for a new class" for number in candidates["candidate"]], dtype=object)
+def why(candidates: pd.DataFrame) -> list[str]:
+    """What the sheet says of each row of a candidate."""
+    return [f"candidate {number} for a new class" for number in candidates["candidate"]]

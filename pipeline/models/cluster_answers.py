@@ -66,7 +66,7 @@ def load(folder: Path, root: Path | None) -> Classifier:
     choice = Choice(model.runtime.name, model.runtime.precision)
     output = LOGITS_AND_VECTORS if model.columns > len(model.labels) else LOGITS
     open_far = partial(open_answers, choice=choice, output=output)
-    far = RayModel(folder, classifier.bundle_files(folder), open_far, choice, compute)
+    far = RayModel(folder, [classifier.MODELS[choice.precision]], open_far, choice, compute)
     return replace(model, runtime=SharedRuntime(model.runtime, far))
 
 

@@ -82,7 +82,9 @@ class Worker:
             )
         with tempfile.TemporaryDirectory() as name:
             for file, content in ray.get(files).items():
-                (Path(name) / file).write_bytes(content)
+                path = Path(name) / file
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
             self.model = open_model(Path(name), threads)
 
     def __call__(self, block: Any) -> Any:

@@ -45,7 +45,7 @@ class VectorTable:
 
 
 def empty_vectors(rows: int, width: int, paths: Paths) -> np.ndarray:
-    """An array for vectors, (``rows``, ``width``), float32: in memory, or mapped from `MAPPED_ROWS` rows on."""
+    """An array for vectors, (rows, width), float32: in memory, or mapped from `MAPPED_ROWS` rows on."""
     if rows < MAPPED_ROWS:
         return np.empty((rows, width), dtype=np.float32)
     folder = paths.scratch("embeddings")

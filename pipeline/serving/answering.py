@@ -109,7 +109,11 @@ def remember(service: Service, caller: Caller, texts: list[str], predictions: li
 
 
 def to_numbers(service: Service, caller: Caller, predictions: list[Prediction], scored: Scored) -> AnsweredTexts:
-    """What is kept of the answers to one request: numbers, ids and labels."""
+    """What is kept of the answers to one request: numbers, ids and labels.
+
+    No label is kept where the version abstains, also where the request wanted one: the training's answers are alike.
+    """
+    labels = scored.version.labels
     bundle = scored.version.bundle
     confidences, margins = top_two(scored.probabilities)
     vectors = scored.vectors if service.params.monitor.keep.vectors else scored.vectors[:, :0]
@@ -120,7 +124,10 @@ def to_numbers(service: Service, caller: Caller, predictions: list[Prediction], 
         bundle.digest,
         1000 * (time.monotonic() - caller.began),
         [prediction.id for prediction in predictions],
-        [prediction.label for prediction in predictions],
+        [
+            None if refuse else labels[index]
+            for index, refuse in zip(scored.probabilities.argmax(axis=1).tolist(), scored.refused(None), strict=True)
+        ],
         confidences,
         margins,
         vectors.astype(np.float16),

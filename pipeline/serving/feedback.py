@@ -1,6 +1,7 @@
 """Corrections over HTTP: checked, masked, and stored in the inbox of the next night before they are confirmed."""
 
 import asyncio
+import re
 from datetime import UTC, datetime
 
 from pipeline.serving import metrics
@@ -11,6 +12,8 @@ from pipeline.serving.corrections import store_correction
 from pipeline.serving.errors import ApiError
 from pipeline.serving.service import Service
 from pipeline.serving.traffic_files import GivenLabel
+
+PREDICTION_ID = re.compile(r"[0-9a-f]{20}-[0-9]{1,6}")  # as `Service.new_ids` makes them
 
 
 async def take(service: Service, caller: Caller, body: FeedbackBody) -> FeedbackAnswer:
@@ -30,7 +33,7 @@ async def take(service: Service, caller: Caller, body: FeedbackBody) -> Feedback
         await asyncio.to_thread(store_correction, folder, feedback, caller.key, text, body.label, version)
     except OSError as error:
         raise ApiError(503, "not_stored", f"expected a disk that takes it, found {type(error).__name__}", 5) from None
-    if body.id is not None:
+    if body.id is not None and PREDICTION_ID.fullmatch(body.id):  # anything else might hold a text
         service.traffic.add_label(GivenLabel(datetime.now(UTC), caller.key, body.id, body.label))
     metrics.CORRECTIONS.labels(str(version)).inc()
     return FeedbackAnswer(stored=True, label=body.label, version=version)

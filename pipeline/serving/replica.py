@@ -4,9 +4,12 @@ The front in `gleaner serve` (tasks/serving/ray_front.py) sends it the requests;
 """
 
 import contextlib
+import os
 from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
 from typing import Any
+
+from prometheus_client.multiprocess import mark_process_dead
 
 from pipeline.core.file_permissions import restrict_new_files
 from pipeline.core.params import Params
@@ -54,7 +57,18 @@ class Replica:
         """Begin to follow the handover, the first time; the version is loaded when this returns."""
         if self.running is None:
             self.running = contextlib.AsyncExitStack()
-            await self.running.enter_async_context(lifespan(self.service))
+            try:
+                await self.running.enter_async_context(lifespan(self.service))
+            except BaseException:
+                self.running = None
+                raise
+
+    def __del__(self) -> None:
+        """Write what was kept of the traffic, and forget its gauges; Ray Serve calls it as a replica ends."""
+        if self.running is not None:
+            self.service.traffic.stop()
+            if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+                mark_process_dead(os.getpid())
 
     async def answer(self, asked: Asked) -> Answered:
         """What the application answers to a request."""

@@ -11,6 +11,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -140,7 +141,7 @@ def remove_old(folder: Path, days: float, megabytes: int) -> int:
     kept: list[tuple[Path, os.stat_result]] = []
     removed = 0
     for _, day in day_folders(folder):
-        for path in day.iterdir():
+        for path in list_files(day):
             try:
                 stat = path.stat()
             except FileNotFoundError:
@@ -158,9 +159,18 @@ def remove_old(folder: Path, days: float, megabytes: int) -> int:
         path.unlink(missing_ok=True)
         size, removed = size - stat.st_size, removed + 1
     for day_date, day in day_folders(folder):
-        if day_date < datetime.now(UTC).date() and not any(day.iterdir()):
-            day.rmdir()
+        if day_date < datetime.now(UTC).date():
+            with suppress(OSError):  # it has files, or another worker has removed it
+                day.rmdir()
     return removed
+
+
+def list_files(day: Path) -> list[Path]:
+    """The files of a day's folder; none where another worker has removed it."""
+    try:
+        return list(day.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def files_between(folder: Path, kind: str, since: datetime, until: datetime) -> Iterator[Path]:

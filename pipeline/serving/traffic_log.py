@@ -81,6 +81,7 @@ class TrafficLog:
             self.full.wait(self.settings.keep.seconds_per_file)
             self.full.clear()
             self.write()
+        self.write()  # what came during the last one
 
     def write(self) -> None:
         """Write what has gathered, and remove what is too old."""

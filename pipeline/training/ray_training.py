@@ -19,6 +19,7 @@ from pipeline.core.stage import waiting
 from pipeline.training import trainer
 from pipeline.training.checkpoints import latest_checkpoint
 
+MOST_WAITS = 10  # tries without free room in a training
 NOTICE_SECONDS = 10  # in which a cluster has noticed that a node is lost
 Build = Callable[[], Any]  # makes the Trainer; it and what it holds are sent to the workers by pickle
 
@@ -52,7 +53,7 @@ def train(
     connect(compute)
     require_room(compute, workers, section)
     forget_preparation(run)
-    losses = 0
+    losses, waits = 0, 0
     while True:
         room = share_evenly(params.gradient_accumulation, min(workers, count_workers(compute)))
         work = partial(trainer.take_steps, start=trainer.find_start(folder), patience=patience)
@@ -61,9 +62,14 @@ def train(
         if error is None:
             load_end(run, folder)
             return trainer.curves(run)
-        losses += not isinstance(error, TimeoutError)
+        losses, waits = losses + (not isinstance(error, TimeoutError)), waits + isinstance(error, TimeoutError)
         if losses > RETRIES:
             raise error
+        if waits > MOST_WAITS:
+            raise UserError(
+                f"compute.{section}_workers: expected free room for {room} workers, found none in {waits} tries; "
+                "end other work on the cluster, or lower it"
+            )
         print(f"{section}: lost a worker, or found none ({type(error).__name__})", file=sys.stderr)
         time.sleep(NOTICE_SECONDS)
 

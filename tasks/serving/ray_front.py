@@ -7,7 +7,7 @@ holds for all replicas together, and sends a request to another replica when the
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from pipeline.core.printable import print_note
 from pipeline.serving.admission import ANYONE, count_request
 from pipeline.serving.errors import ApiError
 from pipeline.serving.keys import Keyring, keys_file
+from pipeline.serving.loopback_guard import LoopbackGuard
 from pipeline.serving.rate_limit import RateLimit
 from pipeline.serving.replica import Answered, Asked, Replica
 from pipeline.serving.service import Settings
@@ -28,6 +29,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 NAME = "gleaner"  # of the application in Ray Serve
+UNCOUNTED = ("/healthz", "/readyz", "/metrics", "/ping", "/health", "/version")  # for probes; no key is needed
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -53,8 +55,13 @@ class Front:
         await send({"type": "http.response.body", "body": answered.body})
 
     def count(self, scope: Message) -> None:
-        """Count a request with a valid key; others are refused by the replica. Raises ApiError for one too many."""
+        """Count a request with a valid key; others are refused by the replica. Raises ApiError for one too many.
+
+        Without keys, what asks for none with keys either is not counted.
+        """
         key = ANYONE
+        if scope["path"] in UNCOUNTED:
+            return
         if not self.settings.is_open:
             kind, _, given = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1").partition(" ")
             stored = self.keyring.find(given.strip()) if kind.lower() == "bearer" else None
@@ -73,6 +80,8 @@ class Front:
             async with asyncio.timeout(self.limits.timeout_seconds):
                 while more and len(body) <= self.limits.body_bytes:
                     message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise ApiError(400, "gone", "expected the whole body, found a part")
                     body += message.get("body", b"")
                     more = message.get("more_body", False)
         except TimeoutError:
@@ -92,6 +101,14 @@ class Front:
             except (RayError, RayServeException) as error:
                 print_note(f"serve: a replica did not answer ({type(error).__name__}); another one is asked")
         raise ApiError(503, "no_replica", "expected a replica that answers, found none", 5)
+
+
+def guard(front: Front, listening: socket.socket) -> Front | LoopbackGuard:
+    """The front; without keys, it answers to its own name on loopback only, and to no page of another origin."""
+    if not front.settings.is_open:
+        return front
+    address, port = listening.getsockname()[:2]
+    return LoopbackGuard(front, port, address=address)
 
 
 @contextmanager
@@ -142,7 +159,7 @@ def describe_replicas(settings: Settings, params: Params, metrics: Path) -> Any:
     return as_deployment(Replica).bind(settings, params)
 
 
-def serve_requests(front: Front, listening: socket.socket, drain_seconds: float) -> None:
+def serve_requests(front: Front | LoopbackGuard, listening: socket.socket, drain_seconds: float) -> None:
     """Answer on the socket until SIGINT or SIGTERM, and until everything that came in is answered."""
     config = uvicorn.Config(
         front,
@@ -155,4 +172,5 @@ def serve_requests(front: Front, listening: socket.socket, drain_seconds: float)
         timeout_graceful_shutdown=round(drain_seconds),
         timeout_keep_alive=65,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    with suppress(KeyboardInterrupt, SystemExit):  # uvicorn raises its signal again once everything is answered
+        uvicorn.Server(config).run(sockets=[listening])

@@ -33,11 +33,12 @@ class Traffic:
     def groups(self) -> np.ndarray:
         """A number for each row, (rows,), int64: texts with the same vector have the same; without vectors, all differ.
 
-        Half the precision of float32 is compared, so that rounding makes no two of one text.
+        What is compared is rounded to 1/64, so that the last digits, which may depend on the batch, make no two of one
+        text. In int8 answers depend on the batch by more than that, and a repeated text may count twice.
         """
         if self.vectors is None:
             return np.arange(len(self))
-        rounded = np.ascontiguousarray(self.vectors.astype(np.float16))
+        rounded = np.ascontiguousarray(np.round(self.vectors * 64).astype(np.int8))
         as_bytes = rounded.view(np.dtype((np.void, rounded.dtype.itemsize * rounded.shape[1]))).ravel()
         numbers: np.ndarray = np.unique(as_bytes, return_inverse=True)[1]
         return numbers.ravel()

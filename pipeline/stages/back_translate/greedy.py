@@ -89,7 +89,10 @@ def decode(model: Any, ids: torch.Tensor, mask: torch.Tensor, max_new_tokens: in
 
 
 def start(model: Any, ids: torch.Tensor, mask: torch.Tensor, steps: int) -> Rows:
-    """All rows before their first step, with the keys and values of the source."""
+    """All rows before their first step, with the keys and values of the source.
+
+    ``ids`` and ``mask`` are (rows, tokens), int64: the source, and 1 where it has a token.
+    """
     hidden = model.get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state
     decoder, count = model.get_decoder(), len(ids)
     source, own = [], []
@@ -108,7 +111,10 @@ def start(model: Any, ids: torch.Tensor, mask: torch.Tensor, steps: int) -> Rows
 def run_layer(
     layer: Any, fused: tuple[torch.Tensor, torch.Tensor], hidden: torch.Tensor, rows: Rows, number: int, step: int
 ) -> torch.Tensor:
-    """One layer of the decoder for the token of a step, (rows, width), as `MarianDecoderLayer` computes it."""
+    """One layer of the decoder for the token of a step, (rows, width), float32, as `MarianDecoderLayer` computes it.
+
+    ``fused`` is what `fuse` made of the layer, and ``hidden`` (rows, width), float32, what the layer before gave.
+    """
     attention, cache = layer.self_attn, rows.own[number]
     query, *key_and_value = (split(part[:, None], attention) for part in linear(hidden, *fused).chunk(3, dim=1))
     cache[:, :, :, step] = torch.stack(key_and_value)[:, :, :, 0]
@@ -123,18 +129,18 @@ def run_layer(
 
 
 def fuse(attention: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weight and bias of one product that gives query, key and value side by side."""
+    """Weight (3 * width, width) and bias (3 * width,), float32, of a product that gives query, key and value."""
     parts = (attention.q_proj, attention.k_proj, attention.v_proj)
     return torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
 
 
 def split(hidden: torch.Tensor, attention: Any) -> torch.Tensor:
-    """Vectors (rows, tokens, width) by head, (rows, heads, tokens, width of a head)."""
+    """The vectors ``hidden``, (rows, tokens, width), float32, by head: (rows, heads, tokens, width of a head)."""
     return hidden.view(*hidden.shape[:2], attention.num_heads, attention.head_dim).transpose(1, 2)
 
 
 def normalise(hidden: torch.Tensor, norm: Any) -> torch.Tensor:
-    """The layer norm of the vectors."""
+    """The layer norm of the vectors ``hidden``, (rows, width), float32, of the same shape."""
     return layer_norm(hidden, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
 
 

@@ -7,6 +7,7 @@ back-translation; here it augments the rows of a classifier.
 import sys
 from collections.abc import Callable, Iterable
 from functools import cache, partial
+from pathlib import Path
 from typing import Protocol
 
 import pandas as pd
@@ -79,7 +80,9 @@ def round_trips(batches: list[list[str]], engine: Engine, params: BackTranslate,
     """The translations of each batch, by ``engine`` or, where `compute` of params.yaml says so, on a Ray cluster."""
     compute = read_compute(paths.root)
     if compute.engine == "ray" and batches:
-        return iterate_each(partial(translate_batch, params.model_dump_json()), batches, compute)
+        folders = [str(Path(name).resolve()) if Path(name).is_dir() else name for name in params.marian]
+        section = params.model_copy(update={"marian": folders})  # workers run in a folder of their own
+        return iterate_each(partial(translate_batch, section.model_dump_json()), batches, compute)
     return map(engine.round_trip, batches)
 
 

@@ -100,7 +100,10 @@ def count_weights(net: "Network", trainable: bool = False) -> int:
 
 
 def read_torch_heads(task: Task) -> dict[str, "torch.Tensor"]:
-    """The teacher's heads as torch tensors. Raises UserError as `read_teacher_heads` does."""
+    """The teacher's heads as torch tensors, float32: weight (classes, width), bias (classes,), and maybe words.
+
+    Raises UserError as `read_teacher_heads` does.
+    """
     import torch
 
     return {name: torch.from_numpy(value) for name, value in read_teacher_heads(task).items()}

@@ -88,8 +88,8 @@ def hold_out(rows: Rows, seeds: Seeds, labels: list[str], params: PseudoLabel) -
 def split_gold(seeds: Seeds, sources: np.ndarray, params: PseudoLabel) -> list[Split]:
     """One split for each fold of the gold rows; none where there are too few.
 
-    ``sources`` is (seeds,), str: rows that derive from a held-out row are left out of its split. The rows of a class
-    lie in the folds as evenly as possible.
+    ``sources`` is (seeds,), object: the id of the row that each derives from; what derives from a held-out row is left
+    out of its split. Positions are int64. The rows of a class lie in the folds as evenly as possible.
     """
     gold = np.flatnonzero(seeds.is_gold)
     if len(gold) < MIN_FOLD_ROWS:
@@ -166,9 +166,9 @@ def choose_round(
 ) -> Choice:
     """The last round, or 0 where round 0 is clearly right more often about the held-out rows of the ``splits``.
 
-    ``train`` gives the rounds that learn from the seeds at some positions, and the texts of all rows. ``last`` is the
-    number of the last round of the heads that learn from all seeds; a split may have fewer rounds or more, and is asked
-    for its last one then.
+    ``train`` gives the rounds that learn from the seeds at some positions, (kept seeds,) int64, and the texts of all
+    rows. ``last`` is the number of the last round of the heads that learn from all seeds; a split may have fewer rounds
+    or more, and is asked for its last one then.
     """
     answers, nobody = [np.zeros((last + 1, 0, classes), np.float32)], np.zeros(0, dtype=int)
     for split in progress(splits, "folds", total=len(splits)):

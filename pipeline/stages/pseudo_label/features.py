@@ -98,7 +98,7 @@ def embed_rows(rows: Rows, folder: Path, encoder: Encoder, paths: Paths) -> np.n
     """Unit vectors, (rows, width) float32, of all texts by the encoder in ``folder``.
 
     Held-out seeds and validation rows are what figures are reported from: ``encoder.precision: auto`` leaves them in
-    float32.
+    float32. Raises ValueError without a text.
     """
     texts = rows.table["text"].tolist()
     joined: np.ndarray | None = None

@@ -62,11 +62,11 @@ class Seeds:
         return np.where(self.is_name, name_weight * self.weights, row_weight * weights * factor[self.labels])
 
     def weigh_first(self, lead: str, shares: np.ndarray) -> np.ndarray:
-        """Weights in the first heads, (rows,) float64, where ``lead``, a key of LEADS, leads."""
+        """Weights in the first heads, (rows,) float64; ``lead`` is a key of LEADS, ``shares`` (classes,) float64."""
         return self.weigh(*LEADS[lead], shares)
 
     def weigh_in_rounds(self, lead: str, shares: np.ndarray) -> np.ndarray:
-        """Weights in the rounds, (rows,) float64, beside pool rows of the weight 1."""
+        """Weights beside pool rows of the weight 1, (rows,) float64; ``lead`` and ``shares`` as in `weigh_first`."""
         return self.weigh(SEED_WEIGHT, SEED_WEIGHT if LEADS[lead][1] else 0.0, shares)
 
 

@@ -80,7 +80,7 @@ def run(params: PseudoLabel, encoder: Encoder, mitigation: Mitigation, paths: Pa
     kept = choice.label_the_rest(trained.rounds[chosen.kept_round], rows, texts)
     rounds = [kept if number == chosen.kept_round else other for number, other in enumerate(trained.rounds)]
     ships_teacher = params.teacher not in TEACHERS_WITH_OTHER_VECTORS
-    heads = kept.heads if ships_teacher else fit_student_heads(kept, student, seeds, lead, shares)
+    heads = kept.heads if ships_teacher else fit_student_heads(kept, student, seeds, lead, shares, rows)
     write_training_rows(kept, rows, seeds.weigh_in_rounds(lead, shares), labels, params, paths)
     write_heads(heads, centre, idf, paths.data("pseudo_label") / "head.safetensors")
     audit.write_audit(rounds, chosen, rows, labels, paths.data("pseudo_label"))
@@ -128,7 +128,7 @@ def read_texts(
     return student, centre, idf, lambda kept: view
 
 
-def fit_student_heads(kept: Round, student: Texts, seeds: Seeds, lead: str, shares: np.ndarray) -> Heads:
+def fit_student_heads(kept: Round, student: Texts, seeds: Seeds, lead: str, shares: np.ndarray, rows: Rows) -> Heads:
     """Heads over the vectors of the student's encoder, fitted on the rows of the ``kept`` round.
 
     ``shares`` is (classes,), float64: the class shares to expect.
@@ -140,7 +140,8 @@ def fit_student_heads(kept: Round, student: Texts, seeds: Seeds, lead: str, shar
     if kept.heads.table is None:
         return heads
     no_bias = np.zeros(len(shares), dtype=np.float32)
-    return add_words(heads, kept.heads.table, no_bias, student.take(kept.rows), WORDS_PART)
+    sample = kept.rows if len(kept.rows) else np.arange(rows.seeds, rows.learned)
+    return add_words(heads, kept.heads.table, no_bias, student.take(sample), WORDS_PART)
 
 
 def write_training_rows(

@@ -26,9 +26,9 @@ def run(params: Report, paths: Paths) -> Metrics:
     results = gather(paths)
     examples = view.example_rows(results, params.examples)
     example_ids = [row[0] for table in examples.values() for row in table.rows]
-    texts = read_texts(paths, [*example_ids, *results.explanations.errors["id"]])
+    texts = read_texts(paths, new_classes.gold_rows(results)["id"].tolist(), "train")
     texts |= read_texts(paths, results.new_classes["id"].tolist(), "unlabelled")
-    texts |= read_texts(paths, new_classes.gold_rows(results)["id"].tolist(), "train")
+    texts |= read_texts(paths, [*example_ids, *results.explanations.errors["id"]])
     files = {
         "report.html": page.render(results, params, texts),
         "shared.html": page.render(results, params, None),

@@ -26,7 +26,7 @@ def root(tmp_path: Path) -> Path:
 def section(root: Path) -> str:
     """The text of the section."""
     page, _ = run_report(root)
-    return page.text[page.text.index("Round 1 of 2") : page.text.index("What training logged")]
+    return page.text[page.text.index("Round 1 of 2") : page.text.index("New classes", page.text.index("Round 1 of 2"))]
 
 
 def change_metrics(root: Path, **metrics: Any) -> None:

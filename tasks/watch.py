@@ -1,6 +1,6 @@
 """Looks at the traffic of the served version every few minutes, in a process of its own that yields to the workers.
 
-    python -m tasks.serving.watch ROOT HANDOVER
+    python -m tasks.watch ROOT HANDOVER
 
 One look, which is recorded and told. A look that fails is one line, and the next one is taken all the same.
 """
@@ -27,8 +27,14 @@ NICE = 5  # above the workers' niceness
 def watch(root: Path, handover: Path, minutes: float, stopped: threading.Event) -> None:
     """Take a look every so many minutes until ``stopped`` is set, one at a time."""
     while not stopped.wait(60 * minutes):
-        command = [sys.executable, "-m", "tasks.serving.watch", str(root), str(handover)]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, umask=wanted_umask())
+        command = [sys.executable, "-m", "tasks.watch", str(root), str(handover)]
+        try:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, umask=wanted_umask()
+            )
+        except OSError as error:
+            print_note(f"serve: monitor: expected to start a process, found {type(error).__name__}; the next look may")
+            continue
         while process.poll() is None:
             if stopped.wait(POLL):
                 process.kill()
