@@ -43,9 +43,8 @@ def bundle(project: Path) -> Path:
 
 def pairs(rows: Any) -> list[tuple[str | None, str | None]]:
     """Label and reason of each row; what is empty or missing is None."""
-    return [
-        tuple(row[key] if row[key] and not pd.isna(row[key]) else None for key in ("label", "reason")) for row in rows
-    ]
+    found = [[row[key] if row[key] and not pd.isna(row[key]) else None for key in ("label", "reason")] for row in rows]
+    return [(label, reason) for label, reason in found]
 
 
 def test_every_way_to_ask_gives_the_same_answers(
@@ -109,7 +108,7 @@ def test_an_explanation_of_a_text_without_a_label_shows_the_words_of_the_most_pr
 def test_the_report_is_told_which_test_rows_get_no_label(bundle: Path, project: Path, local: Params) -> None:
     paths = Paths(project)
     ids = [f"row-{number}" for number in range(len(TEXTS))]
-    labels = ["refund", "delivery", "delivery", "refund"]
+    labels: list[str | None] = ["refund", "delivery", "delivery", "refund"]
     rows = table.make(id=ids, source_id=ids, text=TEXTS, label=labels, origin="gold")
     for name in ("train", "test"):
         table.write(rows, paths.data("ingest") / f"{name}.parquet")
