@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick ui serve check newest docs encoder-mpnet bench bench-setfit bench-gpu clean lock
+.PHONY: help setup run test test-all quick ui serve check newest docs encoder-mpnet bench bench-setfit bench-gpu clean lock
 
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
@@ -22,7 +22,10 @@ setup: $(INSTALLED) $(STAMPS)/system $(STAMPS)/wordnet  ## Everything that the o
 run: setup  ## Train on the bundled demo (or on what params.yaml says), judge, register
 	@$(BIN)/gleaner run
 
-test: setup $(STAMPS)/test-system  ## The whole suite, two files at a time
+test: setup $(STAMPS)/test-system  ## The suite, two files at a time, but for tests that take minutes each
+	@$(PYTEST) -m "not weekly"
+
+test-all: setup $(STAMPS)/test-system  ## The whole suite, those that take minutes each included
 	@$(PYTEST)
 
 quick: setup  ## The tests that take seconds each: all but those marked slow

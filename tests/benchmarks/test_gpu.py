@@ -16,6 +16,7 @@ Change = Callable[..., Params]
 
 
 @pytest.mark.slow
+@pytest.mark.weekly
 def test_all_trainings_run_small_on_a_cpu(params: Change, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "has_gpu", lambda: False)
     result = gpu.measure(params(), gpu.demo_rows(), gpu.SMALL, gpu.PEAK)

@@ -219,6 +219,7 @@ def test_a_row_joins_its_own_table_of_the_log(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.weekly
 def test_cells_from_raw_rows_to_scores_with_one_pretraining_for_all(task, paths, params):
     changes = TINY | {"pretrain": {"objective": "mlm", "max_steps": 2, "batch_size": 4}}
     paths.params.write_text(to_yaml(params(changes).model_dump(mode="json")))

@@ -33,6 +33,7 @@ def test_too_few_rows_for_a_verdict_are_said_before_anything_trains(tmp_path, pa
 
 
 @pytest.mark.slow
+@pytest.mark.weekly
 def test_a_second_ablation_reads_the_results_of_the_first(tmp_path, params, rows, pairs, monkeypatch, capsys):
     tables = make_tables(rows, pairs)
     root = write_project(tmp_path, params(QUICK).model_dump(mode="json"), tables)

@@ -98,6 +98,7 @@ def night(url: str, container: Container) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.weekly
 def test_a_night_runs_from_a_clone_and_what_arrived_outlives_the_volume(
     tmp_path: Path, project: Path, store: Path, prefect_server: str
 ) -> None:

@@ -60,6 +60,7 @@ def losses(paths: Paths, stage: str) -> list[float]:
 
 
 @pytest.mark.slow
+@pytest.mark.weekly
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_two_workers_pretrain_as_one_with_doubled_accumulation(cluster, project, params, precision):
     settings = params(
@@ -76,6 +77,7 @@ def test_two_workers_pretrain_as_one_with_doubled_accumulation(cluster, project,
 
 
 @pytest.mark.slow
+@pytest.mark.weekly
 def test_a_lost_node_does_not_end_a_pretraining(cluster, project, params, capfd):
     settings = params(
         {"pretrain": STEADY | {"objective": "mlm", "epochs": 30, "lr": 5e-4, "max_steps": 200, "checkpoint_steps": 10}}
@@ -102,6 +104,7 @@ def test_a_lost_node_does_not_end_a_pretraining(cluster, project, params, capfd)
 
 
 @pytest.mark.slow
+@pytest.mark.weekly
 @pytest.mark.parametrize("changes", [{"method": "full"}, {"method": "adalora", "precision": "bfloat16"}])
 def test_two_workers_finetune_as_one(cluster, tmp_path, params, tiny_encoder, rows, pairs, changes):
     near = write_inputs(tmp_path / "local", tiny_encoder, rows, pairs)
@@ -116,6 +119,7 @@ def test_two_workers_finetune_as_one(cluster, tmp_path, params, tiny_encoder, ro
 
 
 @pytest.mark.slow
+@pytest.mark.weekly
 def test_students_of_an_ensemble_have_the_bytes_of_one_process(cluster, tmp_path, params, tiny_encoder, rows, pairs):
     near = write_inputs(tmp_path / "local", tiny_encoder, rows, pairs)
     settings = finetune_params(params, students=2, epochs=1)

@@ -118,6 +118,7 @@ def test_teacher_head_needs_no_torch_once_the_encoder_is_exported(project: Paths
     (project.root / "params.yaml").write_text(parameters.to_yaml(settings.model_dump(mode="json")))
     assert loaded_by(project.root, "-m", "pipeline.stages.finetune") <= {
         "openvino",
+        "onnx",
         "onnxruntime",
         "scipy",
         "matplotlib",
