@@ -17,7 +17,6 @@ from pipeline.core.stage import write_atomically
 from pipeline.policies.monitoring.finding import TrafficLook
 from pipeline.policies.reasons import percent
 from tasks.monitor import look_at_traffic, record_look, send_by
-from tasks.registry.manifest import manifest_digest
 from tasks.registry.version_bundle import find_bundle
 from tasks.registry.version_choice import CHAMPION
 from tasks.traffic_reference import MonitoredVersion
@@ -35,7 +34,7 @@ def main(
     bundle = find_bundle(root, params.registry.model, wanted or CHAMPION)
     if bundle is None:
         raise UserError(f"{params.registry.model}: expected a registered version, found none; run `gleaner run`")
-    version = MonitoredVersion(bundle.folder, manifest_digest(bundle.folder), bundle.model, bundle.number)
+    version = MonitoredVersion.of(bundle)
     look = look_at_traffic(root, params, version, datetime.now(UTC), hours)
     if notify:
         record_look(root, params, look, send_by(params))

@@ -98,8 +98,7 @@ def run_replicas(
             threading.Thread(target=follower.follow, args=[seconds, stopped], daemon=True).start()
         start_watching(root, params, path, stopped)
         print(f"{address}  Ctrl-C stops it once everything is answered; {address}/docs describes it", flush=True)
-        front = ray_front.guard(ray_front.Front(settings, params, answer), listening)
-        ray_front.serve_requests(front, listening, params.serve.drain_seconds)
+        ray_front.serve_requests(ray_front.Front(settings, params, answer), listening, params.serve.drain_seconds)
 
 
 def start_watching(root: Path, params: Params, handover: Path, stopped: threading.Event) -> None:

@@ -10,7 +10,6 @@ from pipeline.core.params import Params
 from pipeline.policies.monitoring.finding import TrafficLook
 from tasks.monitor import look_at_traffic
 from tasks.prefect_states.user_error import as_failed_state
-from tasks.registry.manifest import manifest_digest
 from tasks.registry.nights import Champion
 from tasks.registry.version_bundle import find_bundle
 from tasks.traffic_reference import MonitoredVersion
@@ -26,7 +25,7 @@ def look_at_champion(root: Path, params: Params, champion: Champion, now: dateti
     bundle = find_bundle(root, params.registry.model, champion.number)
     if bundle is None:
         return None
-    version = MonitoredVersion(bundle.folder, manifest_digest(bundle.folder), bundle.model, bundle.number)
+    version = MonitoredVersion.of(bundle)
     look = look_at_traffic(root, params, version, now)
     if not look.rows:
         return None

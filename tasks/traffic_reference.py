@@ -17,9 +17,11 @@ from pipeline.core.params import Params
 from pipeline.core.stage import Paths, read_json, waiting, write_atomically, write_json
 from pipeline.policies.monitoring.reference import MeasuredAnswers, TrainingReference
 from pipeline.serving.traffic_files import AnsweredTexts, answers_table, to_traffic, top_two
+from tasks.registry.manifest import manifest_digest
 
 if TYPE_CHECKING:
     from pipeline.models.classifier import Classifier
+    from tasks.registry.version_bundle import VersionBundle
 
 LEARNED = ("data/ingest/train.parquet", "data/ingest/unlabelled.parquet")
 PREDICTIONS = "data/evaluate/predictions.parquet"
@@ -34,6 +36,11 @@ class MonitoredVersion:
     digest: str  # SHA-256 of its manifest
     model: str
     number: str | None
+
+    @staticmethod
+    def of(bundle: "VersionBundle") -> "MonitoredVersion":
+        """The registered version whose bundle this is."""
+        return MonitoredVersion(bundle.folder, manifest_digest(bundle.folder), bundle.model, bundle.number)
 
 
 def find_reference(root: Path, params: Params, version: MonitoredVersion) -> TrainingReference:

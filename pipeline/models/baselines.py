@@ -1,19 +1,16 @@
 """Two plain baselines, trained on gold rows alone: logistic regressions on TF-IDF features and on encoder vectors."""
 
-import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import regex
 
 from pipeline.core.params import Encoder
 from pipeline.core.stage import Paths
 from pipeline.models import encoder as encoders
 from pipeline.models.embeddings import embed
-from pipeline.text.scripts import UNSPACED_SCRIPTS
+from pipeline.text.scripts import has_no_spaces
 
-LETTER = re.compile(r"[^\W\d_]")
 # The logit of a class without a gold row: far below every other, so that the class is never predicted.
 ABSENT_CLASS_LOGIT = -30.0
 
@@ -45,9 +42,8 @@ def tfidf_features(train: list[str], test: list[str]) -> tuple[Any, Any]:
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    text = "\n".join(train)
-    without_spaces = len(regex.findall(UNSPACED_SCRIPTS, text)) > len(LETTER.findall(text)) / 2
-    analysis = {"analyzer": "char", "ngram_range": (1, 3)} if without_spaces else {"ngram_range": (1, 2)}
+    unspaced = has_no_spaces("\n".join(train))
+    analysis = {"analyzer": "char", "ngram_range": (1, 3)} if unspaced else {"ngram_range": (1, 2)}
     vectorizer = TfidfVectorizer(sublinear_tf=True, **analysis)
     return vectorizer.fit_transform(train), vectorizer.transform(test)
 

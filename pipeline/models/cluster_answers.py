@@ -60,9 +60,9 @@ def load(folder: Path, root: Path | None) -> Classifier:
     Raises UserError as `classifier.load` does.
     """
     model = classifier.load(folder)
-    if root is None or not computes_elsewhere(root):
+    compute = read_compute(root) if root is not None else None
+    if compute is None or compute.engine != "ray":
         return model
-    compute = read_compute(root)
     choice = Choice(model.runtime.name, model.runtime.precision)
     output = LOGITS_AND_VECTORS if model.columns > len(model.labels) else LOGITS
     open_far = partial(open_answers, choice=choice, output=output)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from starlette.requests import ClientDisconnect, Request
 
 from pipeline.serving.errors import ApiError
+from pipeline.serving.keys import Keyring, StoredKey
 from pipeline.serving.rate_limit import RateLimit
 from pipeline.serving.service import Service
 
@@ -26,8 +27,7 @@ def admit(service: Service, request: Request, scope: str | None) -> Caller:
     if service.settings.is_open:
         caller = Caller(ANYONE)
     else:
-        kind, _, key = request.headers.get("authorization", "").partition(" ")
-        stored = service.keyring.find(key.strip()) if kind.lower() == "bearer" else None
+        stored = find_key(service.keyring, request.headers.get("authorization", ""))
         if stored is None:
             raise ApiError(401, "no_key", "expected the header Authorization: Bearer KEY with a valid key")
         if not stored.allows(scope):
@@ -35,6 +35,12 @@ def admit(service: Service, request: Request, scope: str | None) -> Caller:
         caller = Caller(stored.id)
     count_request(service.rate, caller.key, service.params.serve.limits.requests_per_second)
     return caller
+
+
+def find_key(keyring: Keyring, authorization: str) -> StoredKey | None:
+    """The valid key in a header Authorization; None if there is none."""
+    kind, _, key = authorization.partition(" ")
+    return keyring.find(key.strip()) if kind.lower() == "bearer" else None
 
 
 def count_request(rate: RateLimit, key: str, allowed: float) -> None:

@@ -6,6 +6,7 @@ own that resolves to 127.0.0.1 (DNS rebinding), or send requests across origins.
 
 import base64
 import hmac
+import socket
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
@@ -62,6 +63,17 @@ class LoopbackGuard:
         """Whether the header Authorization holds user name and password."""
         wanted = "Basic " + base64.b64encode(str(self.credentials).encode()).decode()
         return len(values) == 1 and hmac.compare_digest(values[0].encode(), wanted.encode())
+
+
+def guard_without_keys(application: Application, listening: socket.socket, is_open: bool) -> Application:
+    """The application; where it ``is_open`` without keys, it answers to its own name, and to no page of another origin.
+
+    ``listening`` is the socket on loopback on which it answers.
+    """
+    if not is_open:
+        return application
+    address, port = listening.getsockname()[:2]
+    return LoopbackGuard(application, port, address=address)
 
 
 async def send_refusal(send: Send, status: int, reason: str) -> None:

@@ -14,6 +14,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from pipeline.core.file_permissions import restrict_new_files
 from pipeline.core.params import Params
 from pipeline.serving.app import build_app, lifespan
+from pipeline.serving.metrics import FOLDER_VARIABLE
 from pipeline.serving.rate_limit import RateLimit
 from pipeline.serving.service import Settings, build_service
 
@@ -67,7 +68,7 @@ class Replica:
         """Write what was kept of the traffic, and forget its gauges; Ray Serve calls it as a replica ends."""
         if self.running is not None:
             self.service.traffic.stop()
-            if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            if FOLDER_VARIABLE in os.environ:
                 mark_process_dead(os.getpid())
 
     async def answer(self, asked: Asked) -> Answered:

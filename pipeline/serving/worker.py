@@ -21,9 +21,9 @@ from pipeline.core.errors import UserError
 from pipeline.core.file_permissions import restrict_new_files
 from pipeline.core.params import load_params
 from pipeline.core.printable import print_note
-from pipeline.serving.app import Guard, build_app
-from pipeline.serving.loopback_guard import LoopbackGuard
-from pipeline.serving.service import Service, Settings, build_service
+from pipeline.serving.app import build_app
+from pipeline.serving.loopback_guard import guard_without_keys
+from pipeline.serving.service import Settings, build_service
 
 BACKLOG = 2048
 
@@ -42,7 +42,7 @@ def main(given: dict[str, Any]) -> int:
     inherited = socket.socket(fileno=given["socket"])
     inherited.setblocking(False)
     config = uvicorn.Config(
-        build_application(service, inherited),
+        guard_without_keys(build_app(service), inherited, settings.is_open),
         log_config=None,
         log_level="critical",
         access_log=False,
@@ -68,15 +68,6 @@ def main(given: dict[str, Any]) -> int:
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(serve())
     return 0
-
-
-def build_application(service: Service, listening: socket.socket) -> Guard | LoopbackGuard:
-    """The application; without keys, it answers to its own name on loopback only, and to no page of another origin."""
-    application = build_app(service)
-    if not service.settings.is_open:
-        return application
-    address, port = listening.getsockname()[:2]
-    return LoopbackGuard(application, port, address=address)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,9 @@
 """The words by which groups of texts differ from other groups."""
 
-import re
-
 import numpy as np
-import regex
 
-from pipeline.text.scripts import UNSPACED_SCRIPTS
+from pipeline.text.scripts import LETTER, has_no_spaces
 
-LETTER = re.compile(r"[^\W\d_]")
 MIN_TEXTS = 3  # of a group that have a word, so that a word of one text, such as a name, is not shown
 
 
@@ -24,8 +20,7 @@ def typical_words(groups: list[list[str]], others: list[list[str]], count: int) 
     texts = [text for group in [*groups, *others] for text in group]
     if not groups or not any(LETTER.search(text) for text in texts):
         return [[] for _ in groups]
-    joined = "\n".join(texts)
-    unspaced = len(regex.findall(UNSPACED_SCRIPTS, joined)) > len(LETTER.findall(joined)) / 2
+    unspaced = has_no_spaces("\n".join(texts))
     analysis = {"analyzer": "char", "ngram_range": (2, 4)} if unspaced else {"token_pattern": r"(?u)\b[^\W\d_]{2,}\b"}
     vectorizer = CountVectorizer(**analysis)
     try:

@@ -17,20 +17,20 @@ from pipeline.compute.ray_cluster import RETRIES, connect, count_workers
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
 from pipeline.core.printable import print_note
-from pipeline.serving.admission import ANYONE, count_request
+from pipeline.serving.admission import ANYONE, count_request, find_key
 from pipeline.serving.errors import ApiError
 from pipeline.serving.keys import Keyring, keys_file
-from pipeline.serving.loopback_guard import LoopbackGuard
+from pipeline.serving.loopback_guard import guard_without_keys
 from pipeline.serving.rate_limit import RateLimit
 from pipeline.serving.replica import Answered, Asked, Replica
 from pipeline.serving.service import Settings
+from tasks.serving.supervise import worker_variables
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 NAME = "gleaner"  # of the application in Ray Serve
 UNCOUNTED = ("/healthz", "/readyz", "/metrics", "/ping", "/health", "/version")  # for probes; no key is needed
-METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Front:
@@ -63,8 +63,7 @@ class Front:
         if scope["path"] in UNCOUNTED:
             return
         if not self.settings.is_open:
-            kind, _, given = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1").partition(" ")
-            stored = self.keyring.find(given.strip()) if kind.lower() == "bearer" else None
+            stored = find_key(self.keyring, dict(scope["headers"]).get(b"authorization", b"").decode("latin-1"))
             if stored is None:
                 return
             key = stored.id
@@ -103,14 +102,6 @@ class Front:
         raise ApiError(503, "no_replica", "expected a replica that answers, found none", 5)
 
 
-def guard(front: Front, listening: socket.socket) -> Front | LoopbackGuard:
-    """The front; without keys, it answers to its own name on loopback only, and to no page of another origin."""
-    if not front.settings.is_open:
-        return front
-    address, port = listening.getsockname()[:2]
-    return LoopbackGuard(front, port, address=address)
-
-
 @contextmanager
 def replicas(settings: Settings, params: Params, metrics: Path) -> Iterator[Any]:
     """The handle of the replicas' method ``answer``, for a block; one replica at least is up, and all end with it.
@@ -143,7 +134,7 @@ def describe_replicas(settings: Settings, params: Params, metrics: Path) -> Any:
         name="replica",
         ray_actor_options={
             "num_cpus": params.compute.cpus_per_worker,
-            "runtime_env": {"env_vars": {METRICS_VARIABLE: str(metrics), "OMP_WAIT_POLICY": "PASSIVE"}},
+            "runtime_env": {"env_vars": worker_variables(metrics)},
         },
         autoscaling_config={
             "min_replicas": wanted.least,
@@ -159,10 +150,10 @@ def describe_replicas(settings: Settings, params: Params, metrics: Path) -> Any:
     return as_deployment(Replica).bind(settings, params)
 
 
-def serve_requests(front: Front | LoopbackGuard, listening: socket.socket, drain_seconds: float) -> None:
+def serve_requests(front: Front, listening: socket.socket, drain_seconds: float) -> None:
     """Answer on the socket until SIGINT or SIGTERM, and until everything that came in is answered."""
     config = uvicorn.Config(
-        front,
+        guard_without_keys(front, listening, front.settings.is_open),
         log_config=None,
         log_level="critical",
         access_log=False,

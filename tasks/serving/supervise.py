@@ -58,7 +58,7 @@ class Supervisor:
         process = subprocess.Popen(
             [sys.executable, "-m", "pipeline.serving.worker", told],
             stdin=subprocess.PIPE,
-            env={**os.environ, METRICS_VARIABLE: str(self.metrics), "OMP_WAIT_POLICY": "PASSIVE"},
+            env={**os.environ, **worker_variables(self.metrics)},
             pass_fds=[self.socket.fileno()],
             start_new_session=True,
             umask=wanted_umask(),
@@ -93,6 +93,11 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 worker.process.kill()
                 worker.process.wait()
+
+
+def worker_variables(metrics: Path) -> dict[str, str]:
+    """Environment variables of a process that answers: the folder of its metrics, and threads that wait at rest."""
+    return {METRICS_VARIABLE: str(metrics), "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def forget_metrics(folder: Path, process: int) -> None:

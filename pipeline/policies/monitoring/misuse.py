@@ -1,10 +1,12 @@
 """Signs that one key misuses a model: near copies of one text, probes near the border of two labels, floods."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from pipeline.core.params import Drift, Monitor
 from pipeline.metrics.statistics import wilson_interval
-from pipeline.policies.monitoring.finding import FindingStatus, TrafficFinding
+from pipeline.policies.monitoring.finding import TrafficFinding
 from pipeline.policies.monitoring.reference import TrainingReference
 from pipeline.policies.monitoring.traffic import Traffic
 from pipeline.policies.reasons import percent
@@ -42,14 +44,11 @@ def find_near_copies(
     if reference.vectors is not None and reference.vectors.shape[1] == vectors.shape[1]:
         sample = reference.vectors[np.sort(np.unique(reference.vectors, axis=0, return_index=True)[1])][: len(vectors)]
         usual = count_near_copies(sample, cosine) / len(sample)
-    low, high = wilson_interval(copies, len(vectors), level)
-    share = copies / len(vectors)
     sentence = (
-        f"{copies} of {len(vectors)} distinct texts are near copies of others among them, {percent(share)}; "
-        f"{percent(usual)} among as many texts of the training"
+        f"{copies} of {len(vectors)} distinct texts are near copies of others among them, "
+        f"{percent(copies / len(vectors))}; {percent(usual)} among as many texts of the training"
     )
-    status: FindingStatus = "found" if low > max(limit, usual) else "none"
-    return TrafficFinding("near_copies", status, sentence, len(vectors), share, low, high, max(limit, usual), key)
+    return find_share("near_copies", key, (copies, len(vectors)), max(limit, usual), level, sentence)
 
 
 def count_near_copies(vectors: np.ndarray, cosine: float) -> int:
@@ -66,16 +65,23 @@ def find_probes(
     limit, margin = monitor.misuse.near_border, monitor.misuse.border_margin
     near = int((texts.margins < margin).sum())
     usual = 0.0 if reference.tested is None else float((reference.tested.margins < margin).mean())
-    low, high = wilson_interval(near, len(texts), level)
-    share = near / len(texts)
     sentence = (
-        f"in {near} of {len(texts)} distinct texts the two most probable labels are close, {percent(share)}; "
-        f"{percent(usual)} of the test rows"
+        f"in {near} of {len(texts)} distinct texts the two most probable labels are close, "
+        f"{percent(near / len(texts))}; {percent(usual)} of the test rows"
     )
-    status: FindingStatus = "found" if low > max(limit, usual) else "none"
-    if status == "found":
-        sentence += ". The texts are foreign, or somebody looks for the border"
-    return TrafficFinding("near_border", status, sentence, len(texts), share, low, high, max(limit, usual), key)
+    finding = find_share("near_border", key, (near, len(texts)), max(limit, usual), level, sentence)
+    if finding.status == "found":
+        return replace(finding, sentence=f"{sentence}. The texts are foreign, or somebody looks for the border")
+    return finding
+
+
+def find_share(
+    name: str, key: str, counts: tuple[int, int], most: float, level: float, sentence: str
+) -> TrafficFinding:
+    """Whether the share of a key's texts, ``counts`` of so many, is surely above ``most``, 0 to 1."""
+    hits, rows = counts
+    low, high = wilson_interval(hits, rows, level)
+    return TrafficFinding(name, "found" if low > most else "none", sentence, rows, hits / rows, low, high, most, key)
 
 
 def find_flood(key: str, traffic: Traffic, monitor: Monitor) -> TrafficFinding:
