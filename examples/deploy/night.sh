@@ -35,7 +35,8 @@ export GIT_CONFIG_KEY_2=user.email GIT_CONFIG_VALUE_2=${GIT_AUTHOR_EMAIL:-gleane
 update() { # arrivals are files of their own, so that commits of nights and of people merge
 	git pull --quiet --no-rebase --no-edit && return
 	git merge --abort 2>/dev/null || true
-	git checkout --quiet -- dvc.lock # a night's own, which each version has in the registry; people committed another
+	# A night's own, which each version has in the registry; people committed another. Before the first night none is there.
+	git checkout --quiet -- dvc.lock 2>/dev/null || true
 	git pull --quiet --no-rebase --no-edit && return
 	git merge --abort 2>/dev/null || true
 	fail "$project: expected the branch to merge with that of GLEANER_REPOSITORY, found what git says above; merge by hand"
