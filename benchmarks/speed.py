@@ -24,7 +24,7 @@ from pipeline.core.params import BackTranslate, Encoder, load_params
 from pipeline.core.stage import Paths
 from pipeline.models import encoder as encoders
 from pipeline.models import model_graph
-from pipeline.models.embeddings import batches_by_length, pad
+from pipeline.models.embeddings import batches_by_length, fewest_rows, pad
 from pipeline.models.onnx_model import open_model
 from pipeline.models.open_encoder import open_encoder
 from pipeline.models.openvino_package import cpu_precisions
@@ -85,8 +85,8 @@ def vector_runners(texts: list[str], encoder: Encoder, scratch: Path) -> tuple[s
 
         def run() -> list[Any]:
             batches = batches_by_length(dict(zip(keyed, reader.tokenise(texts), strict=True)), encoder)
-            size = encoder.batch_size
-            return list(model.run(pad(rows, length, size, reader.pad_id) for length, rows in batches))
+            fewest = fewest_rows(choice, encoder)
+            return list(model.run(pad(rows, length, fewest, reader.pad_id) for length, rows in batches))
 
         return run
 

@@ -1,8 +1,9 @@
 """Text vectors of an encoder: each is computed once, stored by encoder and text, and shared by stages and benchmarks.
 
 The store is no second cache beside DVC: it holds no result of a stage, and a text's vector does not depend on the
-other texts that are computed with it. Every batch has the same number of rows and one of a few lengths, so that the
-same arithmetic runs for a text whatever else is in the batch. A result from an empty store is equal bit for bit.
+other texts that are computed with it. Under torch every batch has the same number of rows and one of a few lengths, so
+that the same arithmetic runs for a text whatever else is in the batch; under OpenVINO it does so in a batch of any
+number of rows. A result from an empty store is equal bit for bit.
 """
 
 import hashlib
@@ -91,15 +92,24 @@ def compute_vectors(
         part = keys[start : start + TEXTS_AT_ONCE]
         tokens = read.tokenise([texts[key] for key in part])
         batches = batches_by_length(dict(zip(part, tokens, strict=True)), encoder)
-        outputs = model.run(pad(rows, length, encoder.batch_size, read.pad_id) for length, rows in batches)
+        fewest = fewest_rows(choice, encoder)
+        outputs = model.run(pad(rows, length, fewest, read.pad_id) for length, rows in batches)
         name = f"embed from text {start:,}" if start else "embed"
         for (_, rows), vectors in zip(progress(batches, name, total=len(batches)), outputs, strict=True):
             yield [(key, vectors[i]) for i, (key, _) in enumerate(rows)]
 
 
-def pad(rows: list[tuple[bytes, Any]], length: int, batch_size: int, pad_id: int) -> Batch:
-    """Ids and mask of a batch, both (``batch_size``, ``length``), int64; ``rows`` are keys with their token ids."""
-    ids = np.full((batch_size, length), pad_id, dtype=np.int64)
+def fewest_rows(choice: Choice, encoder: Encoder) -> int:
+    """How many rows each batch has at least; fewer texts are filled up with rows that nobody reads."""
+    return 1 if choice.runtime == "openvino" else encoder.batch_size
+
+
+def pad(rows: list[tuple[bytes, Any]], length: int, fewest: int, pad_id: int) -> Batch:
+    """Ids and mask of a batch, both (``fewest`` rows or more, ``length``), int64.
+
+    ``rows`` are keys with their token ids.
+    """
+    ids = np.full((max(fewest, len(rows)), length), pad_id, dtype=np.int64)
     mask = np.zeros_like(ids)
     for i, (_, row) in enumerate(rows):
         ids[i, : len(row)] = row

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pipeline.core.params import Encoder
-from pipeline.models.openvino_package import cpu_precisions
+from pipeline.models.openvino_package import is_faster_in_bfloat16
 from pipeline.models.runtime import Choice, asked_for, is_installed, require_possible
 
 GPU_DEVICES = ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")  # of NVIDIA, AMD, and Windows' subsystem for Linux
@@ -14,7 +14,7 @@ GPU_DEVICES = ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")  # of NVIDIA, AMD, and Wi
 def choose_for_vectors(encoder: Encoder, *, pool: bool) -> Choice:
     """What computes text vectors; ``pool`` says that they are those of the pool, from which no figure is reported.
 
-    The precision ``auto`` is bfloat16 for the pool where OpenVINO finds a CPU that computes in it, otherwise float32.
+    The precision ``auto`` is bfloat16 for the pool where OpenVINO computes faster in it on this CPU, otherwise float32.
     Raises UserError if the runtime is not installed, or if it or the CPU does not compute in the precision.
     """
     wanted = asked_for()
@@ -23,7 +23,7 @@ def choose_for_vectors(encoder: Encoder, *, pool: bool) -> Choice:
         runtime = wanted.get("vectors") or ("torch" if has_gpu() or not is_installed("openvino") else "openvino")
     precision = encoder.precision
     if precision == "auto":
-        fast = runtime == "openvino" and "bfloat16" in cpu_precisions()
+        fast = runtime == "openvino" and is_faster_in_bfloat16()
         precision = (wanted.get("pool") or ("bfloat16" if fast else "float32")) if pool else "float32"
     choice = Choice(runtime, precision)
     require_possible(choice, "encoder")

@@ -15,7 +15,7 @@ from transformers import AutoTokenizer
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
 from pipeline.core.stage import Paths
-from pipeline.models import embeddings, vector_runtime, vector_table
+from pipeline.models import embeddings, openvino_package, vector_runtime, vector_table
 from pipeline.models import encoder as encoders
 from pipeline.models import runtime as runtimes
 from tests.support.shared_graph import share_graph
@@ -179,8 +179,27 @@ def test_the_precision_auto_is_the_cpus_fastest_for_the_pool_and_float32_for_wha
 
 def set_cpu(monkeypatch: pytest.MonkeyPatch, *precisions: str) -> None:
     """Let the CPU compute in these precisions. OpenVINO converts where it does not, so that results are as they are."""
-    for module in (runtimes, vector_runtime):
-        monkeypatch.setattr(module, "cpu_precisions", lambda: precisions)
+    monkeypatch.setattr(runtimes, "cpu_precisions", lambda: precisions)
+    monkeypatch.setattr(vector_runtime, "is_faster_in_bfloat16", lambda: "bfloat16" in precisions)
+
+
+@pytest.mark.parametrize(
+    ("flags", "precisions", "faster"),
+    [
+        ("avx512_bf16 amx_tile amx_bf16", ("float32", "bfloat16"), True),
+        ("avx512_bf16", ("float32", "bfloat16"), False),  # slower than float32 on some CPUs
+        ("amx_bf16", ("float32",), False),
+        (None, ("float32", "bfloat16"), False),
+    ],
+)
+def test_only_a_unit_for_bfloat16_makes_a_cpu_faster_in_it(
+    flags: str | None, precisions: tuple[str, ...], faster: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if flags is not None:
+        (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: fpu {flags}\n")
+    monkeypatch.setattr(openvino_package, "CPU_FLAGS", tmp_path / "cpuinfo")
+    monkeypatch.setattr(openvino_package, "cpu_precisions", lambda: precisions)
+    assert openvino_package.is_faster_in_bfloat16.__wrapped__() is faster
 
 
 def test_what_a_version_recorded_takes_the_place_of_auto(
