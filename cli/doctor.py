@@ -20,6 +20,7 @@ from pipeline.core.printable import printable
 from pipeline.core.secrets import without_credentials
 from pipeline.core.stage import read_json
 from pipeline.models import encoder
+from pipeline.sources.pii_masking import check_masks
 from pipeline.stages.back_translate import apertium, marian
 from pipeline.text import wordnet
 from pipeline.text.class_names import class_texts, doubt_meaning
@@ -180,6 +181,10 @@ def check_params(params: Params) -> Iterator[Finding]:
         yield Finding("encoder", f"{params.encoder.name} will be fetched from the hub on the first run")
     else:
         yield check_by_trying("encoder", params.encoder.name, lambda: encoder.locate(params.encoder))
+    if params.ingest.mask_pii:
+        by_presidio = ", ".join(params.ingest.presidio.entities)
+        state = f"the built-in ones{f', and {by_presidio} by Presidio' if by_presidio else ''}"
+        yield check_by_trying("PII masks", state, lambda: check_masks(params.ingest))
     if params.synonyms.variants:
         yield check_by_trying("WordNet", "installed", wordnet.prepare_folder)
     translation = params.back_translate

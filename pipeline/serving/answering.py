@@ -15,9 +15,9 @@ from pipeline.serving.bodies import LabelScore, PredictAnswer, PredictBody, Pred
 from pipeline.serving.errors import ApiError
 from pipeline.serving.loaded import LoadedVersion
 from pipeline.serving.recent_texts import AnsweredText
-from pipeline.serving.service import Service
+from pipeline.serving.service import Service, masks_pii
 from pipeline.serving.traffic_files import AnsweredTexts, top_two
-from pipeline.sources.pii_masking import mask_pii
+from pipeline.sources.pii_masking import mask_texts
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ async def predict(service: Service, caller: Caller, body: PredictBody, timeout: 
     require_limits(service, body.texts)
     scored = await score(service, body.texts, timeout)
     predictions = to_predictions(service, scored, body.top_k, body.abstain)
-    remember(service, caller, body.texts, predictions, scored)
+    await remember(service, caller, body.texts, predictions, scored)
     ask_shadow(service, body.texts, predictions, scored.version)
     bundle = scored.version.bundle
     return PredictAnswer(version=bundle.number, model=bundle.model, predictions=predictions)
@@ -97,15 +97,17 @@ def top_labels(scored: Scored, count: int) -> list[list[LabelScore] | None]:
     ]
 
 
-def remember(service: Service, caller: Caller, texts: list[str], predictions: list[Prediction], scored: Scored) -> None:
+async def remember(
+    service: Service, caller: Caller, texts: list[str], predictions: list[Prediction], scored: Scored
+) -> None:
     """Count the answers, keep their numbers, and the texts, PII masked, for corrections that name a prediction."""
     service.traffic.add(to_numbers(service, caller, predictions, scored))
     number = scored.version.bundle.number
-    for text, prediction in zip(texts, predictions, strict=True):
+    for prediction in predictions:
         metrics.ANSWERS.labels(str(number), str(prediction.label)).inc()
-        if service.recent.count:
-            answered = AnsweredText(masked(service, text), number, caller.key, str(prediction.label))
-            service.recent.add(prediction.id, answered)
+    if service.recent.count:
+        for text, prediction in zip(await masked(service, texts), predictions, strict=True):
+            service.recent.add(prediction.id, AnsweredText(text, number, caller.key, str(prediction.label)))
 
 
 def to_numbers(service: Service, caller: Caller, predictions: list[Prediction], scored: Scored) -> AnsweredTexts:
@@ -134,10 +136,14 @@ def to_numbers(service: Service, caller: Caller, predictions: list[Prediction], 
     )
 
 
-def masked(service: Service, text: str) -> str:
-    """The text as it may be kept: with its PII masked, unless both params that mask it are off."""
-    serve, ingest = service.params.serve, service.params.ingest
-    return mask_pii(text, ingest.phone_region) if serve.mask_pii or ingest.mask_pii else text
+async def masked(service: Service, texts: list[str]) -> list[str]:
+    """The texts as they may be kept: with their PII masked, unless both params that mask it are off."""
+    ingest = service.params.ingest
+    if not masks_pii(service.params):
+        return texts
+    if ingest.presidio.entities:  # takes milliseconds a text, in which other requests are answered
+        return await asyncio.to_thread(mask_texts, texts, ingest)
+    return mask_texts(texts, ingest)
 
 
 def ask_shadow(service: Service, texts: list[str], predictions: list[Prediction], version: LoadedVersion) -> None:

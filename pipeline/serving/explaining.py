@@ -41,7 +41,7 @@ class Explainer:
         except TimeoutError:
             raise ApiError(504, "deadline", f"expected an answer within {timeout:g} s, found none; try again") from None
         predictions = to_predictions(service, scored)
-        remember(service, caller, body.texts, predictions, scored)
+        await remember(service, caller, body.texts, predictions, scored)
         best = [version.labels[index] for index in scored.probabilities.argmax(axis=1)]
         explanations = [
             Explanation(**prediction.model_dump(), explained_label=label, words=found)

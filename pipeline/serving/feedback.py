@@ -21,7 +21,7 @@ async def take(service: Service, caller: Caller, body: FeedbackBody) -> Feedback
     folder, feedback = service.inbox, service.params.feedback
     if folder is None:
         raise ApiError(503, "no_inbox", "feedback.path: expected a folder for corrections, found none; set it")
-    text, version = find_text(service, caller, body)
+    text, version = await find_text(service, caller, body)
     require_limits(service, [text])
     labels = service.version().labels
     if body.label not in labels:
@@ -39,7 +39,7 @@ async def take(service: Service, caller: Caller, body: FeedbackBody) -> Feedback
     return FeedbackAnswer(stored=True, label=body.label, version=version)
 
 
-def find_text(service: Service, caller: Caller, body: FeedbackBody) -> tuple[str, str | None]:
+async def find_text(service: Service, caller: Caller, body: FeedbackBody) -> tuple[str, str | None]:
     """The text that is corrected, PII masked, and the version that answered it.
 
     Raises ApiError if neither a text is given nor an id that the service remembers of this key.
@@ -48,7 +48,8 @@ def find_text(service: Service, caller: Caller, body: FeedbackBody) -> tuple[str
         raise ApiError(422, "invalid", "the body: expected text or id, found neither")
     answered = service.recent.find(body.id, caller.key) if body.id is not None else None
     if body.text is not None:
-        return masked(service, body.text), body.version or (answered.version if answered else None)
+        (text,) = await masked(service, [body.text])
+        return text, body.version or (answered.version if answered else None)
     if answered is None:
         raise ApiError(410, "forgotten", "id: expected a prediction that is remembered, found none; send its text, too")
     return answered.text, answered.version

@@ -21,6 +21,7 @@ from pipeline.serving.loaded import LoadedVersion, load_version
 from pipeline.serving.rate_limit import RateLimit
 from pipeline.serving.recent_texts import RecentTexts
 from pipeline.serving.traffic_log import TrafficLog
+from pipeline.sources.pii_masking import check_masks
 
 LOOK_SECONDS = 0.1  # between two looks at the file of the handover
 RETRY_LOADS = 20  # looks after which a bundle that could not be loaded is tried again
@@ -147,8 +148,18 @@ def is_same(one: NamedBundle, other: NamedBundle) -> bool:
     )
 
 
+def masks_pii(params: Params) -> bool:
+    """Whether the texts that a service keeps have their PII masked."""
+    return params.serve.mask_pii or params.ingest.mask_pii
+
+
 def build_service(settings: Settings, params: Params) -> Service:
-    """The state of a worker before it begins. Raises UserError if the inbox of corrections is missing."""
+    """The state of a worker before it begins.
+
+    Raises UserError if the inbox of corrections is missing, or if this machine cannot mask as params say.
+    """
+    if masks_pii(params):
+        check_masks(params.ingest)
     serve, monitor = params.serve, params.monitor
     threads = serve.threads or max(1, (os.cpu_count() or 1) // serve.workers)
     limits = serve.limits

@@ -6,7 +6,7 @@ import unicodedata
 import pandas as pd
 
 from pipeline.core.params import Ingest
-from pipeline.sources.pii_masking import check_region, mask_pii
+from pipeline.sources.pii_masking import mask_texts
 
 # Control characters other than whitespace, with NUL, and the byte order mark.
 CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff]")
@@ -25,16 +25,15 @@ def clean_text(text: str) -> str:
 def clean_rows(rows: pd.DataFrame, params: Ingest) -> pd.DataFrame:
     """The rows with ``text``, cleaned from ``raw``, and a reason if it is empty or too long.
 
-    With ``ingest.mask_pii``, personal data is masked in the usable rows. Raises UserError if ``ingest.phone_region`` is
-    no country code.
+    With ``ingest.mask_pii``, personal data is masked in the usable rows. Raises UserError if this machine cannot mask
+    as params say.
     """
     rows = rows.assign(text=pd.Series(map(clean_text, rows["raw"]), rows.index, dtype="str"))
     rows = reject(rows, rows["text"].eq(""), "empty text")
     rows = reject(rows, rows["text"].str.len().gt(params.max_chars), "longer than max_chars")
     if params.mask_pii:
-        check_region(params.phone_region)
         usable = rows["reason"].isna()
-        rows.loc[usable, "text"] = [mask_pii(text, params.phone_region) for text in rows.loc[usable, "text"]]
+        rows.loc[usable, "text"] = mask_texts(rows.loc[usable, "text"].tolist(), params)
     return rows
 
 

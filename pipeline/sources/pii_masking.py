@@ -1,10 +1,17 @@
-"""Masking of personal data (PII): e-mail addresses, IBANs, card and phone numbers become [EMAIL], [IBAN] and so on."""
+"""Masking of personal data (PII): e-mail addresses, IBANs, card and phone numbers become [EMAIL], [IBAN] and so on.
+
+With ``ingest.presidio``, what Presidio finds in the rest becomes [PERSON], [LOCATION], [US_SSN] and so on.
+"""
 
 import re
 from collections.abc import Callable
 
 from pipeline.core.errors import UserError
+from pipeline.core.params import Ingest
+from pipeline.sources.presidio_engine import load_analyzer
+from pipeline.sources.presidio_masks import mask_entities
 
+MASKS = ("EMAIL", "IBAN", "CARD", "PHONE")
 EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
 # Look-aheads find a candidate at each place where a number may start; its check digits decide whether it is one, and
 # where it ends.
@@ -14,7 +21,29 @@ SHORTEST_NUMBER = 13  # characters of the shortest card number; the shortest IBA
 MIN_DIGITS = 7  # a text with fewer digits is not searched: usual numbers are longer, and the search is slow
 
 
-def mask_pii(text: str, region: str | None) -> str:
+def mask_pii(text: str, params: Ingest) -> str:
+    """One text as `mask_texts` masks it. Raises UserError for params that this machine cannot follow."""
+    return mask_texts([text], params)[0]
+
+
+def mask_texts(texts: list[str], params: Ingest) -> list[str]:
+    """The texts with their personal data masked, first as `mask_contacts` does, then by Presidio if params ask for it.
+
+    Whether to mask at all is the caller's decision. Raises UserError for params that this machine cannot follow.
+    """
+    check_region(params.phone_region)
+    masked = [mask_contacts(text, params.phone_region) for text in texts]
+    return mask_entities(masked, params.presidio, MASKS) if params.presidio.entities else masked
+
+
+def check_masks(params: Ingest) -> None:
+    """Load what `mask_texts` will need. Raises UserError for params that this machine cannot follow."""
+    check_region(params.phone_region)
+    if params.presidio.entities:
+        load_analyzer(params.presidio.model, params.presidio.language, tuple(params.presidio.entities))
+
+
+def mask_contacts(text: str, region: str | None) -> str:
     """``text`` with e-mail addresses, IBANs, card and phone numbers replaced by [EMAIL], [IBAN], [CARD], [PHONE].
 
     Only valid numbers are replaced: card numbers pass Luhn's check, IBANs the check of ISO 13616, phone numbers the

@@ -23,7 +23,8 @@ from pipeline.serving.keys import Keyring, keys_file
 from pipeline.serving.loopback_guard import guard_without_keys
 from pipeline.serving.rate_limit import RateLimit
 from pipeline.serving.replica import Answered, Asked, Replica
-from pipeline.serving.service import Settings
+from pipeline.serving.service import Settings, masks_pii
+from pipeline.sources.pii_masking import check_masks
 from tasks.serving.supervise import worker_variables
 
 Message = MutableMapping[str, Any]
@@ -106,8 +107,10 @@ class Front:
 def replicas(settings: Settings, params: Params, metrics: Path) -> Iterator[Any]:
     """The handle of the replicas' method ``answer``, for a block; one replica at least is up, and all end with it.
 
-    Raises UserError if the cluster has no room for them.
+    Raises UserError if the cluster has no room for them, or if this machine cannot mask as params say.
     """
+    if masks_pii(params):
+        check_masks(params.ingest)  # here, too: what a replica raises as it starts is hidden in an error of Ray
     connect(params.compute)
     wanted, room = params.serve.replicas, count_workers(params.compute)
     if wanted.least > room:

@@ -98,6 +98,16 @@ def test_missing_data_encoder_and_system_packages_are_named(project, monkeypatch
     assert "apt-get install apertium-eng-spa" in faults["Apertium"]
 
 
+def test_a_model_that_presidio_needs_and_that_is_missing_is_named(project):
+    set_params(project, "ingest: {mask_pii: true, presidio: {entities: [US_SSN]}}\n")
+    (masks,) = [finding for finding in doctor.diagnose(project) if finding.name == "PII masks"]
+    assert masks.state == "the built-in ones, and US_SSN by Presidio" and not masks.fault
+    set_params(project, "ingest: {presidio: {entities: [PERSON], model: en_no_such_model}}\n")
+    assert faults_by_name(project)["PII masks"].startswith(
+        "ingest.presidio.model: expected an installed spaCy pipeline"
+    )
+
+
 def test_wrong_weights_are_found(project):
     set_params(project, f"encoder: {{sha256: '{'0' * 64}'}}\n")
     assert "encoder.sha256" in faults_by_name(project)["encoder"]

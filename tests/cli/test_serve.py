@@ -30,7 +30,7 @@ from pipeline.serving import worker
 from pipeline.serving.explaining import explain_texts
 print("pandas" in sys.modules)
 import sklearn.linear_model
-print(sorted({"torch", "transformers", "mlflow", "prefect", "dvc"} & set(sys.modules)))
+print(sorted({"torch", "transformers", "spacy", "mlflow", "prefect", "dvc"} & set(sys.modules)))
 """
 RIGHT = {"1": 300, "2": 350, "3": 390}  # version: the first so many test rows get the right label
 

@@ -9,7 +9,7 @@ from tests.support.flow_project import ROOT
 
 HEAVY = (
     *("torch", "transformers", "peft", "captum", "sklearn", "scipy", "openvino", "onnxruntime", "onnx", "matplotlib"),
-    *("nlpaug", "nltk", "fairlearn", "faiss", "datasets", "mlflow", "prefect", "dvc"),
+    *("nlpaug", "nltk", "fairlearn", "faiss", "datasets", "spacy", "presidio_analyzer", "mlflow", "prefect", "dvc"),
 )
 REPORT = f"""
 import atexit, sys

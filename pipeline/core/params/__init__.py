@@ -8,7 +8,7 @@ from pipeline.core.params.explain import EmbeddingMap, Explain
 from pipeline.core.params.fairness import Counterfactual, Fairness, Mitigation, Offsets
 from pipeline.core.params.file import Params, load_params, to_yaml, validate_params
 from pipeline.core.params.finetune import Finetune, Peft
-from pipeline.core.params.ingest import Columns, Duplicates, GroupRules, Ingest, LabelRules, Split
+from pipeline.core.params.ingest import Columns, Duplicates, GroupRules, Ingest, LabelRules, Presidio, Split
 from pipeline.core.params.monitor import Kept, Misuse, Monitor
 from pipeline.core.params.pretrain import Pretrain, Scratch
 from pipeline.core.params.promotion import Gate, Promotion, Registry
@@ -49,6 +49,7 @@ __all__ = [
     "Offsets",
     "Params",
     "Peft",
+    "Presidio",
     "Pretrain",
     "Promotion",
     "PseudoLabel",

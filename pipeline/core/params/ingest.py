@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.core.params.types import Count, Name, Names, Natural, Section, Seed
+from pipeline.core.params.types import Count, Fraction, Name, Names, Natural, Section, Seed
 
 
 class Columns(Section):
@@ -50,6 +50,15 @@ class Split(Section):
     stratify: bool
 
 
+class Presidio(Section):
+    """What Presidio masks besides, and by which spaCy pipeline; no entities: it is not used."""
+
+    entities: Names
+    model: Name | None
+    language: Name
+    min_score: Fraction
+
+
 class Ingest(Section):
     """Where the rows come from, and how they become the tables of the other stages."""
 
@@ -76,6 +85,7 @@ class Ingest(Section):
     max_chars: Count
     mask_pii: bool
     phone_region: str | None
+    presidio: Presidio
     duplicates: Duplicates
     split: Split
     labels_per_class: Natural | None
@@ -89,6 +99,16 @@ class Ingest(Section):
             raise ValueError(
                 f"delimiter: expected one character that is no quote or line break, found {self.delimiter!r}; correct "
                 "it, or set it to null"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def check_presidio(self) -> "Ingest":
+        """Raises ValueError if Presidio has something to mask where nothing is masked."""
+        if self.presidio.entities and not self.mask_pii:
+            raise ValueError(
+                f"presidio.entities: expected [] where mask_pii is false, found {', '.join(self.presidio.entities)}; "
+                "set mask_pii: true, or leave them out"
             )
         return self
 

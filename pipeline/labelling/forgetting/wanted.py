@@ -11,7 +11,7 @@ from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import Ingest
 from pipeline.sources.cleaning import clean_text
-from pipeline.sources.pii_masking import mask_pii
+from pipeline.sources.pii_masking import check_masks, mask_pii
 from pipeline.sources.source_name import source_name
 
 ROW_ID = re.compile(r"[0-9a-f]{16}")
@@ -60,7 +60,7 @@ class Wanted:
         clean = clean_text(text)
         forms = {clean or text}
         if self.params.mask_pii:
-            forms.add(mask_pii(clean, self.params.phone_region))
+            forms.add(mask_pii(clean, self.params))
         return {table.row_id(self.source, form) for form in forms}
 
     def add_text(self, text: str) -> None:
@@ -102,8 +102,11 @@ class Wanted:
 def read_requests(ids: list[str], match: Path | None, params: Ingest) -> tuple[Wanted, dict[str, set[str]]]:
     """What people ask to forget, and the ids that each request stands for; a request is named, never quoted.
 
-    ``match`` is a file with one id or text a line. Raises UserError for no request, a wrong id, or an unreadable file.
+    ``match`` is a file with one id or text a line. Raises UserError for no request, a wrong id, an unreadable file, or
+    masks without which this machine does not find masked rows.
     """
+    if params.mask_pii:
+        check_masks(params)
     wanted, requests = Wanted(params), {}
     for number, row in enumerate(ids, start=1):
         if not ROW_ID.fullmatch(row):

@@ -37,7 +37,7 @@ def add(app: FastAPI, service: Service) -> None:
             return Response(b'{"predictions": []}', media_type="application/json")
         scored = await score(service, texts, time_left(began, timeout))
         predictions = to_predictions(service, scored)
-        remember(service, caller, texts, predictions, scored)
+        await remember(service, caller, texts, predictions, scored)
         labels = [prediction.label for prediction in predictions]
         confidences = [prediction.confidence for prediction in predictions]
         abstains = scored.version.classifier.abstention is not None

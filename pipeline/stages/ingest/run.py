@@ -11,6 +11,7 @@ from pipeline.core.params import Ingest, Split
 from pipeline.core.printable import print_note
 from pipeline.core.stage import Metrics, Paths, waiting
 from pipeline.sources import arrival_files, files, hub, sql
+from pipeline.sources.pii_masking import check_masks
 from pipeline.sources.source import Source
 from pipeline.sources.source_name import source_name
 from pipeline.stages.ingest import (
@@ -37,6 +38,8 @@ def run(params: Ingest, paths: Paths) -> Metrics:
     Raises UserError for wrong params, unreadable files, missing columns, and data that cannot train or test a
     classifier.
     """
+    if params.mask_pii:
+        check_masks(params)
     sources = READERS[params.source](params, paths.root)
     if not sources:
         raise UserError("ingest.train: expected at least one query or split name, found an empty list; add one")

@@ -50,6 +50,12 @@ def test_no_default_hides_in_the_models() -> None:
         ("finetune", "lrr", 1, "finetune.lrr: expected no such key, found 1; remove it or correct its spelling"),
         ("ingest", "train", 5, "ingest.train: expected a list, found 5"),
         ("ingest", "mask_pii", "yes", 'ingest.mask_pii: expected true or false, found "yes"'),
+        (
+            "ingest",
+            "presidio",
+            {"entities": ["PERSON"], "model": None, "language": "en", "min_score": 0.4},
+            "ingest.presidio.entities: expected [] where mask_pii is false, found PERSON; set mask_pii: true",
+        ),
         ("encoder", "sha256", "abc", 'encoder.sha256: expected 64 hexadecimal digits (a SHA-256), found "abc"'),
         ("back_translate", "apertium", ["a"], "back_translate.apertium: expected at least 2 entries"),
         ("export", "int8", None, "export.int8: expected true or false, found null"),

@@ -112,6 +112,13 @@ def test_masked_personal_data_is_found_in_the_raw_text(params: Callable[..., Par
     assert search_content(b"text\nwrite to ada@example.com\n", wanted) is not None
 
 
+def test_what_presidio_masked_is_found_in_the_raw_text(params: Callable[..., Params]) -> None:
+    presidio = {"entities": ["US_SSN"], "model": None, "language": "en", "min_score": 0.4}
+    wanted = Wanted(params({"ingest": {"mask_pii": True, "presidio": presidio}}).ingest)
+    wanted.ids.add(table.row_id(wanted.source, "my ssn is [US_SSN]"))
+    assert search_content(b"text\nmy ssn is 219-09-9998\n", wanted) is not None
+
+
 def test_a_text_that_is_the_name_of_a_class_is_not_taken_for_it(params: Callable[..., Params]) -> None:
     wanted = Wanted(params().ingest)
     wanted.add_text("refund")

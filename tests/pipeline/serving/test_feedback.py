@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from pipeline.core.errors import UserError
 from pipeline.labelling.incoming import read_corrections
 from pipeline.serving.keys import create_key
 from pipeline.serving.service import Service
 from tests.support.serving import params_with, running, start_service
+from tests.support.spacy_pipeline import save_pipeline
 
 
 @pytest.fixture
@@ -52,6 +54,25 @@ def test_a_correction_by_id_has_the_text_masked_and_the_version(service: Service
     prediction = predict(client, "my parcel, ada@example.org")
     assert client.post("/v1/feedback", json={"id": prediction, "label": "refund"}).status_code == 200
     assert stored(service) == [{"text": "my parcel, [EMAIL]", "label": "refund", "version": "3"}]
+
+
+def test_a_correction_has_persons_and_numbers_masked_where_presidio_is_asked(tmp_path: Path) -> None:
+    presidio = {
+        "entities": ["PERSON", "US_SSN"],
+        "model": str(save_pipeline(tmp_path / "spacy", {"Ada Byron": "PERSON"})),
+    }
+    service = start_service(tmp_path, params_with("ingest", mask_pii=True, presidio=presidio))
+    with running(service, "predict", "feedback") as client:
+        prediction = predict(client, "parcel of Ada Byron, ada@example.org")
+        assert client.post("/v1/feedback", json={"id": prediction, "label": "refund"}).status_code == 200
+        assert client.post("/v1/feedback", json={"text": "219-09-9998", "label": "refund"}).status_code == 200
+    assert sorted(row["text"] for row in stored(service)) == ["[US_SSN]", "parcel of [PERSON], [EMAIL]"]
+
+
+def test_a_service_that_cannot_mask_does_not_start(tmp_path: Path) -> None:
+    params = params_with("ingest", mask_pii=True, presidio={"entities": ["PERSON"], "model": "en_no_such_model"})
+    with pytest.raises(UserError, match=r"ingest\.presidio\.model: expected an installed spaCy pipeline"):
+        start_service(tmp_path, params)
 
 
 def test_a_forgotten_id_needs_the_text(service: Service, client: TestClient) -> None:

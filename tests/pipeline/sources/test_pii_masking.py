@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipeline.sources.pii_masking import mask_pii
+from pipeline.sources.pii_masking import mask_pii, mask_texts
+from tests.support.ingesting import params
 
 
 @pytest.mark.parametrize(
@@ -21,8 +22,9 @@ from pipeline.sources.pii_masking import mask_pii
     ],
 )
 def test_personal_data_is_masked_and_other_numbers_stay(raw: str, masked: str) -> None:
-    assert mask_pii(raw, "US") == masked
+    assert mask_pii(raw, params()) == masked
 
 
 def test_phone_numbers_without_country_need_a_region() -> None:
-    assert mask_pii("call 415-555-2671 or +1 415 555 2671", None) == "call 415-555-2671 or [PHONE]"
+    (text,) = mask_texts(["call 415-555-2671 or +1 415 555 2671"], params(phone_region=None))
+    assert text == "call 415-555-2671 or [PHONE]"

@@ -28,6 +28,18 @@ def test_the_card_has_the_front_matter_of_a_model_card(root: Path) -> None:
     assert '- refund: the customer\'s "R&D" &lt;b>&amp;lt;\n' in body
 
 
+def test_the_card_says_what_was_masked(root: Path) -> None:
+    masks = "E-mail addresses, phone numbers, card numbers and IBANs were masked before training."
+    params = read_yaml(root / "params.yaml")
+    assert masks not in run_report(root)[1]
+    params["ingest"]["mask_pii"] = True
+    (root / "params.yaml").write_text(to_yaml(params))
+    assert masks in run_report(root)[1] and "Presidio" not in run_report(root)[1]
+    params["ingest"]["presidio"]["entities"] = ["PERSON", "US_SSN"]
+    (root / "params.yaml").write_text(to_yaml(params))
+    assert f"{masks}\nSo was what Presidio found as PERSON, US" in run_report(root)[1]
+
+
 @pytest.mark.parametrize("from_scratch", [False, True])
 def test_page_and_card_name_a_published_encoder_or_say_that_it_is_new(root: Path, from_scratch: bool) -> None:
     params = read_yaml(root / "params.yaml")
