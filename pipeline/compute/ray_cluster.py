@@ -65,7 +65,7 @@ def connect(compute: Compute) -> None:
     except AuthenticationError:
         raise UserError(
             f"compute.address: expected the token of the cluster at {compute.address}, found none or another; "
-            "copy ~/.ray/auth_token of its head to this machine"
+            "start it with RAY_AUTH_MODE=token, and copy ~/.ray/auth_token of its head to this machine"
         ) from None
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(
