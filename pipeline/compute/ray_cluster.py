@@ -58,7 +58,7 @@ def connect(compute: Compute) -> None:
     options: dict[str, Any] = {"address": compute.address, "log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if compute.address == "local":
-            options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+            options |= {"include_dashboard": False}
         else:
             require_listener(compute.address)
         ray.init(**options)

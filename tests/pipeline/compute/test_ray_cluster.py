@@ -176,6 +176,18 @@ def test_a_cluster_is_joined_with_a_token_only(tmp_path):
     assert done.stdout.startswith(f"compute.address: expected the token of the cluster at {address}, found"), done
 
 
+@pytest.mark.slow
+def test_a_cluster_of_this_process_has_a_token_and_is_none_that_runs_already(tmp_path):
+    env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    env |= {"PYTHONPATH": os.getcwd(), "HOME": str(tmp_path), "RAY_ADDRESS": "127.0.0.1:1"}
+    code = f"import os\nos.umask(0o077)\n{JOIN}\nimport ray\nprint(ray.is_initialized())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "local"], env=env, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.stdout == "True\n", done.stderr
+    assert (tmp_path / ".ray" / "auth_token").stat().st_mode & 0o777 == 0o600
+
+
 def test_only_the_owner_reads_what_a_worker_writes(tmp_path):
     before = os.umask(0o022)
     try:
