@@ -3,7 +3,8 @@
     make bench ARGS="--datasets banking77 --k 1 8 --seeds 0 1 2 --methods probe gleaner gleaner:finetune.method=full"
     python -m benchmarks.label_efficiency --datasets banking77 --k 1 --seeds 0 --methods tfidf   # the same without make
 
-Each cell (data set, k, seed, method) is a separate process. Its record goes to results/<dataset>.jsonl as soon as it
+Each cell (data set, k, seed, method) is a separate process; the seeds of a method run at once on the workers of a Ray
+cluster where `compute.engine` of params.yaml is ray. A cell's record goes to results/<dataset>.jsonl as soon as it
 has finished, so that a killed run resumes. A finished cell is skipped while its method's code and params are the same;
 the record of a failed one holds the error, and the cell is tried again. The protocol is in tasks.py.
 """
@@ -18,6 +19,7 @@ from rich.console import Console
 
 from benchmarks import cells, project, tables, tasks
 from benchmarks.cells import Cell, Method, SharedSetup
+from benchmarks.cluster_cells import run_cells
 from benchmarks.log import commit
 from benchmarks.project import BenchmarkPaths
 from benchmarks.tasks import FILES, Task
@@ -77,16 +79,13 @@ def run_task(
     path = paths.results / f"{task.name}.jsonl"
     for k in ks:
         for method in methods:
-            any_new = False
-            for seed in seeds:
-                cell = Cell(k, seed, method)
-                if cells.is_finished(cells.read_results(path).get(cell.key), method, shared, stale):
-                    continue
-                record = cells.run_cell(cell, shared, paths)
+            known = cells.read_results(path)
+            all_cells = [Cell(k, seed, method) for seed in seeds]
+            missing = [cell for cell in all_cells if not cells.is_finished(known.get(cell.key), method, shared, stale)]
+            for record in run_cells(missing, shared, paths):
                 cells.store_record(record, path)
                 print_record(task.name, record)
-                any_new = True
-            if any_new:
+            if missing:
                 records = [cells.read_results(path)[method.name, k, seed] for seed in seeds]
                 tables.append_log_row(task.name, tables.aggregate(records)[0], paths)
 

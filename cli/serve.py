@@ -86,19 +86,22 @@ def run_replicas(
     root: Path, params: Params, options: Options, folder: Path, listening: socket.socket, address: str
 ) -> None:
     """Start replicas on the Ray cluster, hand over what to serve, and answer by them until a signal."""
-    from tasks.serving import ray_front  # imports Ray and uvicorn
+    from pipeline.serving.replica import build_state
+    from tasks.serving import ray_front  # imports uvicorn
 
     path, metrics = folder / "handover.json", folder / "metrics"
     metrics.mkdir()
     settings = Settings(root, path, options.no_auth)
+    service = build_state(settings, params)  # what a replica raised as it starts would be hidden in an error of Ray
     follower = start_following(root, params, options, path)
-    with ray_front.replicas(settings, params, metrics) as answer, stopped_at_end() as stopped:
+    name = ray_front.application_name(listening)
+    with ray_front.replicas(settings, params, metrics, name) as answer, stopped_at_end() as stopped:
         if follower is not None:
             seconds = params.serve.follow_seconds
             threading.Thread(target=follower.follow, args=[seconds, stopped], daemon=True).start()
         start_watching(root, params, path, stopped)
         print(f"{address}  Ctrl-C stops it once everything is answered; {address}/docs describes it", flush=True)
-        ray_front.serve_requests(ray_front.Front(settings, params, answer), listening, params.serve.drain_seconds)
+        ray_front.serve_requests(ray_front.Front(service, answer), listening)
 
 
 def start_watching(root: Path, params: Params, handover: Path, stopped: threading.Event) -> None:

@@ -18,6 +18,7 @@ from tasks.dvc.repository import FilesInUse, open_repo
 from tasks.gate_verdict import read_verdict
 from tasks.git.lineage import json_digest
 from tasks.registry.champion_record import ChampionRecord, read_champion_record
+from tasks.registry.newest_training import is_newest_complete
 from tasks.registry.registration import Registration
 from tasks.registry.version_choice import CHAMPION
 from tasks.registry.version_tags import COMPLETE, DVC_LOCK, LIMIT_CHANGES, NO, RETIRED
@@ -71,7 +72,7 @@ def registered_version(root: Path, params: Params) -> Registration | None:
     """The version of the project's dvc.lock; None if there is none, or if the registry holds what a run would mend."""
     model = params.registry.model
     record = read_champion_record(root, model)
-    if not is_settled(record):
+    if not is_settled(record) or not is_newest_complete(root, params):
         return None
     digest = json_digest(read_yaml(root / "dvc.lock"))
     for number, version in record.versions.items():

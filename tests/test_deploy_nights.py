@@ -105,7 +105,7 @@ def test_a_night_without_repository_or_tracking_server_does_not_begin(tmp_path: 
 
 def test_settings_are_taken_as_they_are_and_the_password_reaches_git_alone(tmp_path: Path) -> None:
     origin = bare_repository(tmp_path / "git")
-    secret = f'$(touch {tmp_path}/run) "q" a=b=='
+    secret = f'$(touch {tmp_path}/run) "q" a=b== '
     ask = "printf 'protocol=https\\nhost=example.com\\n\\n' | git credential fill; printf '%s' \"$KEY\" >&2; exit 3"
     settings = {"GLEANER_REPOSITORY": str(origin), "MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "KEY": secret}
     done = run_entry(tmp_path, "sh", "-c", ask, GIT_USERNAME="ada", GIT_PASSWORD=secret, **settings)

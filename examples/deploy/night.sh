@@ -18,7 +18,7 @@ fail() {
 }
 
 if [ -f "$settings" ]; then
-	while read -r line || [ -n "$line" ]; do
+	while IFS= read -r line || [ -n "$line" ]; do
 		[[ $line =~ ^[A-Za-z_][A-Za-z0-9_]*= ]] && export "${line%%=*}=${line#*=}"
 	done <"$settings"
 fi

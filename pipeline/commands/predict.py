@@ -10,7 +10,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TextIO
@@ -107,7 +107,8 @@ def predict_file(request: Request, out: TextIO) -> None:
                 f"{name}: expected the column {request.label_column} with the right labels, found none; name it with "
                 "--label-column"
             )
-        model = cluster_answers.load(request.served.folder, request.root)
+        # The batches are those of one process: with int8, a text's score depends on the texts beside it.
+        model = replace(cluster_answers.load(request.served.folder, request.root), texts_at_once=CHUNK_ROWS)
         columns = ADDED_COLUMNS if model.abstention is None else ABSTAINING_COLUMNS
         added = added_names(existing, name, columns)
         for note in filter(None, [request.served.note, f"{name}: read as {table.reading}"]):

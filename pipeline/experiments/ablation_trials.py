@@ -6,6 +6,7 @@ nodes share.
 
 import hashlib
 import shutil
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.compute.ray_cluster import run_each
+from pipeline.compute.ray_cluster import folder_of_machine, run_each
 from pipeline.core.errors import UserError
 from pipeline.core.params import Compute, Params, validate_params
 from pipeline.core.stage import Paths, read_json, write_json
@@ -69,10 +70,10 @@ def run_variants(
     everything fails.
     """
     paths = Paths(paths.root.resolve())
-    run = partial(run_seed, tables=tables, share=share, paths=paths)
+    run = partial(run_seed, tables=tables, share=share, paths=paths, home=socket.gethostname())
     by_seed: list[SeedTrials] = []
     if compute.engine == "ray":
-        by_seed = run_each(partial(run, variants=variants), seeds, compute)
+        by_seed = run_each(partial(run, variants=variants), seeds, compute, "ablate: seeds")
     else:
         for seed in seeds:
             failed = {name for results in by_seed for name in results.failed}
@@ -85,9 +86,13 @@ def run_variants(
 
 
 def run_seed(
-    seed: int, *, variants: list[Variant], tables: dict[str, pd.DataFrame], share: float, paths: Paths
+    seed: int, *, variants: list[Variant], tables: dict[str, pd.DataFrame], share: float, paths: Paths, home: str
 ) -> SeedTrials:
-    """Run the variants with one seed. Raises UserError where training with everything fails."""
+    """Run the variants with one seed; ``home`` is the machine whose store of vectors is that of the project.
+
+    Raises UserError where training with everything fails.
+    """
+    vectors = folder_of_machine(paths.scratch("embeddings"), home)
     rest, rows = ablation.hold_out(tables, share, seed)
     seed_folder = paths.scratch("ablate") / f"seed-{seed}"
     ablation.write_tables(rest, paths.data("ingest") / "labels.json", seed_folder / "ingest")
@@ -96,7 +101,7 @@ def run_seed(
         content = variant.content if tables["validation"].empty else ablation.shift_seeds(variant.content, seed)
         here = apply_changes(content, {"compute.engine": "local"})  # a worker asks the cluster for no further ones
         try:
-            results.trials[variant.name] = run_variant(variant.name, here, seed_folder, rows, paths)
+            results.trials[variant.name] = run_variant(variant.name, here, seed_folder, rows, paths, vectors)
         except (UserError, StageFailed) as error:
             if variant.name == EVERYTHING:
                 raise UserError(f"ablate: expected params.yaml to train, found: {error}") from None
@@ -104,12 +109,17 @@ def run_seed(
     return results
 
 
-def run_variant(name: str, content: dict[str, Any], seed_folder: Path, held_out: pd.DataFrame, paths: Paths) -> Trial:
-    """Train with these params on all rows but the held-out ones, and predict the labels of those."""
+def run_variant(
+    name: str, content: dict[str, Any], seed_folder: Path, held_out: pd.DataFrame, paths: Paths, vectors: Path
+) -> Trial:
+    """Train with these params on all rows but the held-out ones, and predict the labels of those.
+
+    ``vectors`` is the store of text vectors.
+    """
     params = validate_params(content)
     cache = paths.scratch("ablate") / "stages"
     slug = hashlib.sha256(name.encode()).hexdigest()[:8]
-    vectors, terms = paths.scratch("embeddings"), paths.data("identity_terms")
+    terms = paths.data("identity_terms")
     root = stage_cache.make_root(seed_folder / slug, seed_folder / "ingest", content, vectors, terms)
     offset_params = repr((params.mitigation, params.fairness)) if params.mitigation.offsets.budget is not None else ""
     questions = hashlib.sha256("".join([offset_params, *held_out["id"], *held_out["text"]]).encode()).hexdigest()[:16]

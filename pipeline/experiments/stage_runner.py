@@ -80,6 +80,8 @@ def share_embeddings(root: Path, store: Path) -> None:
     store.mkdir(parents=True, exist_ok=True)
     link = Paths(root).scratch("embeddings")
     link.parent.mkdir(parents=True, exist_ok=True)
+    if link.is_symlink() and link.resolve() != store.resolve():
+        link.unlink()  # another machine of a cluster worked here before
     if not link.is_symlink():
         link.symlink_to(store.resolve(), target_is_directory=True)
 

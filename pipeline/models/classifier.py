@@ -54,6 +54,7 @@ class Classifier:
     runtime: Runtime
     columns: int  # outputs of a text: logits, and behind them its vector where that is loaded
     abstention: Abstention | None = None  # None: every text gets a label
+    texts_at_once: int | None = None  # among so many texts, in their order, batches are formed; None: among all
 
     @property
     def precision(self) -> str:
@@ -111,19 +112,26 @@ class Classifier:
     def token_outputs(self, tokens: list[np.ndarray], batch_size: int = BATCH_SIZE) -> np.ndarray:
         """Uncalibrated scores, and behind them the unit vectors where these are loaded, (texts, outputs), float32.
 
-        ``tokens`` holds the ids of each text, (tokens,), int64. Texts with the same tokens are computed once.
+        ``tokens`` holds the ids of each text, (tokens,), int64. Of the texts among which batches are formed, those with
+        the same tokens are computed once.
         """
-        numbers: dict[bytes, int] = {}  # each distinct token sequence has a number
-        number_of_text = [numbers.setdefault(ids.tobytes(), len(numbers)) for ids in tokens]
-        distinct = list(dict(zip(number_of_text, tokens, strict=True)).values())
-        batches = self.batches(distinct, batch_size)
-        outputs: Iterable[np.ndarray] = self.runtime.run(self.pad([distinct[row] for row in rows]) for rows in batches)
+        at_once = self.texts_at_once or max(1, len(tokens))
+        firsts: list[int] = []  # for each text the position of the first one like it
+        batches: list[list[int]] = []
+        for start in range(0, len(tokens), at_once):
+            positions: dict[bytes, int] = {}
+            part = tokens[start : start + at_once]
+            firsts += [positions.setdefault(ids.tobytes(), start + row) for row, ids in enumerate(part)]
+            distinct = list(positions.values())
+            in_part = self.batches([tokens[position] for position in distinct], batch_size)
+            batches += [[distinct[row] for row in rows] for rows in in_part]
+        outputs: Iterable[np.ndarray] = self.runtime.run(self.pad([tokens[row] for row in rows]) for rows in batches)
         if len(batches) > PROGRESS_FROM:
             outputs = progress(outputs, "predict", total=len(batches))
-        results = np.empty((len(distinct), self.columns), dtype=np.float32)
+        results = np.empty((len(tokens), self.columns), dtype=np.float32)
         for rows, output in zip(batches, outputs, strict=True):
             results[rows] = output
-        return results[number_of_text]
+        return results[firsts]
 
     def batches(self, tokens: list[np.ndarray], batch_size: int) -> list[list[int]]:
         """The positions in ``tokens``, (tokens,), int64 each, that share a batch: of one padded length, short first."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,6 +23,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 DESCRIPTION = "Labels texts with the champion of a Gleaner project. Every answer names the version that gave it."
+TOO_MANY = 429
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
@@ -45,6 +47,11 @@ def build_app(service: Service) -> "Guard":
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(Exception, answer_fault)
     return Guard(app, {route.path for route in app.routes if hasattr(route, "path")})
+
+
+def counted_paths(app: "Guard") -> set[str]:
+    """The paths of routes whose requests are counted for a rate: those that may answer 429."""
+    return {route.path for route in app.app.routes if isinstance(route, APIRoute) and TOO_MANY in route.responses}
 
 
 @contextlib.asynccontextmanager

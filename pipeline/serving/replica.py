@@ -16,7 +16,7 @@ from pipeline.core.params import Params
 from pipeline.serving.app import build_app, lifespan
 from pipeline.serving.metrics import FOLDER_VARIABLE
 from pipeline.serving.rate_limit import RateLimit
-from pipeline.serving.service import Settings, build_service
+from pipeline.serving.service import Service, Settings, build_service
 
 Headers = list[tuple[bytes, bytes]]
 UNLIMITED = RateLimit(1.0, float("inf"))  # the front has counted the request already
@@ -42,15 +42,20 @@ class Answered:
     body: bytes
 
 
+def build_state(settings: Settings, params: Params) -> Service:
+    """The state of the front or of a replica: the service as its only worker has it. Raises as `build_service` does."""
+    threads = params.serve.threads or params.compute.cpus_per_worker
+    one = params.serve.model_copy(update={"threads": threads, "workers": 1})
+    return build_service(settings, params.model_copy(update={"serve": one}))
+
+
 class Replica:
     """The state of one replica; Ray Serve makes it, and awaits `check_health` before it sends requests."""
 
     def __init__(self, settings: Settings, params: Params) -> None:
-        """Raises UserError if the inbox of corrections is missing."""
+        """Raises UserError as `build_state` does."""
         restrict_new_files()
-        threads = params.serve.threads or params.compute.cpus_per_worker
-        one = params.serve.model_copy(update={"threads": threads, "workers": 1})
-        self.service = replace(build_service(settings, params.model_copy(update={"serve": one})), rate=UNLIMITED)
+        self.service = replace(build_state(settings, params), rate=UNLIMITED)
         self.app = build_app(self.service)
         self.running: contextlib.AsyncExitStack | None = None
 

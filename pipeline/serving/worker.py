@@ -8,7 +8,6 @@ other end the supervisor holds: when it closes, the worker drains and ends.
 
 import asyncio
 import json
-import logging
 import os
 import socket
 import sys
@@ -22,10 +21,9 @@ from pipeline.core.file_permissions import restrict_new_files
 from pipeline.core.params import load_params
 from pipeline.core.printable import print_note
 from pipeline.serving.app import build_app
+from pipeline.serving.http_server import server_config
 from pipeline.serving.loopback_guard import guard_without_keys
 from pipeline.serving.service import Settings, build_service
-
-BACKLOG = 2048
 
 
 def main(given: dict[str, Any]) -> int:
@@ -38,21 +36,10 @@ def main(given: dict[str, Any]) -> int:
     except UserError as error:
         print_note(f"error: {error}")
         return 2
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # it quotes the errors of requests that are gone
     inherited = socket.socket(fileno=given["socket"])
     inherited.setblocking(False)
-    config = uvicorn.Config(
-        guard_without_keys(build_app(service), inherited, settings.is_open),
-        log_config=None,
-        log_level="critical",
-        access_log=False,
-        server_header=False,
-        backlog=BACKLOG,
-        timeout_graceful_shutdown=round(params.serve.drain_seconds),
-        timeout_keep_alive=65,
-        h11_max_incomplete_event_size=65_536,
-        ws="none",
-    )
+    application = guard_without_keys(build_app(service), inherited, settings.is_open)
+    config = server_config(application, params.serve.drain_seconds)
     server = uvicorn.Server(config)
 
     async def serve() -> None:

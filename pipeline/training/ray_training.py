@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from pipeline.compute.ray_cluster import RETRIES, connect, count_workers, find_user_error
+from pipeline.compute.ray_cluster import (
+    RETRIES,
+    begin_work,
+    connect,
+    count_workers,
+    find_user_error,
+    installed_libraries,
+)
 from pipeline.core.errors import UserError
 from pipeline.core.params import Compute, Training
 from pipeline.core.stage import waiting
@@ -122,7 +129,11 @@ def run_workers(
 
     job = TorchTrainer(
         start_worker,
-        train_loop_config={"build": [ray.put(build)], "work": work},  # in a list, so that Ray leaves the reference
+        train_loop_config={
+            "build": [ray.put(build)],  # in a list, so that Ray leaves the reference
+            "work": work,
+            "libraries": installed_libraries(),
+        },
         scaling_config=ScalingConfig(num_workers=workers, resources_per_worker={"CPU": compute.cpus_per_worker}),
         run_config=RunConfig(
             name=uuid4().hex,  # a second run of one name would go on from Ray's state of the first
@@ -146,10 +157,14 @@ def run_workers(
 
 
 def start_worker(config: dict[str, Any]) -> None:
-    """What each worker runs: it makes its Trainer and trains; the checkpoints are what it leaves."""
+    """What each worker runs: it makes its Trainer and trains; the checkpoints are what it leaves.
+
+    Raises UserError if the worker's libraries are not the driver's.
+    """
     import ray
     import torch
 
+    begin_work(config["libraries"])
     run = ray.get(config["build"][0])()
     torch.manual_seed(run.args.seed + run.args.process_index)  # each worker draws a dropout of its own
     config["work"](run)

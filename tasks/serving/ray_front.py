@@ -18,29 +18,29 @@ from pipeline.core.errors import UserError
 from pipeline.core.params import Params
 from pipeline.core.printable import print_note
 from pipeline.serving.admission import ANYONE, count_request, find_key
+from pipeline.serving.app import build_app, counted_paths
 from pipeline.serving.errors import ApiError
-from pipeline.serving.keys import Keyring, keys_file
+from pipeline.serving.http_server import server_config
 from pipeline.serving.loopback_guard import guard_without_keys
-from pipeline.serving.rate_limit import RateLimit
 from pipeline.serving.replica import Answered, Asked, Replica
-from pipeline.serving.service import Settings, masks_pii
-from pipeline.sources.pii_masking import check_masks
+from pipeline.serving.service import Service, Settings
 from tasks.serving.supervise import worker_variables
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-NAME = "gleaner"  # of the application in Ray Serve
-UNCOUNTED = ("/healthz", "/readyz", "/metrics", "/ping", "/health", "/version")  # for probes; no key is needed
 
 
 class Front:
-    """An ASGI application that asks replicas; ``answer`` is the handle of their method."""
+    """An ASGI application that asks replicas; ``answer`` is the handle of their method.
 
-    def __init__(self, settings: Settings, params: Params, answer: Any) -> None:
-        self.settings, self.limits, self.answer = settings, params.serve.limits, answer
-        self.keyring = Keyring(keys_file(settings.root))
-        self.rate = RateLimit(self.limits.requests_per_second, self.limits.burst)
+    Of the ``service`` it has keys, rate and limits; it answers nothing by itself.
+    """
+
+    def __init__(self, service: Service, answer: Any) -> None:
+        self.service, self.answer = service, answer
+        self.limits = service.params.serve.limits
+        self.counted = counted_paths(build_app(service))
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer a request; what an error says is not told, because it may quote a text."""
@@ -56,19 +56,20 @@ class Front:
         await send({"type": "http.response.body", "body": answered.body})
 
     def count(self, scope: Message) -> None:
-        """Count a request with a valid key; others are refused by the replica. Raises ApiError for one too many.
+        """Count a request as a worker does, if its key is valid; the replica refuses others.
 
-        Without keys, what asks for none with keys either is not counted.
+        Raises ApiError for one too many.
         """
-        key = ANYONE
-        if scope["path"] in UNCOUNTED:
+        if scope["path"] not in self.counted:
             return
-        if not self.settings.is_open:
-            stored = find_key(self.keyring, dict(scope["headers"]).get(b"authorization", b"").decode("latin-1"))
+        key = ANYONE
+        if not self.service.settings.is_open:
+            authorization = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+            stored = find_key(self.service.keyring, authorization)
             if stored is None:
                 return
             key = stored.id
-        count_request(self.rate, key, self.limits.requests_per_second)
+        count_request(self.service.rate, key, self.limits.requests_per_second)
 
     async def read(self, scope: Message, receive: Receive) -> Asked:
         """A request with its body, which is cut once it is too large, so that the replica refuses it.
@@ -104,13 +105,12 @@ class Front:
 
 
 @contextmanager
-def replicas(settings: Settings, params: Params, metrics: Path) -> Iterator[Any]:
+def replicas(settings: Settings, params: Params, metrics: Path, name: str) -> Iterator[Any]:
     """The handle of the replicas' method ``answer``, for a block; one replica at least is up, and all end with it.
 
-    Raises UserError if the cluster has no room for them, or if this machine cannot mask as params say.
+    ``name`` is that of the application in Ray Serve: replicas of the same name that a killed process left end first.
+    Raises UserError if the cluster has no room for them, or if they do not start.
     """
-    if masks_pii(params):
-        check_masks(params.ingest)  # here, too: what a replica raises as it starts is hidden in an error of Ray
     connect(params.compute)
     wanted, room = params.serve.replicas, count_workers(params.compute)
     if wanted.least > room:
@@ -122,10 +122,22 @@ def replicas(settings: Settings, params: Params, metrics: Path) -> Iterator[Any]
 
     serve.start(proxy_location="Disabled", logging_config={"log_level": "ERROR"})
     try:
-        handle = serve.run(describe_replicas(settings, params, metrics), name=NAME, route_prefix=None)
+        try:
+            handle = serve.run(describe_replicas(settings, params, metrics), name=name, route_prefix=None)
+        except RuntimeError:  # its message is a replica's traceback
+            raise UserError(
+                "serve.engine: expected replicas that start, found one that failed on its node; "
+                "see /tmp/ray/session_latest/logs/serve there, and let all nodes share the project's folder"
+            ) from None
         yield handle.answer
     finally:
-        serve.delete(NAME)
+        serve.delete(name)
+
+
+def application_name(listening: socket.socket) -> str:
+    """The name of the application behind a socket that listens: services on other machines and ports have others."""
+    address, port = listening.getsockname()[:2]
+    return f"gleaner-{socket.gethostname()}-{address}-{port}"
 
 
 def describe_replicas(settings: Settings, params: Params, metrics: Path) -> Any:
@@ -153,18 +165,9 @@ def describe_replicas(settings: Settings, params: Params, metrics: Path) -> Any:
     return as_deployment(Replica).bind(settings, params)
 
 
-def serve_requests(front: Front, listening: socket.socket, drain_seconds: float) -> None:
+def serve_requests(front: Front, listening: socket.socket) -> None:
     """Answer on the socket until SIGINT or SIGTERM, and until everything that came in is answered."""
-    config = uvicorn.Config(
-        guard_without_keys(front, listening, front.settings.is_open),
-        log_config=None,
-        log_level="critical",
-        access_log=False,
-        server_header=False,
-        lifespan="off",
-        ws="none",
-        timeout_graceful_shutdown=round(drain_seconds),
-        timeout_keep_alive=65,
-    )
+    application = guard_without_keys(front, listening, front.service.settings.is_open)
+    config = server_config(application, front.service.params.serve.drain_seconds, lifespan="off")
     with suppress(KeyboardInterrupt, SystemExit):  # uvicorn raises its signal again once everything is answered
         uvicorn.Server(config).run(sockets=[listening])

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.core.params import read_yaml, to_yaml
 from tests.support import service_process
-from tests.support.promoting import promote, register_scored, set_limits, start_project
+from tests.support.promoting import ROOT, promote, register_scored, run_gleaner, set_limits, start_project
 from tests.support.service_process import Served, serving, set_serve
 from tests.support.two_nodes import two_nodes
 from tests.support.waiting import wait_for
@@ -63,6 +63,16 @@ def ask(served: Served, stop: threading.Event, versions: list[str], wrong: list[
                 versions.append(response.json()["version"])
             else:
                 wrong.append((response.status_code, response.text))
+
+
+def test_without_an_inbox_no_replica_is_started(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(to_yaml(read_yaml(ROOT / "params.yaml")))
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    set_serve(tmp_path, engine="ray", port=0)
+    set_serve(tmp_path, "compute", address="127.0.0.1:1")  # where no cluster is
+    done = run_gleaner(tmp_path, "serve", "--no-auth")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: feedback.path: expected a folder, found no inbox/feedback"), done.stderr
 
 
 @pytest.mark.slow

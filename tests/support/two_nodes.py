@@ -1,7 +1,8 @@
-"""A real Ray cluster on this machine: a head and a second node of one core each."""
+"""A real Ray cluster on this machine: a head and a second node of one core each, joined with a token."""
 
 import logging
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,8 +17,14 @@ def two_nodes() -> Iterator[Any]:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_worker_niceness", "0")  # else whatever else runs here would hold the workers up
         patch.setenv("PYTHONPATH", os.getcwd())  # the workers run the code that is tested
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex())
         import ray
+        from ray._raylet import AuthenticationTokenLoader, Config
         from ray.cluster_utils import Cluster
+
+        Config.initialize("")  # another test of this process may have imported Ray before the token was there
+        AuthenticationTokenLoader.instance().reset_cache()
 
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
         try:

@@ -11,6 +11,7 @@ import pytest
 from pipeline.core.params import Params, load_params
 from tasks import registry
 from tasks.finished_training import find_finished_training
+from tasks.registry import trainings
 from tasks.registry.version_tags import COMPLETE, NO, RETIRED, YES
 from tests.support.flow_project import make_project, tool_environment
 from tests.support.registered_versions import register
@@ -102,6 +103,18 @@ def test_an_incomplete_a_retired_and_an_unregistered_version_are_left_to_the_flo
     client.delete_model_version_tag(MODEL, "1", RETIRED)
     elsewhere = params.model_copy(update={"registry": params.registry.model_copy(update={"model": "another"})})
     assert find_finished_training(project, elsewhere) is None
+
+
+def test_a_training_that_was_killed_after_its_version_was_registered_is_left_to_the_flow(
+    project: Path, params: Params
+) -> None:
+    with registry.open_run(project, params, "killed", "flow-2") as opened:
+        trainings.begin_training(opened, {})
+    assert find_finished_training(project, params) is None
+    with registry.open_run(project, params, "the flow after it", "flow-3") as opened:
+        trainings.begin_training(opened, {})
+        trainings.finish_training(opened)
+    assert find_finished_training(project, params) is not None
 
 
 def test_a_champion_without_its_alias_is_left_to_the_flow(project: Path, params: Params) -> None:

@@ -4,6 +4,7 @@ Sennrich, Haddow & Birch (2016), "Improving Neural Machine Translation Models wi
 back-translation; here it augments the rows of a classifier.
 """
 
+import socket
 import sys
 from collections.abc import Callable, Iterable
 from functools import cache, partial
@@ -14,6 +15,7 @@ import pandas as pd
 
 from pipeline.compute.ray_cluster import iterate_each, read_compute
 from pipeline.core import table
+from pipeline.core.errors import UserError
 from pipeline.core.params import BackTranslate
 from pipeline.core.stage import Metrics, Paths, progress, write_atomically
 from pipeline.stages.back_translate import apertium, marian
@@ -82,20 +84,30 @@ def round_trips(batches: list[list[str]], engine: Engine, params: BackTranslate,
     if compute.engine == "ray" and batches:
         folders = [str(Path(name).resolve()) if Path(name).is_dir() else name for name in params.marian]
         section = params.model_copy(update={"marian": folders})  # workers run in a folder of their own
-        return iterate_each(partial(translate_batch, section.model_dump_json()), batches, compute)
+        return iterate_each(partial(translate_batch, section.model_dump_json(), engine.identity), batches, compute)
     return map(engine.round_trip, batches)
 
 
-def translate_batch(params: str, batch: list[str]) -> list[str]:
-    """The translation of each text in a worker, which opens its engine once; ``params`` is BackTranslate as JSON."""
-    return open_engine(params).round_trip(batch)
+def translate_batch(params: str, expected: str, batch: list[str]) -> list[str]:
+    """The translation of each text in a worker, which opens its engine once; ``params`` is BackTranslate as JSON.
+
+    ``expected`` is the identity of the driver's engine, under which the translations are stored. Raises UserError if
+    that of this worker translates otherwise.
+    """
+    return open_engine(params, expected).round_trip(batch)
 
 
 @cache
-def open_engine(params: str) -> Engine:
-    """The engine of BackTranslate, which is given as JSON."""
+def open_engine(params: str, expected: str) -> Engine:
+    """The engine of BackTranslate, which is given as JSON. Raises UserError if its identity is not as expected."""
     section = BackTranslate.model_validate_json(params)
-    return ENGINES[section.engine](section)
+    engine = ENGINES[section.engine](section)
+    if engine.identity != expected:
+        raise UserError(
+            f"back_translate.engine: expected workers with the same {section.engine} as here, found another on "
+            f"{socket.gethostname()}; install the same programs and files on every node"
+        )
+    return engine
 
 
 def in_batches(texts: list[str], batch_size: int) -> list[list[str]]:

@@ -49,8 +49,7 @@ def train_members(task: Task, params: Finetune, folder: Path, count: int) -> Non
     """
     numbers = [number for number in range(count) if not member_file(folder, number).exists()]
     if task.compute.engine == "ray" and task.workers == 1 and numbers:
-        print(f"finetune: {len(numbers)} students on the cluster", file=sys.stderr)
-        run_each(partial(train_member, task, params, folder), numbers, task.compute)
+        run_each(partial(train_member, task, params, folder), numbers, task.compute, "finetune: students")
         return
     for number in numbers:
         print(f"finetune: student {number + 1} of {count}", file=sys.stderr)

@@ -1,6 +1,7 @@
 """Ray: vectors and seeds on a real cluster of two nodes are those of one process, even when a node is lost."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -11,7 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.compute.ray_cluster import connect, run_each
+from pipeline.compute.ray_cluster import (
+    call,
+    connect,
+    folder_of_machine,
+    installed_libraries,
+    plain_errors,
+    run_each,
+)
 from pipeline.core.errors import UserError
 from pipeline.core.params import Compute, to_yaml
 from pipeline.core.stage import Paths
@@ -57,7 +65,7 @@ def refuse(item: int) -> None:
 
 @pytest.mark.slow
 def test_items_run_on_both_nodes_and_come_back_in_order(cluster):
-    results = run_each(node_of, range(6), Compute(**RAY))
+    results = run_each(node_of, range(6), Compute(**RAY), "nodes")
     assert [item for item, _ in results] == list(range(6))
     assert len({node for _, node in results}) == 2
 
@@ -65,7 +73,7 @@ def test_items_run_on_both_nodes_and_come_back_in_order(cluster):
 @pytest.mark.slow
 def test_a_user_error_of_a_worker_is_one_line(cluster):
     with pytest.raises(UserError, match=r"^item 1: expected nothing, found something$"):
-        run_each(refuse, [1], Compute(**RAY))
+        run_each(refuse, [1], Compute(**RAY), "refusals")
 
 
 @pytest.mark.slow
@@ -117,7 +125,7 @@ def test_an_ablation_has_the_answers_of_one_process(cluster, tmp_path, params, r
 @pytest.mark.slow
 def test_more_cpus_than_a_node_has_are_refused(cluster):
     with pytest.raises(UserError, match="compute.cpus_per_worker: expected at most 1, .* found 64"):
-        run_each(node_of, [1], Compute(**RAY | {"cpus_per_worker": 64}))
+        run_each(node_of, [1], Compute(**RAY | {"cpus_per_worker": 64}), "nodes")
 
 
 def test_without_ray_the_message_says_how_to_install_it(monkeypatch):
@@ -136,3 +144,74 @@ def test_nothing_imports_ray_unless_params_ask_for_it():
 def test_where_no_cluster_answers_the_message_says_how_to_start_one():
     with pytest.raises(UserError, match=r"compute.address: expected a Ray cluster at 127.0.0.1:1, found Conn"):
         connect(Compute(**RAY | {"address": "127.0.0.1:1"}))
+
+
+@pytest.mark.parametrize("address", ["ray://127.0.0.1:10001", "head", ":6379", "head:six", "head:99999"])
+def test_an_address_of_another_form_is_refused(address):
+    with pytest.raises(UserError, match="compute.address: expected auto, local or host:port, found"):
+        connect(Compute(**RAY | {"address": address}))
+
+
+JOIN = """
+import sys
+from pipeline.compute.ray_cluster import connect
+from pipeline.core.errors import UserError
+from pipeline.core.params import Compute
+fields = {"engine": "ray", "cpus_per_worker": 1, "pretrain_workers": 1, "finetune_workers": 1}
+try:
+    connect(Compute(address=sys.argv[1], **fields))
+except UserError as error:
+    print(error)
+"""
+
+
+def test_a_cluster_is_joined_with_a_token_only(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        env |= {"PYTHONPATH": os.getcwd(), "HOME": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-c", JOIN, address], env=env, capture_output=True, text=True, check=False, timeout=120
+        )
+    assert done.stdout.startswith(f"compute.address: expected the token of the cluster at {address}, found"), done
+
+
+@pytest.mark.slow
+def test_a_cluster_of_this_process_has_a_token_and_is_none_that_runs_already(tmp_path):
+    env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    env |= {"PYTHONPATH": os.getcwd(), "HOME": str(tmp_path), "RAY_ADDRESS": "127.0.0.1:1"}
+    code = f"import os\nos.umask(0o077)\n{JOIN}\nimport ray\nprint(ray.is_initialized())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "local"], env=env, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.stdout == "True\n", done.stderr
+    assert (tmp_path / ".ray" / "auth_token").stat().st_mode & 0o777 == 0o600
+
+
+def test_only_the_owner_reads_what_a_worker_writes(tmp_path):
+    before = os.umask(0o022)
+    try:
+        call(Path.touch, tmp_path / "table", installed_libraries())
+    finally:
+        os.umask(before)
+    assert (tmp_path / "table").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_worker_with_other_libraries_is_refused():
+    expected = installed_libraries() | {"torch": "0.1"}
+    with pytest.raises(UserError, match=r"compute: expected workers with torch 0.1, found torch 2.*; install the same"):
+        call(str, 1, expected)
+
+
+def test_workers_that_die_again_and_again_end_the_work_in_one_line():
+    from ray.exceptions import OutOfMemoryError
+
+    said = "compute: expected the cluster to do the work, found OutOfMemoryError after 3 retries"
+    with pytest.raises(UserError, match=said), plain_errors():
+        raise OutOfMemoryError("a worker")
+
+
+def test_another_machine_has_a_folder_of_its_own(tmp_path):
+    here = socket.gethostname()
+    assert folder_of_machine(tmp_path, here) == tmp_path
+    assert folder_of_machine(tmp_path, "elsewhere") == tmp_path / here

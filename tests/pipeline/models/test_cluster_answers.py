@@ -1,7 +1,8 @@
 """Answers by the workers of a real cluster of two nodes: they are those of one process, even when a node is lost."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pipeline.commands.predict import Request, predict_file
 from pipeline.commands.served_bundle import ServedBundle
 from pipeline.core.params import read_yaml, to_yaml
 from pipeline.models import classifier, cluster_answers
+from pipeline.models.runtime import Batch
 from pipeline.sources.text_format import Choice
 from tests.support.two_nodes import two_nodes
 from tests.support.word_bundle import build
@@ -78,6 +80,26 @@ def test_predict_writes_the_same_bytes_and_lime_gives_the_same_words(cluster: An
     texts = [" ".join(f"w{(number * 7 + step) % WORDS}" for step in range(11)) for number in range(40)]
     by_engine = [lime.attribute(model, texts, directions, settings) for model in (near, far)]
     assert all(map(np.array_equal, *([attribution.words for attribution in found] for found in by_engine)))
+
+
+def test_a_chunk_for_the_cluster_has_the_batches_of_the_chunks_of_one_process(bundle: Path) -> None:
+    model = classifier.load(bundle)
+    batches: list[Any] = []
+
+    class Recorder:
+        name, precision = model.runtime.name, model.runtime.precision
+
+        def run(self, given: Iterable[Batch]) -> Iterator[np.ndarray]:
+            batches.extend(given := list(given))
+            return model.runtime.run(given)
+
+    here = replace(model, runtime=Recorder())
+    texts = [f"{text} w{row}" * (row % 5 + 1) for row, text in enumerate(TEXTS[:250] * 2)]
+    expected = [probability for start in range(0, 500, 100) for probability in here.predict(texts[start : start + 100])]
+    of_chunks, batches[:] = list(batches), []
+    assert np.array_equal(replace(here, texts_at_once=100).predict(texts), expected)
+    assert all(map(np.array_equal, (ids for ids, _ in batches), (ids for ids, _ in of_chunks)))
+    assert len(batches) == len(of_chunks) > len(range(0, 500, 32))
 
 
 def test_few_answers_ask_no_cluster(bundle: Path, root: Path) -> None:

@@ -1,20 +1,25 @@
 """The front before the replicas: it counts for all of them, and asks another one where one dies."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
 from pipeline.core.params import Params
+from pipeline.serving.app import build_app, counted_paths
 from pipeline.serving.handover import Handover, write_handover
 from pipeline.serving.keys import create_key
-from pipeline.serving.replica import Answered, Asked, Replica
+from pipeline.serving.replica import Answered, Asked, Replica, build_state
 from pipeline.serving.service import Settings
-from tasks.serving.ray_front import Front
-from tests.support.serving import WORDS, named, params_with
+from tasks.serving.ray_front import Front, application_name
+from tests.support.serving import WORDS, named, params_with, start_service
 
 
 class Replicas:
@@ -53,7 +58,7 @@ def run(check: Check, settings: Settings, **limits: Any) -> None:
     async def run_check() -> None:
         params = params_with(limits=limits)
         replicas = Replicas(settings, params, 2)
-        transport = httpx.ASGITransport(Front(settings, params, replicas))
+        transport = httpx.ASGITransport(Front(build_state(settings, params), replicas))
         headers = {"Authorization": f"Bearer {create_key(settings.root, 'test', ['predict'])}"}
         async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:
             await check(client, replicas)
@@ -98,3 +103,24 @@ def test_a_dead_replica_is_passed_over_and_without_any_the_answer_is_503(
     run(check, settings)
     said = capsys.readouterr().err
     assert "ActorDiedError" in said and "secret" not in said
+
+
+def test_the_front_counts_what_a_worker_counts(tmp_path: Path) -> None:
+    params = params_with(limits={"requests_per_second": 0.001, "burst": 1})
+    app = build_app(start_service(tmp_path, params))
+    key = create_key(tmp_path, "test", ["predict", "explain", "feedback"])
+    routes = [route for route in app.app.routes if isinstance(route, Route | APIRoute)]
+    with TestClient(app, headers={"Authorization": f"Bearer {key}"}) as client:
+        while client.get("/readyz").status_code != 200:
+            pass
+        client.get("/v1/labels")  # the one that the rate allows
+        statuses = {
+            route.path: client.request(min(route.methods or {"GET"}), route.path).status_code for route in routes
+        }
+    assert counted_paths(app) == {path for path, status in statuses.items() if status == 429}
+    assert {"/v1/predict", "/invocations"} < counted_paths(app) and statuses["/"] == 200
+
+
+def test_services_on_two_ports_have_replicas_of_their_own() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        assert application_name(one) == application_name(one) != application_name(other)

@@ -10,9 +10,10 @@ import time
 import pandas as pd
 import pytest
 
+from pipeline.core.errors import UserError
 from pipeline.core.params import read_yaml, to_yaml
 from pipeline.core.stage import Paths
-from pipeline.stages.back_translate.run import rejection_reason, run
+from pipeline.stages.back_translate.run import rejection_reason, run, translate_batch
 from tests.support.ingesting import ROOT
 from tests.support.translating import TEXTS, install_apertium, needs_apertium, params, read_output, write_gold
 
@@ -78,3 +79,12 @@ def test_no_engine_writes_empty_tables(tmp_path):
     rows, rejected = read_output(tmp_path)
     assert rows.empty and rejected.empty and "group.age" in rows.columns
     assert metrics["rows"] == metrics["rejected"] == 0
+
+
+@needs_apertium
+def test_a_worker_that_translates_otherwise_is_refused():
+    section = params(engine="apertium").model_dump_json()
+    with pytest.raises(
+        UserError, match="back_translate.engine: expected workers with the same apertium as here, found"
+    ):
+        translate_batch(section, "apertium of another machine", ["where is my parcel"])
