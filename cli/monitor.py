@@ -83,8 +83,7 @@ def print_look(look: TrafficLook, console: Console) -> None:
 def head(look: TrafficLook) -> str:
     """Version, window and size in a line."""
     damaged = f", {look.damaged} files could not be read" if look.damaged else ""
-    version = f"version {look.version}" if look.version else f"the bundle {look.digest[:12]}"
     return (
-        f"{version}: {look.rows} texts, {look.texts} distinct, of {look.keys} keys, from "
+        f"{look.title}: {look.rows} texts, {look.texts} distinct, of {look.keys} keys, from "
         f"{look.since:%Y-%m-%d %H:%M} to {look.until:%Y-%m-%d %H:%M} UTC{damaged}"
     )

@@ -16,7 +16,7 @@ SLICES = 10  # by label, and by key, that are shown
 
 def find_drift(traffic: Traffic, reference: TrainingReference, limits: Drift) -> list[TrafficFinding]:
     """Whether texts and answers differ from those of the training, by the tests of a night; a text counts once."""
-    distinct = traffic.take(traffic.firsts)
+    distinct = traffic.distinct
     old, new = reference.vectors, distinct.vectors
     if reference.labels is None:
         return [TrafficFinding(name, "insufficient", reference.absence) for name in ("texts", "answers")]
@@ -36,8 +36,8 @@ def from_drift_test(test: DriftTest) -> TrafficFinding:
 
 
 def find_abstentions(traffic: Traffic, reference: TrainingReference, monitor: Monitor, limits: Drift) -> TrafficFinding:
-    """Whether surely more texts than allowed get no label."""
-    rows, refused = len(traffic), int(traffic.abstained.sum())
+    """Whether surely more texts than allowed get no label; a text counts once."""
+    rows, refused = len(traffic.distinct), int(traffic.distinct.abstained.sum())
     if rows < limits.min_rows:
         return TrafficFinding("abstained", "insufficient", f"{rows} texts, {limits.min_rows} wanted", rows)
     low, high = wilson_interval(refused, rows, monitor.interval)
@@ -66,7 +66,7 @@ def list_slices(traffic: Traffic, reference: TrainingReference, limits: Drift) -
     keys = []
     for key in sorted(set(traffic.keys)):
         part = traffic.take(traffic.keys == key)
-        test = drift.compare_labels("answers", old, part.take(part.firsts).labels.tolist(), limits, limits.alpha)
+        test = drift.compare_labels("answers", old, part.distinct.labels.tolist(), limits, limits.alpha)
         mean = float(part.confidences.mean())
         if test.size is not None:
             keys.append(TrafficSlice("key", key, len(part), len(part) / len(traffic), test.size, mean))
