@@ -16,9 +16,10 @@ from pipeline.core.printable import escape_in_json
 from pipeline.core.stage import write_atomically
 from pipeline.policies.monitoring.finding import TrafficLook
 from pipeline.policies.reasons import percent
-from tasks.monitor import look_at_traffic, record_look, send_by
+from tasks.monitor import look_at_traffic
 from tasks.registry.version_bundle import find_bundle
 from tasks.registry.version_choice import CHAMPION
+from tasks.traffic_alerts import record_look, send_by
 from tasks.traffic_reference import MonitoredVersion
 
 WORDS = {"found": "FOUND", "none": "no", "insufficient": "insufficient", "off": "off"}

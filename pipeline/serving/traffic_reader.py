@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,8 +92,9 @@ def read_files(
 
 def files_between(folder: Path, kind: str, since: datetime, until: datetime) -> Iterator[Path]:
     """The files of a kind that may hold rows of a time; a row is written a while after its time, by the next day."""
+    first, last = since.astimezone(UTC).date(), until.astimezone(UTC).date() + timedelta(days=1)
     for day, path in day_folders(folder):
-        if since.date() <= day <= until.date() + timedelta(days=1):
+        if first <= day <= last:
             yield from sorted(path.glob(f"{kind}-*.parquet"))
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ from pipeline.core.errors import UserError
 from pipeline.policies.monitoring.finding import TrafficFinding, TrafficLook
 from pipeline.serving.findings_file import FINDINGS_FILE, read_look
 from pipeline.serving.traffic_files import ANSWERS, AnsweredTexts, answers_table, write_table
-from tasks.monitor import ALERTS_FILE, Send, look_at_traffic, record_look
+from tasks.monitor import look_at_traffic
+from tasks.traffic_alerts import ALERTS_FILE, Send, record_look
 from tasks.traffic_reference import KEPT_AS, TESTED_FILE, TRAINING_FILE, MonitoredVersion, find_reference
 from tests.support.serving import params_with
 
@@ -102,7 +103,9 @@ def test_a_flood_that_leaves_no_room_for_other_rows_is_found(tmp_path: Path) -> 
         put(tmp_path, 2, timedelta(hours=hours))
     put(tmp_path, 400, timedelta(minutes=1))
     params = params_with("monitor", max_rows=200, misuse={"flood_texts": 300})
-    seen = look_at_traffic(tmp_path, params, VERSION, TODAY)
+    in_tokyo = TODAY.astimezone(timezone(timedelta(hours=9)))  # as a night there gives it
+    seen = look_at_traffic(tmp_path, params, VERSION, in_tokyo)
+    assert seen.until.tzinfo is UTC
     assert (seen.rows, seen.since) == (400, TODAY - timedelta(minutes=1))
     flood = seen.named("flood")
     assert (flood.status, flood.key, flood.rows, flood.value) == ("found", "k", 406, 400)

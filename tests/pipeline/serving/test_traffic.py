@@ -2,7 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from pipeline.serving.keys import keys_file, read_keys
 from pipeline.serving.text_numbers import find_secret, number_texts
 from pipeline.serving.traffic_files import ANSWERS, FEEDBACK, AnsweredTexts
 from pipeline.serving.traffic_log import TrafficLog
-from pipeline.serving.traffic_reader import read_minutes, read_tables, to_traffic
+from pipeline.serving.traffic_reader import files_between, read_minutes, read_tables, to_traffic
 from tests.support import canary
 from tests.support.serving import params_with, running, start_service
 
@@ -190,3 +190,13 @@ def test_all_workers_of_a_folder_number_texts_alike_and_no_other_folder_does(tmp
     first, again, other, odd = number_texts(["money", "money", "parcel", "\ud800"], secret)
     assert first == again and len({first, other, odd}) == 3
     assert number_texts(["money"], find_secret(tmp_path / "b")) != [first]
+
+
+@pytest.mark.parametrize("hours", [-10, 0, 14])
+def test_a_window_in_any_time_zone_finds_the_folders_of_utc(tmp_path: Path, hours: int) -> None:
+    for day in ("2026-11-29", "2026-11-30", "2026-12-01", "2026-12-02", "2026-12-03"):
+        (tmp_path / day).mkdir()
+        (tmp_path / day / "answers-1.parquet").touch()
+    until = datetime(2026, 12, 1, 20, tzinfo=UTC).astimezone(timezone(timedelta(hours=hours)))
+    found = [path.parent.name for path in files_between(tmp_path, ANSWERS, until - timedelta(hours=24), until)]
+    assert found == ["2026-11-30", "2026-12-01", "2026-12-02"]
