@@ -33,8 +33,8 @@ class TrafficSlice:
 
     by: Literal["label", "key"]
     name: str
-    rows: int
-    share: float  # of the traffic, 0 to 1
+    rows: int  # distinct texts
+    share: float  # of the distinct texts of the traffic, 0 to 1; several keys may send one text
     change: float  # of a label: of its share; of a key: the share of its answers that changed, beyond chance
     confidence: float  # mean, 0 to 1
 

@@ -72,6 +72,7 @@ def test_a_text_counts_once_however_often_it_is_sent() -> None:
     seen = look(joined(traffic(1, 300), copies))
     assert (seen.rows, seen.texts) == (600, 305)
     assert seen.named("texts").status == seen.named("answers").status == "none"
+    assert sum(part.rows for part in seen.slices if part.by == "label") == 305
 
 
 def test_too_few_rows_and_no_training_are_no_all_clear() -> None:
