@@ -16,9 +16,10 @@ from pipeline.core.printable import escape_in_json
 from pipeline.core.stage import write_atomically
 from pipeline.policies.monitoring.finding import TrafficLook
 from pipeline.policies.reasons import percent
-from tasks.monitor import look_at_traffic, record_look, send_by
+from tasks.monitor import look_at_traffic
 from tasks.registry.version_bundle import find_bundle
 from tasks.registry.version_choice import CHAMPION
+from tasks.traffic_alerts import record_look, send_by
 from tasks.traffic_reference import MonitoredVersion
 
 WORDS = {"found": "FOUND", "none": "no", "insufficient": "insufficient", "off": "off"}
@@ -83,8 +84,7 @@ def print_look(look: TrafficLook, console: Console) -> None:
 def head(look: TrafficLook) -> str:
     """Version, window and size in a line."""
     damaged = f", {look.damaged} files could not be read" if look.damaged else ""
-    version = f"version {look.version}" if look.version else f"the bundle {look.digest[:12]}"
     return (
-        f"{version}: {look.rows} texts, {look.texts} distinct, of {look.keys} keys, from "
+        f"{look.title}: {look.rows} texts, {look.texts} distinct, of {look.keys} keys, from "
         f"{look.since:%Y-%m-%d %H:%M} to {look.until:%Y-%m-%d %H:%M} UTC{damaged}"
     )

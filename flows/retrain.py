@@ -106,7 +106,7 @@ def look_at_traffic(root: Path, params: Params, night: Night, champion: Champion
         look: TrafficLook | None = result_of(
             traffic.look_at_champion(root, params, champion, night.now, return_state=True)
         )
-    except UserError as error:
+    except Exception as error:  # noqa: BLE001  as_failed_state took whatever may quote a row out of it
         night.remarks.append(f"the traffic was not looked at: {error}")
         return None
     return look

@@ -1,33 +1,22 @@
-"""Looks at what a version's service kept of its traffic, records what was found, and tells people once."""
+"""Looks at what a version's service kept of its traffic: reads it, and what its training left, and asks of both."""
 
-import json
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
-from pydantic import TypeAdapter, ValidationError
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
 from pipeline.core.printable import print_note
-from pipeline.core.stage import write_atomically
-from pipeline.policies.monitoring.alerts import Alert, AlertChange, update_alerts
 from pipeline.policies.monitoring.finding import TrafficLook
 from pipeline.policies.monitoring.look import look_at
 from pipeline.policies.monitoring.reference import TrainingReference
-from pipeline.policies.monitoring.traffic import Traffic
-from pipeline.serving.findings_file import FINDINGS_FILE, write_look
-from pipeline.serving.keys import StoredKey, keys_file, read_keys
-from pipeline.serving.traffic_files import ANSWERS, FEEDBACK, read_tables, to_traffic
+from pipeline.serving.keys import keys_file, read_keys
+from pipeline.serving.traffic_files import ANSWERS, FEEDBACK
+from pipeline.serving.traffic_reader import read_minutes, read_tables, to_traffic
 from tasks.traffic_reference import MonitoredVersion, find_reference
-
-ALERTS_FILE, ALERTS_LOCK = "alerts.json", "alerts.lock"
-Send = Callable[[str, str], list[str]]  # sends a title and a body; returns a line for each address it did not reach
 
 
 def look_at_traffic(
@@ -35,37 +24,38 @@ def look_at_traffic(
 ) -> TrafficLook:
     """The findings about a version's traffic of the last ``hours``, by default those of params.
 
-    Raises UserError if no traffic is kept.
+    Of more than ``monitor.max_rows`` answers only floods are looked for in the older ones. Raises UserError if no
+    traffic is kept.
     """
+    import pyarrow.compute as pc
+
     monitor, folder = params.monitor, traffic_folder(root, params)
-    since = now - timedelta(hours=hours or monitor.hours)
-    tables, damaged = read_tables(folder, ANSWERS, since, now, monitor.max_rows)
+    now = now.astimezone(UTC)  # a night has its own time zone
+    start = since = now - timedelta(hours=hours or monitor.hours)
+    tables, damaged = read_tables(folder, ANSWERS, start, now, monitor.max_rows)
+    names, minutes = key_names(root), None
     if sum(map(len, tables)) >= monitor.max_rows:  # older ones were left unread
         since = min(one["time"][0].as_py() for one in tables)
-    of_version = [one.filter([digest == version.digest for digest in one["digest"].to_pylist()]) for one in tables]
-    traffic = name_keys(to_traffic([one for one in of_version if len(one)]), list_keys(root))
+        of_ids, damaged = read_minutes(folder, version.digest, start, now)
+        minutes = {names.get(key, key): counts for key, counts in of_ids.items()}
+    traffic = to_traffic([part for one in tables if len(part := one.filter(pc.equal(one["digest"], version.digest)))])
+    traffic = replace(traffic, keys=np.array([names.get(key, key) for key in traffic.keys], object))
     labelled, damaged_feedback = read_tables(folder, FEEDBACK, since, now)
-    corrections = [row for one in labelled for row in one.select(["time", "id", "label"]).to_pylist()]
+    corrections = [row for one in labelled for row in one.to_pylist()]
     given = {row["id"]: row["label"] for row in sorted(corrections, key=itemgetter("time"))}  # the last one counts
     nothing = TrainingReference(absence="no traffic to compare it with")
     reference = find_reference(root, params, version) if len(traffic) else nothing
     which, window = (version.number, version.digest), (since, now)
-    return look_at(traffic, given, reference, monitor, params.drift, which, window, damaged + damaged_feedback)
+    return look_at(traffic, given, reference, monitor, params.drift, which, window, minutes, damaged + damaged_feedback)
 
 
-def list_keys(root: Path) -> list[StoredKey]:
-    """The keys of the project; none where this user may not read them: then keys go by their ids."""
+def key_names(root: Path) -> dict[str, str]:
+    """The names of keys by id. One that was revoked has none, nor has any where this user may not read the keys."""
     try:
-        return read_keys(keys_file(root))
+        return {key.id: key.name for key in read_keys(keys_file(root))}
     except (OSError, UserError) as error:
         print_note(f"monitor: keys go by their ids: {error if isinstance(error, UserError) else type(error).__name__}")
-        return []
-
-
-def name_keys(traffic: Traffic, keys: list[StoredKey]) -> Traffic:
-    """The traffic with the names of keys in place of their ids; keys that were revoked keep their id."""
-    names = {key.id: key.name for key in keys}
-    return replace(traffic, keys=np.array([names.get(key, key) for key in traffic.keys], object))
+        return {}
 
 
 def traffic_folder(root: Path, params: Params) -> Path:
@@ -73,94 +63,3 @@ def traffic_folder(root: Path, params: Params) -> Path:
     if params.monitor.path is None:
         raise UserError("monitor.path: expected a folder with what the service keeps, found null; set it")
     return root / params.monitor.path
-
-
-def record_look(root: Path, params: Params, look: TrafficLook, send: Send) -> AlertChange:
-    """Write the findings for the service's metrics, and send what began or ended since the last look.
-
-    An alert is on the disk before it is sent, so that nobody is told twice. What could not be sent is printed, and an
-    alert that no address took begins again with the next look.
-    """
-    folder = traffic_folder(root, params)
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ALERTS_LOCK, fallback_to_soft=False):
-        change = update_alerts(read_alerts(folder), look.findings, look.until, params.monitor.end_after)
-        write_alerts(folder, change.alerts)
-        write_look(folder / FINDINGS_FILE, look)
-    if change.begun or change.ended:
-        faults = send(*alert_message(params.registry.model, look, change))
-        for line in faults:
-            print_note(f"monitor: {line}")
-        if change.begun and faults and len(faults) == len(params.notify.to):
-            forget_alerts(folder, {(finding.name, finding.key) for finding in change.begun})
-    return change
-
-
-def write_alerts(folder: Path, alerts: Sequence[Alert]) -> None:
-    """Write the alerts that have begun and not ended."""
-    content = json.dumps([asdict(alert) for alert in alerts], default=datetime.isoformat, indent=1)
-    write_atomically(folder / ALERTS_FILE, lambda part: part.write_text(content, encoding="utf-8"))
-
-
-def forget_alerts(folder: Path, untold: set[tuple[str, str]]) -> None:
-    """Remove alerts, by name and key, that nobody was told of."""
-    with FileLock(folder / ALERTS_LOCK, fallback_to_soft=False):
-        write_alerts(folder, [alert for alert in read_alerts(folder) if (alert.name, alert.key) not in untold])
-
-
-def read_alerts(folder: Path) -> list[Alert]:
-    """The alerts after the last look; none before the first. Raises UserError if the file is damaged."""
-    path = folder / ALERTS_FILE
-    try:
-        return TypeAdapter(list[Alert]).validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return []
-    except ValidationError:
-        raise UserError(f"{path}: expected the alerts of the last look, found something else; remove it") from None
-
-
-def alert_message(model: str, look: TrafficLook, change: AlertChange) -> tuple[str, str]:
-    """Title and body of a message; no text of a request is in it."""
-    names = [finding.title for finding in change.begun] or [f"{alert.name} ended" for alert in change.ended]
-    lines = [f"version {look.version or look.digest[:12]}, {look.rows} texts since {look.since:%Y-%m-%d %H:%M} UTC"]
-    lines += [f"begun: {finding.title}: {finding.sentence}" for finding in change.begun]
-    for alert in change.ended:
-        which = alert.name.replace("_", " ") + (f" ({alert.key})" if alert.key else "")
-        lines.append(f"ended: {which}, which had begun at {alert.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
-    return f"{model}: traffic: {', '.join(names)}", "\n".join(lines)
-
-
-def send_by(params: Params) -> Send:
-    """Sends to the addresses of the section notify, if it asks for the event ``alert``."""
-
-    def send(title: str, body: str) -> list[str]:
-        if "alert" not in params.notify.on:
-            return []
-        addresses = enumerate(params.notify.to)
-        return [
-            fault for position, address in addresses if (fault := try_to_send(params, position, address, title, body))
-        ]
-
-    return send
-
-
-def try_to_send(params: Params, position: int, address: str, title: str, body: str) -> str:
-    """Send a message to one address, with the retries of a night; returns why it was not taken, empty if it was."""
-    from tasks import notify  # Prefect, which takes seconds
-
-    fault = ""
-    for attempt in range(params.retrain.retries + 1):
-        if attempt:
-            time.sleep(params.retrain.retry_seconds * 2 ** (attempt - 1))
-        try:
-            fault = notify.send(position, address, title, body, "warning")
-        except UserError as error:
-            return str(error)
-        if not fault:
-            return ""
-    return fault
-
-
-def send_nothing(_title: str, _body: str) -> list[str]:
-    """For a look that tells nobody."""
-    return []

@@ -4,6 +4,7 @@ The rows that it learned from and its answers to the test rows are those that it
 and answered by the version itself, and what is kept of them is what the service keeps of its traffic: numbers.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +15,10 @@ import pandas as pd
 
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
-from pipeline.core.stage import Paths, read_json, waiting, write_atomically, write_json
+from pipeline.core.stage import Paths, waiting, write_atomically, write_json
 from pipeline.policies.monitoring.reference import MeasuredAnswers, TrainingReference
-from pipeline.serving.traffic_files import AnsweredTexts, answers_table, to_traffic, top_two
+from pipeline.serving.traffic_files import AnsweredTexts, answers_table, top_two
+from pipeline.serving.traffic_reader import to_traffic
 from tasks.registry.manifest import manifest_digest
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 LEARNED = ("data/ingest/train.parquet", "data/ingest/unlabelled.parquet")
 PREDICTIONS = "data/evaluate/predictions.parquet"
 TRAINING_FILE, TESTED_FILE = "training.parquet", "answered.json"
+KEPT_AS = 2  # changes with the columns of a file of answers
 
 
 @dataclass(frozen=True)
@@ -46,19 +49,17 @@ class MonitoredVersion:
 def find_reference(root: Path, params: Params, version: MonitoredVersion) -> TrainingReference:
     """What is known of the training of a version; with the reason why something is not."""
     limits = params.drift
-    kept = Paths(root).scratch("monitor") / f"{version.digest[:16]}-{limits.max_rows}-{limits.seed}"
-    if not (kept / TRAINING_FILE).exists():
-        try:
+    kept = Paths(root).scratch("monitor") / f"{version.digest[:16]}-{limits.max_rows}-{limits.seed}-{KEPT_AS}"
+    try:
+        if not (kept / TRAINING_FILE).exists():
             files = recorded_files(root, version)
             with waiting("monitor: answers to the rows of the training"):
                 write_atomically(kept, lambda part: write_reference(part, params, version, files))
-        except UserError as error:
-            return TrainingReference(absence=str(error))
-        except ModuleNotFoundError as error:
-            return TrainingReference(
-                absence=f"expected the package {error.name}, which finds recorded rows, found none"
-            )
-    return read_reference(kept)
+        return read_reference(kept)
+    except UserError as error:
+        return TrainingReference(absence=str(error))
+    except ModuleNotFoundError as error:
+        return TrainingReference(absence=f"expected the package {error.name}, which finds recorded rows, found none")
 
 
 def recorded_files(root: Path, version: MonitoredVersion) -> dict[str, Path]:
@@ -106,9 +107,11 @@ def answer_texts(model: "Classifier", texts: list[str], digest: str) -> Answered
     if model.abstention is not None and scores is not None:
         refused = model.abstention.refuses(scores)
         labels = [None if refuse else label for label, refuse in zip(labels, refused, strict=True)]
-    numbers = [str(number) for number in range(len(texts))]
+    ids = [str(number) for number in range(len(texts))]
     at, kept = datetime.now(UTC), vectors.astype(np.float16)
-    return AnsweredTexts(at, "training", None, digest, 0.0, numbers, labels, *top_two(probabilities), kept)
+    return AnsweredTexts(
+        at, "training", None, digest, 0.0, ids, labels, *top_two(probabilities), kept, [*range(len(texts))]
+    )
 
 
 def summarise_predictions(path: Path | None) -> dict[str, object] | None:
@@ -134,13 +137,15 @@ def summarise_predictions(path: Path | None) -> dict[str, object] | None:
 
 
 def read_reference(folder: Path) -> TrainingReference:
-    """What was kept of a training."""
+    """What was kept of a training. Raises UserError if it is damaged."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    traffic = to_traffic([pq.ParquetFile(folder / TRAINING_FILE).read()])
-    content = read_json(folder / TESTED_FILE)
-    if content is None:
-        absence = f"its dvc.lock names no {PREDICTIONS}"
-        return TrainingReference(traffic.vectors, traffic.labels, absence=absence)
-    tested = MeasuredAnswers(**content | {"margins": np.array(content["margins"])})
-    return TrainingReference(traffic.vectors, traffic.labels, tested)
+    try:
+        traffic = to_traffic([pq.ParquetFile(folder / TRAINING_FILE).read()])
+        content = json.loads((folder / TESTED_FILE).read_bytes())
+        tested = None if content is None else MeasuredAnswers(**content | {"margins": np.array(content["margins"])})
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+        raise UserError(f"{folder}: expected what was kept of a training, found it damaged; remove it") from None
+    absence = f"its dvc.lock names no {PREDICTIONS} in which a row got a label" if tested is None else ""
+    return TrainingReference(traffic.vectors, traffic.labels, tested, absence)

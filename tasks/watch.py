@@ -17,7 +17,8 @@ from pipeline.core.file_permissions import restrict_new_files, wanted_umask
 from pipeline.core.params import load_params
 from pipeline.core.printable import print_note
 from pipeline.serving.handover import read_handover
-from tasks.monitor import look_at_traffic, record_look, send_by
+from tasks.monitor import look_at_traffic
+from tasks.traffic_alerts import record_look, send_by
 from tasks.traffic_reference import MonitoredVersion
 
 POLL = 0.5  # seconds between two questions whether a look has ended
@@ -45,10 +46,10 @@ def main(root: Path, handover: Path) -> int:
     """Take one look; returns the exit code: 0, or 2 if it could not be taken."""
     os.nice(NICE)
     restrict_new_files()
-    served = read_handover(handover).served
-    if served is None:
-        return 0
     try:
+        served = read_handover(handover).served
+        if served is None:
+            return 0
         params = load_params(root / "params.yaml")
         model = served.model or params.registry.model
         version = MonitoredVersion(Path(served.folder), served.digest, model, served.number)

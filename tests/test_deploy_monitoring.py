@@ -24,10 +24,15 @@ RULES = [
     for rule in group["rules"]
 ]
 DASHBOARD = json.loads((DEPLOY / "grafana-dashboard.json").read_text())
-QUERIES = [rule["expr"] for rule in RULES] + [
-    target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]
-]
+TARGETS = [target for panel in DASHBOARD["panels"] for target in panel["targets"]]
+QUERIES = [rule["expr"] for rule in RULES] + [target["expr"] for target in TARGETS]
 METRIC = re.compile(r"\b(gleaner_[a-z_]+)(?:\{([^}]*)\})?")
+AGGREGATION = re.compile(r"by \(([^)]*)\) \((?:\w+\()?(gleaner_[a-z_]+)")
+CODES = {  # of refusals
+    code
+    for path in (ROOT / "pipeline" / "serving").rglob("*.py")
+    for code in re.findall(r'ApiError\(\s*\d{3},\s*"(\w+)"', path.read_text())
+}
 
 
 @pytest.fixture(scope="module")
@@ -68,17 +73,25 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict
 def test_every_metric_and_label_of_a_query_is_exposed(query: str, exposed: dict[str, dict[str, set[str]]]) -> None:
     named_metrics = METRIC.findall(query)
     assert named_metrics and query.count("(") == query.count(")") and query.count("{") == query.count("}")
-    labels: set[str] = set()
     for name, selectors in named_metrics:
         assert name in exposed, f"{name} is in no /metrics"
-        labels |= set(exposed[name])
         for label, operator, value in re.findall(r'(\w+)(=~|=)"([^"]*)"', selectors):
             assert label in exposed[name], f"{name} has no label {label}"
-            if label == "finding":
-                names = set(value.split("|")) if operator == "=~" else {value}
-                assert names <= exposed[name]["finding"]
-    for grouped in re.findall(r"by \(([^)]*)\)", query):
-        assert set(grouped.split(", ")) <= labels
+            if label in ("finding", "path", "code"):
+                known = exposed[name][label] | (CODES if label == "code" else set())
+                assert (set(value.split("|")) if operator == "=~" else {value}) <= known
+    aggregated = AGGREGATION.findall(query)
+    assert len(aggregated) == query.count("by (")
+    for labels, name in aggregated:
+        assert set(labels.split(", ")) <= set(exposed[name]), f"{name} has not all of {labels}"
+
+
+@pytest.mark.parametrize("target", [target for target in TARGETS if "legendFormat" in target])
+def test_a_legend_names_labels_that_remain(target: dict[str, str], exposed: dict[str, dict[str, set[str]]]) -> None:
+    query = target["expr"]
+    grouped = [label for labels, _ in AGGREGATION.findall(query) for label in labels.split(", ")]
+    remaining = set(grouped) if "sum" in query or grouped else set(exposed[METRIC.findall(query)[0][0]])
+    assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= remaining
 
 
 def test_rules_and_panels_are_complete_and_name_only_labels_that_remain() -> None:

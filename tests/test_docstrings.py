@@ -13,7 +13,7 @@ ARRAYS = re.compile(r"\b(ndarray|Tensor)\b")
 SHAPE = re.compile(
     r"\((?:[\w.*+ ]+,)+(?: ?[\w.*+ -]+)*\)|\(\.\.\., [\w ,+-]+\)"
 )  # (rows,), (rows, classes), (..., classes)
-DTYPE = re.compile(r"\b(float(16|32|64)?|u?int(8|16|32|64)?|bool)\b")
+DTYPE = re.compile(r"\b(float(16|32|64)?|u?int(8|16|32|64)?|bool|datetime64)\b")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -16,6 +16,7 @@ from pipeline.serving.errors import ApiError
 from pipeline.serving.loaded import LoadedVersion
 from pipeline.serving.recent_texts import AnsweredText
 from pipeline.serving.service import Service, masks_pii
+from pipeline.serving.text_numbers import number_texts
 from pipeline.serving.traffic_files import AnsweredTexts, top_two
 from pipeline.sources.pii_masking import mask_texts
 
@@ -101,7 +102,8 @@ async def remember(
     service: Service, caller: Caller, texts: list[str], predictions: list[Prediction], scored: Scored
 ) -> None:
     """Count the answers, keep their numbers, and the texts, PII masked, for corrections that name a prediction."""
-    service.traffic.add(to_numbers(service, caller, predictions, scored))
+    if service.traffic.folder is not None:
+        service.traffic.add(to_numbers(service, caller, texts, predictions, scored))
     number = scored.version.bundle.number
     for prediction in predictions:
         metrics.ANSWERS.labels(str(number), str(prediction.label)).inc()
@@ -110,7 +112,9 @@ async def remember(
             service.recent.add(prediction.id, AnsweredText(text, number, caller.key, str(prediction.label)))
 
 
-def to_numbers(service: Service, caller: Caller, predictions: list[Prediction], scored: Scored) -> AnsweredTexts:
+def to_numbers(
+    service: Service, caller: Caller, texts: list[str], predictions: list[Prediction], scored: Scored
+) -> AnsweredTexts:
     """What is kept of the answers to one request: numbers, ids and labels.
 
     No label is kept where the version abstains, also where the request wanted one: the training's answers are alike.
@@ -119,6 +123,7 @@ def to_numbers(service: Service, caller: Caller, predictions: list[Prediction], 
     bundle = scored.version.bundle
     confidences, margins = top_two(scored.probabilities)
     vectors = scored.vectors if service.params.monitor.keep.vectors else scored.vectors[:, :0]
+    text_numbers = number_texts(texts, service.traffic.secret) if vectors.shape[1] else []
     return AnsweredTexts(
         datetime.now(UTC),
         caller.key,
@@ -133,6 +138,7 @@ def to_numbers(service: Service, caller: Caller, predictions: list[Prediction], 
         confidences,
         margins,
         vectors.astype(np.float16),
+        text_numbers,
     )
 
 

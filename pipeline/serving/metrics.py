@@ -68,21 +68,25 @@ class Findings(Collector):
             return
         names = {
             "time_seconds": ("When the last look was taken, Unix time.", []),
-            "texts": ("Texts of the window.", []),
-            "found": ("1 if a look found this; absent with too few texts.", ["finding", "key"]),
-            "value": ("What was measured for a finding.", ["finding", "key"]),
-            "limit": ("The limit of a finding.", ["finding", "key"]),
-            "estimated_accuracy": ("The accuracy estimated from confidence, with its interval.", ["bound"]),
-            "slice_change": ("Change of a label's share, or of a key's answers, since the training.", ["by", "slice"]),
+            "texts": ("Texts of the window.", ["version"]),
+            "found": ("1 if a look found this; absent with too few texts.", ["finding", "key", "version"]),
+            "value": ("What was measured for a finding.", ["finding", "key", "version"]),
+            "limit": ("The limit of a finding.", ["finding", "key", "version"]),
+            "estimated_accuracy": ("The accuracy estimated from confidence, with its interval.", ["bound", "version"]),
+            "slice_change": (
+                "Change of a label's share, or of a key's answers, since the training.",
+                ["by", "slice", "version"],
+            ),
         }
         gauges = {
             name: GaugeMetricFamily(f"gleaner_monitor_{name}", text, labels=labels)
             for name, (text, labels) in names.items()
         }
         gauges["time_seconds"].add_metric([], look.until.timestamp())
-        gauges["texts"].add_metric([], look.rows)
+        version = str(look.version)
+        gauges["texts"].add_metric([version], look.rows)
         for finding in look.findings:
-            which = [finding.name, finding.key]
+            which = [finding.name, finding.key, version]
             if finding.status in ("found", "none"):
                 gauges["found"].add_metric(which, finding.status == "found")
             for name, number in (("value", finding.value), ("limit", finding.limit)):
@@ -92,9 +96,9 @@ class Findings(Collector):
                 bounds = {"value": finding.value, "low": finding.low, "high": finding.high}
                 for bound, number in bounds.items():
                     if number is not None:
-                        gauges["estimated_accuracy"].add_metric([bound], number)
+                        gauges["estimated_accuracy"].add_metric([bound, version], number)
         for part in look.slices:
-            gauges["slice_change"].add_metric([part.by, part.name], part.change)
+            gauges["slice_change"].add_metric([part.by, part.name, version], part.change)
         yield from gauges.values()
 
 

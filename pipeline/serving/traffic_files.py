@@ -1,4 +1,4 @@
-"""What is kept of traffic: Parquet files with numbers, ids and labels, a folder a day, and never a text.
+"""Writes what is kept of traffic: Parquet files with numbers, ids and labels, a folder a day, and never a text.
 
     data/traffic/2026-12-01/answers-034501123456-4711-9f3a.parquet
     data/traffic/2026-12-01/feedback-034501123456-4711-1c2d.parquet
@@ -10,16 +10,13 @@ are UTC.
 import os
 import secrets
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from pipeline.policies.monitoring.traffic import NO_LABEL, Traffic
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,6 +39,7 @@ class AnsweredTexts:
     confidences: np.ndarray  # (texts,) float32, 0 to 1
     margins: np.ndarray  # (texts,) float32, 0 to 1
     vectors: np.ndarray  # (texts, width) float16; a width of 0 where none are kept
+    text_numbers: list[int]  # the same for the same text; not kept without vectors
 
 
 @dataclass(frozen=True)
@@ -88,6 +86,7 @@ def answers_table(answers: list[AnsweredTexts]) -> "pa.Table":
         "latency_ms": pa.array(column("latency_ms"), pa.float32()),
     }
     if width := vectors.shape[1]:
+        columns["text_number"] = pa.array(joined("text_numbers"), pa.int64())
         columns["vector"] = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel(), pa.float16()), width)
     return pa.table(columns).sort_by("time")
 
@@ -137,7 +136,7 @@ def day_folders(folder: Path) -> list[tuple[date, Path]]:
 
 def remove_old(folder: Path, days: float, megabytes: int) -> int:
     """Remove files beyond ``days``, then the oldest beyond ``megabytes``; returns how many. Another may do so, too."""
-    oldest = time.time() - days * 86_400
+    now = time.time()
     kept: list[tuple[Path, os.stat_result]] = []
     removed = 0
     for _, day in day_folders(folder):
@@ -146,8 +145,7 @@ def remove_old(folder: Path, days: float, megabytes: int) -> int:
                 stat = path.stat()
             except FileNotFoundError:
                 continue
-            is_lost_part = path.suffix == ".part" and stat.st_mtime < time.time() - PART_AGE
-            if stat.st_mtime < oldest or is_lost_part:
+            if stat.st_mtime < now - (PART_AGE if path.suffix == ".part" else days * 86_400):
                 path.unlink(missing_ok=True)
                 removed += 1
             elif path.suffix == ".parquet":
@@ -166,71 +164,9 @@ def remove_old(folder: Path, days: float, megabytes: int) -> int:
 
 
 def list_files(day: Path) -> list[Path]:
-    """The files of a day's folder; none where another worker has removed it."""
+    """The files of traffic in a day's folder, and parts of such files; none where another worker has removed it."""
+    kinds = tuple(f"{dot}{kind}-" for kind in (ANSWERS, FEEDBACK) for dot in ("", "."))
     try:
-        return list(day.iterdir())
+        return [path for path in day.iterdir() if path.name.startswith(kinds) and path.suffix in (".parquet", ".part")]
     except FileNotFoundError:
         return []
-
-
-def files_between(folder: Path, kind: str, since: datetime, until: datetime) -> Iterator[Path]:
-    """The files of a kind that may hold rows of a time; a row is written a while after its time, by the next day."""
-    for day, path in day_folders(folder):
-        if since.date() <= day <= until.date() + timedelta(days=1):
-            yield from sorted(path.glob(f"{kind}-*.parquet"))
-
-
-def read_tables(
-    folder: Path, kind: str, since: datetime, until: datetime, most: int | None = None
-) -> "tuple[list[pa.Table], int]":
-    """The rows of a time in each file that has some, the newest file first, and the number of unreadable files.
-
-    Once there are ``most`` rows, older files are left unread.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    tables: list[pa.Table] = []
-    damaged = 0
-    for path in reversed(list(files_between(folder, kind, since, until))):
-        if most is not None and sum(map(len, tables)) >= most:
-            break
-        try:
-            content = pq.ParquetFile(path).read()
-            times = content["time"]
-            in_time = pc.and_(pc.greater_equal(times, pa.scalar(since)), pc.less(times, pa.scalar(until)))
-        except FileNotFoundError:  # removed meanwhile, being too old
-            continue
-        except (OSError, KeyError, pa.ArrowException):
-            damaged += 1
-            continue
-        tables.append(content.filter(in_time))
-    return [content for content in tables if len(content)], damaged
-
-
-def to_traffic(tables: "list[pa.Table]") -> Traffic:
-    """The rows of tables of answers, in the order of time; vectors only if all have them, of one width."""
-    import pyarrow as pa
-
-    if not tables:
-        empty = np.empty(0, object)
-        return Traffic(np.empty(0, "datetime64[us]"), empty, empty, empty, np.empty(0), np.empty(0), None)
-    widths = {content["vector"].type.list_size if "vector" in content.column_names else 0 for content in tables}
-    width = widths.pop() if len(widths) == 1 else 0
-    names = [name for name in tables[0].column_names if name != "vector" or width]
-    content = pa.concat_tables([one.select(names) for one in tables]).sort_by("time").combine_chunks()
-    labels = np.array([NO_LABEL if label is None else label for label in content["label"].to_pylist()], object)
-    vectors = None
-    if width:
-        values = np.concatenate([chunk.flatten().to_numpy(zero_copy_only=False) for chunk in content["vector"].chunks])
-        vectors = values.reshape(-1, width).astype(np.float32)
-    return Traffic(
-        content["time"].to_numpy().astype("datetime64[us]"),
-        np.array(content["id"].to_pylist(), object),
-        np.array(content["key"].to_pylist(), object),
-        labels,
-        content["confidence"].to_numpy().astype(np.float64),
-        content["margin"].to_numpy().astype(np.float64),
-        vectors,
-    )

@@ -9,11 +9,13 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 from pipeline.core.params import Monitor
 from pipeline.core.printable import print_note
 from pipeline.serving import metrics
+from pipeline.serving.text_numbers import find_secret
 from pipeline.serving.traffic_files import (
     ANSWERS,
     FEEDBACK,
@@ -42,6 +44,11 @@ class TrafficLog:
         self.thread: threading.Thread | None = None
         self.removed_at = float("-inf")
         self.fault = ""
+
+    @cached_property
+    def secret(self) -> bytes:
+        """What makes the numbers of texts, for all workers of a folder; empty where nothing is kept."""
+        return b"" if self.folder is None else find_secret(self.folder)
 
     def start(self) -> None:
         """Begin to write."""
@@ -96,6 +103,7 @@ class TrafficLog:
         with self.noting_faults():
             if given:
                 write_table(self.folder, FEEDBACK, feedback_table(given))
+        with self.noting_faults():
             if time.monotonic() - self.removed_at > REMOVE_SECONDS:
                 self.removed_at = time.monotonic()
                 remove_old(self.folder, self.settings.keep.days, self.settings.keep.megabytes)

@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pipeline.serving.traffic_files import ANSWERS, read_tables, to_traffic
+from pipeline.serving.traffic_files import ANSWERS
+from pipeline.serving.traffic_reader import read_tables, to_traffic
 from tests.support.promoting import register_scored, start_project, words
 from tests.support.service_process import Served, serving, set_serve
 

@@ -50,12 +50,21 @@ def traffic(
     times = START + (np.arange(rows) * seconds * 1e6).astype("timedelta64[us]")
     ids, keys = (np.array([f"{name}{row}" for row in range(rows)], object) for name in (key, ""))
     keys[:] = key
-    return Traffic(times, ids, keys, labels, confidences, np.abs(2 * confidences - 1), vectors(rng, classes))
+    return Traffic(
+        times,
+        ids,
+        keys,
+        labels,
+        confidences,
+        np.abs(2 * confidences - 1),
+        vectors(rng, classes),
+        rng.integers(2**62, size=rows),
+    )
 
 
 def joined(*parts: Traffic) -> Traffic:
     """All rows of several traffics."""
-    columns = ("times", "ids", "keys", "labels", "confidences", "margins", "vectors")
+    columns = ("times", "ids", "keys", "labels", "confidences", "margins", "vectors", "text_numbers")
     return Traffic(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))
 
 

@@ -111,7 +111,7 @@ def test_foreign_texts_are_found_and_told_once(tmp_path: Path, store: Path, monk
         assert {"texts", "answers", "feedback"} <= set(lines)
         metrics = served.client.get("/metrics").text
         night = look_as_a_night(root)
-        assert 'gleaner_monitor_found{finding="texts",key=""} 1.0' in metrics
+        assert 'gleaner_monitor_found{finding="texts",key="",version="1"} 1.0' in metrics
     assert "Traffic of version 1" in (root / "look.html").read_text()
     assert night is not None and night.named("texts").status == "found"
     (message,) = posted
@@ -130,7 +130,7 @@ def test_a_running_service_looks_by_itself(tmp_path: Path, store: Path, monkeypa
     with serving(root) as served:
         ask(served, [f"{FOREIGN}{number}" for number in range(ROWS)])
         began = time.monotonic()
-        while 'gleaner_monitor_found{finding="texts",key=""} 1.0' not in served.client.get("/metrics").text:
+        while 'gleaner_monitor_found{finding="texts",key="",version="1"} 1.0' not in served.client.get("/metrics").text:
             assert time.monotonic() - began < 300, served.log.read_text()
             time.sleep(0.5)
     look = read_look(root / "data" / "traffic" / FINDINGS_FILE)

@@ -23,7 +23,7 @@ def render(look: TrafficLook, model: str) -> str:
     """The page as HTML."""
     template = environment(Path(__file__).parent).get_template("monitor.html.j2")
     return template.render(
-        title=f"Traffic of version {look.version}" if look.version else f"Traffic of the bundle {look.digest[:12]}",
+        title=f"Traffic of {look.title}",
         style=Markup(style()),
         model=model,
         verdict=verdict(look),

@@ -6,7 +6,7 @@ quite calibrated: the difference that the test rows showed is added (difference 
 The estimate is too high where a model is confidently wrong, as on foreign texts.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,19 +37,17 @@ def estimate_accuracy(traffic: Traffic, tested: MeasuredAnswers | None, level: f
     """The accuracy of the answers that have a label, with an interval of ``level``, 0 to 1; None if there are none.
 
     The interval is that of a sum of independent answers, right with the probability that is their confidence, and of
-    the difference on the ``tested`` rows, by the normal distribution. Answers to one text are right or wrong together.
+    the difference on the ``tested`` rows, by the normal distribution. A text counts once, as it does
+    among the tested rows: answers to one text are right or wrong together.
     """
     from scipy.stats import norm
 
-    answered = ~traffic.abstained
-    rows = int(answered.sum())
+    texts = traffic.distinct
+    confidences = texts.confidences[~texts.abstained]
+    rows = len(confidences)
     if not rows:
         return None
-    confidences, groups = traffic.confidences[answered], traffic.groups[answered]
-    counts = np.bincount(groups)
-    means, counts = np.bincount(groups, confidences)[counts > 0] / counts[counts > 0], counts[counts > 0]
-    variance = float((counts**2 * means * (1 - means)).sum()) / rows**2
-    value = float(confidences.mean())
+    value, variance = float(confidences.mean()), float((confidences * (1 - confidences)).sum()) / rows**2
     if tested is not None:
         value = min(1.0, max(0.0, value + tested.accuracy - tested.confidence))
         variance += tested.error**2
@@ -65,9 +63,9 @@ def find_accuracy_drop(
     estimate = estimate_accuracy(traffic, tested, monitor.interval)
     if estimate is None or estimate.rows < limits.min_rows:
         rows = estimate.rows if estimate else 0
-        return TrafficFinding("accuracy", "insufficient", f"{rows} answers, {limits.min_rows} wanted", rows)
+        return TrafficFinding("accuracy", "insufficient", f"{rows} answered texts, {limits.min_rows} wanted", rows)
     numbers = (estimate.rows, estimate.value, estimate.low, estimate.high)
-    sentence = f"estimated at {estimate.words} from the confidence of {estimate.rows} answers"
+    sentence = f"estimated at {estimate.words} from the confidence of the answers to {estimate.rows} texts"
     if tested is None:
         sentence += f"; nothing to compare with: {reference.absence}"
         return TrafficFinding("accuracy", "insufficient", sentence, *numbers)
@@ -80,27 +78,40 @@ def find_accuracy_drop(
     return TrafficFinding("accuracy", "found" if is_low else "none", sentence, *numbers, limit)
 
 
-def check_with_feedback(traffic: Traffic, given: dict[str, str], monitor: Monitor, limits: Drift) -> TrafficFinding:
-    """Whether answers that people confirmed or corrected are right less often than their confidence says.
+def check_with_feedback(
+    traffic: Traffic, given: dict[str, str], reference: TrainingReference, monitor: Monitor, limits: Drift
+) -> TrafficFinding:
+    """Whether answers that people confirmed or corrected are surely right less often than estimated for them.
 
-    ``given`` maps prediction ids to the right labels. Whoever writes reports errors sooner than hits, so that the share
-    of right answers among them is no estimate for all; it warns that one of both is off.
+    ``given`` maps prediction ids to the right labels; a text counts once. Whoever writes reports errors sooner than
+    hits, so that the share of right answers among them is no estimate for all. Where only errors were reported, it says
+    nothing: then they are a finding only if they alone are more than all answers may have.
     """
-    rows = np.array([number for number, id_ in enumerate(traffic.ids) if id_ in given], np.int64)
-    rows = rows[~traffic.abstained[rows]]
-    if len(rows) < limits.min_rows:
-        return TrafficFinding(
-            "feedback", "insufficient", f"{len(rows)} labelled answers, {limits.min_rows} wanted", len(rows)
-        )
-    hits = sum(traffic.labels[row] == given[traffic.ids[row]] for row in rows)
-    low, high = wilson_interval(hits, len(rows), monitor.interval)
-    share, expected = hits / len(rows), float(traffic.confidences[rows].mean())
+    answered = replace(traffic, vectors=None).take(~traffic.abstained)  # without a copy of the vectors
+    labelled = answered.take(np.array([id_ in given for id_ in answered.ids], bool)).distinct
+    estimate, rows = estimate_accuracy(labelled, reference.tested, monitor.interval), len(labelled)
+    if estimate is None or rows < limits.min_rows:
+        return TrafficFinding("feedback", "insufficient", f"{rows} labelled texts, {limits.min_rows} wanted", rows)
+    hits = sum(label == given[id_] for id_, label in zip(labelled.ids, labelled.labels, strict=True))
+    share, (low, high) = hits / rows, wilson_interval(hits, rows, monitor.interval)
     sentence = (
-        f"{hits} of {len(rows)} labelled answers were right, {percent(share)} ({percent(low)} to {percent(high)}); "
-        f"their confidence says {percent(expected)}"
+        f"{hits} of {rows} labelled texts were answered right, {percent(share)} ({percent(low)} to {percent(high)}); "
+        f"estimated at {percent(estimate.value)} from the confidence of these answers"
     )
-    if expected > high:
-        sentence += "; more errors than that, or people report errors rather than hits"
-    return TrafficFinding(
-        "feedback", "found" if expected > high else "none", sentence, len(rows), share, low, high, expected
-    )
+    allowed = monitor.max_accuracy_drop
+    if allowed is None:
+        return TrafficFinding("feedback", "off", sentence, rows, share, low, high)
+    limit = estimate.value - allowed
+    if not hits and not is_too_many(rows, answered, reference, monitor, allowed):
+        sentence = f"all {rows} labels are reported errors, which says nothing of the other answers"
+        return TrafficFinding("feedback", "insufficient", sentence, rows)
+    return TrafficFinding("feedback", "found" if high < limit else "none", sentence, rows, share, low, high, limit)
+
+
+def is_too_many(errors: int, answered: Traffic, reference: TrainingReference, monitor: Monitor, allowed: float) -> bool:
+    """Whether so many errors are surely too many for the estimated accuracy, even if all other answers are right."""
+    estimate = estimate_accuracy(answered, reference.tested, monitor.interval)
+    if estimate is None:
+        return False
+    _, highest = wilson_interval(estimate.rows - errors, estimate.rows, monitor.interval)
+    return highest < estimate.value - allowed

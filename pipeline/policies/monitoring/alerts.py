@@ -1,13 +1,14 @@
 """Alerts with hysteresis: one begins with a finding, and ends after several looks in a row without it.
 
-So a finding that comes and goes is told once. A look with too few rows neither begins nor ends anything.
+So a finding that comes and goes is told once. A look with too few rows neither begins nor ends anything. Each version
+has its own alerts: those of a version that answers no more end by the looks at its successor.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pipeline.policies.monitoring.finding import TrafficFinding
+from pipeline.policies.monitoring.finding import TrafficFinding, TrafficLook, title_of
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,12 @@ class Alert:
     key: str  # name or id of the API key; empty for a finding of all keys
     since: datetime
     clear: int = 0  # looks in a row without the finding
+    version: str = ""  # title of the version; empty in a file of an earlier Gleaner, so that the alert ends
+
+    @property
+    def title(self) -> str:
+        """The name for people, with the key."""
+        return title_of(self.name, self.key)
 
 
 @dataclass(frozen=True)
@@ -29,19 +36,17 @@ class AlertChange:
     ended: tuple[Alert, ...]
 
 
-def update_alerts(
-    alerts: Sequence[Alert], findings: Sequence[TrafficFinding], now: datetime, end_after: int
-) -> AlertChange:
-    """The alerts after a look with these findings; an alert ends after ``end_after`` looks without its finding."""
-    found = {(finding.name, finding.key): finding for finding in findings if finding.status == "found"}
-    unknown = {(finding.name, finding.key) for finding in findings if finding.status == "insufficient"}
+def update_alerts(alerts: Sequence[Alert], look: TrafficLook, end_after: int) -> AlertChange:
+    """The alerts after a look; an alert ends after ``end_after`` looks in a row without its finding."""
+    found = {(look.title, finding.name, finding.key): finding for finding in look.found}
+    unknown = {(look.title, finding.name, finding.key) for finding in look.findings if finding.status == "insufficient"}
     kept: list[Alert] = []
     ended: list[Alert] = []
     for alert in alerts:
-        which = (alert.name, alert.key)
+        which = (alert.version, alert.name, alert.key)
         clear = 0 if which in found else alert.clear + (which not in unknown)
         (ended if clear >= end_after else kept).append(replace(alert, clear=clear))
-    known = {(alert.name, alert.key) for alert in alerts}
+    known = {(alert.version, alert.name, alert.key) for alert in alerts}
     begun = tuple(finding for which, finding in found.items() if which not in known)
-    kept += [Alert(finding.name, finding.key, now) for finding in begun]
+    kept += [Alert(finding.name, finding.key, look.until, version=look.title) for finding in begun]
     return AlertChange(tuple(kept), begun, tuple(ended))

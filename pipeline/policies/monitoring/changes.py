@@ -1,5 +1,7 @@
 """What changed in the traffic of a version since its training: texts, answers, abstentions, and where most."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from pipeline.core.params import Drift, Monitor
@@ -16,7 +18,7 @@ SLICES = 10  # by label, and by key, that are shown
 
 def find_drift(traffic: Traffic, reference: TrainingReference, limits: Drift) -> list[TrafficFinding]:
     """Whether texts and answers differ from those of the training, by the tests of a night; a text counts once."""
-    distinct = traffic.take(traffic.firsts)
+    distinct = traffic.distinct
     old, new = reference.vectors, distinct.vectors
     if reference.labels is None:
         return [TrafficFinding(name, "insufficient", reference.absence) for name in ("texts", "answers")]
@@ -36,8 +38,8 @@ def from_drift_test(test: DriftTest) -> TrafficFinding:
 
 
 def find_abstentions(traffic: Traffic, reference: TrainingReference, monitor: Monitor, limits: Drift) -> TrafficFinding:
-    """Whether surely more texts than allowed get no label."""
-    rows, refused = len(traffic), int(traffic.abstained.sum())
+    """Whether surely more texts than allowed get no label; a text counts once."""
+    rows, refused = len(traffic.distinct), int(traffic.distinct.abstained.sum())
     if rows < limits.min_rows:
         return TrafficFinding("abstained", "insufficient", f"{rows} texts, {limits.min_rows} wanted", rows)
     low, high = wilson_interval(refused, rows, monitor.interval)
@@ -54,22 +56,22 @@ def find_abstentions(traffic: Traffic, reference: TrainingReference, monitor: Mo
 
 
 def list_slices(traffic: Traffic, reference: TrainingReference, limits: Drift) -> tuple[TrafficSlice, ...]:
-    """The answered labels whose share changed most, then the keys whose answers differ most from the training's."""
+    """The labels whose share of the texts changed most, then the keys whose answers differ most from the training's."""
     if not len(traffic) or reference.labels is None:
         return ()
     old: list[str] = reference.labels.tolist()
-    labels = []
-    for name in sorted({*old, *traffic.labels}):
-        rows = traffic.labels == name
-        share, mean = float(rows.mean()), float(traffic.confidences[rows].mean()) if rows.any() else 0.0
+    texts, labels = traffic.distinct, []
+    for name in sorted({*old, *texts.labels}):
+        rows = texts.labels == name
+        share, mean = float(rows.mean()), float(texts.confidences[rows].mean()) if rows.any() else 0.0
         labels.append(TrafficSlice("label", name, int(rows.sum()), share, share - old.count(name) / len(old), mean))
     keys = []
     for key in sorted(set(traffic.keys)):
-        part = traffic.take(traffic.keys == key)
-        test = drift.compare_labels("answers", old, part.take(part.firsts).labels.tolist(), limits, limits.alpha)
+        part = replace(traffic, vectors=None).take(traffic.keys == key).distinct
+        test = drift.compare_labels("answers", old, part.labels.tolist(), limits, limits.alpha)
         mean = float(part.confidences.mean())
         if test.size is not None:
-            keys.append(TrafficSlice("key", key, len(part), len(part) / len(traffic), test.size, mean))
+            keys.append(TrafficSlice("key", key, len(part), len(part) / len(texts), test.size, mean))
     return (*changed_most(labels), *changed_most(keys))
 
 

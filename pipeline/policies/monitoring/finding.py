@@ -24,7 +24,7 @@ class TrafficFinding:
     @property
     def title(self) -> str:
         """The name for people, with the key."""
-        return f"{self.name.replace('_', ' ')}{f' ({self.key})' if self.key else ''}"
+        return title_of(self.name, self.key)
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class TrafficSlice:
 
     by: Literal["label", "key"]
     name: str
-    rows: int
-    share: float  # of the traffic, 0 to 1
+    rows: int  # distinct texts
+    share: float  # of the distinct texts of the traffic, 0 to 1; several keys may send one text
     change: float  # of a label: of its share; of a key: the share of its answers that changed, beyond chance
     confidence: float  # mean, 0 to 1
 
@@ -55,6 +55,11 @@ class TrafficLook:
     slices: tuple[TrafficSlice, ...]
 
     @property
+    def title(self) -> str:
+        """The version for people."""
+        return f"version {self.version}" if self.version else f"the bundle {self.digest[:12]}"
+
+    @property
     def found(self) -> tuple[TrafficFinding, ...]:
         """The findings that call for somebody."""
         return tuple(finding for finding in self.findings if finding.status == "found")
@@ -62,3 +67,8 @@ class TrafficLook:
     def named(self, name: str) -> TrafficFinding:
         """The finding of this name that is asked of no single key."""
         return next(finding for finding in self.findings if finding.name == name)
+
+
+def title_of(name: str, key: str) -> str:
+    """The name of a finding for people, with its key where it has one."""
+    return f"{name.replace('_', ' ')}{f' ({key})' if key else ''}"

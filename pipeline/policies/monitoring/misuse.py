@@ -1,12 +1,14 @@
 """Signs that one key misuses a model: near copies of one text, probes near the border of two labels, floods."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from pipeline.core.params import Drift, Monitor
 from pipeline.metrics.statistics import wilson_interval
-from pipeline.policies.monitoring.finding import TrafficFinding
+from pipeline.policies.monitoring.finding import FindingStatus, TrafficFinding
 from pipeline.policies.monitoring.reference import TrainingReference
 from pipeline.policies.monitoring.traffic import Traffic
 from pipeline.policies.reasons import percent
@@ -15,19 +17,17 @@ from pipeline.policies.reasons import percent
 def find_misuse(
     traffic: Traffic, reference: TrainingReference, monitor: Monitor, limits: Drift
 ) -> list[TrafficFinding]:
-    """The findings of each key with enough texts; all of them share the significance level ``limits.alpha``."""
+    """Near copies and probes of each key with enough texts; all keys share the significance level ``limits.alpha``."""
     keys = sorted(set(traffic.keys))
     level = 1 - limits.alpha / max(1, 2 * len(keys))
     findings = []
     for key in keys:
-        part = traffic.take(traffic.keys == key)
-        distinct = part.take(part.firsts)
+        distinct = traffic.take(traffic.keys == key).distinct
         if len(distinct) >= limits.min_rows:
             findings += [
                 find_near_copies(key, distinct, reference, monitor, limits, level),
                 find_probes(key, distinct, reference, monitor, level),
             ]
-        findings.append(find_flood(key, part, monitor))
     return findings
 
 
@@ -84,11 +84,17 @@ def find_share(
     return TrafficFinding(name, "found" if low > most else "none", sentence, rows, hits / rows, low, high, most, key)
 
 
-def find_flood(key: str, traffic: Traffic, monitor: Monitor) -> TrafficFinding:
-    """Whether a key sent far more texts in one minute than in its usual one, which is the median of those with any."""
-    minutes, counts = np.unique(traffic.times.astype("datetime64[m]"), return_counts=True)
-    usual, most = float(np.median(counts)), int(counts.max())
-    least = monitor.misuse.flood_texts
-    is_flood = most >= least and most >= monitor.misuse.flood_factor * usual
-    sentence = f"{most} texts in the minute of {minutes[counts.argmax()]} UTC, {usual:g} in a usual one"
-    return TrafficFinding("flood", "found" if is_flood else "none", sentence, len(traffic), most, limit=least, key=key)
+def find_floods(minutes: Mapping[str, Counter[np.datetime64]], monitor: Monitor) -> list[TrafficFinding]:
+    """Whether a key sent far more texts in one minute than in its usual one, which is the median of those with any.
+
+    ``minutes`` counts the texts of each key in each minute, UTC, that has any.
+    """
+    least, findings = monitor.misuse.flood_texts, []
+    for key, counts in sorted(minutes.items()):
+        usual = float(np.median([*counts.values()]))
+        minute, most = counts.most_common(1)[0]
+        is_flood = most >= least and most >= monitor.misuse.flood_factor * usual
+        status: FindingStatus = "found" if is_flood else "none"
+        sentence = f"{most} texts in the minute of {minute} UTC, {usual:g} in a usual one"
+        findings.append(TrafficFinding("flood", status, sentence, counts.total(), most, limit=least, key=key))
+    return findings

@@ -1,5 +1,6 @@
 """Answers of a served version as numbers, without the texts: what passed through, or what the training had."""
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,6 +20,7 @@ class Traffic:
     confidences: np.ndarray  # (rows,) float64, 0 to 1: calibrated probability of the most probable label
     margins: np.ndarray  # (rows,) float64, 0 to 1: by which it is above that of the second one
     vectors: np.ndarray | None  # (rows, width) float32; None where none were kept
+    text_numbers: np.ndarray | None  # (rows,) int64, the same for the same text; None where none were kept
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -30,24 +32,11 @@ class Traffic:
         return mask
 
     @cached_property
-    def groups(self) -> np.ndarray:
-        """A number for each row, (rows,), int64: texts with the same vector have the same; without vectors, all differ.
-
-        What is compared is rounded to 1/64, so that the last digits, which may depend on the batch, make no two of one
-        text. In int8 answers depend on the batch by more than that, and a repeated text may count twice.
-        """
-        if self.vectors is None:
-            return np.arange(len(self))
-        rounded = np.ascontiguousarray(np.round(self.vectors * 64).astype(np.int8))
-        as_bytes = rounded.view(np.dtype((np.void, rounded.dtype.itemsize * rounded.shape[1]))).ravel()
-        numbers: np.ndarray = np.unique(as_bytes, return_inverse=True)[1]
-        return numbers.ravel()
-
-    @cached_property
-    def firsts(self) -> np.ndarray:
-        """The first row of each distinct text, (texts,), int64, in order; as in a night, a text counts once there."""
-        positions: np.ndarray = np.sort(np.unique(self.groups, return_index=True)[1])
-        return positions
+    def distinct(self) -> "Traffic":
+        """The first row of each text, in order: as in a night, a text counts once. All rows without text numbers."""
+        if self.text_numbers is None:
+            return self
+        return self.take(np.sort(np.unique(self.text_numbers, return_index=True)[1]))
 
     def take(self, rows: np.ndarray) -> "Traffic":
         """The chosen ``rows``: a mask, (rows,), bool, or positions, (chosen,), int64."""
@@ -59,4 +48,17 @@ class Traffic:
             self.confidences[rows],
             self.margins[rows],
             None if self.vectors is None else self.vectors[rows],
+            None if self.text_numbers is None else self.text_numbers[rows],
         )
+
+
+def count_by_minute(times: np.ndarray, keys: np.ndarray) -> dict[str, Counter[np.datetime64]]:
+    """The texts of each key in each minute, UTC, that has any.
+
+    ``times`` is (rows,), datetime64[us], UTC, ``keys`` is (rows,), object: str.
+    """
+    counts = {}
+    for key in sorted(set(keys)):
+        minutes, texts = np.unique(times[keys == key].astype("datetime64[m]"), return_counts=True)
+        counts[key] = Counter(dict(zip(minutes, texts.tolist(), strict=True)))
+    return counts

@@ -115,3 +115,8 @@ def test_a_report_is_the_same_each_time() -> None:
     assert drift.detect_drift(old, new, pair, limits(max_rows=200)) == drift.detect_drift(
         old, new, pair, limits(max_rows=200)
     )
+
+
+def test_one_label_on_both_sides_is_no_change_at_all() -> None:
+    test = drift.compare_labels("labels", ["spam"] * 150, ["spam"] * 120, limits(), 0.05)
+    assert (test.status, test.p, test.size) == ("none", 1.0, 0.0)

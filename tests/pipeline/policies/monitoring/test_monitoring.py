@@ -9,9 +9,9 @@ import pytest
 from pipeline.policies.monitoring.accuracy import AccuracyEstimate, check_with_feedback, estimate_accuracy
 from pipeline.policies.monitoring.finding import TrafficFinding, TrafficLook
 from pipeline.policies.monitoring.look import look_at
-from pipeline.policies.monitoring.misuse import find_flood
+from pipeline.policies.monitoring.misuse import find_floods
 from pipeline.policies.monitoring.reference import MeasuredAnswers, TrainingReference
-from pipeline.policies.monitoring.traffic import Traffic
+from pipeline.policies.monitoring.traffic import NO_LABEL, Traffic, count_by_minute
 from tests.support.traffic import START, WIDTH, joined, limits, monitor, reference, traffic, vectors
 
 WINDOW = (datetime(2026, 12, 1, tzinfo=UTC), datetime(2026, 12, 2, tzinfo=UTC))
@@ -28,6 +28,12 @@ def estimated(rows: Traffic, tested: MeasuredAnswers | None = None) -> AccuracyE
     estimate = estimate_accuracy(rows, tested, 0.95)
     assert estimate is not None
     return estimate
+
+
+def find_flood(rows: Traffic) -> TrafficFinding:
+    """The finding of a flood in traffic of one key."""
+    (finding,) = find_floods(count_by_minute(rows.times, rows.keys), monitor())
+    return finding
 
 
 def statuses(rows: Traffic, training: TrainingReference = REFERENCE) -> dict[str, str]:
@@ -66,6 +72,7 @@ def test_a_text_counts_once_however_often_it_is_sent() -> None:
     seen = look(joined(traffic(1, 300), copies))
     assert (seen.rows, seen.texts) == (600, 305)
     assert seen.named("texts").status == seen.named("answers").status == "none"
+    assert sum(part.rows for part in seen.slices if part.by == "label") == 305
 
 
 def test_too_few_rows_and_no_training_are_no_all_clear() -> None:
@@ -108,18 +115,54 @@ def test_copies_of_one_text_make_the_estimate_no_surer() -> None:
     assert (second.value, second.low) == pytest.approx((first.value, first.low))
 
 
-@pytest.mark.parametrize(("wrong", "status"), [(10, "none"), (60, "found")])
-def test_feedback_checks_what_confidence_says(wrong: int, status: str) -> None:
-    rows = traffic(1, 300)
+def corrected(rows: Traffic, labelled: int, wrong: int) -> dict[str, str]:
+    """The labels that people gave to the first answers, of which so many were wrong."""
     other = {"delivery": "refund", "refund": "delivery"}
-    given = {
-        str(rows.ids[row]): (other[rows.labels[row]] if row < wrong else rows.labels[row]) for row in range(100)
-    } | {"unknown": "refund"}
-    finding = check_with_feedback(rows, given, monitor(), limits())
+    labels = [other[label] if row < wrong else label for row, label in enumerate(rows.labels[:labelled])]
+    return dict(zip(map(str, rows.ids), labels, strict=False)) | {"unknown": "refund"}
+
+
+def feedback(rows: Traffic, given: dict[str, str]) -> TrafficFinding:
+    """What feedback says of the estimate."""
+    return check_with_feedback(rows, given, REFERENCE, monitor(), limits())
+
+
+@pytest.mark.parametrize(("wrong", "status"), [(10, "none"), (16, "none"), (60, "found"), (100, "found")])
+def test_feedback_checks_what_confidence_says(wrong: int, status: str) -> None:
+    finding = feedback(traffic(1, 300), corrected(traffic(1, 300), 100, wrong))
     assert (finding.status, finding.rows) == (status, 100) and finding.value == pytest.approx(1 - wrong / 100)
     assert None not in (finding.low, finding.high)
-    assert finding.low < 1 - wrong / 100 < finding.high  # type: ignore[operator]
-    assert check_with_feedback(rows, {}, monitor(), limits()).status == "insufficient"
+    assert finding.low - 1e-9 <= 1 - wrong / 100 < finding.high  # type: ignore[operator]
+    assert feedback(traffic(1, 300), {}).status == "insufficient"
+
+
+def test_reported_errors_alone_are_a_finding_only_if_they_are_too_many_for_all_answers() -> None:
+    rows = traffic(1, 2000)
+    few = feedback(rows, corrected(rows, 100, 100))  # 5% of all answers, where 10% were expected to be wrong
+    assert few.status == "insufficient" and few.value is None and "says nothing of the other" in few.sentence
+    assert feedback(rows, corrected(rows, 400, 400)).status == "found"
+
+
+def test_feedback_is_held_against_the_estimate_with_what_the_test_rows_showed() -> None:
+    rows = traffic(1, 300)
+    given = corrected(rows, 200, 50)  # 75% right, where confidence says 90%
+    assert feedback(rows, given).status == "found"
+    overconfident = reference(accuracy=0.75, confidence=0.9)
+    assert check_with_feedback(rows, given, overconfident, monitor(), limits()).status == "none"
+
+
+def test_one_text_that_is_sent_again_and_again_is_no_evidence() -> None:
+    rows = traffic(1, 300)
+    again = joined(rows, replace(rows.take(np.zeros(3000, np.int64)), ids=np.arange(3000).astype(object)))
+    refused = replace(again, labels=np.where(np.arange(3300) < 300, again.labels, NO_LABEL))
+    assert look(refused).named("abstained").status == "none"
+    given = {str(id_): str(label) for id_, label in zip(rows.ids, rows.labels, strict=True)}
+    wrong = "refund" if rows.labels[0] == "delivery" else "delivery"
+    same = replace(again, ids=again.ids.astype(str).astype(object))
+    assert feedback(same, given | {str(row): wrong for row in range(3000)}).status == "none"
+    only = same.take(np.arange(300, 3300))
+    statuses_of_one = {name: look(only).named(name).status for name in ("accuracy", "abstained")}
+    assert statuses_of_one == {"accuracy": "insufficient", "abstained": "insufficient"}
 
 
 @pytest.mark.parametrize(("share", "status"), [(0.1, "none"), (0.4, "found")])
@@ -133,7 +176,9 @@ def test_near_copies_of_one_key_are_found_and_exact_ones_are_not() -> None:
     near = np.repeat(base, 20, axis=0) + rng.normal(0, 0.02, (200, WIDTH)).astype(np.float32)
     near /= np.linalg.norm(near, axis=1, keepdims=True)
     copier = replace(traffic(3, 200, key="copier"), vectors=near)
-    repeater = replace(traffic(4, 200, key="repeater"), vectors=np.repeat(base, 20, axis=0))
+    repeater = replace(  # in int8: vectors depend on the batch
+        traffic(4, 200, key="repeater"), vectors=near, text_numbers=np.repeat(np.arange(10), 20)
+    )
     found = statuses(joined(traffic(1, 300), copier, repeater))
     assert found["near copies (copier)"] == "found"
     assert found["near copies (shop)"] == "none" and "near copies (repeater)" not in found
@@ -150,13 +195,23 @@ def test_a_flood_is_many_texts_in_a_minute_and_far_more_than_usual() -> None:
     usual = traffic(1, 600, seconds=60.0)
     burst = traffic(2, 4000, seconds=0.01)
     burst = replace(burst, times=burst.times + np.timedelta64(3600, "s"))
-    finding = find_flood("shop", joined(usual, burst), monitor())
+    finding = find_flood(joined(usual, burst))
     assert finding.status == "found" and finding.value is not None and finding.value >= 4000
     assert str(START + np.timedelta64(60, "m"))[:16] in finding.sentence
-    assert find_flood("shop", usual, monitor()).status == "none"
+    assert find_flood(usual).status == "none"
     minutes = (np.arange(8000) // 4000).astype("timedelta64[m]")
     steady = joined(burst, burst)
-    assert find_flood("shop", replace(steady, times=START + minutes), monitor()).status == "none"
+    assert find_flood(replace(steady, times=START + minutes)).status == "none"
+
+
+def test_a_flood_is_found_where_it_left_no_room_for_other_rows() -> None:
+    usual = traffic(1, 600, seconds=60.0)
+    burst = traffic(2, 4000, seconds=0.01)
+    burst = replace(burst, times=burst.times + np.timedelta64(36_000, "s"))
+    whole = joined(usual, burst)
+    minutes = count_by_minute(whole.times, whole.keys)
+    seen = look_at(burst, {}, REFERENCE, monitor(), limits(), ("3", "d"), WINDOW, minutes)
+    assert look(burst).named("flood").status == "none" and seen.named("flood").status == "found"
 
 
 def test_findings_quote_numbers_only() -> None:
