@@ -37,6 +37,8 @@ def nlpaug_translator(folders: list[Path], texts: list[str], longest: int, beams
     from nlpaug.augmenter.word import BackTranslationAug
 
     there, back = map(str, folders)
+    # Otherwise nlpaug gives every translator of a pair the same models, and the beams set last count for all of them.
+    BackTranslationAug.clear_cache()  # nlpaug 1.1.11 ignores its own force_reload
     augmenter = BackTranslationAug(there, back, device="cpu", batch_size=32, max_length=longest)
     for model in (augmenter.model.src_model, augmenter.model.tgt_model):
         model.generation_config.num_beams = beams

@@ -3,7 +3,6 @@
 Junczys-Dowmunt et al. (2018), "Marian: Fast Neural Machine Translation in C++"; the published models are OPUS-MT's.
 """
 
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -84,8 +83,6 @@ def load_model(folder: Path) -> tuple[Any, Any]:
     from transformers import AutoTokenizer, MarianMTModel
     from transformers.utils import logging
 
-    from pipeline.stages.back_translate.greedy import unsupported_settings
-
     if list(folder.glob("*.spm")) and find_spec("sentencepiece") is None:
         raise UserError(
             "back_translate.engine: expected the package sentencepiece, which this Marian tokenizer needs, found none; "
@@ -93,8 +90,6 @@ def load_model(folder: Path) -> tuple[Any, Any]:
         )
     logging.disable_progress_bar()
     model = MarianMTModel.from_pretrained(folder, local_files_only=True, use_safetensors=True, trust_remote_code=False)
-    if slow := unsupported_settings(model):
-        print(f"back-translate: {', '.join(slow)} of {folder.name} need Transformers' slower decoding", file=sys.stderr)
     return model.eval(), AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
@@ -105,17 +100,12 @@ def translate(texts: list[str], model: Any, tokenizer: Any, max_ratio: float) ->
     """
     import torch
 
-    from pipeline.stages.back_translate.greedy import decode, unsupported_settings
-
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model.to(device)
     inputs = tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=MAX_TOKENS).to(device)
-    max_new_tokens = min(MAX_TOKENS - 1, int(max_ratio * inputs["input_ids"].shape[1]) + 1)
     ids, mask = inputs["input_ids"], inputs["attention_mask"]
-    if unsupported_settings(model):
-        greedily: dict[str, Any] = {"num_beams": 1, "do_sample": False, "max_new_tokens": max_new_tokens}
-        with torch.inference_mode():
-            tokens = model.generate(input_ids=ids, attention_mask=mask, **greedily)
-    else:
-        tokens = decode(model, ids, mask, max_new_tokens)
+    max_new_tokens = min(MAX_TOKENS - 1, int(max_ratio * ids.shape[1]) + 1)
+    greedily: dict[str, Any] = {"num_beams": 1, "do_sample": False, "max_new_tokens": max_new_tokens}
+    with torch.inference_mode():
+        tokens = model.generate(input_ids=ids, attention_mask=mask, **greedily)
     return [" ".join(text.split()) for text in tokenizer.batch_decode(tokens, skip_special_tokens=True)]
