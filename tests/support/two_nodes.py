@@ -20,11 +20,12 @@ def two_nodes() -> Iterator[Any]:
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex())
         import ray
-        from ray._raylet import AuthenticationTokenLoader, Config
+        from ray import _raylet
         from ray.cluster_utils import Cluster
 
-        Config.initialize("")  # another test of this process may have imported Ray before the token was there
-        AuthenticationTokenLoader.instance().reset_cache()
+        core: Any = _raylet
+        core.Config.initialize("")  # another test of this process may have imported Ray before the token was there
+        core.AuthenticationTokenLoader.instance().reset_cache()
 
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
         try:
