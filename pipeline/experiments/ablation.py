@@ -39,6 +39,8 @@ SWITCHED_OFF: dict[str, dict[str, Any]] = {
 }
 # What can be added by name, as in ``--with lora``. A new addition is a line here.
 ADDITIONS: dict[str, dict[str, Any]] = {
+    "synonyms": {"synonyms.variants": 1},
+    "back_translate": {"back_translate.engine": "apertium"},
     "mlm": {"pretrain.objective": "mlm"},
     "simcse": {"pretrain.objective": "simcse"},
     "latent teacher": {"pseudo_label.teacher": "latent"},

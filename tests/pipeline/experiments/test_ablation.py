@@ -29,6 +29,7 @@ def tables(rows, pairs):
 
 def test_a_variant_lacks_one_thing_and_exists_only_where_the_params_have_it(content):
     content["finetune"]["method"] = "full"
+    content["synonyms"]["variants"], content["back_translate"]["engine"] = 1, "apertium"
     names = [variant.name for variant in ablation.list_variants(content)]
     assert names == [
         "everything",
@@ -47,10 +48,10 @@ def test_a_variant_lacks_one_thing_and_exists_only_where_the_params_have_it(cont
 
 
 def test_additions_are_changes_of_the_users_params(content):
-    variants = ablation.list_variants(content, additions=["finetune.lr=1e-4,finetune.epochs=2"], only=["synonyms"])
+    variants = ablation.list_variants(content, additions=["finetune.lr=1e-4,finetune.epochs=2"], only=["words"])
     assert [(variant.name, variant.adds) for variant in variants] == [
         ("everything", False),
-        ("synonyms", False),
+        ("words", False),
         ("finetune.lr=1e-4,finetune.epochs=2", True),
     ]
     assert variants[2].content["finetune"] | {"lr": 2e-5, "epochs": 1} == content["finetune"]
@@ -64,7 +65,7 @@ def test_additions_are_changes_of_the_users_params(content):
         (["finetune.lr=2e-5"], [], "found the same"),
         (["shoes"], [], 'found "shoes"'),
         ([], ["shoes"], "--only: expected some of pretrain"),
-        ([], ["synonyms", "pretrain"], "--only pretrain: expected what params.yaml has switched on, found it off"),
+        ([], ["words", "pretrain"], "--only pretrain: expected what params.yaml has switched on, found it off"),
     ],
 )
 def test_a_selection_that_makes_no_sense_raises(content, additions, only, message):
@@ -84,7 +85,7 @@ def test_every_switch_names_keys_of_the_params(content):
 
 
 def test_a_known_addition_has_a_name(content):
-    added = ablation.list_variants(content, additions=["lora"], only=["synonyms"])[-1]
+    added = ablation.list_variants(content, additions=["lora"], only=["words"])[-1]
     assert (added.name, added.adds, added.content["finetune"]["method"]) == ("lora", True, "lora")
 
 
