@@ -9,13 +9,13 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.core.errors import UserError
 from pipeline.core.file_permissions import restrict_new_files
+from pipeline.core.library_versions import library_versions
 from pipeline.core.params import Compute, load_params
 from pipeline.core.stage import progress
 
@@ -207,13 +207,7 @@ def name_versions(names: list[str], versions: dict[str, str]) -> str:
 @cache
 def installed_libraries() -> dict[str, str]:
     """The versions of what computes results, by name; what is not installed is left out."""
-    versions = {}
-    for name in LIBRARIES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return versions
+    return library_versions(LIBRARIES)
 
 
 def folder_of_machine(folder: Path, home: str) -> Path:

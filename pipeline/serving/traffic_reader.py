@@ -30,7 +30,8 @@ def read_tables(
     """
     tables: list[pa.Table] = []
     damaged = rows = 0
-    for content in read_files(folder, kind, COLUMNS[kind], since, until):
+    optional = WITH_VECTORS if kind == ANSWERS else ()
+    for content in read_files(folder, kind, COLUMNS[kind], since, until, optional):
         if content is None:
             damaged += 1
         elif len(content):
@@ -64,17 +65,21 @@ def read_minutes(
 
 
 def read_files(
-    folder: Path, kind: str, columns: tuple[str, ...], since: datetime, until: datetime
+    folder: Path,
+    kind: str,
+    columns: tuple[str, ...],
+    since: datetime,
+    until: datetime,
+    optional: tuple[str, ...] = (),
 ) -> "Iterator[pa.Table | None]":
     """The rows of a time in each file, the newest file first; None for a file that is damaged or of another kind.
 
-    All ``columns`` are wanted, and columns with vectors are read where they are, if all columns of answers are wanted.
+    All ``columns`` are wanted; ``optional`` ones are read where they are.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    optional = WITH_VECTORS if columns == COLUMNS[ANSWERS] else ()
     for path in reversed(list(files_between(folder, kind, since, until))):
         try:
             content = pq.ParquetFile(path).read([*columns, *optional])  # leaves out what is missing

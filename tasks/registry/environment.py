@@ -2,9 +2,10 @@
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from pipeline.core.library_versions import library_versions
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # floating-point sums depend on their number
 
@@ -18,7 +19,7 @@ def describe_environment(root: Path) -> dict[str, Any]:
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "gpu": Path("/proc/driver/nvidia/gpus").exists(),
         "threads": {name: os.environ[name] for name in THREADS if name in os.environ},
-        "libraries": library_versions(root / "constraints.txt"),
+        "libraries": library_versions(pinned_packages(root / "constraints.txt")),
     }
 
 
@@ -31,16 +32,9 @@ def processor_name() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
 
 
-def library_versions(constraints: Path) -> dict[str, str]:
-    """The installed version of each package that ``constraints`` pins. Packages that are not installed are left out."""
-    pinned = [line.split("==")[0].strip() for line in constraints.read_text().splitlines() if "==" in line]
-    installed = {}
-    for name in pinned:
-        try:
-            installed[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return installed
+def pinned_packages(constraints: Path) -> list[str]:
+    """The names of the packages that ``constraints`` pins."""
+    return [line.split("==")[0].strip() for line in constraints.read_text().splitlines() if "==" in line]
 
 
 def environment_changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
