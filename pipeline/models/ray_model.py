@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.compute.ray_cluster import connect, count_workers, plain_errors
+from pipeline.compute.ray_cluster import RETRIES, connect, count_workers, plain_errors
 from pipeline.core.errors import UserError
 from pipeline.core.params import Compute
 from pipeline.models.runtime import Batch, Choice, Runtime
@@ -58,6 +58,7 @@ class RayModel:
             batch_format="pyarrow",
             fn_constructor_kwargs=sent,
             num_cpus=self.compute.cpus_per_worker,
+            max_restarts=RETRIES,  # of a worker; else a block that none survives would be tried without end
             compute=ActorPoolStrategy(min_size=1, max_size=count_workers(self.compute)),
         )
         with plain_errors():

@@ -1,6 +1,7 @@
 """Ray: vectors and seeds on a real cluster of two nodes are those of one process, even when a node is lost."""
 
 import os
+import signal
 import socket
 import time
 from collections.abc import Iterable, Iterator
@@ -24,7 +25,8 @@ from pipeline.experiments import ablation
 from pipeline.experiments.ablation import EVERYTHING
 from pipeline.experiments.ablation_trials import run_variants
 from pipeline.models import embeddings
-from pipeline.models.runtime import Choice
+from pipeline.models.ray_model import RayModel
+from pipeline.models.runtime import Batch, Choice
 from tests.support.ablation_project import QUICK, make_tables, write_project
 from tests.support.two_nodes import two_nodes
 
@@ -102,6 +104,25 @@ def test_a_lost_node_changes_nothing(cluster, tmp_path, params, tiny_encoder, pa
         cluster.add_node(num_cpus=1)
     assert found.keys() == expected.keys()
     assert all(np.array_equal(found[key], expected[key]) for key in expected)
+
+
+class NoSurvivor:
+    """A model that kills the process that computes with it, as one does that needs more memory than there is."""
+
+    def __init__(self, folder: Path, threads: int) -> None:
+        pass
+
+    def run(self, batches: Iterable[Batch]) -> Iterator[np.ndarray]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        yield from ()
+
+
+@pytest.mark.slow
+def test_a_block_that_no_worker_survives_is_one_line(cluster, tmp_path):
+    model = RayModel(tmp_path, [], NoSurvivor, Choice("openvino", "float32"), Compute(**RAY))
+    batch = np.ones((1, 3), dtype=np.int64), np.ones((1, 3), dtype=np.int64)
+    with pytest.raises(UserError, match="compute: expected the cluster to do the work, found .* after 3 retries"):
+        list(model.run([batch]))
 
 
 @pytest.mark.slow
