@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from prefect import flow, runtime
+from prefect import flow, get_run_logger, runtime
 from prefect.exceptions import TerminationSignal
 from prefect.states import Completed, Failed, State
 
@@ -92,6 +92,7 @@ def run_steps(root: Path, params: Params, night: Night, opened: registry.Run, fo
     night.traffic = look_at_traffic(root, params, night, champion)
     night.situation = gather_situation(root, params, night, champion, force)
     night.decision = retraining.decide_training(night.situation, params.retrain)
+    get_run_logger().info(f"{'trains' if night.decision.train else 'does not train'}: {night.decision.because}")
     return train_and_promote(root, params, night, champion) if night.decision.train else "skipped"
 
 

@@ -55,7 +55,8 @@ class IntakeCounts:
 
     def line(self, what: str) -> str:
         """One line for the log and for people; ``what`` came in: "texts" or "corrections"."""
-        line = f"{what}: {self.new} new ({self.labelled} labelled) and {self.known} known in {self.files} files"
+        files = "1 file" if self.files == 1 else f"{self.files} files"
+        line = f"{what}: {self.new} new ({self.labelled} labelled) and {self.known} known in {files}"
         if self.version_unknown:
             line += f", {self.version_unknown} without the version that answered"
         if self.unreadable:

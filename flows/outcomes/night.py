@@ -122,7 +122,7 @@ def message_lines(night: Night) -> list[str]:
 def traffic_lines(night: Night) -> list[str]:
     """What was found in the champion's traffic and is no reason to train, such as misuse; it is told all the same."""
     found = night.traffic.found if night.traffic else ()
-    return [f"traffic: {each.title}: {each.sentence}" for each in found if each.name not in TRAFFIC_REASONS]
+    return [f"found in traffic: {each.title}: {each.sentence}" for each in found if each.name not in TRAFFIC_REASONS]
 
 
 def quality_lines(night: Night) -> list[str]:

@@ -63,7 +63,9 @@ def decide_training(situation: Situation, limits: Retrain) -> Decision:
 
 def check_champion(situation: Situation) -> str:
     """Whether there is no champion yet: then any model is better than none."""
-    return "yes: no champion yet" if situation.champion is None else f"no: version {situation.champion} is champion"
+    if situation.champion is None:
+        return "yes: no champion yet"
+    return f"no: there is a champion, version {situation.champion}"
 
 
 def check_count(what: str, number: int, wanted: int | None) -> str:
@@ -79,7 +81,11 @@ def check_drift(situation: Situation, limits: Retrain) -> str:
     if not limits.on_drift:
         return "off: drift"
     if report is None:
-        return "no: drift not looked for, nothing arrived since the last training"
+        return (
+            "no: drift not looked for, there is no champion to compare with"
+            if situation.champion is None
+            else "no: drift not looked for, no texts arrived since the last training, corrections apart"
+        )
     tests = ", ".join(test.line for test in report.tests if test.status == report.status)
     return f"{'yes' if report.status == 'drift' else 'no'}: {tests}"
 

@@ -42,13 +42,16 @@ async def take(service: Service, caller: Caller, body: FeedbackBody) -> Feedback
 async def find_text(service: Service, caller: Caller, body: FeedbackBody) -> tuple[str, str | None]:
     """The text that is corrected, PII masked, and the version that answered it.
 
-    Raises ApiError if neither a text is given nor an id that the service remembers of this key.
+    Raises ApiError if neither a text is given nor an id that the service remembers of this key, or if they contradict
+    each other.
     """
     if body.id is None and body.text is None:
         raise ApiError(422, "invalid", "the body: expected text or id, found neither")
     answered = service.recent.find(body.id, caller.key) if body.id is not None else None
     if body.text is not None:
         (text,) = await masked(service, [body.text])
+        if answered is not None and answered.text != text:
+            raise ApiError(422, "other_text", "text: expected that of the prediction id, or none, found another")
         return text, body.version or (answered.version if answered else None)
     if answered is None:
         raise ApiError(410, "forgotten", "id: expected a prediction that is remembered, found none; send its text, too")

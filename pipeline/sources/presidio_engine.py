@@ -52,7 +52,7 @@ def require_known(entities: tuple[str, ...], known: set[str], model: str | None,
     unknown = [entity for entity in entities if entity not in known]
     if not unknown:
         return
-    close = get_close_matches(unknown[0], sorted(known), n=1)
+    close = get_close_matches(unknown[0].upper(), sorted(known), n=1)
     finders = f"Presidio's patterns for {language}" + (f" or the spaCy pipeline {model}" if model else "")
     otherwise = "" if model else "name a spaCy pipeline that finds it in ingest.presidio.model, "
     raise UserError(
@@ -126,9 +126,13 @@ def read_model(model: str) -> Any:
     import spacy
 
     if not (spacy.util.is_package(model) or Path(model).is_dir()):
+        remedy = f"install it, as with `python -m spacy download {model}`, or correct the name"
+        if "/" in model:
+            remedy = "correct the path"
+        elif model.endswith("_trf"):
+            remedy = "name one that needs no torch, such as en_core_web_sm"
         raise UserError(
-            f"ingest.presidio.model: expected an installed spaCy pipeline or its folder, found no {model}; install it, "
-            f"as with `python -m spacy download {model}`, or correct the name"
+            f"ingest.presidio.model: expected an installed spaCy pipeline or its folder, found no {model}; {remedy}"
         )
     try:
         return spacy.load(model)

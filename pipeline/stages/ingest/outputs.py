@@ -11,6 +11,7 @@ from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import Ingest
 from pipeline.core.stage import Metrics, Paths, write_atomically, write_json
+from pipeline.sources.pii_masking import MASKS
 from pipeline.sources.source import SPLITS
 from pipeline.stages.ingest import splits
 from pipeline.stages.ingest.duplicate_rejection import source_ids
@@ -64,6 +65,18 @@ def write_outputs(
     rejected = rows.loc[rows["reason"].notna(), ["file", "row", "id", "reason"]].sort_index()
     write_parts(folder / "rejected.parquet", rejected_parts(rejected, prepared))
     write_json(label_list, folder / "labels.json")
+
+
+def count_masked(tables: dict[str, pd.DataFrame], prepared: PreparedRows, params: Ingest) -> dict[str, int]:
+    """How many written rows hold each mask, such as EMAIL; those that stood in the source already count, too."""
+    names = list(dict.fromkeys([*MASKS, *params.presidio.entities]))
+    counts = dict.fromkeys(names, 0)
+    for content in tables.values():
+        for part in parts_of(content):
+            texts = prepared.texts.take(part.index.to_numpy())
+            for name in names:
+                counts[name] += sum(f"[{name}]" in text for text in texts)
+    return counts
 
 
 def check_ids(ids: "pd.Series[int]", path: Path) -> None:

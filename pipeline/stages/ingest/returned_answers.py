@@ -43,9 +43,10 @@ def report_answers(rows: pd.DataFrame) -> None:
         return
     is_labelled = is_answer & rows["label"].notna()
     is_new_text = is_labelled & ~rows["id"].isin(rows.loc[~rows["answers"].notna(), "id"])
-    line = f"answers: {int(is_labelled.sum())} labels for {int(is_answer.sum())} suggested rows"
+    line = f"answers: {int(is_labelled.sum())} labels for {int(is_answer.sum())} rows, suggested or corrected"
     if is_new_text.any():
-        line += f"; {int(is_new_text.sum())} of texts that are in no other file (edited?), taken as new rows"
+        line += f"; {int(is_new_text.sum())} of texts that are in no other file (edited, or seen by the service alone)"
+        line += ", taken as new rows"
     print_note(line)
     new_labels = sorted(set(rows.loc[is_labelled, "label"]) - set(rows.loc[~is_answer, "label"].dropna()))
     if new_labels and len(new_labels) < rows.loc[is_labelled, "label"].nunique():

@@ -56,8 +56,12 @@ def run(params: Ingest, paths: Paths) -> Metrics:
         tables = outputs.split_tables(rows, params)
         outputs.check_tables(tables, params)
         outputs.write_outputs(tables, rows, prepared, label_list, paths)
+        masked = outputs.count_masked(tables, prepared, params) if params.mask_pii else {}
     by_file = print_lines(rejections.rejection_lines(rows))
     counts = outputs.count_rows(rows, tables, label_list["labels"])
+    if masked:
+        print_note("masked: " + ", ".join(f"[{name}] in {count} rows" for name, count in masked.items()))
+        counts["masked"] = masked
     return counts | {"rejected_by_file": by_file, "remarks": remarks}
 
 

@@ -10,7 +10,7 @@ from tasks.refresh import IntakeCounts
 
 NIGHT = datetime(2026, 1, 4, 2, tzinfo=UTC)
 REASONS = (
-    "no: version 1 is champion",
+    "no: there is a champion, version 1",
     "yes: 30 new labelled rows, 20 wanted",
     "yes: 400 new rows, 300 wanted",
     "off: age",

@@ -58,7 +58,9 @@ def test_without_a_reason_every_criterion_says_no() -> None:
     decision = decide_training(situation(), limits())
     assert not decision.train
     assert [line.split(":")[0] for line in decision.reasons] == ["no"] * 5
-    assert decision.because.startswith("version 3 is champion; 5 new labelled rows, 20 wanted; 50 new rows, 100 wanted")
+    assert decision.because.startswith(
+        "there is a champion, version 3; 5 new labelled rows, 20 wanted; 50 new rows, 100 wanted"
+    )
 
 
 def test_too_few_rows_for_a_drift_test_are_reported_as_insufficient() -> None:

@@ -85,6 +85,13 @@ def test_a_forgotten_id_needs_the_text(service: Service, client: TestClient) -> 
     assert stored(service) == [{"text": "parcel one", "label": "refund", "version": "3"}]
 
 
+def test_a_text_that_is_not_that_of_the_prediction_is_refused(service: Service, client: TestClient) -> None:
+    body = {"id": predict(client, "parcel one"), "text": "parcel two", "label": "refund"}
+    response = client.post("/v1/feedback", json=body)
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "other_text") and stored(service) == []
+    assert client.post("/v1/feedback", json=body | {"text": "parcel one"}).status_code == 200
+
+
 def test_another_key_cannot_name_my_prediction(service: Service, client: TestClient) -> None:
     prediction = predict(client, "parcel one")
     other = create_key(service.settings.root, "other", ["feedback"])

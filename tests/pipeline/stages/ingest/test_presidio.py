@@ -18,7 +18,9 @@ TEST = "text,label\nis it lost,a\nplease stop,b\n"
 def test_persons_and_numbers_of_a_file_are_masked(tmp_path: Path) -> None:
     model = save_pipeline(tmp_path / "spacy", {"Ada Byron": "PERSON", "Bob Ray": "PERSON"})
     write(tmp_path, train__csv=TRAIN, test__csv=TEST)
-    ingest(tmp_path, mask_pii=True, max_rejected_share=1.0, presidio=PRESIDIO | {"model": str(model)})
+    counts = ingest(tmp_path, mask_pii=True, max_rejected_share=1.0, presidio=PRESIDIO | {"model": str(model)})
+    found = {name: count for name, count in counts["masked"].items() if count}
+    assert found == {"EMAIL": 1, "PERSON": 2, "US_SSN": 1}
     assert output(tmp_path, "train")["text"].tolist() == [
         "[PERSON] wants her money",
         "[PERSON] wants his money",

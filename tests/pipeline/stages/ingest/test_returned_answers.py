@@ -59,7 +59,7 @@ def test_a_slip_in_a_label_and_an_edited_text_are_reported(tmp_path: Path, capsy
     write(tmp_path, train__csv=TRAIN, test__csv=TEST, pool__csv="text\nthe row\n", answers__csv=back)
     ingest(tmp_path, train=["train.csv", "answers.csv"], unlabelled=["pool.csv"])
     printed = capsys.readouterr().err
-    assert "answers: 2 labels for 2 suggested rows; 1 of texts that are in no other file" in printed
+    assert "answers: 2 labels for 2 rows, suggested or corrected; 1 of texts that are in no other file" in printed
     assert "no other file has the label wehre" in printed and "edited words" not in printed
 
 
