@@ -69,7 +69,14 @@ def print_look(look: TrafficLook, console: Console) -> None:
         findings.add_row(*map(escape, row), style=STYLES.get(finding.status, "none"))
     console.print(findings)
     cells = [
-        (part.by, part.name, str(part.rows), percent(part.share), f"{100 * part.change:+.1f}", percent(part.confidence))
+        (
+            part.by,
+            part.title,
+            str(part.rows),
+            percent(part.share),
+            f"{100 * part.change:+.1f}",
+            percent(part.confidence),
+        )
         for part in look.slices
     ]
     if cells:

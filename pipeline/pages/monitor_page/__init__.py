@@ -87,7 +87,7 @@ def slices(look: TrafficLook, by: str, caption: str) -> Grid | None:
     """The slices of one kind; None without any."""
     rows = [
         {
-            "slice": part.name,
+            "slice": part.title,
             "texts": part.rows,
             "change": part.change,
             "confidence": part.confidence,

@@ -32,11 +32,16 @@ class TrafficSlice:
     """The part of the traffic with one answered label, or of one key, and how it changed since the training."""
 
     by: Literal["label", "key"]
-    name: str
+    name: str  # NO_LABEL for the texts that got none
     rows: int  # distinct texts
     share: float  # of the distinct texts of the traffic, 0 to 1; several keys may send one text
     change: float  # of a label: of its share; of a key: the share of its answers that changed, beyond chance
     confidence: float  # mean, 0 to 1
+
+    @property
+    def title(self) -> str:
+        """The name for people."""
+        return self.name or "(no label)"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-NO_LABEL = "(none)"  # stands for the label of a text that got none
+NO_LABEL = ""  # stands for the label of a text that got none; no class has an empty name
 
 
 @dataclass(frozen=True)
