@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline.core.errors import UserError
@@ -15,7 +16,14 @@ from pipeline.serving.findings_file import FINDINGS_FILE, read_look
 from pipeline.serving.traffic_files import ANSWERS, AnsweredTexts, answers_table, write_table
 from tasks.monitor import look_at_traffic
 from tasks.traffic_alerts import ALERTS_FILE, Send, record_look
-from tasks.traffic_reference import KEPT_AS, TESTED_FILE, TRAINING_FILE, MonitoredVersion, find_reference
+from tasks.traffic_reference import (
+    KEPT_AS,
+    TESTED_FILE,
+    TRAINING_FILE,
+    MonitoredVersion,
+    find_reference,
+    summarise_predictions,
+)
 from tests.support.serving import params_with
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
@@ -121,3 +129,12 @@ def test_a_damaged_reference_is_a_reason_and_not_an_end(tmp_path: Path) -> None:
     (folder / TESTED_FILE).write_text("null")
     reference = find_reference(tmp_path, params, VERSION)
     assert reference.labels is None and "found it damaged; remove it" in reference.absence
+
+
+def test_test_rows_without_a_label_are_counted_apart(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"label": ["a", "a", "b", "b"], "predicted": ["a", "b", "b", "b"], "confidence": 0.8})
+    rows = rows.assign(**{"score.a": 0.2, "score.b": 0.8, "reason": [None, None, None, "unlike every class"]})
+    rows.to_parquet(tmp_path / "predictions.parquet")
+    summary = summarise_predictions(tmp_path / "predictions.parquet")
+    assert summary is not None and (summary["accuracy"], summary["refused"]) == (pytest.approx(2 / 3), 1)
+    assert len(summary["margins"]) == 4  # type: ignore[arg-type]
