@@ -5,6 +5,10 @@ from datetime import datetime
 from typing import Literal
 
 FindingStatus = Literal["found", "none", "insufficient", "off"]
+SLICE_CAPTIONS = {
+    "label": "Labels: share of the texts, and its change since the training, the largest first",
+    "key": "Keys: share of the texts, and share of the key's answers that changed since the training, beyond chance",
+}
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class TrafficLook:
     damaged: int  # files that could not be read
     findings: tuple[TrafficFinding, ...]
     slices: tuple[TrafficSlice, ...]
+    note: str = ""  # on what may be missing, for people
 
     @property
     def title(self) -> str:
