@@ -151,7 +151,7 @@ def test_a_damaged_reference_is_a_reason_and_not_an_end(tmp_path: Path) -> None:
 
 def test_test_rows_without_a_label_are_counted_apart(tmp_path: Path) -> None:
     rows = pd.DataFrame({"label": ["a", "a", "b", "b"], "predicted": ["a", "b", "b", "b"], "confidence": 0.8})
-    rows = rows.assign(**{"score.a": 0.2, "score.b": 0.8, "reason": [None, None, None, "unlike every class"]})
+    rows["score.a"], rows["score.b"], rows["reason"] = 0.2, 0.8, [None, None, None, "unlike every class"]
     rows.to_parquet(tmp_path / "predictions.parquet")
     summary = summarise_predictions(tmp_path / "predictions.parquet")
     assert summary is not None and (summary["accuracy"], summary["refused"]) == (pytest.approx(2 / 3), 1)

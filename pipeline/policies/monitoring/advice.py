@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from pipeline.policies.monitoring.finding import TrafficFinding, TrafficLook
+from pipeline.policies.monitoring.traffic import ANYONE
 
 OTHER_TEXTS = ("texts", "answers", "accuracy")
 MISUSE = ("near_copies", "near_border", "flood")
@@ -26,10 +27,10 @@ def list_advice(look: TrafficLook, inbox: str | None) -> list[str]:
         )
     for key in sorted({finding.key for finding in look.found if finding.name in MISUSE}):
         of_key = [finding for finding in look.found if finding.key == key and finding.name in MISUSE]
-        lines.append(
-            f"{titles(of_key)}: ask whoever has the key; `gleaner keys revoke {key}` stops it. What it sent before "
-            "counts until the window has passed"
-        )
+        stop = f"ask whoever has the key; `gleaner keys revoke {key}` stops it"
+        if key == ANYONE:
+            stop = "serve without `--no-auth`, so that who asks has a key that can be revoked"
+        lines.append(f"{titles(of_key)}: {stop}. What was sent before counts until the window has passed")
     return lines
 
 

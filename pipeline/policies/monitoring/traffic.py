@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+ANYONE = "anyone"  # the id of whoever asks a service without keys
 NO_LABEL = ""  # stands for the label of a text that got none; no class has an empty name
 
 

@@ -30,6 +30,8 @@ def test_each_key_that_misuses_a_model_has_a_line_with_its_name() -> None:
         "near border (shop): ask whoever has the key",
     ]
     assert "`gleaner keys revoke robot` stops it" in lines[0] and "revoke shop" in lines[1]
+    (open_to_all,) = list_advice(look(("flood", "anyone")), "inbox/texts")
+    assert "serve without `--no-auth`" in open_to_all and "revoke anyone" not in open_to_all
 
 
 def test_abstentions_and_labels_of_people_have_their_own_and_nothing_found_has_none() -> None:
