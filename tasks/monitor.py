@@ -1,9 +1,11 @@
 """Looks at what a version's service kept of its traffic: reads it, and what its training left, and asks of both."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,10 +15,13 @@ from pipeline.core.printable import print_note
 from pipeline.policies.monitoring.finding import TrafficLook
 from pipeline.policies.monitoring.look import look_at
 from pipeline.policies.monitoring.reference import TrainingReference
-from pipeline.serving.keys import keys_file, read_keys
+from pipeline.serving.keys import read_key_names
 from pipeline.serving.traffic_files import ANSWERS, FEEDBACK
 from pipeline.serving.traffic_reader import read_minutes, read_tables, to_traffic
 from tasks.traffic_reference import MonitoredVersion, find_reference
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def look_at_traffic(
@@ -43,16 +48,29 @@ def look_at_traffic(
     labelled, damaged_feedback = read_tables(folder, FEEDBACK, since, now)
     corrections = [row for one in labelled for row in one.to_pylist()]
     given = {row["id"]: row["label"] for row in sorted(corrections, key=itemgetter("time"))}  # the last one counts
+    note = "" if len(traffic) else absence_note(tables, params)
     nothing = TrainingReference(absence="no traffic to compare it with")
     reference = find_reference(root, params, version) if len(traffic) else nothing
     which, window = (version.number, version.digest), (since, now)
-    return look_at(traffic, given, reference, monitor, params.drift, which, window, minutes, damaged + damaged_feedback)
+    damaged += damaged_feedback
+    look = look_at(traffic, given, reference, monitor, params.drift, which, window, minutes, damaged)
+    return replace(look, note=note)
+
+
+def absence_note(tables: "list[pa.Table]", params: Params) -> str:
+    """Why no answer of a version may be there, and which other versions ``tables`` have answers of."""
+    seconds = params.monitor.keep.seconds_per_file
+    note = f"Answers of the last {seconds:g} seconds may not be written yet (monitor.keep.seconds_per_file)."
+    texts = Counter(number for one in tables for number in one["version"].to_pylist())
+    names = {number: f"version {number}" if number else "a bundle that is no version" for number in texts}
+    others = ", ".join(f"{names[number]} ({count})" for number, count in texts.most_common())
+    return f"{note} Texts that others answered in this time: {others}." if others else note
 
 
 def key_names(root: Path) -> dict[str, str]:
-    """The names of keys by id. One that was revoked has none, nor has any where this user may not read the keys."""
+    """The names of keys by id, of revoked ones too; none where this user may not read the keys."""
     try:
-        return {key.id: key.name for key in read_keys(keys_file(root))}
+        return read_key_names(root)
     except (OSError, UserError) as error:
         print_note(f"monitor: keys go by their ids: {error if isinstance(error, UserError) else type(error).__name__}")
         return {}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LEARNED = ("data/ingest/train.parquet", "data/ingest/unlabelled.parquet")
 PREDICTIONS = "data/evaluate/predictions.parquet"
 TRAINING_FILE, TESTED_FILE = "training.parquet", "answered.json"
-KEPT_AS = 2  # changes with the columns of a file of answers
+KEPT_AS = 3  # changes with what is kept of a training
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,8 @@ def summarise_predictions(path: Path | None) -> dict[str, object] | None:
         return None
     rows = pd.read_parquet(path)
     _, margins = top_two(rows.filter(regex=r"^score\.").to_numpy())
-    if "reason" in rows:
+    refused = int(rows["reason"].notna().sum()) if "reason" in rows else 0
+    if refused:
         rows = rows[rows["reason"].isna()]
     if rows.empty:
         return None
@@ -133,6 +134,7 @@ def summarise_predictions(path: Path | None) -> dict[str, object] | None:
         "confidence": float(rows["confidence"].mean()),
         "error": float((correct - rows["confidence"]).std(ddof=0) / len(rows) ** 0.5),
         "margins": margins.round(6).tolist(),
+        "refused": refused,
     }
 
 

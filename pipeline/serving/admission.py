@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 
 from starlette.requests import ClientDisconnect, Request
 
+from pipeline.policies.monitoring.traffic import ANYONE
 from pipeline.serving.errors import ApiError
 from pipeline.serving.keys import Keyring, StoredKey
 from pipeline.serving.rate_limit import RateLimit
 from pipeline.serving.service import Service
-
-ANYONE = "anyone"  # the id of whoever asks a service without keys
 
 
 @dataclass(frozen=True)

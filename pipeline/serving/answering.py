@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from pipeline.models.answers import UNLIKE_EVERY_CLASS
+from pipeline.policies.monitoring.traffic import NO_LABEL
 from pipeline.serving import metrics
 from pipeline.serving.admission import Caller, require_limits
 from pipeline.serving.bodies import LabelScore, PredictAnswer, PredictBody, Prediction
@@ -106,10 +107,10 @@ async def remember(
         service.traffic.add(to_numbers(service, caller, texts, predictions, scored))
     number = scored.version.bundle.number
     for prediction in predictions:
-        metrics.ANSWERS.labels(str(number), str(prediction.label)).inc()
+        metrics.ANSWERS.labels(str(number), prediction.label or NO_LABEL).inc()
     if service.recent.count:
         for text, prediction in zip(await masked(service, texts), predictions, strict=True):
-            service.recent.add(prediction.id, AnsweredText(text, number, caller.key, str(prediction.label)))
+            service.recent.add(prediction.id, AnsweredText(text, number, caller.key, prediction.label or NO_LABEL))
 
 
 def to_numbers(
@@ -160,7 +161,7 @@ def ask_shadow(service: Service, texts: list[str], predictions: list[Prediction]
         return
     chosen = [row for row in range(len(texts)) if random.random() < share]
     if chosen:
-        labels = [str(predictions[row].label) for row in chosen]
+        labels = [predictions[row].label or NO_LABEL for row in chosen]
         work = compare_with_shadow(service, shadow, version, [texts[row] for row in chosen], labels)
         service.in_background(asyncio.create_task(work))
 
@@ -178,7 +179,7 @@ async def compare_with_shadow(
     opinion = Scored(shadow, computed)
     best = opinion.probabilities.argmax(axis=1).tolist()
     for label, index, refuse in zip(labels, best, opinion.refused(None), strict=True):
-        if str(None if refuse else shadow.labels[index]) != label:
+        if (NO_LABEL if refuse else shadow.labels[index]) != label:
             metrics.DISAGREEMENTS.labels(*names, label).inc()
 
 

@@ -1,6 +1,7 @@
 """API keys of the service: created, listed, revoked, and checked. The file holds digests only, never a key.
 
-A key has 256 random bits, so that a plain SHA-256 of it can neither be guessed nor be looked up in a table.
+A key has 256 random bits, so that a plain SHA-256 of it can neither be guessed nor be looked up in a table. Of a
+revoked key only the name stays, in a file of its own, for people who look at what it sent.
 """
 
 import hashlib
@@ -9,6 +10,7 @@ import json
 import os
 import re
 import secrets
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -21,7 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from pipeline.core.errors import UserError
 from pipeline.core.stage import write_atomically
 
-FOLDER, FILE = ".gleaner", "keys.json"  # in the project
+FOLDER, FILE, REVOKED_FILE = ".gleaner", "keys.json", "revoked-keys.json"  # in the project
 SCOPES = ("predict", "explain", "feedback", "admin")
 ADMIN = "admin"  # may do what every other scope may
 PREFIX = "gleaner"
@@ -77,7 +79,33 @@ def revoke_key(root: Path, name: str) -> StoredKey:
             known = ", ".join(key.name for key in keys) or "none"
             raise UserError(f"{name[:70]}: expected the name of a key, found none of it; there are: {known}")
         write_keys(root, [key for key in keys if key is not revoked])
+        try:
+            names = read_revoked_names(root)
+        except UserError:  # a damaged file of names is written anew: it hinders no revocation
+            names = {}
+        write_private(root / FOLDER / REVOKED_FILE, names | {revoked.id: revoked.name})
     return revoked
+
+
+def read_key_names(root: Path) -> dict[str, str]:
+    """The names of keys by id, of revoked ones too. Raises UserError if a file is damaged.
+
+    A revoked key whose name another key has goes by name and id, such as "shop/d1e7ce9e0427".
+    """
+    names, revoked = {key.id: key.name for key in read_keys(keys_file(root))}, read_revoked_names(root)
+    uses = Counter([*names.values(), *revoked.values()])
+    return {id_: name if uses[name] == 1 else f"{name}/{id_}" for id_, name in revoked.items()} | names
+
+
+def read_revoked_names(root: Path) -> dict[str, str]:
+    """The names of revoked keys by id; none if there is no file of them. Raises UserError if it is damaged."""
+    path = root / FOLDER / REVOKED_FILE
+    try:
+        return TypeAdapter(dict[str, str]).validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except ValidationError:
+        raise UserError(f"{path}: expected the names of revoked keys, found something else; remove it") from None
 
 
 @contextmanager
@@ -93,8 +121,13 @@ def locked(root: Path) -> Iterator[None]:
 
 
 def write_keys(root: Path, keys: list[StoredKey]) -> None:
-    """Write the file of keys, which only its owner can read, whatever the umask."""
-    content = json.dumps([asdict(key) for key in keys], indent=1).encode() + b"\n"
+    """Write the file of keys."""
+    write_private(keys_file(root), [asdict(key) for key in keys])
+
+
+def write_private(path: Path, value: object) -> None:
+    """Write a value as JSON into a file that only its owner can read, whatever the umask."""
+    content = json.dumps(value, indent=1).encode() + b"\n"
 
     def write(part: Path) -> None:
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
@@ -103,7 +136,7 @@ def write_keys(root: Path, keys: list[StoredKey]) -> None:
             file.flush()
             os.fsync(file.fileno())
 
-    write_atomically(keys_file(root), write)
+    write_atomically(path, write)
 
 
 def read_keys(path: Path) -> list[StoredKey]:

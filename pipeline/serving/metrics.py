@@ -29,7 +29,9 @@ SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 REQUESTS = Counter("gleaner_requests", "Requests by path and status.", ["path", "status"])
 REQUEST_SECONDS = Histogram("gleaner_request_seconds", "Time to the answer.", ["path"], buckets=SECONDS)
-ANSWERS = Counter("gleaner_answers", "Texts that were answered, by version and label.", ["version", "label"])
+ANSWERS = Counter(
+    "gleaner_answers", "Texts that were answered, by version and label, empty without one.", ["version", "label"]
+)
 REFUSALS = Counter("gleaner_refusals", "Requests that were refused, by code.", ["code"])
 QUEUE_TEXTS = Gauge("gleaner_queue_texts", "Texts that wait for a batch.", multiprocess_mode="livesum")
 BATCH_TEXTS = Histogram("gleaner_batch_texts", "Texts in a batch.", buckets=SIZES)

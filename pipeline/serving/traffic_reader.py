@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 COLUMNS = {
-    ANSWERS: ("time", "id", "key", "digest", "label", "confidence", "margin"),
+    ANSWERS: ("time", "id", "key", "version", "digest", "label", "confidence", "margin"),
     FEEDBACK: ("time", "id", "label"),
 }
 WITH_VECTORS = ("text_number", "vector")  # columns of answers, where vectors are kept

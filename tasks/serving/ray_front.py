@@ -17,7 +17,8 @@ from pipeline.compute.ray_cluster import RETRIES, connect, count_workers
 from pipeline.core.errors import UserError
 from pipeline.core.params import Params
 from pipeline.core.printable import print_note
-from pipeline.serving.admission import ANYONE, count_request, find_key
+from pipeline.policies.monitoring.traffic import ANYONE
+from pipeline.serving.admission import count_request, find_key
 from pipeline.serving.app import build_app, counted_paths
 from pipeline.serving.errors import ApiError
 from pipeline.serving.http_server import server_config

@@ -112,7 +112,8 @@ def test_foreign_texts_are_found_and_told_once(tmp_path: Path, store: Path, monk
         metrics = served.client.get("/metrics").text
         night = look_as_a_night(root)
         assert 'gleaner_monitor_found{finding="texts",key="",version="1"} 1.0' in metrics
-    assert "Traffic of version 1" in (root / "look.html").read_text()
+    assert "Traffic of version 1" in (root / "look.html").read_text() and "page: look.html" in after.stderr
+    assert "put texts like these into inbox/texts and run `gleaner retrain`" in after.stdout
     assert night is not None and night.named("texts").status == "found"
     (message,) = posted
     body = message["message"]
@@ -147,6 +148,7 @@ def test_what_is_wrong_is_one_line(tmp_path: Path, store: Path, monkeypatch: pyt
     register_answers(root, {"t0": LABELS[0], "t1": LABELS[1]}, LABELS)
     nothing = run_gleaner(root, "monitor")
     assert nothing.returncode == 0 and "version 1: 0 texts" in nothing.stdout and "insufficient" in nothing.stdout
+    assert "Answers of the last 60 seconds may not be written yet" in nothing.stdout
     set_serve(root, "monitor", path=None)
     off = run_gleaner(root, "monitor")
     assert off.returncode == 2 and "monitor.path: expected a folder" in off.stderr

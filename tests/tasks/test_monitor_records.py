@@ -7,15 +7,24 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline.core.errors import UserError
 from pipeline.policies.monitoring.finding import TrafficFinding, TrafficLook
 from pipeline.serving.findings_file import FINDINGS_FILE, read_look
+from pipeline.serving.keys import create_key, revoke_key
 from pipeline.serving.traffic_files import ANSWERS, AnsweredTexts, answers_table, write_table
 from tasks.monitor import look_at_traffic
 from tasks.traffic_alerts import ALERTS_FILE, Send, record_look
-from tasks.traffic_reference import KEPT_AS, TESTED_FILE, TRAINING_FILE, MonitoredVersion, find_reference
+from tasks.traffic_reference import (
+    KEPT_AS,
+    TESTED_FILE,
+    TRAINING_FILE,
+    MonitoredVersion,
+    find_reference,
+    summarise_predictions,
+)
 from tests.support.serving import params_with
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
@@ -89,13 +98,30 @@ def test_damaged_alerts_are_one_line_and_metrics_go_on(tmp_path: Path) -> None:
     assert read_look(folder / FINDINGS_FILE) is not None
 
 
-def put(root: Path, texts: int, ago: timedelta) -> None:
+def put(root: Path, texts: int, ago: timedelta, key: str = "k") -> None:
     """Write a file of traffic of one key."""
     labels: list[str | None] = ["refund"] * texts
     ids, numbers = [f"{ago}-{row}" for row in range(texts)], list(range(texts))
     at, half = TODAY - ago, np.full(texts, 0.5, np.float32)
-    rows = AnsweredTexts(at, "k", "3", VERSION.digest, 1.0, ids, labels, half, half, np.ones((texts, 2)), numbers)
+    rows = AnsweredTexts(at, key, "3", VERSION.digest, 1.0, ids, labels, half, half, np.ones((texts, 2)), numbers)
     write_table(root / "data" / "traffic", ANSWERS, answers_table([rows]))
+
+
+def test_a_version_without_answers_says_what_may_be_missing_and_who_else_answered(tmp_path: Path) -> None:
+    other = replace(VERSION, digest="e" * 64, number="4")
+    empty = look_at_traffic(tmp_path, params_with(), other, TODAY)
+    assert empty.rows == 0
+    assert empty.note == "Answers of the last 60 seconds may not be written yet (monitor.keep.seconds_per_file)."
+    put(tmp_path, 400, timedelta(minutes=1))
+    assert look_at_traffic(tmp_path, params_with(), VERSION, TODAY).note == ""
+    note = look_at_traffic(tmp_path, params_with(), other, TODAY).note
+    assert note == f"{empty.note} Texts that others answered in this time: version 3 (400)."
+
+
+def test_a_revoked_key_goes_by_its_name(tmp_path: Path) -> None:
+    create_key(tmp_path, "robot", ["predict"])
+    put(tmp_path, 5, timedelta(minutes=1), key=revoke_key(tmp_path, "robot").id)
+    assert look_at_traffic(tmp_path, params_with(), VERSION, TODAY).named("flood").key == "robot"
 
 
 def test_a_flood_that_leaves_no_room_for_other_rows_is_found(tmp_path: Path) -> None:
@@ -121,3 +147,12 @@ def test_a_damaged_reference_is_a_reason_and_not_an_end(tmp_path: Path) -> None:
     (folder / TESTED_FILE).write_text("null")
     reference = find_reference(tmp_path, params, VERSION)
     assert reference.labels is None and "found it damaged; remove it" in reference.absence
+
+
+def test_test_rows_without_a_label_are_counted_apart(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"label": ["a", "a", "b", "b"], "predicted": ["a", "b", "b", "b"], "confidence": 0.8})
+    rows["score.a"], rows["score.b"], rows["reason"] = 0.2, 0.8, [None, None, None, "unlike every class"]
+    rows.to_parquet(tmp_path / "predictions.parquet")
+    summary = summarise_predictions(tmp_path / "predictions.parquet")
+    assert summary is not None and (summary["accuracy"], summary["refused"]) == (pytest.approx(2 / 3), 1)
+    assert len(summary["margins"]) == 4  # type: ignore[arg-type]

@@ -11,7 +11,8 @@ from markupsafe import Markup
 from pipeline.pages.environment import environment, style
 from pipeline.pages.facts import Fact
 from pipeline.pages.grid import MISSING, Grid, format_value, to_grid
-from pipeline.policies.monitoring.finding import TrafficFinding, TrafficLook
+from pipeline.policies.monitoring.advice import list_advice
+from pipeline.policies.monitoring.finding import SLICE_CAPTIONS, TrafficFinding, TrafficLook
 from pipeline.policies.reasons import percent
 
 __all__ = ["render"]
@@ -19,8 +20,8 @@ __all__ = ["render"]
 TAGS = {"found": ("found", "bad"), "none": ("no", "good"), "insufficient": ("insufficient", "warn"), "off": ("off", "")}
 
 
-def render(look: TrafficLook, model: str) -> str:
-    """The page as HTML."""
+def render(look: TrafficLook, model: str, inbox: str | None) -> str:
+    """The page as HTML; ``inbox`` is the folder from which a night takes new texts, None without one."""
     template = environment(Path(__file__).parent).get_template("monitor.html.j2")
     return template.render(
         title=f"Traffic of {look.title}",
@@ -31,8 +32,10 @@ def render(look: TrafficLook, model: str) -> str:
         facts=facts(look),
         findings=[(finding, *TAGS[finding.status]) for finding in look.findings],
         numbers=numbers(look),
-        labels=slices(look, "label", "Answered labels: share of the traffic, and its change since the training"),
-        keys=slices(look, "key", "Keys: share of the traffic, and of their answers that changed, beyond chance"),
+        advice=list_advice(look, inbox),
+        labels=slices(look, "label"),
+        keys=slices(look, "key"),
+        note=look.note,
         damaged=look.damaged,
     )
 
@@ -83,17 +86,17 @@ def numbers(look: TrafficLook) -> Grid:
     return to_grid(frame, "What was measured; a finding lies beyond its limit, surely where it has an interval")
 
 
-def slices(look: TrafficLook, by: str, caption: str) -> Grid | None:
+def slices(look: TrafficLook, by: str) -> Grid | None:
     """The slices of one kind; None without any."""
     rows = [
         {
-            "slice": part.name,
+            by: part.title,
             "texts": part.rows,
-            "change": part.change,
+            "change" if by == "label" else "changed": part.change,
             "confidence": part.confidence,
             "share": part.share,
         }
         for part in look.slices
         if part.by == by
     ]
-    return to_grid(pd.DataFrame(rows), caption, bars="share") if rows else None
+    return to_grid(pd.DataFrame(rows), SLICE_CAPTIONS[by], bars="share") if rows else None

@@ -70,6 +70,8 @@ def find_accuracy_drop(
         sentence += f"; nothing to compare with: {reference.absence}"
         return TrafficFinding("accuracy", "insufficient", sentence, *numbers)
     sentence += f"; it was {percent(tested.accuracy)} on the test rows"
+    if tested.refused:
+        sentence += f" that got a label (the run and its report count the {tested.refused} without one, too)"
     if allowed is None:
         return TrafficFinding("accuracy", "off", sentence, *numbers)
     limit = tested.accuracy - allowed

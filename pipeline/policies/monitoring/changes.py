@@ -51,7 +51,7 @@ def find_abstentions(traffic: Traffic, reference: TrainingReference, monitor: Mo
     if monitor.max_abstained is None:
         return TrafficFinding("abstained", "off", sentence, *numbers)
     is_many = low > monitor.max_abstained
-    sentence += f"; at most {percent(monitor.max_abstained)} allowed"
+    sentence += f"; a share of more than {percent(monitor.max_abstained)} is {'sure' if is_many else 'not sure'}"
     return TrafficFinding("abstained", "found" if is_many else "none", sentence, *numbers, monitor.max_abstained)
 
 

@@ -5,6 +5,10 @@ from datetime import datetime
 from typing import Literal
 
 FindingStatus = Literal["found", "none", "insufficient", "off"]
+SLICE_CAPTIONS = {
+    "label": "Labels: share of the texts, and its change since the training, the largest first",
+    "key": "Keys: share of the texts, and share of the key's answers that changed since the training, beyond chance",
+}
 
 
 @dataclass(frozen=True)
@@ -32,11 +36,16 @@ class TrafficSlice:
     """The part of the traffic with one answered label, or of one key, and how it changed since the training."""
 
     by: Literal["label", "key"]
-    name: str
+    name: str  # NO_LABEL for the texts that got none
     rows: int  # distinct texts
     share: float  # of the distinct texts of the traffic, 0 to 1; several keys may send one text
     change: float  # of a label: of its share; of a key: the share of its answers that changed, beyond chance
     confidence: float  # mean, 0 to 1
+
+    @property
+    def title(self) -> str:
+        """The name for people."""
+        return self.name or "(no label)"
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,7 @@ class TrafficLook:
     damaged: int  # files that could not be read
     findings: tuple[TrafficFinding, ...]
     slices: tuple[TrafficSlice, ...]
+    note: str = ""  # on what may be missing, for people
 
     @property
     def title(self) -> str:

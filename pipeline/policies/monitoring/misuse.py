@@ -95,6 +95,8 @@ def find_floods(minutes: Mapping[str, Counter[np.datetime64]], monitor: Monitor)
         minute, most = counts.most_common(1)[0]
         is_flood = most >= least and most >= monitor.misuse.flood_factor * usual
         status: FindingStatus = "found" if is_flood else "none"
-        sentence = f"{most} texts in the minute of {minute} UTC, {usual:g} in a usual one"
+        of_usual = f"{usual:g} in a usual one" if len(counts) > 1 else "its only one, so that none is usual yet"
+        wanted = f"a flood has at least {least}, and {monitor.misuse.flood_factor:g} times as many as a usual minute"
+        sentence = f"{most} texts in the minute of {minute} UTC, {of_usual}; {wanted}"
         findings.append(TrafficFinding("flood", status, sentence, counts.total(), most, limit=least, key=key))
     return findings

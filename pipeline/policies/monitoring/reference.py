@@ -7,12 +7,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class MeasuredAnswers:
-    """The version's answers to its test rows, which no training saw."""
+    """The version's answers to its test rows, which no training saw; accuracy and confidence of those with a label."""
 
     accuracy: float  # 0 to 1
     confidence: float  # mean of the calibrated confidence, 0 to 1
     error: float  # standard error of accuracy less confidence
-    margins: np.ndarray  # (rows,) float64, 0 to 1: between the two most probable labels
+    margins: np.ndarray  # (rows,) float64, 0 to 1: between the two most probable labels, of all test rows
+    refused: int = 0  # test rows that got no label
 
 
 @dataclass(frozen=True)

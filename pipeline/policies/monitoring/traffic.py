@@ -6,7 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
-NO_LABEL = "(none)"  # stands for the label of a text that got none
+ANYONE = "anyone"  # the id of whoever asks a service without keys
+NO_LABEL = ""  # stands for the label of a text that got none; no class has an empty name
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def look(rows: int = 120, foreign: float = 0.0) -> TrafficLook:
 
 def show(seen: TrafficLook) -> ParsedPage:
     """The page taken apart."""
-    page = ParsedPage(render(seen, "gleaner-demo"))
+    page = ParsedPage(render(seen, "gleaner-demo", "inbox/texts"))
     assert page.open == []
     return page
 
@@ -42,13 +42,23 @@ def test_the_outcome_comes_first_and_every_finding_has_its_sentence(rows: int, f
 
 
 def test_names_are_text_and_nothing_is_loaded_from_elsewhere() -> None:
-    html = render(look(), "gleaner-demo")
+    html = render(look(), "gleaner-demo", "inbox/texts")
     assert "<b>shop" not in html and "&lt;b&gt;shop" in html
     assert "http" not in html.replace("http-equiv", "")
     assert "default-src 'none'" in html
 
 
+def test_the_page_says_what_to_do_and_what_each_figure_is() -> None:
+    found, nothing = show(look(foreign=1.0)).text, show(look()).text
+    assert "What to do" in found and "put texts like these into inbox/texts and run gleaner retrain" in found
+    assert "What to do" not in nothing
+    for text in (found, nothing):
+        assert "Labels: share of the texts, and its change since the training" in text
+        assert "share of the key's answers that changed since the training, beyond chance" in text
+        assert "changed most" not in text
+
+
 def test_a_look_at_nothing_is_a_page_too() -> None:
-    text = show(replace(look(rows=0), version=None, damaged=2)).text
+    text = show(replace(look(rows=0), version=None, damaged=2, note="Some may not be written yet.")).text
     assert "Traffic of the bundle dddddddddddd" in text and "2 files of traffic could not be read" in text
-    assert "There is nothing to compare with." in text
+    assert "There is nothing to compare with." in text and "Some may not be written yet." in text

@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.serving.keys import Keyring, create_key, keys_file, read_keys, revoke_key
+from pipeline.serving.keys import (
+    FOLDER,
+    REVOKED_FILE,
+    Keyring,
+    create_key,
+    keys_file,
+    read_key_names,
+    read_keys,
+    revoke_key,
+)
 from pipeline.serving.rate_limit import RateLimit
 
 
@@ -40,6 +49,22 @@ def test_a_revoked_key_is_gone_at_once(tmp_path: Path) -> None:
     assert ring.find(key) is None and ring.find(other)
     with pytest.raises(UserError, match="shop: expected the name of a key, found none of it; there are: desk"):
         revoke_key(tmp_path, "shop")
+
+
+def test_a_revoked_key_keeps_its_name_and_nothing_else(tmp_path: Path) -> None:
+    os.umask(0)
+    key, path = create_key(tmp_path, "robot", ["predict"]), tmp_path / FOLDER / REVOKED_FILE
+    first = revoke_key(tmp_path, "robot")
+    assert read_key_names(tmp_path) == {first.id: "robot"} and Keyring(keys_file(tmp_path)).find(key) is None
+    assert json.loads(path.read_text()) == {first.id: "robot"} and oct(path.stat().st_mode & 0o777) == "0o600"
+    create_key(tmp_path, "robot", ["predict"])  # the name is free again
+    (second,) = read_keys(keys_file(tmp_path))
+    assert read_key_names(tmp_path) == {first.id: f"robot/{first.id}", second.id: "robot"}
+    path.write_text("[]")
+    with pytest.raises(UserError, match="expected the names of revoked keys, found something else; remove it"):
+        read_key_names(tmp_path)
+    revoke_key(tmp_path, "robot")
+    assert read_key_names(tmp_path) == {second.id: "robot"} and read_keys(keys_file(tmp_path)) == []
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from pipeline.serving.handover import read_handover, write_handover
+from pipeline.serving.handover import Handover, NamedBundle, read_handover, write_handover
 from pipeline.serving.service import Service
+from tasks.registry.manifest import manifest_digest
+from tests.support.promoting import MODEL
 from tests.support.serving import WORDS, named, params_with, running, start_service
+from tests.support.word_bundle import FOREIGN, build
 
 TIMEOUT = 20.0  # seconds
+NAMES = ("abstaining", "answering")  # of bundles
 
 
 def shadowed(root: Path, number: str, words: dict[str, list[float]]) -> Service:
@@ -50,6 +54,19 @@ def test_disagreements_are_counted_by_the_label_that_was_returned(tmp_path: Path
         assert count("shadow_disagreements", label="delivery", **versions) == 0
         shown = client.get("/metrics").text
     assert 'gleaner_shadow_disagreements_total{label="refund",shadow="41",version="3"} 2.0' in shown
+
+
+def test_a_text_without_a_label_is_no_text_of_a_class_called_none(tmp_path: Path) -> None:
+    service = start_service(tmp_path, params_with(shadow={"version": "44", "share": 1.0}))
+    bundles = [build(tmp_path / name, WORDS, ["None", "refund"], abstains=name == "abstaining") for name in NAMES]
+    served, shadow = (NamedBundle(str(folder), manifest_digest(folder), MODEL, "43") for folder in bundles)
+    write_handover(service.settings.handover, Handover(served, replace(shadow, number="44"), versions=("43", "44")))
+    with running(service, "predict") as client:
+        wait_until(lambda: client.get("/readyz").json()["shadow"] == "44")
+        answer = client.post("/v1/predict", json={"texts": ["parcel", FOREIGN]}).json()
+        assert [row["label"] for row in answer["predictions"]] == ["None", None]
+        assert (count("answers", version="43", label="None"), count("answers", version="43", label="")) == (1, 1)
+        wait_until(lambda: count("shadow_disagreements", label="", version="43", shadow="44") == 1)
 
 
 def test_a_shadow_that_cannot_be_loaded_changes_no_answer_and_is_told_once(

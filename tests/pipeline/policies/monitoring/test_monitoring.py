@@ -170,6 +170,23 @@ def test_too_many_abstentions_are_a_finding(share: float, status: str) -> None:
     assert look(traffic(1, 300, refused=share)).named("abstained").status == status
 
 
+def test_a_share_above_the_limit_that_may_be_chance_is_not_sure() -> None:
+    rows = traffic(1, 922)
+    refused = replace(rows, labels=np.where(np.arange(922) < 192, NO_LABEL, rows.labels))
+    finding = look(refused).named("abstained")
+    assert finding.status == "none" and finding.value is not None and finding.value > 0.2
+    assert finding.sentence.endswith("; a share of more than 20% is not sure")
+    assert look(traffic(1, 300, refused=0.4)).named("abstained").sentence.endswith("more than 20% is sure")
+
+
+def test_the_accuracy_of_a_version_that_refused_test_rows_says_which_rows_are_meant() -> None:
+    assert REFERENCE.tested is not None
+    training = replace(REFERENCE, tested=replace(REFERENCE.tested, refused=2))
+    sentence = look(traffic(1, 300), training=training).named("accuracy").sentence
+    assert "it was 90% on the test rows that got a label (the run and its report count the 2 without" in sentence
+    assert "it was 90% on the test rows; a drop" in look(traffic(1, 300)).named("accuracy").sentence
+
+
 def test_near_copies_of_one_key_are_found_and_exact_ones_are_not() -> None:
     rng = np.random.default_rng(0)
     base = vectors(rng, np.zeros(10, np.int64))
@@ -202,6 +219,13 @@ def test_a_flood_is_many_texts_in_a_minute_and_far_more_than_usual() -> None:
     minutes = (np.arange(8000) // 4000).astype("timedelta64[m]")
     steady = joined(burst, burst)
     assert find_flood(replace(steady, times=START + minutes)).status == "none"
+
+
+def test_a_first_minute_is_no_usual_one_and_the_limits_are_named() -> None:
+    limit = "a flood has at least 3000, and 10 times as many as a usual minute"
+    first = find_flood(traffic(1, 220, seconds=0.1)).sentence
+    assert first == f"220 texts in the minute of 2026-12-01T00:00 UTC, its only one, so that none is usual yet; {limit}"
+    assert f"UTC, 1 in a usual one; {limit}" in find_flood(traffic(1, 5, seconds=60.0)).sentence
 
 
 def test_a_flood_is_found_where_it_left_no_room_for_other_rows() -> None:
