@@ -19,7 +19,7 @@ class Columns(Section):
 class LabelRules(Section):
     """What to do with the labels of the source: missing ones first, then rename, then drop."""
 
-    rename: dict[str, str]
+    rename: dict[str, Name]
     drop: list[str]
     missing: list[str]
     keep: list[str]

@@ -49,6 +49,12 @@ def test_no_default_hides_in_the_models() -> None:
         ("finetune", "start", "warm", "finetune.start: expected one of 'probe' or 'random', found \"warm\""),
         ("finetune", "lrr", 1, "finetune.lrr: expected no such key, found 1; remove it or correct its spelling"),
         ("ingest", "train", 5, "ingest.train: expected a list, found 5"),
+        (
+            "ingest",
+            "labels",
+            {"rename": {"x": ""}, "drop": [], "missing": [], "keep": [], "descriptions": {}},
+            'ingest.labels.rename.x: expected a text that is not empty, found ""',
+        ),
         ("ingest", "mask_pii", "yes", 'ingest.mask_pii: expected true or false, found "yes"'),
         (
             "ingest",
