@@ -12,6 +12,7 @@ from typing import Literal
 from pipeline.core.params import Params, read_yaml
 from pipeline.labelling.forgetting import LARGEST, NOT_SEARCHED, Found, Wanted, may_hold_rows, search_file
 from pipeline.labelling.operations_log import LOG
+from pipeline.serving.text_numbers import SECRET_FILE
 from tasks.backup.project_files import DATABASE, SKIPPED_PATHS, list_tree
 from tasks.dvc.lock_file import raw_data
 from tasks.dvc.objects import Objects
@@ -75,6 +76,8 @@ def find_in_files(
     """
     inside = {path.relative_to(root).as_posix() for path in ignored if path.is_relative_to(root)}
     skipped = (SKIPPED_PATHS - {SCRATCH, ".prefect"}) | inside | {LOG.as_posix()}
+    if params.monitor.path:  # the key of the numbers of texts is 32 random bytes
+        skipped |= {os.path.normpath(f"{params.monitor.path}/{SECRET_FILE}")}
     own_pointed = {name for name in pointed if not is_below(name, params.ingest.arrivals)}
     owned = owned_paths(root, params) | own_pointed
     for name in list_tree(root, "", skipped, cache).files:

@@ -220,6 +220,15 @@ def test_requests_are_checked_without_quoting_them(root: Path, tmp_path: Path) -
         read_requests([], tmp_path / "none.txt", ingest)
 
 
+def test_files_that_are_no_text_stop_nothing(root: Path) -> None:
+    noise = bytes(range(128, 256))
+    for name in ("data/traffic/secret", "data/traffic/noise", "noise.bin"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(noise)
+    assert forget(root, PERSON) == 0
+    assert files_with(root, SECRET) == [] and (root / "data" / "traffic" / "secret").read_bytes() == noise
+
+
 def test_a_file_in_the_inbox_that_cannot_be_read_is_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     drop_file(root, "sheet.xlsx", b"PK\x03\x04" + bytes(range(256)) * 20)
     assert forget(root, PERSON) == 1

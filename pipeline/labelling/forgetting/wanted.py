@@ -11,6 +11,7 @@ from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import Ingest
 from pipeline.sources.cleaning import clean_text
+from pipeline.sources.decoding import has_invalid
 from pipeline.sources.pii_masking import check_masks, mask_pii
 from pipeline.sources.source_name import source_name
 
@@ -56,7 +57,12 @@ class Wanted:
         return source_name(self.params)
 
     def ids_of(self, text: str) -> set[str]:
-        """The ids that ingest may have given to a text: as it is, and with personal data masked."""
+        """The ids that ingest may have given to a text: as it is, and with personal data masked.
+
+        None for a text with invalid characters: ingest rejects it, so that no row has it.
+        """
+        if has_invalid(text):
+            return set()
         clean = clean_text(text)
         forms = {clean or text}
         if self.params.mask_pii:
@@ -84,7 +90,7 @@ class Wanted:
         if value not in self.known:
             named = {value} & self.ids or (self.ids_of(value) & self.ids)
             self.seen |= named
-            self.known[value] = bool(named) or table.normalise(value) in self.texts
+            self.known[value] = bool(named) or table.normalise(value) in self.texts or self.is_wanted(as_latin(value))
         return self.known[value]
 
     def is_wanted_long(self, value: Any) -> bool:
@@ -97,6 +103,16 @@ class Wanted:
             text = html.unescape(re.sub(r"<[^>]*>", "", text))
         plain = table.normalise(text)
         return any(len(wanted) >= SHORTEST_QUOTE and wanted in plain for wanted in self.texts)
+
+
+def as_latin(value: str) -> str | None:
+    """A text whose invalid bytes are read as Latin-1, as a few lines in a file of UTF-8 may be; None without any."""
+    if not has_invalid(value):
+        return None
+    try:
+        return value.encode("utf-8", "surrogateescape").decode("latin-1")
+    except UnicodeEncodeError:  # a bad escape in JSON, which stands for no byte
+        return None
 
 
 def read_requests(ids: list[str], match: Path | None, params: Ingest) -> tuple[Wanted, dict[str, set[str]]]:
