@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -117,8 +116,8 @@ def server_notes(root: Path) -> list[str]:
 def apply_plan(root: Path, params: Params, wanted: Wanted, plan: Plan, retire: bool) -> list[Learned]:
     """Enter the plan in the log, remove the rows, and retire versions if asked; returns the retired ones."""
     ids = sorted(wanted.ids)
-    numbers = [learned.version.number for learned in plan.learned]
-    content = {"ids": ids, "versions": numbers, "arrivals": plan.arrivals}
+    numbers = {known: [one.version.number for one in plan.learned if one.is_known == known] for known in (True, False)}
+    content = {"ids": ids, "versions": numbers[True], "unknown": numbers[False], "arrivals": plan.arrivals}
     append_entry(root, STARTED, content | {"files": [f"{item.place}: {item.name}" for item in plan.findings]})
     for finding in plan.findings:
         if finding.path.is_symlink():  # into the cache, whose object goes now
@@ -132,9 +131,9 @@ def apply_plan(root: Path, params: Params, wanted: Wanted, plan: Plan, retire: b
             commit_pointers([f"{name}.dvc" for name in plan.arrivals], root)
     retired = []
     if retire:
-        retired = [learned for learned in plan.learned if not learned.is_champion]
+        retired = [learned for learned in plan.learned if not learned.is_champion and not learned.is_retired]
         for learned in retired:
-            retire_version(learned.version, f"it learned from rows that were forgotten on {datetime.now(UTC):%Y-%m-%d}")
+            retire_version(learned.version, learned.reason)
     left = [finding.name for finding in plan.left]
     append_entry(root, DONE, {"ids": ids, "left": left, "retired": [item.version.number for item in retired]})
     return retired
