@@ -22,7 +22,20 @@ from tasks.inbox import SET_ASIDE_FOLDER, TAKEN_FOLDER
 # object: remove it from DVC | vectors: delete them | remove: the file can be made again | rewrite: without the rows
 # arrivals: rewrite, and let DVC track it | left: people have to do it | unsearched: nobody knows
 # absent: DVC keeps the only copy of this file, with the rows of others
-Action = Literal["object", "vectors", "remove", "rewrite", "arrivals", "left", "unsearched", "absent"]
+# numbers: rewrite traffic without the texts | untold: nobody can tell whose vectors it has | reference: remove a folder
+Action = Literal[
+    "object",
+    "vectors",
+    "remove",
+    "rewrite",
+    "arrivals",
+    "left",
+    "unsearched",
+    "absent",
+    "numbers",
+    "untold",
+    "reference",
+]
 SCRATCH, EMBEDDINGS, RUNS = "data/scratch", "data/scratch/embeddings", "mlruns"
 
 

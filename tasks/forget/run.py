@@ -19,16 +19,20 @@ from pipeline.core.stage import write_atomically
 from pipeline.labelling.arrivals import DIGEST_LENGTH, file_digest
 from pipeline.labelling.forgetting import Wanted, search_file
 from pipeline.labelling.operations_log import DONE, LOG, REWRITTEN, STARTED, read_entries, unfinished_arrivals
+from pipeline.serving.text_numbers import SECRET_FILE
 from pipeline.sources import arrival_files
 from tasks.dvc.objects import CACHE, REMOTE, local_places
 from tasks.dvc.store import DvcStore, file_md5, open_dvc_store
 from tasks.forget.findings import Finding, delete_vectors, find_in_files, find_in_objects
 from tasks.forget.pointers import find_absent, pointed_files
+from tasks.forget.traffic import delete_numbers, find_in_traffic, find_references, traffic_notes
 from tasks.forget.versions import Learned, find_learned
 from tasks.operations_log import append_entry
 from tasks.refresh import add_to_dvc, commit_pointers
 from tasks.registry.retirement import retire_version
 from tasks.registry.store import is_in_project
+
+VECTORS = {"vectors": "vectors", "reference": "vectors of the texts of a training"}  # actions, and what they remove
 
 
 @dataclass
@@ -45,7 +49,7 @@ class Plan:
     @property
     def left(self) -> list[Finding]:
         """What people have to do themselves."""
-        return [finding for finding in self.findings if finding.action in ("left", "unsearched", "absent")]
+        return [item for item in self.findings if item.action in ("left", "unsearched", "absent", "untold")]
 
 
 def make_plan(root: Path, params: Params, wanted: Wanted, requests: dict[str, set[str]], match: Path | None) -> Plan:
@@ -73,6 +77,8 @@ def make_plan(root: Path, params: Params, wanted: Wanted, requests: dict[str, se
         files, objects = [*files, *absent], [item for item in objects if item.name not in kept]
         before = {number for entry in started for number in entry["versions"]}
         learned = find_learned(root, params, store, wanted, before)
+    files += [*find_in_traffic(root, params, wanted), *find_references(root, params, learned)]
+    notes += traffic_notes(root, params, wanted)
     missing = [name for name, ids in requests.items() if not ids & (wanted.seen | known_before)]
     arrivals = [finding.name for finding in files if finding.action == "arrivals"]
     if was_cut_off:  # DVC and git may not have the rest yet
@@ -164,6 +170,10 @@ def apply_finding(root: Path, finding: Finding, wanted: Wanted) -> None:
         finding.path.unlink(missing_ok=True)
     elif finding.action == "vectors":
         delete_vectors(finding.path, wanted)
+    elif finding.action == "numbers":
+        delete_numbers(finding.path, wanted)
+    elif finding.action == "reference":
+        shutil.rmtree(finding.path, ignore_errors=True)
     elif finding.action in ("rewrite", "arrivals") and finding.path.exists():
         found = search_file(finding.path, wanted)
         if found is not None and found.rest is not None:
@@ -185,7 +195,7 @@ def count_lines(plan: Plan) -> Iterator[str]:
     for finding in plan.findings:
         if finding.place == "files" and finding not in plan.left:
             what = plural(len(finding.rows), "row") if finding.rows and finding.action != "remove" else "the file"
-            yield f"{finding.name}: {'vectors' if finding.action == 'vectors' else what}"
+            yield f"{finding.name}: {VECTORS.get(finding.action, what)}"
 
 
 def plural(count: int, noun: str) -> str:
@@ -205,6 +215,11 @@ def left_lines(plan: Plan) -> Iterator[str]:
         if finding.action == "unsearched":
             name = finding.name if finding.place == "files" else f"{finding.place}, {finding.name}"
             yield f"{name}: it could not be read, so that nobody knows whether it holds the rows; look into it"
+        elif finding.action == "untold":
+            yield (
+                f"{finding.name}: it has vectors of texts, and nobody can tell whose, because it is damaged or old, or "
+                f"{SECRET_FILE} of its folder is gone; remove it, or wait until it is `monitor.keep.days` old"
+            )
         elif finding.action == "absent":
             yield (
                 f"{finding.name}: DVC keeps it with the rows, and it is not here as its pointer says; `dvc checkout` "

@@ -41,6 +41,7 @@ class Wanted:
     ids: set[str] = field(default_factory=set)
     texts: set[str] = field(default_factory=set)  # normalised
     spellings: set[str] = field(default_factory=set)  # the texts as tables have them
+    given: set[str] = field(default_factory=set)  # the texts as people gave them
     seen: set[str] = field(default_factory=set)  # ids that were found somewhere
     known: dict[str, bool] = field(default_factory=dict)  # answers for texts that were asked before
 
@@ -73,6 +74,7 @@ class Wanted:
         """Want every row of this text."""
         self.texts |= {table.normalise(text), table.normalise(clean_text(text))}
         self.spellings.add(clean_text(text))
+        self.given.add(text)
         self.ids |= self.ids_of(text)
 
     def learn(self, text: str) -> None:
