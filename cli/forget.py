@@ -23,8 +23,9 @@ def main(root: Path, ids: list[str], match: Path | None, retire: bool, dry_run: 
 
     wanted, requests = read_requests(ids, match, params.ingest)
     configure_environment(root)
+    from tasks.forget.lines import count_lines, left_lines
     from tasks.forget.readiness import prepare_project
-    from tasks.forget.run import apply_plan, count_lines, left_lines, make_plan
+    from tasks.forget.run import apply_plan, make_plan
 
     with maintenance_lock(root), night_lock(root):
         prepare_project(root, params, dry_run)

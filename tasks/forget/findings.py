@@ -48,6 +48,7 @@ class Finding:
     path: Path
     action: Action
     rows: tuple[int, ...] = ()  # numbers of its records, from 1; empty if it has none
+    masked: int = 0  # of its records, or 1 for a file without: what only the masked form of a given text names
 
     @property
     def rank(self) -> int:
@@ -66,6 +67,7 @@ def find_in_objects(places: list[Objects], wanted: Wanted, kept: set[str]) -> It
     Lists of folders hold no text.
     """
     answers: dict[str, Action | None] = {}
+    masked: dict[str, int] = {}
     for place in places:
         for md5, path in place.list():
             if md5.endswith(".dir") or md5 in kept:
@@ -73,10 +75,11 @@ def find_in_objects(places: list[Objects], wanted: Wanted, kept: set[str]) -> It
             if md5 not in answers:
                 found = search_file(path, wanted)
                 answers[md5] = None if found is None else "object"
+                masked[md5] = count_masked(path, found, wanted)
                 if found is NOT_SEARCHED:
                     answers[md5] = "unsearched" if may_hold_rows(path) else None
             if (action := answers[md5]) is not None:
-                yield Finding(place.name, md5, path, action)
+                yield Finding(place.name, md5, path, action, masked=masked[md5])
 
 
 def find_in_files(
@@ -103,7 +106,18 @@ def find_in_files(
         if found is not None:
             action = choose_action(root, name, found, params, owned)
             if action is not None:
-                yield Finding("files", name, path, action, found.rows)
+                yield Finding("files", name, path, action, found.rows, count_masked(path, found, wanted))
+
+
+def count_masked(path: Path, found: Found | None, wanted: Wanted) -> int:
+    """How many of a file's records are found only by the masked form of a given text; 1 for a file without records."""
+    sure = wanted.without_masked()
+    if found is None or found is NOT_SEARCHED or sure is None:
+        return 0
+    exact = search_file(path, sure)
+    if not found.rows:
+        return int(exact is None)
+    return len({*found.rows} - {*(exact.rows if exact else ())})
 
 
 def owned_paths(root: Path, params: Params) -> set[str]:

@@ -6,7 +6,6 @@ hashes of their texts, and the entry names what was found before anything was re
 
 import hashlib
 import shutil
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,10 +17,9 @@ from pipeline.core.params import Params
 from pipeline.core.stage import write_atomically
 from pipeline.labelling.arrivals import DIGEST_LENGTH, file_digest
 from pipeline.labelling.forgetting import Wanted, search_file
-from pipeline.labelling.operations_log import DONE, LOG, REWRITTEN, STARTED, read_entries, unfinished_arrivals
-from pipeline.serving.text_numbers import SECRET_FILE
+from pipeline.labelling.operations_log import DONE, REWRITTEN, STARTED, read_entries, unfinished_arrivals
 from pipeline.sources import arrival_files
-from tasks.dvc.objects import CACHE, REMOTE, local_places
+from tasks.dvc.objects import CACHE, local_places
 from tasks.dvc.store import DvcStore, file_md5, open_dvc_store
 from tasks.forget.findings import Finding, delete_vectors, find_in_files, find_in_objects
 from tasks.forget.pointers import find_absent, pointed_files
@@ -31,8 +29,6 @@ from tasks.operations_log import append_entry
 from tasks.refresh import add_to_dvc, commit_pointers
 from tasks.registry.retirement import retire_version
 from tasks.registry.store import is_in_project
-
-VECTORS = {"vectors": "vectors", "reference": "vectors of the texts of a training"}  # actions, and what they remove
 
 
 @dataclass
@@ -93,13 +89,17 @@ def learn_texts(root: Path, params: Params, wanted: Wanted) -> None:
         rows = read_columns(path, ["id", "source_id", "text"])
         hit = rows["id"].isin(wanted.ids) | rows["source_id"].isin(wanted.ids) | rows["text"].map(wanted.is_wanted)
         wanted.seen |= set(rows.loc[hit, "id"]) & wanted.ids
-        wanted.ids |= set(rows.loc[hit, "id"])
-        for text in rows.loc[hit, "text"]:
-            wanted.learn(text)
+        sure = wanted.without_masked() or wanted
+        for row, source, text in rows.loc[hit, ["id", "source_id", "text"]].itertuples(index=False):
+            is_masked = not ({row, source} & sure.ids or sure.is_wanted(text))
+            if is_masked and row not in wanted.ids:
+                wanted.masked_ids.add(row)
+            wanted.ids.add(row)
+            wanted.learn(text, is_masked)
     for path in arrival_files.list_files(root / params.ingest.arrivals):
         for text in read_columns(path, ["text"])["text"]:
             if wanted.is_wanted(text):
-                wanted.learn(text)
+                wanted.learn(text, not (wanted.without_masked() or wanted).is_wanted(text))
 
 
 def read_columns(path: Path, names: list[str]) -> pd.DataFrame:
@@ -184,46 +184,3 @@ def apply_finding(root: Path, finding: Finding, wanted: Wanted) -> None:
             mode = finding.path.stat().st_mode
             found.write_rest(finding.path)
             finding.path.chmod(mode)
-
-
-def count_lines(plan: Plan) -> Iterator[str]:
-    """What is removed where, one line a place."""
-    for place in (CACHE, REMOTE):
-        count = sum(finding.place == place and finding not in plan.left for finding in plan.findings)
-        if count:
-            yield f"{place}: {plural(count, 'object')}"
-    for finding in plan.findings:
-        if finding.place == "files" and finding not in plan.left:
-            what = plural(len(finding.rows), "row") if finding.rows and finding.action != "remove" else "the file"
-            yield f"{finding.name}: {VECTORS.get(finding.action, what)}"
-
-
-def plural(count: int, noun: str) -> str:
-    """A count with its noun, such as "2 rows"."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def left_lines(plan: Plan) -> Iterator[str]:
-    """What people have to do themselves, one line a file."""
-    for name in plan.remotes:
-        yield (
-            f"{name}: it is no folder of this machine and was not searched; remove there the objects that {LOG} names "
-            "as `DVC cache: MD5`"
-        )
-    for finding in plan.left:
-        rows = f"record {', '.join(map(str, finding.rows[:10]))}" if finding.rows else "somewhere in it"
-        if finding.action == "unsearched":
-            name = finding.name if finding.place == "files" else f"{finding.place}, {finding.name}"
-            yield f"{name}: it could not be read, so that nobody knows whether it holds the rows; look into it"
-        elif finding.action == "untold":
-            yield (
-                f"{finding.name}: it has vectors of texts, and nobody can tell whose, because it is damaged or old, or "
-                f"{SECRET_FILE} of its folder is gone; remove it, or wait until it is `monitor.keep.days` old"
-            )
-        elif finding.action == "absent":
-            yield (
-                f"{finding.name}: DVC keeps it with the rows, and it is not here as its pointer says; `dvc checkout` "
-                "it, or `dvc add` it as it is now, then run the same command again"
-            )
-        else:
-            yield f"{finding.name}: {rows}; it is yours, remove it there, or the next run reads it again"

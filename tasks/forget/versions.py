@@ -24,6 +24,7 @@ class Learned:
     tables: tuple[str, ...]  # that held wanted rows when it was trained
     is_champion: bool
     is_known: bool = True  # False where nobody can tell whether it learned from them
+    is_masked: bool = False  # only the masked form of a given text names the rows in its tables
 
     @property
     def reason(self) -> str:
@@ -43,7 +44,8 @@ class Learned:
         """One line for people."""
         role = "champion" if self.is_champion else "retired" if self.is_retired else ", ".join(self.version.aliases)
         title = f"version {self.version.number}{f' ({role})' if role else ''}"
-        return f"{title}: {', '.join(self.tables) or 'its tables are gone, so that nobody can tell'}"
+        note = ", found by the masked form of a text: they may be another person's rows" if self.is_masked else ""
+        return f"{title}: {', '.join(self.tables) or 'its tables are gone, so that nobody can tell'}{note}"
 
 
 def find_learned(root: Path, params: Params, store: DvcStore | None, wanted: Wanted, before: set[str]) -> list[Learned]:
@@ -54,13 +56,16 @@ def find_learned(root: Path, params: Params, store: DvcStore | None, wanted: Wan
     versions = lookup.all_versions(root, params)
     champion = promotion_log.read(connect(root), params.registry.model).champion if versions else None
     answers: dict[str, bool | None] = {}
+    sure, sure_answers = wanted.without_masked(), dict[str, bool | None]()
     learned = []
     for version in versions:
         held = tables_with_rows(version, store, wanted, answers)
         tables = tuple(sorted(name for name, holds in held.items() if holds))
         is_known = bool(tables) or version.number in before
         if is_known or None in held.values() or not held:
-            learned.append(Learned(version, tables, version.number == champion, is_known))
+            exact = tables_with_rows(version, store, sure, sure_answers) if sure and tables else held
+            is_masked = bool(tables) and not any(exact.values())
+            learned.append(Learned(version, tables, version.number == champion, is_known, is_masked))
     return learned
 
 

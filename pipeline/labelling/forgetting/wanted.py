@@ -2,7 +2,7 @@
 
 import html
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ class Wanted:
     texts: set[str] = field(default_factory=set)  # normalised
     spellings: set[str] = field(default_factory=set)  # the texts as tables have them
     given: set[str] = field(default_factory=set)  # the texts as people gave them
+    masked_ids: set[str] = field(default_factory=set)  # of rows that only the masked form of a given text names
+    masked_texts: set[str] = field(default_factory=set)  # normalised; the texts of such rows
     seen: set[str] = field(default_factory=set)  # ids that were found somewhere
     known: dict[str, bool] = field(default_factory=dict)  # answers for texts that were asked before
 
@@ -75,13 +77,46 @@ class Wanted:
         self.texts |= {table.normalise(text), table.normalise(clean_text(text))}
         self.spellings.add(clean_text(text))
         self.given.add(text)
+        as_it_is = table.row_id(self.source, clean_text(text) or text)
+        self.masked_ids |= self.ids_of(text) - {as_it_is} - self.ids
         self.ids |= self.ids_of(text)
+        self.masked_ids.discard(as_it_is)
 
-    def learn(self, text: str) -> None:
-        """Know a text as that of a wanted row, such as a paraphrase of one, so that it is found in other files, too."""
-        self.texts.add(table.normalise(text))
+    def add_id(self, row: str) -> None:
+        """Want the row of this id, whatever its text."""
+        self.ids.add(row)
+        self.masked_ids.discard(row)
+
+    def learn(self, text: str, is_masked: bool = False) -> None:
+        """Know a text as that of a wanted row, such as a paraphrase of one, so that it is found in other files, too.
+
+        ``is_masked`` where only the masked form of a given text names that row.
+        """
+        normalised = table.normalise(text)
+        if is_masked and normalised not in self.texts:
+            self.masked_texts.add(normalised)
+        elif not is_masked:
+            self.masked_texts.discard(normalised)
+        self.texts.add(normalised)
         self.spellings.add(text)
         self.known.clear()
+
+    def without_masked(self) -> "Wanted | None":
+        """What is wanted without the rows that only a masked form names, which may be another person's.
+
+        None if there are none of them.
+        """
+        if not self.masked_ids:
+            return None
+        return replace(
+            self,
+            ids=self.ids - self.masked_ids,
+            texts=self.texts - self.masked_texts,
+            seen=set(),
+            known={},
+            masked_ids=set(),
+            masked_texts=set(),
+        )
 
     def is_wanted(self, value: Any) -> bool:
         """Whether a cell is the id or the text of a wanted row."""
@@ -129,11 +164,11 @@ def read_requests(ids: list[str], match: Path | None, params: Ingest) -> tuple[W
     for number, row in enumerate(ids, start=1):
         if not ROW_ID.fullmatch(row):
             raise UserError(f"--id: expected a row id of 16 hexadecimal digits, found another value as number {number}")
-        wanted.ids.add(row)
+        wanted.add_id(row)
         requests[f"--id {row}"] = {row}
     for number, line in enumerate(read_lines(match) if match else [], start=1):
         if ROW_ID.fullmatch(line):
-            wanted.ids.add(line)
+            wanted.add_id(line)
             requests[f"{match}, line {number}"] = {line}
         elif line:
             wanted.add_text(line)
