@@ -109,7 +109,7 @@ def traffic_notes(root: Path, params: Params, wanted: Wanted) -> list[str]:
     at_work = "a running `gleaner serve` has its last answers in memory and writes them later: restart it, then run"
     notes = [f"{params.monitor.path}: {at_work} the same command again"]
     texts = wanted.given if params.ingest.mask_pii else wanted.given | wanted.spellings
-    if wanted.ids - {row for text in texts for row in wanted.ids_of(text)}:
+    if wanted.named - {row for text in texts for row in wanted.ids_of(text)}:
         notes.append(
             f"{params.monitor.path}: only the text as it was sent tells its rows, and some rows are named by an id "
             "alone: name them by their texts with --match, too"

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,17 +13,16 @@ import pytest
 from cli import forget as command
 from pipeline.core import table
 from pipeline.core.errors import UserError
-from pipeline.core.params import read_yaml, to_yaml
+from pipeline.core.params import read_yaml
 from pipeline.labelling.forgetting import read_requests
 from pipeline.labelling.operations_log import LOG, read_entries
 from tasks import registry
-from tasks.compare import choose_versions
 from tasks.forget import run
 from tasks.registry import lookup
 from tasks.registry.champion_check import check_champion
 from tests.support import night_project, refreshing
 from tests.support.night_project import drop_file, git, project_params, to_csv
-from tests.support.operated_project import ARRIVED, SECRET, copy_to, files_with, operated_project, register
+from tests.support.operated_project import ARRIVED, SECRET, copy_to, files_with, operated_project
 
 pytestmark = pytest.mark.slow
 
@@ -192,93 +190,6 @@ def test_a_dry_run_changes_nothing(root: Path, capsys: pytest.CaptureFixture[str
     assert forget(root, PERSON, dry_run=True) == 0
     assert files_with(root, SECRET) == before and not (root / LOG).exists()
     assert capsys.readouterr().out.startswith("Would remove:\n  DVC cache: ")
-
-
-def test_versions_that_learned_are_retired_but_for_the_champion(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (root / "raw" / "pool.csv").write_text(to_csv([("another row of the pool",)], "text"))
-    night_project.run_ingest(root)
-    assert register(root) == "2"
-    assert forget(root, PERSON, retire=True) == 0
-    assert "Retired: version 2; nobody can promote it" in capsys.readouterr().out
-    params = project_params(root)
-    with pytest.raises(UserError, match="found none; name one with --version"):
-        refreshing.result_of(choose_versions.fn(root, params, None))
-    with pytest.raises(UserError, match="version 2: expected a version that may serve, found one that was retired: it"):
-        refreshing.result_of(choose_versions.fn(root, params, "2"))
-
-
-def test_a_version_whose_tables_an_earlier_forget_removed_may_have_learned(
-    root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    other = table.row_id("raw", ARRIVED[1][0])
-    assert forget(root, PERSON) == 0
-    night_project.run_ingest(root)
-    (root / "raw" / "pool.csv").write_text(to_csv([("another row of the pool",)], "text"))
-    night_project.run_ingest(root)
-    assert register(root) == "2"
-    capsys.readouterr()
-    assert forget(root, other, dry_run=True) == 0
-    printed = capsys.readouterr().out
-    assert "Versions that learned from these rows:\n  version 2 (challenger): " in printed
-    line = "version 1 (champion): its tables are gone, so that nobody can tell"
-    assert f"Versions that may have:\n  {line}\nThe champion serves on: " in printed
-    assert forget(root, other) == 0
-    started = read_entries(root, "forget")[-1]
-    assert (started["versions"], started["unknown"]) == (["2"], ["1"])
-
-
-def test_versions_that_may_have_learned_are_retired_too(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (root / "raw" / "pool.csv").write_text(to_csv([("another row of the pool",)], "text"))
-    night_project.run_ingest(root)
-    assert register(root) == "2"
-    assert forget(root, PERSON) == 0
-    other = table.row_id("raw", ARRIVED[1][0])
-    assert forget(root, other, retire=True) == 0
-    printed = capsys.readouterr().out
-    assert "version 2 (challenger): its tables are gone" in printed and "Retired: version 2; nobody" in printed
-    with pytest.raises(UserError, match="one that was retired: it may have learned from rows .*: its tables are gone;"):
-        refreshing.result_of(choose_versions.fn(root, project_params(root), "2"))
-    assert forget(root, other, retire=True) == 0
-    printed = capsys.readouterr().out
-    assert "version 2 (retired): its tables are gone" in printed and "Retired: version" not in printed
-
-
-def mask_contacts(root: Path, *rows: tuple[str, str]) -> None:
-    """Add these rows to the raw data, and ingest with personal data masked."""
-    params = read_yaml(root / "params.yaml")
-    params["ingest"]["mask_pii"] = True
-    (root / "params.yaml").write_text(to_yaml(params))
-    raw = pd.read_csv(root / "raw" / "train.csv", dtype=str)
-    added = pd.DataFrame(rows, columns=["text", "label"])
-    pd.concat([raw, added]).to_csv(root / "raw" / "train.csv", index=False)
-    night_project.run_ingest(root)
-    register(root)
-
-
-def test_a_row_that_only_its_masked_form_names_may_be_of_another_person(
-    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    mask_contacts(root, ("please write to john@example.com", "refund"), ("ada@example.com is mine", "refund"))
-    wanted = tmp_path / "person.txt"
-    wanted.write_text("please write to anna@example.com\n")
-    note = "found by its masked form: it may be another person's; name rows by their ids to be sure"
-    assert forget(root, match=wanted, dry_run=True) == 1
-    printed = capsys.readouterr().out
-    assert f"data/ingest/train.parquet: 1 row, {note}\n" in printed
-    assert re.search(f"raw/train.csv: record \\d+, {note}; it is yours", printed)
-    assert "version 2 (challenger): train, found by the masked form of a text: they may be another person's" in printed
-    row = table.row_id("raw", "please write to [EMAIL]")
-    for texts in (f"please write to anna@example.com\n{row}\n", "please write to [EMAIL]\n"):
-        wanted.write_text(texts)
-        assert forget(root, match=wanted, dry_run=True) == 1
-        assert "masked form" not in capsys.readouterr().out
-    wanted.write_text("please write to john@example.com\n")
-    assert forget(root, match=wanted, dry_run=True) == 1
-    printed = capsys.readouterr().out
-    assert re.search("raw/train.csv: record \\d+; it is yours", printed) and f"train.parquet: 1 row, {note}" in printed
-    wanted.write_text(f"{SECRET}\nplease write to anna@example.com\n")
-    forget(root, match=wanted, dry_run=True)
-    assert f"data/ingest/train.parquet: 2 rows, 1 of them {note}\n" in capsys.readouterr().out
 
 
 def test_requests_are_checked_without_quoting_them(root: Path, tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ class Wanted:
     texts: set[str] = field(default_factory=set)  # normalised
     spellings: set[str] = field(default_factory=set)  # the texts as tables have them
     given: set[str] = field(default_factory=set)  # the texts as people gave them
+    named: set[str] = field(default_factory=set)  # ids that people named
     masked_ids: set[str] = field(default_factory=set)  # of rows that only the masked form of a given text names
     masked_texts: set[str] = field(default_factory=set)  # normalised; the texts of such rows
     seen: set[str] = field(default_factory=set)  # ids that were found somewhere
@@ -85,6 +86,7 @@ class Wanted:
     def add_id(self, row: str) -> None:
         """Want the row of this id, whatever its text."""
         self.ids.add(row)
+        self.named.add(row)
         self.masked_ids.discard(row)
 
     def learn(self, text: str, is_masked: bool = False) -> None:
