@@ -23,8 +23,9 @@ def main(root: Path, ids: list[str], match: Path | None, retire: bool, dry_run: 
 
     wanted, requests = read_requests(ids, match, params.ingest)
     configure_environment(root)
+    from tasks.forget.lines import count_lines, left_lines
     from tasks.forget.readiness import prepare_project
-    from tasks.forget.run import apply_plan, count_lines, left_lines, make_plan
+    from tasks.forget.run import apply_plan, make_plan
 
     with maintenance_lock(root), night_lock(root):
         prepare_project(root, params, dry_run)
@@ -32,10 +33,12 @@ def main(root: Path, ids: list[str], match: Path | None, retire: bool, dry_run: 
         retired = [] if dry_run else apply_plan(root, params, wanted, plan, retire)
     counts, left = [*map(printable, count_lines(plan))], [*map(printable, left_lines(plan))]
     print("Would remove:" if dry_run else "Removed:", *(counts or ["nothing, no place holds these rows"]), sep="\n  ")
-    if plan.learned:
-        print("Versions that learned from these rows:", *(learned.line for learned in plan.learned), sep="\n  ")
+    for title, known in (("that learned", True), ("that may have learned", False)):
+        if lines := [learned.line for learned in plan.learned if learned.is_known == known]:
+            print(f"Versions {title} from these rows:", *lines, sep="\n  ")
     for learned in retired:
-        print(f"Retired: version {learned.version.number}; nobody can promote it or roll back to it")
+        doubt = "" if learned.is_known else ", which may have learned from these rows"
+        print(f"Retired: version {learned.version.number}{doubt}; nobody can promote it or roll back to it")
     if any(learned.is_champion for learned in plan.learned):
         print("The champion serves on: train and promote a version without the rows, with `gleaner run`")
     for name in plan.missing:

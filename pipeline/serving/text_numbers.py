@@ -44,3 +44,12 @@ def find_secret(folder: Path) -> bytes:
     except OSError:
         return made
     return found if len(found) == SECRET_BYTES else made
+
+
+def read_secret(folder: Path) -> bytes | None:
+    """The secret of a folder of traffic; None if it has none. Makes none."""
+    try:
+        found = (folder / SECRET_FILE).read_bytes()
+    except OSError:
+        return None
+    return found if len(found) == SECRET_BYTES else None

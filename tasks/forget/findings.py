@@ -12,6 +12,7 @@ from typing import Literal
 from pipeline.core.params import Params, read_yaml
 from pipeline.labelling.forgetting import LARGEST, NOT_SEARCHED, Found, Wanted, may_hold_rows, search_file
 from pipeline.labelling.operations_log import LOG
+from pipeline.serving.text_numbers import SECRET_FILE
 from tasks.backup.project_files import DATABASE, SKIPPED_PATHS, list_tree
 from tasks.dvc.lock_file import raw_data
 from tasks.dvc.objects import Objects
@@ -21,7 +22,20 @@ from tasks.inbox import SET_ASIDE_FOLDER, TAKEN_FOLDER
 # object: remove it from DVC | vectors: delete them | remove: the file can be made again | rewrite: without the rows
 # arrivals: rewrite, and let DVC track it | left: people have to do it | unsearched: nobody knows
 # absent: DVC keeps the only copy of this file, with the rows of others
-Action = Literal["object", "vectors", "remove", "rewrite", "arrivals", "left", "unsearched", "absent"]
+# numbers: rewrite traffic without the texts | untold: nobody can tell whose vectors it has | reference: remove a folder
+Action = Literal[
+    "object",
+    "vectors",
+    "remove",
+    "rewrite",
+    "arrivals",
+    "left",
+    "unsearched",
+    "absent",
+    "numbers",
+    "untold",
+    "reference",
+]
 SCRATCH, EMBEDDINGS, RUNS = "data/scratch", "data/scratch/embeddings", "mlruns"
 
 
@@ -34,6 +48,7 @@ class Finding:
     path: Path
     action: Action
     rows: tuple[int, ...] = ()  # numbers of its records, from 1; empty if it has none
+    masked: int = 0  # of its records, or 1 for a file without: what only the masked form of a given text names
 
     @property
     def rank(self) -> int:
@@ -52,6 +67,7 @@ def find_in_objects(places: list[Objects], wanted: Wanted, kept: set[str]) -> It
     Lists of folders hold no text.
     """
     answers: dict[str, Action | None] = {}
+    masked: dict[str, int] = {}
     for place in places:
         for md5, path in place.list():
             if md5.endswith(".dir") or md5 in kept:
@@ -59,10 +75,11 @@ def find_in_objects(places: list[Objects], wanted: Wanted, kept: set[str]) -> It
             if md5 not in answers:
                 found = search_file(path, wanted)
                 answers[md5] = None if found is None else "object"
+                masked[md5] = count_masked(path, found, wanted)
                 if found is NOT_SEARCHED:
                     answers[md5] = "unsearched" if may_hold_rows(path) else None
             if (action := answers[md5]) is not None:
-                yield Finding(place.name, md5, path, action)
+                yield Finding(place.name, md5, path, action, masked=masked[md5])
 
 
 def find_in_files(
@@ -75,6 +92,8 @@ def find_in_files(
     """
     inside = {path.relative_to(root).as_posix() for path in ignored if path.is_relative_to(root)}
     skipped = (SKIPPED_PATHS - {SCRATCH, ".prefect"}) | inside | {LOG.as_posix()}
+    if params.monitor.path:  # the key of the numbers of texts is 32 random bytes
+        skipped |= {os.path.normpath(f"{params.monitor.path}/{SECRET_FILE}")}
     own_pointed = {name for name in pointed if not is_below(name, params.ingest.arrivals)}
     owned = owned_paths(root, params) | own_pointed
     for name in list_tree(root, "", skipped, cache).files:
@@ -87,7 +106,18 @@ def find_in_files(
         if found is not None:
             action = choose_action(root, name, found, params, owned)
             if action is not None:
-                yield Finding("files", name, path, action, found.rows)
+                yield Finding("files", name, path, action, found.rows, count_masked(path, found, wanted))
+
+
+def count_masked(path: Path, found: Found | None, wanted: Wanted) -> int:
+    """How many of a file's records are found only by the masked form of a given text; 1 for a file without records."""
+    sure = wanted.without_masked()
+    if found is None or found is NOT_SEARCHED or sure is None:
+        return 0
+    exact = search_file(path, sure)
+    if not found.rows:
+        return int(exact is None)
+    return len({*found.rows} - {*(exact.rows if exact else ())})
 
 
 def owned_paths(root: Path, params: Params) -> set[str]:

@@ -6,10 +6,8 @@ hashes of their texts, and the entry names what was found before anything was re
 
 import hashlib
 import shutil
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -19,12 +17,13 @@ from pipeline.core.params import Params
 from pipeline.core.stage import write_atomically
 from pipeline.labelling.arrivals import DIGEST_LENGTH, file_digest
 from pipeline.labelling.forgetting import Wanted, search_file
-from pipeline.labelling.operations_log import DONE, LOG, REWRITTEN, STARTED, read_entries, unfinished_arrivals
+from pipeline.labelling.operations_log import DONE, REWRITTEN, STARTED, read_entries, unfinished_arrivals
 from pipeline.sources import arrival_files
-from tasks.dvc.objects import CACHE, REMOTE, local_places
+from tasks.dvc.objects import CACHE, local_places
 from tasks.dvc.store import DvcStore, file_md5, open_dvc_store
 from tasks.forget.findings import Finding, delete_vectors, find_in_files, find_in_objects
 from tasks.forget.pointers import find_absent, pointed_files
+from tasks.forget.traffic import delete_numbers, find_in_traffic, find_references, traffic_notes
 from tasks.forget.versions import Learned, find_learned
 from tasks.operations_log import append_entry
 from tasks.refresh import add_to_dvc, commit_pointers
@@ -46,7 +45,7 @@ class Plan:
     @property
     def left(self) -> list[Finding]:
         """What people have to do themselves."""
-        return [finding for finding in self.findings if finding.action in ("left", "unsearched", "absent")]
+        return [item for item in self.findings if item.action in ("left", "unsearched", "absent", "untold")]
 
 
 def make_plan(root: Path, params: Params, wanted: Wanted, requests: dict[str, set[str]], match: Path | None) -> Plan:
@@ -74,6 +73,8 @@ def make_plan(root: Path, params: Params, wanted: Wanted, requests: dict[str, se
         files, objects = [*files, *absent], [item for item in objects if item.name not in kept]
         before = {number for entry in started for number in entry["versions"]}
         learned = find_learned(root, params, store, wanted, before)
+    files += [*find_in_traffic(root, params, wanted), *find_references(root, params, learned)]
+    notes += traffic_notes(root, params, wanted)
     missing = [name for name, ids in requests.items() if not ids & (wanted.seen | known_before)]
     arrivals = [finding.name for finding in files if finding.action == "arrivals"]
     if was_cut_off:  # DVC and git may not have the rest yet
@@ -88,13 +89,17 @@ def learn_texts(root: Path, params: Params, wanted: Wanted) -> None:
         rows = read_columns(path, ["id", "source_id", "text"])
         hit = rows["id"].isin(wanted.ids) | rows["source_id"].isin(wanted.ids) | rows["text"].map(wanted.is_wanted)
         wanted.seen |= set(rows.loc[hit, "id"]) & wanted.ids
-        wanted.ids |= set(rows.loc[hit, "id"])
-        for text in rows.loc[hit, "text"]:
-            wanted.learn(text)
+        sure = wanted.without_masked() or wanted
+        for row, source, text in rows.loc[hit, ["id", "source_id", "text"]].itertuples(index=False):
+            is_masked = not ({row, source} & sure.ids or sure.is_wanted(text))
+            if is_masked and row not in wanted.ids:
+                wanted.masked_ids.add(row)
+            wanted.ids.add(row)
+            wanted.learn(text, is_masked)
     for path in arrival_files.list_files(root / params.ingest.arrivals):
         for text in read_columns(path, ["text"])["text"]:
             if wanted.is_wanted(text):
-                wanted.learn(text)
+                wanted.learn(text, not (wanted.without_masked() or wanted).is_wanted(text))
 
 
 def read_columns(path: Path, names: list[str]) -> pd.DataFrame:
@@ -117,8 +122,8 @@ def server_notes(root: Path) -> list[str]:
 def apply_plan(root: Path, params: Params, wanted: Wanted, plan: Plan, retire: bool) -> list[Learned]:
     """Enter the plan in the log, remove the rows, and retire versions if asked; returns the retired ones."""
     ids = sorted(wanted.ids)
-    numbers = [learned.version.number for learned in plan.learned]
-    content = {"ids": ids, "versions": numbers, "arrivals": plan.arrivals}
+    numbers = {known: [one.version.number for one in plan.learned if one.is_known == known] for known in (True, False)}
+    content = {"ids": ids, "versions": numbers[True], "unknown": numbers[False], "arrivals": plan.arrivals}
     append_entry(root, STARTED, content | {"files": [f"{item.place}: {item.name}" for item in plan.findings]})
     for finding in plan.findings:
         if finding.path.is_symlink():  # into the cache, whose object goes now
@@ -132,9 +137,9 @@ def apply_plan(root: Path, params: Params, wanted: Wanted, plan: Plan, retire: b
             commit_pointers([f"{name}.dvc" for name in plan.arrivals], root)
     retired = []
     if retire:
-        retired = [learned for learned in plan.learned if not learned.is_champion]
+        retired = [learned for learned in plan.learned if not learned.is_champion and not learned.is_retired]
         for learned in retired:
-            retire_version(learned.version, f"it learned from rows that were forgotten on {datetime.now(UTC):%Y-%m-%d}")
+            retire_version(learned.version, learned.reason)
     left = [finding.name for finding in plan.left]
     append_entry(root, DONE, {"ids": ids, "left": left, "retired": [item.version.number for item in retired]})
     return retired
@@ -165,6 +170,10 @@ def apply_finding(root: Path, finding: Finding, wanted: Wanted) -> None:
         finding.path.unlink(missing_ok=True)
     elif finding.action == "vectors":
         delete_vectors(finding.path, wanted)
+    elif finding.action == "numbers":
+        delete_numbers(finding.path, wanted)
+    elif finding.action == "reference":
+        shutil.rmtree(finding.path, ignore_errors=True)
     elif finding.action in ("rewrite", "arrivals") and finding.path.exists():
         found = search_file(finding.path, wanted)
         if found is not None and found.rest is not None:
@@ -175,41 +184,3 @@ def apply_finding(root: Path, finding: Finding, wanted: Wanted) -> None:
             mode = finding.path.stat().st_mode
             found.write_rest(finding.path)
             finding.path.chmod(mode)
-
-
-def count_lines(plan: Plan) -> Iterator[str]:
-    """What is removed where, one line a place."""
-    for place in (CACHE, REMOTE):
-        count = sum(finding.place == place and finding not in plan.left for finding in plan.findings)
-        if count:
-            yield f"{place}: {plural(count, 'object')}"
-    for finding in plan.findings:
-        if finding.place == "files" and finding not in plan.left:
-            what = plural(len(finding.rows), "row") if finding.rows and finding.action != "remove" else "the file"
-            yield f"{finding.name}: {'vectors' if finding.action == 'vectors' else what}"
-
-
-def plural(count: int, noun: str) -> str:
-    """A count with its noun, such as "2 rows"."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def left_lines(plan: Plan) -> Iterator[str]:
-    """What people have to do themselves, one line a file."""
-    for name in plan.remotes:
-        yield (
-            f"{name}: it is no folder of this machine and was not searched; remove there the objects that {LOG} names "
-            "as `DVC cache: MD5`"
-        )
-    for finding in plan.left:
-        rows = f"record {', '.join(map(str, finding.rows[:10]))}" if finding.rows else "somewhere in it"
-        if finding.action == "unsearched":
-            name = finding.name if finding.place == "files" else f"{finding.place}, {finding.name}"
-            yield f"{name}: it could not be read, so that nobody knows whether it holds the rows; look into it"
-        elif finding.action == "absent":
-            yield (
-                f"{finding.name}: DVC keeps it with the rows, and it is not here as its pointer says; `dvc checkout` "
-                "it, or `dvc add` it as it is now, then run the same command again"
-            )
-        else:
-            yield f"{finding.name}: {rows}; it is yours, remove it there, or the next run reads it again"

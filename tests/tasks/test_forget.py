@@ -17,13 +17,12 @@ from pipeline.core.params import read_yaml
 from pipeline.labelling.forgetting import read_requests
 from pipeline.labelling.operations_log import LOG, read_entries
 from tasks import registry
-from tasks.compare import choose_versions
 from tasks.forget import run
 from tasks.registry import lookup
 from tasks.registry.champion_check import check_champion
 from tests.support import night_project, refreshing
 from tests.support.night_project import drop_file, git, project_params, to_csv
-from tests.support.operated_project import ARRIVED, SECRET, copy_to, files_with, operated_project, register
+from tests.support.operated_project import ARRIVED, SECRET, copy_to, files_with, operated_project
 
 pytestmark = pytest.mark.slow
 
@@ -193,19 +192,6 @@ def test_a_dry_run_changes_nothing(root: Path, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out.startswith("Would remove:\n  DVC cache: ")
 
 
-def test_versions_that_learned_are_retired_but_for_the_champion(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (root / "raw" / "pool.csv").write_text(to_csv([("another row of the pool",)], "text"))
-    night_project.run_ingest(root)
-    assert register(root) == "2"
-    assert forget(root, PERSON, retire=True) == 0
-    assert "Retired: version 2; nobody can promote it" in capsys.readouterr().out
-    params = project_params(root)
-    with pytest.raises(UserError, match="found none; name one with --version"):
-        refreshing.result_of(choose_versions.fn(root, params, None))
-    with pytest.raises(UserError, match="version 2: expected a version that may serve, found one that was retired: it"):
-        refreshing.result_of(choose_versions.fn(root, params, "2"))
-
-
 def test_requests_are_checked_without_quoting_them(root: Path, tmp_path: Path) -> None:
     ingest = project_params(root).ingest
     with pytest.raises(UserError, match="expected a row to forget, found none"):
@@ -218,6 +204,15 @@ def test_requests_are_checked_without_quoting_them(root: Path, tmp_path: Path) -
         read_requests([], tmp_path / "latin.txt", ingest)
     with pytest.raises(UserError, match="none.txt: expected a text file in UTF-8, .* found: No such file"):
         read_requests([], tmp_path / "none.txt", ingest)
+
+
+def test_files_that_are_no_text_stop_nothing(root: Path) -> None:
+    noise = bytes(range(128, 256))
+    for name in ("data/traffic/secret", "data/traffic/noise", "noise.bin"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(noise)
+    assert forget(root, PERSON) == 0
+    assert files_with(root, SECRET) == [] and (root / "data" / "traffic" / "secret").read_bytes() == noise
 
 
 def test_a_file_in_the_inbox_that_cannot_be_read_is_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

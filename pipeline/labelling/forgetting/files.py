@@ -174,6 +174,8 @@ def search_json(content: Any, wanted: Wanted, encoding: str) -> Found | None:
         return None
     kept = [item for item, is_hit in zip(content, hit, strict=True) if not is_hit]
     rest = json.dumps(kept, indent=2, ensure_ascii=False) + "\n"
-    return Found(
-        tuple(number for number, is_hit in enumerate(hit, start=1) if is_hit), rest.encode(encoding, "surrogatepass")
-    )
+    try:
+        content_kept = rest.encode(encoding, "surrogateescape")  # invalid bytes of others stay as they are
+    except UnicodeEncodeError:  # a bad escape, which stands for no byte
+        content_kept = rest.encode(encoding, "surrogatepass")
+    return Found(tuple(number for number, is_hit in enumerate(hit, start=1) if is_hit), content_kept)

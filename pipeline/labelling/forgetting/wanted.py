@@ -2,7 +2,7 @@
 
 import html
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import Ingest
 from pipeline.sources.cleaning import clean_text
+from pipeline.sources.decoding import has_invalid
 from pipeline.sources.pii_masking import check_masks, mask_pii
 from pipeline.sources.source_name import source_name
 
@@ -40,6 +41,10 @@ class Wanted:
     ids: set[str] = field(default_factory=set)
     texts: set[str] = field(default_factory=set)  # normalised
     spellings: set[str] = field(default_factory=set)  # the texts as tables have them
+    given: set[str] = field(default_factory=set)  # the texts as people gave them
+    named: set[str] = field(default_factory=set)  # ids that people named
+    masked_ids: set[str] = field(default_factory=set)  # of rows that only the masked form of a given text names
+    masked_texts: set[str] = field(default_factory=set)  # normalised; the texts of such rows
     seen: set[str] = field(default_factory=set)  # ids that were found somewhere
     known: dict[str, bool] = field(default_factory=dict)  # answers for texts that were asked before
 
@@ -56,7 +61,12 @@ class Wanted:
         return source_name(self.params)
 
     def ids_of(self, text: str) -> set[str]:
-        """The ids that ingest may have given to a text: as it is, and with personal data masked."""
+        """The ids that ingest may have given to a text: as it is, and with personal data masked.
+
+        None for a text with invalid characters: ingest rejects it, so that no row has it.
+        """
+        if has_invalid(text):
+            return set()
         clean = clean_text(text)
         forms = {clean or text}
         if self.params.mask_pii:
@@ -67,13 +77,48 @@ class Wanted:
         """Want every row of this text."""
         self.texts |= {table.normalise(text), table.normalise(clean_text(text))}
         self.spellings.add(clean_text(text))
+        self.given.add(text)
+        as_it_is = table.row_id(self.source, clean_text(text) or text)
+        self.masked_ids |= self.ids_of(text) - {as_it_is} - self.ids
         self.ids |= self.ids_of(text)
+        self.masked_ids.discard(as_it_is)
 
-    def learn(self, text: str) -> None:
-        """Know a text as that of a wanted row, such as a paraphrase of one, so that it is found in other files, too."""
-        self.texts.add(table.normalise(text))
+    def add_id(self, row: str) -> None:
+        """Want the row of this id, whatever its text."""
+        self.ids.add(row)
+        self.named.add(row)
+        self.masked_ids.discard(row)
+
+    def learn(self, text: str, is_masked: bool = False) -> None:
+        """Know a text as that of a wanted row, such as a paraphrase of one, so that it is found in other files, too.
+
+        ``is_masked`` where only the masked form of a given text names that row.
+        """
+        normalised = table.normalise(text)
+        if is_masked and normalised not in self.texts:
+            self.masked_texts.add(normalised)
+        elif not is_masked:
+            self.masked_texts.discard(normalised)
+        self.texts.add(normalised)
         self.spellings.add(text)
         self.known.clear()
+
+    def without_masked(self) -> "Wanted | None":
+        """What is wanted without the rows that only a masked form names, which may be another person's.
+
+        None if there are none of them.
+        """
+        if not self.masked_ids:
+            return None
+        return replace(
+            self,
+            ids=self.ids - self.masked_ids,
+            texts=self.texts - self.masked_texts,
+            seen=set(),
+            known={},
+            masked_ids=set(),
+            masked_texts=set(),
+        )
 
     def is_wanted(self, value: Any) -> bool:
         """Whether a cell is the id or the text of a wanted row."""
@@ -84,7 +129,7 @@ class Wanted:
         if value not in self.known:
             named = {value} & self.ids or (self.ids_of(value) & self.ids)
             self.seen |= named
-            self.known[value] = bool(named) or table.normalise(value) in self.texts
+            self.known[value] = bool(named) or table.normalise(value) in self.texts or self.is_wanted(as_latin(value))
         return self.known[value]
 
     def is_wanted_long(self, value: Any) -> bool:
@@ -99,6 +144,16 @@ class Wanted:
         return any(len(wanted) >= SHORTEST_QUOTE and wanted in plain for wanted in self.texts)
 
 
+def as_latin(value: str) -> str | None:
+    """A text whose invalid bytes are read as Latin-1, as a few lines in a file of UTF-8 may be; None without any."""
+    if not has_invalid(value):
+        return None
+    try:
+        return value.encode("utf-8", "surrogateescape").decode("latin-1")
+    except UnicodeEncodeError:  # a bad escape in JSON, which stands for no byte
+        return None
+
+
 def read_requests(ids: list[str], match: Path | None, params: Ingest) -> tuple[Wanted, dict[str, set[str]]]:
     """What people ask to forget, and the ids that each request stands for; a request is named, never quoted.
 
@@ -111,11 +166,11 @@ def read_requests(ids: list[str], match: Path | None, params: Ingest) -> tuple[W
     for number, row in enumerate(ids, start=1):
         if not ROW_ID.fullmatch(row):
             raise UserError(f"--id: expected a row id of 16 hexadecimal digits, found another value as number {number}")
-        wanted.ids.add(row)
+        wanted.add_id(row)
         requests[f"--id {row}"] = {row}
     for number, line in enumerate(read_lines(match) if match else [], start=1):
         if ROW_ID.fullmatch(line):
-            wanted.ids.add(line)
+            wanted.add_id(line)
             requests[f"{match}, line {number}"] = {line}
         elif line:
             wanted.add_text(line)

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import random
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -94,6 +95,33 @@ def test_a_file_that_nobody_understands_is_not_searched(wanted: Wanted) -> None:
     assert search_content(b"PAR1 and nothing else", wanted) is NOT_SEARCHED
     assert search_content(b"\x1f\x8b and nothing else", wanted) is NOT_SEARCHED
     assert search_content(b"PK\x03\x04" + bytes(range(256)) * 20, wanted) is NOT_SEARCHED
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_bytes_that_are_no_text_hold_no_row(params: Callable[..., Params], masked: bool) -> None:
+    presidio = {"entities": ["US_SSN"], "model": None, "language": "en", "min_score": 0.4}
+    wanted = Wanted(params({"ingest": {"mask_pii": True, "presidio": presidio}} if masked else {}).ingest)
+    wanted.add_text(TEXT)
+    generator = random.Random(0)
+    for _ in range(20 if masked else 1000):
+        search_content(generator.randbytes(32), wanted)
+    assert search_content(b"text\nm\xfcller\n", wanted) is None
+    assert search_content(b'["a long bad escape \\ud800", "another string of text"]', wanted) is None
+    assert wanted.seen == set()
+
+
+@pytest.mark.parametrize("others", [0, 1, 40])
+def test_a_row_is_found_in_a_file_in_latin_1(params: Callable[..., Params], others: int) -> None:
+    wanted = Wanted(params().ingest)
+    wanted.add_text("le café de Zoé est très cher")
+    rest = "text,label\n" + "".join(f"la fenêtre du frère numéro {row},x\n" for row in range(others))
+    found = search_content(f"{rest}le café de Zoé est très cher,x\n".encode("latin-1"), wanted)
+    assert found is not None and found.rest == rest.encode("latin-1") and found.rows == (others + 2,)
+
+
+def test_invalid_bytes_of_others_stay_in_a_json_list(wanted: Wanted) -> None:
+    found = search_content(json.dumps([TEXT, "other"]).encode().replace(b"other", b"caf\xe9 noir"), wanted)
+    assert found is not None and found.rest == b'[\n  "caf\xe9 noir"\n]\n'
 
 
 def test_several_columns_joined_are_one_text(params: Callable[..., Params]) -> None:
