@@ -58,7 +58,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 def make_project(folder: Path, rows: int, form: str, packer: str, changes: str) -> None:
-    """Write the raw files, unless they are there, and params.yaml of a project."""
+    """Write the raw files, unless they are there, params.yaml and dvc.yaml of a project."""
     task, raw = load_task("ag_news"), folder / "raw"
     if not (raw / "made").exists():
         shutil.rmtree(folder, ignore_errors=True)
@@ -71,6 +71,7 @@ def make_project(folder: Path, rows: int, form: str, packer: str, changes: str) 
         (raw / "made").touch()
     (folder / "params.yaml").write_text(to_yaml(project_params(raw, changes)), encoding="utf-8")
     share_terms(folder)
+    shutil.copy(ROOT / "dvc.yaml", folder)  # the report reads it
 
 
 def project_params(raw: Path, changes: str) -> dict[str, Any]:
