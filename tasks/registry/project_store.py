@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipeline.core.errors import UserError
+from pipeline.core.file_permissions import wanted_umask
 from pipeline.core.printable import print_note, printable
 from tasks.registry.artifact_paths import move_artifact_paths
 
@@ -139,6 +140,11 @@ def artifact_folder(root: Path, experiment: str) -> Path:
             "choose a plain name"
         )
     return root / ARTIFACTS / experiment
+
+
+def make_artifacts_folder(root: Path) -> None:
+    """Make `mlruns/` for its owner, or whom GLEANER_UMASK admits, also where another thread has the umask at 0."""
+    (root / ARTIFACTS).mkdir(mode=0o777 & ~wanted_umask(), exist_ok=True)
 
 
 def write_marker(root: Path) -> None:

@@ -58,6 +58,8 @@ def experiment_id(client: MlflowClient, root: Path, name: str) -> str:
     location = project_store.artifact_folder(root, name).as_uri() if in_project else None
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
+        if in_project:
+            project_store.make_artifacts_folder(root)
         try:
             client.create_experiment(name, artifact_location=location)
         except MlflowException as error:

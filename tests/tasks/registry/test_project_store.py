@@ -1,6 +1,7 @@
 """The store in a project: moved, copied, restored, deleted, emptied, damaged, and made by two processes at once."""
 
 import hashlib
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -37,6 +38,15 @@ def shop(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     register_scored(root, 300)
     register_scored(root, 380)
     return root
+
+
+def test_the_folder_of_artifacts_is_its_owners_while_another_thread_has_the_umask_at_0(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        project_store.make_artifacts_folder(tmp_path)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "mlruns").stat().st_mode & 0o777 == 0o700
 
 
 def digests(root: Path) -> dict[str, str]:
