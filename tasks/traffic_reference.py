@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 LEARNED = ("data/ingest/train.parquet", "data/ingest/unlabelled.parquet")
 PREDICTIONS = "data/evaluate/predictions.parquet"
 TRAINING_FILE, TESTED_FILE = "training.parquet", "answered.json"
+DIGEST_DIGITS = 16  # of a bundle's manifest, with which the name of what is kept begins
 KEPT_AS = 3  # changes with what is kept of a training
 
 
@@ -49,7 +50,8 @@ class MonitoredVersion:
 def find_reference(root: Path, params: Params, version: MonitoredVersion) -> TrainingReference:
     """What is known of the training of a version; with the reason why something is not."""
     limits = params.drift
-    kept = Paths(root).scratch("monitor") / f"{version.digest[:16]}-{limits.max_rows}-{limits.seed}-{KEPT_AS}"
+    name = f"{version.digest[:DIGEST_DIGITS]}-{limits.max_rows}-{limits.seed}-{KEPT_AS}"
+    kept = Paths(root).scratch("monitor") / name
     try:
         if not (kept / TRAINING_FILE).exists():
             files = recorded_files(root, version)

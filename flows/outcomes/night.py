@@ -11,8 +11,8 @@ from rich.padding import Padding
 from flows.outcomes.terminal import escape
 from pipeline.core.params import load_params
 from pipeline.policies.drift import DriftReport
-from pipeline.policies.monitoring.finding import TrafficLook
-from pipeline.policies.retraining import TRAFFIC_REASONS, Decision, Situation
+from pipeline.policies.monitoring.finding import TRAFFIC_REASONS, TrafficLook
+from pipeline.policies.retraining import Decision, Situation
 
 if TYPE_CHECKING:
     from flows.outcomes.training import Training

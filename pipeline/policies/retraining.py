@@ -4,9 +4,7 @@ from dataclasses import dataclass
 
 from pipeline.core.params import Retrain
 from pipeline.policies.drift import DriftReport
-from pipeline.policies.monitoring.finding import TrafficLook
-
-TRAFFIC_REASONS = ("texts", "answers", "accuracy")  # the findings about traffic that justify a training
+from pipeline.policies.monitoring.finding import TRAFFIC_REASONS, TrafficLook
 
 
 @dataclass(frozen=True)
@@ -80,12 +78,10 @@ def check_drift(situation: Situation, limits: Retrain) -> str:
     report = situation.drift
     if not limits.on_drift:
         return "off: drift"
+    if report is None and situation.champion is None:
+        return "no: drift not looked for, there is no champion to compare with"
     if report is None:
-        return (
-            "no: drift not looked for, there is no champion to compare with"
-            if situation.champion is None
-            else "no: drift not looked for, no texts arrived since the last training, corrections apart"
-        )
+        return "no: drift not looked for, no texts arrived since the last training, corrections apart"
     tests = ", ".join(test.line for test in report.tests if test.status == report.status)
     return f"{'yes' if report.status == 'drift' else 'no'}: {tests}"
 

@@ -40,10 +40,9 @@ def find_secret(folder: Path) -> bytes:
                 pass
             finally:
                 part.unlink()
-        found = path.read_bytes()
     except OSError:
         return made
-    return found if len(found) == SECRET_BYTES else made
+    return read_secret(folder) or made
 
 
 def read_secret(folder: Path) -> bytes | None:

@@ -16,13 +16,14 @@ from pipeline.core.stage import Paths, is_running, write_atomically
 from pipeline.labelling.forgetting import Wanted
 from pipeline.serving.text_numbers import number_texts, read_secret
 from pipeline.serving.traffic_files import ANSWERS, PART_AGE, day_folders, list_files
+from pipeline.serving.traffic_reader import WITH_VECTORS
 from tasks.forget.findings import Finding
 from tasks.forget.versions import Learned
 from tasks.registry import lookup
 from tasks.registry.manifest import MANIFEST_DIGEST_TAG
+from tasks.traffic_reference import DIGEST_DIGITS
 
-DIGEST_DIGITS = 16  # of a bundle's manifest, with which the name of a training's sample begins
-NUMBER, VECTOR = "text_number", "vector"
+NUMBER, VECTOR = WITH_VECTORS
 
 
 def find_in_traffic(root: Path, params: Params, wanted: Wanted) -> Iterator[Finding]:

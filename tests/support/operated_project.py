@@ -82,3 +82,16 @@ def holds(path: Path, text: str) -> bool:
         table = pd.read_parquet(path)
         return any(table[name].astype(str).str.contains(text, regex=False).any() for name in table.columns)
     return text.encode() in content
+
+
+@pytest.fixture(scope="package")
+def made(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Iterator[Path]:
+    """The project that each test copies."""
+    with operated_project(tmp_path_factory.mktemp("made"), store) as root:
+        yield root
+
+
+@pytest.fixture
+def root(made: Path, tmp_path: Path) -> Path:
+    """A project of the test's own."""
+    return copy_to(made, tmp_path / "project")

@@ -75,12 +75,13 @@ class Wanted:
 
     def add_text(self, text: str) -> None:
         """Want every row of this text."""
-        self.texts |= {table.normalise(text), table.normalise(clean_text(text))}
-        self.spellings.add(clean_text(text))
+        clean, ids = clean_text(text), self.ids_of(text)
+        self.texts |= {table.normalise(text), table.normalise(clean)}
+        self.spellings.add(clean)
         self.given.add(text)
-        as_it_is = table.row_id(self.source, clean_text(text) or text)
-        self.masked_ids |= self.ids_of(text) - {as_it_is} - self.ids
-        self.ids |= self.ids_of(text)
+        as_it_is = table.row_id(self.source, clean or text)
+        self.masked_ids |= ids - {as_it_is} - self.ids
+        self.ids |= ids
         self.masked_ids.discard(as_it_is)
 
     def add_id(self, row: str) -> None:

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 
-from pipeline.policies.monitoring.finding import TrafficFinding, TrafficLook
+from pipeline.policies.monitoring.finding import TRAFFIC_REASONS, TrafficFinding, TrafficLook
 from pipeline.policies.monitoring.traffic import ANYONE
 
-OTHER_TEXTS = ("texts", "answers", "accuracy")
 MISUSE = ("near_copies", "near_border", "flood")
 
 
@@ -13,7 +12,7 @@ def list_advice(look: TrafficLook, inbox: str | None) -> list[str]:
     """A line for each thing to do; ``inbox`` is the folder from which a night takes new texts, None without one."""
     folder = inbox or "the folder of refresh.inbox, which is null and has to be set"
     lines = []
-    if other := [finding for finding in look.found if finding.name in OTHER_TEXTS]:
+    if other := [finding for finding in look.found if finding.name in TRAFFIC_REASONS]:
         lines.append(
             f"{titles(other)}: put texts like these into {folder} and run `gleaner retrain`; of those without a label, "
             "`gleaner suggest 50` chooses which to label"
@@ -25,8 +24,9 @@ def list_advice(look: TrafficLook, inbox: str | None) -> list[str]:
             f"abstained: put such texts into {folder} and run `gleaner retrain`; `gleaner suggest 50` then lists "
             "candidates for new classes (docs/how-to/choose-what-to-label.md)"
         )
-    for key in sorted({finding.key for finding in look.found if finding.name in MISUSE}):
-        of_key = [finding for finding in look.found if finding.key == key and finding.name in MISUSE]
+    misuse = [finding for finding in look.found if finding.name in MISUSE]
+    for key in sorted({finding.key for finding in misuse}):
+        of_key = [finding for finding in misuse if finding.key == key]
         stop = f"ask whoever has the key; `gleaner keys revoke {key}` stops it"
         if key == ANYONE:
             stop = "serve without `--no-auth`, so that who asks has a key that can be revoked"

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 FindingStatus = Literal["found", "none", "insufficient", "off"]
+TRAFFIC_REASONS = ("texts", "answers", "accuracy")  # the findings that justify a training
 SLICE_CAPTIONS = {
     "label": "Labels: share of the texts, and its change since the training, the largest first",
     "key": "Keys: share of the texts, and share of the key's answers that changed since the training, beyond chance",

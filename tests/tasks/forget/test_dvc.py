@@ -17,7 +17,7 @@ from tasks.dvc.arrivals import restore_arrivals
 from tasks.dvc.repository import open_repo
 from tasks.registry import trainings
 from tests.support.night_project import project_params, to_csv
-from tests.support.operated_project import ARRIVED, SECRET, copy_to, files_with, operated_project
+from tests.support.operated_project import ARRIVED, SECRET, files_with, operated_project
 
 pytestmark = pytest.mark.slow
 
@@ -34,12 +34,6 @@ def made(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Iterator[Path
         with open_repo(root) as repo:
             repo.add([str(root / "kept")])
         yield root
-
-
-@pytest.fixture
-def root(made: Path, tmp_path: Path) -> Path:
-    """A project of the test's own."""
-    return copy_to(made, tmp_path / "project")
 
 
 def forget(root: Path, dry_run: bool = False) -> int:

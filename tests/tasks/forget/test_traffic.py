@@ -2,7 +2,6 @@
 
 import os
 import secrets
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,26 +17,13 @@ from tasks import registry
 from tasks.registry import lookup
 from tasks.registry.manifest import MANIFEST_DIGEST_TAG
 from tests.support.night_project import ingest_table, run_ingest, to_csv
-from tests.support.operated_project import ARRIVED, SECRET, copy_to, operated_project, register
+from tests.support.operated_project import ARRIVED, SECRET, register
 
 pytestmark = pytest.mark.slow
 
 PERSON = table.row_id("raw", SECRET)
 SENT = "my  name is Ada Byron, where is my money"  # only the service has seen it, with two spaces
 OLD = 1_700_000_000
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Iterator[Path]:
-    """The project that each test copies."""
-    with operated_project(tmp_path_factory.mktemp("made"), store) as root:
-        yield root
-
-
-@pytest.fixture
-def root(made: Path, tmp_path: Path) -> Path:
-    """A project of the test's own."""
-    return copy_to(made, tmp_path / "project")
 
 
 def keep(root: Path, *texts: str, width: int = 3) -> Path:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cli import forget as command
 from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.core.params import read_yaml
@@ -21,8 +20,9 @@ from tasks.forget import run
 from tasks.registry import lookup
 from tasks.registry.champion_check import check_champion
 from tests.support import night_project, refreshing
+from tests.support.forgetting import forget
 from tests.support.night_project import drop_file, git, project_params, to_csv
-from tests.support.operated_project import ARRIVED, SECRET, copy_to, files_with, operated_project
+from tests.support.operated_project import ARRIVED, SECRET, files_with, operated_project
 
 pytestmark = pytest.mark.slow
 
@@ -77,17 +77,6 @@ def is_tracked(path: Path) -> bool:
     """Whether DVC's pointer to a file is that of its content."""
     pointer = read_yaml(path.with_name(f"{path.name}.dvc"))
     return bool(pointer["outs"][0]["md5"] == hashlib.md5(path.read_bytes()).hexdigest())
-
-
-@pytest.fixture
-def root(made: Path, tmp_path: Path) -> Path:
-    """A project of the test's own."""
-    return copy_to(made, tmp_path / "project")
-
-
-def forget(root: Path, *ids: str, match: Path | None = None, retire: bool = False, dry_run: bool = False) -> int:
-    """Run the command, and return its exit code."""
-    return command.main(root, list(ids), match, retire, dry_run)
 
 
 def test_a_row_leaves_every_place(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,40 +1,21 @@
 """The versions that learned from forgotten rows, or may have, are named and retired."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from cli import forget as command
 from pipeline.core import table
 from pipeline.core.errors import UserError
 from pipeline.labelling.operations_log import read_entries
 from tasks.compare import choose_versions
 from tests.support import night_project, refreshing
+from tests.support.forgetting import forget
 from tests.support.night_project import project_params, to_csv
-from tests.support.operated_project import ARRIVED, SECRET, copy_to, operated_project, register
+from tests.support.operated_project import ARRIVED, SECRET, register
 
 pytestmark = pytest.mark.slow
 
 PERSON = table.row_id("raw", SECRET)
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Iterator[Path]:
-    """The project that each test copies."""
-    with operated_project(tmp_path_factory.mktemp("made"), store) as root:
-        yield root
-
-
-@pytest.fixture
-def root(made: Path, tmp_path: Path) -> Path:
-    """A project of the test's own."""
-    return copy_to(made, tmp_path / "project")
-
-
-def forget(root: Path, *ids: str, match: Path | None = None, retire: bool = False, dry_run: bool = False) -> int:
-    """Run the command, and return its exit code."""
-    return command.main(root, list(ids), match, retire, dry_run)
 
 
 def test_versions_that_learned_are_retired_but_for_the_champion(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

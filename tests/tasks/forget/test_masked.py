@@ -1,37 +1,18 @@
 """A row that only the masked form of a text names may be another person's, and the lines say so."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from cli import forget as command
 from pipeline.core import table
 from pipeline.core.params import read_yaml, to_yaml
 from tests.support import night_project
-from tests.support.operated_project import SECRET, copy_to, operated_project, register
+from tests.support.forgetting import forget
+from tests.support.operated_project import SECRET, register
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Iterator[Path]:
-    """The project that each test copies."""
-    with operated_project(tmp_path_factory.mktemp("made"), store) as root:
-        yield root
-
-
-@pytest.fixture
-def root(made: Path, tmp_path: Path) -> Path:
-    """A project of the test's own."""
-    return copy_to(made, tmp_path / "project")
-
-
-def forget(root: Path, *ids: str, match: Path | None = None, retire: bool = False, dry_run: bool = False) -> int:
-    """Run the command, and return its exit code."""
-    return command.main(root, list(ids), match, retire, dry_run)
 
 
 def mask_contacts(root: Path, *rows: tuple[str, str]) -> None:
