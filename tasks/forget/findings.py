@@ -68,6 +68,7 @@ def find_in_objects(places: list[Objects], wanted: Wanted, kept: set[str]) -> It
     """
     answers: dict[str, Action | None] = {}
     masked: dict[str, int] = {}
+    sure = wanted.without_masked()
     for place in places:
         for md5, path in place.list():
             if md5.endswith(".dir") or md5 in kept:
@@ -75,7 +76,7 @@ def find_in_objects(places: list[Objects], wanted: Wanted, kept: set[str]) -> It
             if md5 not in answers:
                 found = search_file(path, wanted)
                 answers[md5] = None if found is None else "object"
-                masked[md5] = count_masked(path, found, wanted)
+                masked[md5] = count_masked(path, found, sure)
                 if found is NOT_SEARCHED:
                     answers[md5] = "unsearched" if may_hold_rows(path) else None
             if (action := answers[md5]) is not None:
@@ -96,6 +97,7 @@ def find_in_files(
         skipped |= {os.path.normpath(f"{params.monitor.path}/{SECRET_FILE}")}
     own_pointed = {name for name in pointed if not is_below(name, params.ingest.arrivals)}
     owned = owned_paths(root, params) | own_pointed
+    sure = wanted.without_masked()
     for name in list_tree(root, "", skipped, cache).files:
         path = root / name
         if name.startswith(f"{EMBEDDINGS}/"):
@@ -106,12 +108,14 @@ def find_in_files(
         if found is not None:
             action = choose_action(root, name, found, params, owned)
             if action is not None:
-                yield Finding("files", name, path, action, found.rows, count_masked(path, found, wanted))
+                yield Finding("files", name, path, action, found.rows, count_masked(path, found, sure))
 
 
-def count_masked(path: Path, found: Found | None, wanted: Wanted) -> int:
-    """How many of a file's records are found only by the masked form of a given text; 1 for a file without records."""
-    sure = wanted.without_masked()
+def count_masked(path: Path, found: Found | None, sure: Wanted | None) -> int:
+    """How many of a file's records are found only by the masked form of a given text; 1 for a file without records.
+
+    ``sure`` is what is wanted `Wanted.without_masked`.
+    """
     if found is None or found is NOT_SEARCHED or sure is None:
         return 0
     exact = search_file(path, sure)
